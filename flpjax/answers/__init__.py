@@ -1,0 +1,1 @@
+"""Floor 6: Draws in, results out."""

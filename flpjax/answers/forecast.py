@@ -1,0 +1,202 @@
+"""Draws in, forecast out: losses and scores of targets, with intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.answers.target import Target, extrapolation, extrapolation_warning
+from flpjax.errors import InputError
+from flpjax.fitting.draws import Draws
+from flpjax.predictors.predictor import Model, Prediction, StageParams
+from flpjax.runs.compute import Compute
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A median with the bounds of a central interval."""
+
+    median: float
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, draws: NDArray[np.float64], level: float) -> Interval | None:
+        """Of the draws ``(draw,)`` that are finite; None if none is."""
+        finite = draws[np.isfinite(draws)]
+        if not len(finite):
+            return None
+        tail = 0.5 * (1.0 - level)
+        lower, median, upper = np.quantile(finite, [tail, 0.5, 1.0 - tail])
+        return cls(float(median), float(lower), float(upper))
+
+    def to_dict(self) -> dict[str, float]:
+        """As JSON has it."""
+        return {"median": self.median, "lower": self.lower, "upper": self.upper}
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Losses and scores of targets.
+
+    Attributes:
+        method: The name of the method.
+        kind: Where the draws came from.
+        level: Probability that the intervals are meant to have.
+        draws: How many draws there were.
+        targets: ``(target,)``.
+        extrapolation: ``(target,)`` target FLOPs over the ladder's largest.
+        loss: Per target, domain → interval.
+        score: Per target, task → interval.
+        loss_draws: ``(draw, target, domain)``.
+        score_draws: ``(draw, target, task)``.
+        warnings: What the reader should know.
+    """
+
+    method: str
+    kind: str
+    level: float
+    draws: int
+    targets: tuple[Target, ...]
+    extrapolation: tuple[float, ...]
+    loss: tuple[dict[str, Interval], ...]
+    score: tuple[dict[str, Interval], ...]
+    loss_draws: NDArray[np.float64]
+    score_draws: NDArray[np.float64]
+    warnings: tuple[str, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one per target and quantity."""
+        rows: list[dict[str, Any]] = []
+        for i, target in enumerate(self.targets):
+            for kind, intervals in (("loss", self.loss[i]), ("score", self.score[i])):
+                rows += [{"target": target.name, "kind": kind, "name": n, **v.to_dict()} for n, v in intervals.items()]
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "method": self.method,
+            "kind": self.kind,
+            "level": self.level,
+            "draws": self.draws,
+            "targets": [
+                {
+                    "name": t.name,
+                    "flops": t.flops,
+                    "params": t.params,
+                    "tokens": t.tokens,
+                    "extrapolation": self.extrapolation[i],
+                    "loss": {name: v.to_dict() for name, v in self.loss[i].items()},
+                    "score": {name: v.to_dict() for name, v in self.score[i].items()},
+                }
+                for i, t in enumerate(self.targets)
+            ],
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self) -> str:
+        """The forecast as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        lines = []
+        for row in self.table():
+            lines.append(
+                f"{row['target']}  {row['kind']} {row['name']}: {row['median']:.4g} "
+                f"[{row['lower']:.4g}, {row['upper']:.4g}]"
+            )
+        return "\n".join(lines)
+
+
+def forecast(draws: Draws, targets: Sequence[Target], *, level: float = 0.9, method: str = "") -> Forecast:
+    """Forecast targets from any Draws.
+
+    Args:
+        draws: A point fit, a bootstrap or a posterior; a point fit has intervals of no width, and a warning says so.
+        targets: What to forecast.
+        level: Probability of the central intervals.
+        method: What to call the method in the result.
+
+    Raises:
+        InputError: No target, a level outside 0 to 1, or no usable draw at all.
+    """
+    if not targets:
+        raise InputError("there is no target", remedy="Give one, say N=7e9,D=4e12")
+    if not 0.0 < level < 1.0:
+        raise InputError(f"the level {level:g} is no probability", remedy="Give it between 0 and 1, say 0.9")
+    filled = tuple(t.filled(draws.ladder.rule) for t in targets)
+    loss, score = (np.asarray(v) for v in predict(draws.model, draws.params, compute_of(filled)))
+    warnings = list(draws.warnings)
+    if len(draws) == 1:
+        warnings.append("this is a point fit: it has no intervals")
+    for name, values in [*zip(draws.model.domains, loss.T, strict=True), *zip(draws.model.tasks, score.T, strict=True)]:
+        if not np.isfinite(values).any():
+            warnings.append(f"'{name}' is not forecast: no draw could be fitted")
+    for target in filled:
+        warnings += extrapolation_warning(target, draws.ladder)
+    warnings += _outside(filled, draws.model.tasks, score)
+
+    def intervals(names: tuple[str, ...], values: NDArray[np.float64]) -> dict[str, Interval]:
+        each = {n: Interval.of(values[:, j], level) for j, n in enumerate(names)}
+        return {n: v for n, v in each.items() if v is not None}
+
+    return Forecast(
+        method=method or type(draws.model).__name__,
+        kind=draws.kind,
+        level=level,
+        draws=len(draws),
+        targets=filled,
+        extrapolation=tuple(extrapolation(t, draws.ladder) for t in filled),
+        loss=tuple(intervals(draws.model.domains, loss[:, i]) for i in range(len(filled))),
+        score=tuple(intervals(draws.model.tasks, score[:, i]) for i in range(len(filled))),
+        loss_draws=loss,
+        score_draws=score,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def compute_of(targets: Sequence[Target]) -> Compute:
+    """The compute of targets, leaves ``(target,)``; NaN where N and D are not given."""
+
+    def log(values: list[float | None]) -> Array:
+        return jnp.log(jnp.array([np.nan if v is None else v for v in values], float))
+
+    return Compute(
+        log([t.params for t in targets]), log([t.tokens for t in targets]), log([t.flops for t in targets])
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def predict(model: Model, params: StageParams, compute: Compute) -> Prediction:
+    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``."""
+    return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)
+
+
+@partial(jax.jit, static_argnums=0)
+def predict_from_loss(model: Model, params: StageParams, loss: Array) -> Array | None:
+    """Scores ``(draw, target, task)`` at known losses ``(target, domain)``; None for a model without losses."""
+    return jax.vmap(lambda p: jax.vmap(lambda value: model.score_from_loss(p, value))(loss))(params)
+
+
+def _outside(targets: Sequence[Target], tasks: tuple[str, ...], score: NDArray[np.float64]) -> list[str]:
+    """Warnings about scores that no model can have."""
+    warnings = []
+    for i, target in enumerate(targets):
+        for j, task in enumerate(tasks):
+            median = np.nanmedian(score[:, i, j]) if np.isfinite(score[:, i, j]).any() else 0.5
+            if not 0.0 <= median <= 1.0:
+                warnings.append(
+                    f"{target.name}: the forecast of '{task}' leaves the scale of scores ({median:.3g}): a straight "
+                    "line has no ceiling; a sigmoid has one"
+                )
+    return warnings

@@ -1,0 +1,1 @@
+"""Floor 3: batched solvers. They know pytrees and residuals, and no form."""

@@ -1,0 +1,40 @@
+"""How a fit ended, and what to do next."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """How one start, or the best of several, ended."""
+
+    RUNNING = -1
+    CONVERGED = 0
+    STEP_LIMIT = 1
+    NON_FINITE_START = 2
+    SINGULAR = 3
+    STALLED = 4
+    ALL_FAILED = 5
+
+    @property
+    def usable(self) -> bool:
+        """Whether forecasts from such a fit mean anything (a flat direction can leave the forecast determined)."""
+        return self in (Status.CONVERGED, Status.SINGULAR)
+
+    @property
+    def advice(self) -> str:
+        """What it means and what to do."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Status.RUNNING: "the solver was not run",
+    Status.CONVERGED: "the gradient vanishes at the optimum",
+    Status.STEP_LIMIT: "the step limit came before the optimum: raise Settings.steps, or use more starts",
+    Status.NON_FINITE_START: "the formula is not finite at the start: look for extreme values in the table",
+    Status.SINGULAR: "the data leave a direction of the parameters undetermined: add runs that differ in what the "
+    "form needs, or use a form with fewer parameters",
+    Status.STALLED: "no step lowers the objective although the gradient does not vanish: rescale the table, or use "
+    "a larger Huber corner",
+    Status.ALL_FAILED: "no start reached an optimum: look for extreme values, or use a form with fewer parameters",
+}

@@ -1,0 +1,1 @@
+"""Floor 5: Runs and a predictor in, Draws out."""

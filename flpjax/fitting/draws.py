@@ -1,0 +1,127 @@
+"""Draws: parameters with a leading draw axis, and where they came from. Everything downstream takes these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.engine.status import Status
+from flpjax.forms.form import unpack
+from flpjax.predictors.predictor import Model, Plan, Stage, StageParams
+from flpjax.runs.compute import FlopsRule, flops_rule
+from flpjax.runs.table import Runs
+
+Kind = Literal["point", "bootstrap", "posterior"]
+
+
+@dataclass(frozen=True, eq=False)
+class StageFit:
+    """How the point fit of one stage ended.
+
+    Attributes:
+        form: The formula, with its static configuration.
+        outputs: ``(output,)`` domains or tasks.
+        status: ``(output,)`` a Status.
+        agree: ``(output,)`` share of starts that found the same optimum.
+        condition: ``(output,)`` condition number of the scaled Hessian; beyond 1e8 the data leave a direction open.
+        objective: ``(output,)`` the sum of losses at the optimum.
+        residual_sd: ``(output,)`` root mean square residual, in the residual's space.
+        start_status: ``(output, start)`` how every start ended.
+        constants: The paper's symbols → ``(output,)``.
+    """
+
+    form: str
+    outputs: tuple[str, ...]
+    status: NDArray[np.int64]
+    agree: NDArray[np.float64]
+    condition: NDArray[np.float64]
+    objective: NDArray[np.float64]
+    residual_sd: NDArray[np.float64]
+    start_status: NDArray[np.int64]
+    constants: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What a forecast must know of the runs it was fitted on."""
+
+    source: str
+    runs: int
+    checkpoints: int
+    flops: tuple[float, float]
+    params: tuple[float, float]
+    tokens: tuple[float, float]
+    rule: FlopsRule
+
+    @classmethod
+    def of(cls, runs: Runs) -> Ladder:
+        """The ladder of these runs."""
+
+        def span(values: NDArray[np.float64]) -> tuple[float, float]:
+            return float(values.min()), float(values.max())
+
+        finals = runs.finals()
+        return cls(
+            runs.source,
+            len(runs.names),
+            len(runs),
+            span(finals.flops),
+            span(finals.params),
+            span(finals.tokens),
+            flops_rule(finals.params, finals.tokens, finals.flops),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Parameters of a bound predictor, many times over.
+
+    Attributes:
+        model: The predictor bound to the ladder.
+        params: Stage → parameter → ``(draw, output, …)``. NaN where a draw's fit failed: its forecasts are left out of
+            every interval, and counted.
+        kind: Where they came from.
+        fits: Stage → how its point fit ended.
+        ladder: The runs it was fitted on, in brief.
+        warnings: What the user should know.
+    """
+
+    model: Model
+    params: StageParams
+    kind: Kind
+    fits: dict[str, StageFit]
+    ladder: Ladder
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(next(iter(self.params.values())).values())))
+
+    def __str__(self) -> str:
+        lines = [f"{len(self)} {self.kind} draw{'s' if len(self) > 1 else ''} of {self.model}"]
+        for name, fit in self.fits.items():
+            lines.append(f"  {name}: {fit.form}")
+            for i, output in enumerate(fit.outputs):
+                constants = ", ".join(f"{k} {v[i]:.4g}" for k, v in fit.constants.items())
+                lines.append(
+                    f"    {output}: {constants}; {Status(int(fit.status[i])).name.lower()}, "
+                    f"{fit.agree[i]:.0%} of starts agree, condition {fit.condition[i]:.1e}"
+                )
+        return "\n".join(lines)
+
+
+def make_draws(
+    plan: Plan, vectors: dict[str, Array], kind: Kind, fits: dict[str, StageFit], warnings: tuple[str, ...]
+) -> Draws:
+    """Draws from unconstrained vectors, stage → ``(draw, output, p)``."""
+    params = {stage.name: unpack_all(stage, vectors[stage.name]) for stage in plan.stages}
+    return Draws(plan.model, params, kind, fits, Ladder.of(plan.runs), warnings)
+
+
+def unpack_all(stage: Stage, vectors: Array) -> dict[str, Array]:
+    """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
+    return jax.vmap(jax.vmap(lambda v: unpack(stage.form, v)))(vectors)

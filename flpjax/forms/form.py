@@ -1,0 +1,138 @@
+"""What a form is: a formula with a table of parameters, and the way to a vector and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, Self
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jax import Array
+from numpyro.distributions import constraints
+
+REAL, POSITIVE, UNIT = constraints.real, constraints.positive, constraints.unit_interval
+
+Params = dict[str, Array]
+"""Parameter → value, of one output of one draw."""
+
+
+class Parameter(NamedTuple):
+    """One parameter of a form, declared once for optimisers, start sampling and NumPyro.
+
+    The prior is normal in the unconstrained space: a normal on the real line, a log-normal on positive numbers, a
+    logit-normal between 0 and 1. Its support *is* the constraint.
+    """
+
+    support: constraints.Constraint
+    loc: float  # unconstrained
+    scale: float  # unconstrained
+    about: str
+    shape: tuple[int, ...] = ()
+
+    @property
+    def prior(self) -> dist.Distribution:
+        """As NumPyro takes it."""
+        return dist.TransformedDistribution(dist.Normal(self.loc, self.scale), self.bijector).expand(self.shape)
+
+    @property
+    def bijector(self) -> Any:
+        """From the unconstrained space into the support."""
+        return dist.biject_to(self.support)
+
+
+class Form(Protocol):
+    """One formula: a frozen dataclass of static configuration, hashable by value, with pure methods.
+
+    Numbers live outside, in a plain dictionary. Inputs are centred by the configuration, so that the parameters which
+    data identify are the ones that are fitted; :meth:`constants` gives the paper's.
+    """
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The parameters: name → prior and meaning."""
+        ...
+
+    def apply(self, params: Params, x: Any) -> Array:
+        """The formula for ONE row; callers ``vmap``."""
+        ...
+
+    def guess(self, x: Any, y: Array, weight: Array) -> Params:
+        """A start in closed form from rows ``x``, ``y`` ``(row,)`` and their weights ``(row,)``."""
+        ...
+
+    def constants(self, params: Params) -> dict[str, Array]:
+        """The paper's symbols, derived from the fitted parameters."""
+        ...
+
+    def centred(self, x: Any) -> Self:
+        """The same form centred on rows ``x``."""
+        ...
+
+
+def size(form: Form) -> int:
+    """How many numbers a form has."""
+    return sum(_count(p.shape) for p in form.parameters().values())
+
+
+def unpack(form: Form, vector: Array) -> Params:
+    """Unconstrained ``(p,)`` → parameters inside their supports."""
+    params, at = {}, 0
+    for name, parameter in form.parameters().items():
+        count = _count(parameter.shape)
+        free = vector[at : at + count].reshape(parameter.shape)
+        params[name] = parameter.bijector(free)
+        at += count
+    return params
+
+
+def pack(form: Form, params: Params) -> Array:
+    """Parameters inside their supports → unconstrained ``(p,)``."""
+    return jnp.concatenate(
+        [
+            jnp.ravel(parameter.bijector.inv(jnp.asarray(params[name])))
+            for name, parameter in form.parameters().items()
+        ]
+    )
+
+
+def prior_normal(form: Form) -> tuple[Array, Array]:
+    """Location and scale ``(p,)`` of the prior in the unconstrained space."""
+    table = [(p.loc, p.scale, _count(p.shape)) for p in form.parameters().values()]
+    loc = [loc for loc, _, count in table for _ in range(count)]
+    scale = [scale for _, scale, count in table for _ in range(count)]
+    return jnp.array(loc), jnp.array(scale)
+
+
+def sample_starts(form: Form, key: Array, x: Any, y: Array, weight: Array, count: int) -> Array:
+    """``(count, p)`` unconstrained starts: the form's guess, jitter around it, and draws from the prior.
+
+    Half of the others stay near the guess, half forget it: the first find the optimum quickly, the second find out
+    whether there is a better one.
+    """
+    guess = pack(form, form.guess(x, y, weight))
+    loc, scale = prior_normal(form)
+    noise = jax.random.normal(key, (count - 1, guess.shape[0]), guess.dtype)
+    near = (jnp.arange(count - 1) % 2 == 0)[:, None]
+    others = jnp.where(near, guess[None, :] + 0.5 * noise, (loc + 0.0 * guess)[None, :] + scale[None, :] * noise)
+    return jnp.concatenate([guess[None, :], others])
+
+
+def weighted_line(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
+    """Intercept and slope of the weighted least-squares line, all arrays ``(row,)``."""
+    total = jnp.sum(weight)
+    mean_x, mean_y = jnp.sum(weight * x) / total, jnp.sum(weight * y) / total
+    spread = jnp.sum(weight * (x - mean_x) ** 2)
+    slope = jnp.sum(weight * (x - mean_x) * (y - mean_y)) / jnp.where(spread > 0, spread, 1.0)
+    return mean_y - slope * mean_x, slope
+
+
+def centre_of(values: Any) -> float:
+    """A centre for an input, rounded: a round number reads well, and nearby ladders share their compiled programs."""
+    return round(float(jnp.mean(jnp.asarray(values))), 1)
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    count = 1
+    for n in shape:
+        count *= n
+    return count

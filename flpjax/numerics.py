@@ -1,0 +1,25 @@
+"""What every floor needs to know about precision."""
+
+from __future__ import annotations
+
+import jax
+
+from flpjax.errors import PrecisionError
+
+
+def require_x64(what: str) -> None:
+    """Refuse to go on in 32 bits: tolerances of a robust fit lie below what float32 resolves.
+
+    flpjax never switches the precision itself; that is the program's decision.
+
+    Args:
+        what: The name of the caller, for the message.
+
+    Raises:
+        PrecisionError: JAX's ``jax_enable_x64`` is off.
+    """
+    if not jax.config.read("jax_enable_x64"):
+        raise PrecisionError(
+            f"{what} needs float64, and JAX is set to float32",
+            remedy='Call jax.config.update("jax_enable_x64", True) at the start of the program, or set JAX_ENABLE_X64=1',
+        )

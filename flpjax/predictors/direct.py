@@ -1,0 +1,89 @@
+"""FP: compute straight to the score, the baseline that FLP is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from flpjax.errors import InputError
+from flpjax.forms.form import Form, size
+from flpjax.forms.power_law import PowerLaw
+from flpjax.forms.residual import Residual
+from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, enough_runs, tile_outputs
+from flpjax.runs.compute import Compute
+from flpjax.runs.table import Runs
+
+
+@dataclass(frozen=True)
+class Straight:
+    """FP bound to a ladder's tasks."""
+
+    compute_score: Form
+    tasks: tuple[str, ...]
+    domains: tuple[str, ...] = ()
+
+    def apply(self, params: StageParams, x: Compute) -> Prediction:
+        """Scores ``(task,)`` at the compute of one target; no losses."""
+        score = jax.vmap(lambda p: self.compute_score.apply(p, x))(params["score"])
+        return Prediction(jnp.zeros((0,), score.dtype), score)
+
+    def score_from_loss(self, params: StageParams, loss: Array) -> None:
+        """Nothing: this model knows no loss."""
+
+
+@dataclass(frozen=True)
+class FP:
+    """FLOPs → performance on final checkpoints (Chen et al. 2024, eq. 3; with ``LogPowerLaw``, eq. 6).
+
+    Attributes:
+        compute_score: The form.
+        above_chance: Final checkpoints count only if they beat chance by this much; None takes all.
+    """
+
+    compute_score: Form = field(default_factory=PowerLaw)
+    above_chance: float | None = 0.05
+
+    def on(self, runs: Runs) -> Plan:
+        """Bind to a ladder.
+
+        Raises:
+            InputError: There is no score, or no task has as many emerged runs as the form has parameters.
+        """
+        if not runs.tasks:
+            raise InputError("there is no column 'score/<task>'", where=runs.source, remedy="FP needs scores")
+        finals = runs.finals()
+        enough_runs(self.compute_score, len(finals), runs.source)
+        y = finals.score.T
+        chance = np.array([t.chance for t in runs.tasks])
+        keep = np.isfinite(y)
+        if self.above_chance is not None:
+            keep &= np.where(keep, y, -np.inf) >= (chance + self.above_chance)[:, None]
+        need = size(self.compute_score)
+        fit = keep.sum(1) >= need
+        warnings = [
+            f"task '{t.name}' is not forecast: {k.sum()} of {len(finals)} runs end above chance, {need} are needed"
+            for t, k, ok in zip(runs.tasks, keep, fit, strict=True)
+            if not ok
+        ]
+        if not fit.any():
+            raise InputError(
+                f"no task has {need} runs that end above chance",
+                where=runs.source,
+                remedy="FLP uses intermediate checkpoints too: try the method 'flp'",
+            )
+        tasks = tuple(t.name for t, ok in zip(runs.tasks, fit, strict=True) if ok)
+        form = self.compute_score.centred(finals.compute)
+        stage = Stage(
+            "score",
+            Residual(form, "linear"),
+            tasks,
+            tile_outputs(finals.compute, len(tasks)),
+            np.where(keep, y, 0.5)[fit],
+            keep[fit].astype(float),
+            np.array([runs.names.index(n) for n in finals.names], np.int64)[finals.run],
+        )
+        return Plan(Straight(form, tasks), (stage,), runs, tuple(warnings))

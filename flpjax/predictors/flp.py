@@ -1,0 +1,152 @@
+"""FLP: compute → loss → score, in two stages, with any form in either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.forms.form import Form, size
+from flpjax.forms.loss_score import Linear
+from flpjax.forms.power_law import PowerLaw
+from flpjax.forms.residual import TYPICAL_NOISE, Residual
+from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, final_losses
+from flpjax.runs.compute import Compute
+from flpjax.runs.select import Selection
+from flpjax.runs.table import Runs
+
+OWN: Literal["own"] = "own"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """FLP bound to a ladder's domains and tasks."""
+
+    compute_loss: Form
+    loss_score: Form
+    domains: tuple[str, ...]
+    tasks: tuple[str, ...]
+    via: tuple[int, ...]  # (task,) the domain that each task's score is a function of
+
+    def apply(self, params: StageParams, x: Compute) -> Prediction:
+        """Losses ``(domain,)`` and scores ``(task,)`` at the compute of one target."""
+        loss = jax.vmap(lambda p: self.compute_loss.apply(p, x))(params["loss"])
+        return Prediction(loss, self.score_from_loss(params, loss))
+
+    def score_from_loss(self, params: StageParams, loss: Array) -> Array:
+        """Scores ``(task,)`` at known losses ``(domain,)``."""
+        if not self.tasks:
+            return jnp.zeros((0,), loss.dtype)
+        return jax.vmap(self.loss_score.apply)(params["score"], loss[jnp.array(self.via)])
+
+
+@dataclass(frozen=True)
+class FLP:
+    """FLOPs → loss → performance (Chen et al. 2024, §2).
+
+    The loss is fitted on each run's final checkpoint, the score on the checkpoints that ``selection`` keeps. The
+    defaults are the paper's; ``via="own"`` makes it Llama 3's two stages, through each task's own loss.
+
+    Attributes:
+        compute_loss: Form of stage 1.
+        loss_score: Form of stage 2.
+        via: The loss domain that scores are a function of; None takes the table's first, ``"own"`` the domain that
+            has the task's name (the negative log-likelihood, or bits per byte, of the right answers).
+        selection: The checkpoints that fit stage 2.
+        huber: Corner of the Huber loss on log losses in stage 1; None for squared loss.
+        prior: Weigh the forms' priors in, against the typical noise of losses and scores. They keep an irreducible
+            loss or a ceiling, which small ladders hardly determine, from running away.
+    """
+
+    compute_loss: Form = field(default_factory=PowerLaw)
+    loss_score: Form = field(default_factory=Linear)
+    via: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    huber: float | None = None
+    prior: bool = False
+
+    def on(self, runs: Runs) -> Plan:
+        """Bind to a ladder.
+
+        Raises:
+            InputError: No such domain, no loss at all, or fewer runs than parameters.
+        """
+        if not runs.domains:
+            raise InputError(
+                "there is no column 'loss/<domain>'",
+                where=runs.source,
+                remedy="FLP goes through a loss; the method 'fp' goes straight from compute to the score",
+            )
+        domains, via = self._route(runs)
+        stage_1 = final_losses(runs, self.compute_loss, domains, self.huber, self.prior)
+        columns = [runs.domains.index(domains[d]) for d in via]
+        loss = runs.loss[:, columns]
+        selected = self.selection.apply(runs, loss)
+        warnings = [_chance_warning(t.name) for t in runs.tasks if not t.chance_known and self._uses_chance]
+        tasks = []
+        for i, task in enumerate(runs.tasks):
+            problem = self._unfit(runs, i, selected.keep[:, i])
+            if problem is None:
+                tasks.append(i)
+            else:
+                reasons = ", ".join(f"{n[i]} {why}" for why, n in selected.dropped.items() if n[i])
+                warnings.append(f"task '{task.name}' is not forecast: {problem} ({reasons})")
+        outputs = tuple(runs.tasks[i].name for i in tasks)
+        keep = selected.keep[:, tasks].T
+        x = np.where(keep, loss[:, tasks].T, 1.0)
+        form = self.loss_score.centred(x[keep]) if tasks else self.loss_score
+        stages: tuple[Stage, ...] = (stage_1,)
+        if tasks:
+            y = np.where(keep, runs.score[:, tasks].T, 0.5)
+            residual = Residual(form, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
+            stages += (Stage("score", residual, outputs, x, y, keep.astype(float), runs.run),)
+        chain = Chain(stage_1.form, form, domains, outputs, tuple(via[i] for i in tasks))
+        return Plan(chain, stages, runs, tuple(warnings))
+
+    @property
+    def _uses_chance(self) -> bool:
+        return self.selection.above_chance is not None
+
+    def _route(self, runs: Runs) -> tuple[tuple[str, ...], list[int]]:
+        """The domains of stage 1, and for each task the position of its own among them."""
+        if self.via == OWN:
+            lost = [t for t in runs.task_names if t not in runs.domains]
+            if lost:
+                raise InputError(
+                    f"there is no column 'loss/{lost[0]}', the task's own loss",
+                    where=runs.source,
+                    remedy="Add the negative log-likelihood (or bits per byte) of the right answers, or leave the task "
+                    f"out ({len(lost)} of {len(runs.tasks)} tasks have none)",
+                )
+            return runs.task_names, list(range(len(runs.tasks)))
+        domains = tuple(d for d in runs.domains if d not in runs.task_names) or runs.domains
+        via = self.via or domains[0]
+        if via not in domains:
+            raise InputError(
+                f"there is no loss domain '{via}'", where=runs.source, remedy=did_you_mean(via, domains)
+            )
+        return domains, [domains.index(via)] * len(runs.tasks)
+
+    def _unfit(self, runs: Runs, task: int, keep: np.ndarray) -> str | None:
+        """Why a task can't be fitted, or None."""
+        count, in_runs = int(keep.sum()), len(np.unique(runs.run[keep]))
+        facts = runs.tasks[task]
+        if count == 0 and self.selection.above_chance is not None and np.isfinite(runs.score[:, task]).any():
+            best = np.nanmax(runs.score[:, task])
+            return f"no checkpoint is above its chance level of {facts.chance:.3g} (best {best:.3g})"
+        if count < size(self.loss_score):
+            return f"{count} checkpoints are fewer than the {size(self.loss_score)} parameters"
+        if in_runs < 2:
+            return f"its {count} checkpoints are all of one run"
+        return None
+
+
+def _chance_warning(task: str) -> str:
+    return (
+        f"the chance level of task '{task}' is unknown and taken as 0: give it under [tasks.{task}] in a mapping file"
+    )

@@ -1,0 +1,146 @@
+"""Compute in, losses and scores out: what every predictor promises, and what a fit needs of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError
+from flpjax.forms.form import Form, Params, size
+from flpjax.forms.residual import TYPICAL_NOISE, Residual
+from flpjax.runs.compute import Compute
+from flpjax.runs.table import Runs
+
+StageParams = dict[str, Params]
+"""Stage → parameter → ``(output, …)``."""
+
+
+class Prediction(NamedTuple):
+    """What a model says about one target."""
+
+    loss: Array  # (domain,)
+    score: Array  # (task,)
+
+
+class Model(Protocol):
+    """A predictor bound to the domains and tasks of a ladder: static, hashable, ``params → prediction`` pure."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """``(domain,)`` the losses it predicts."""
+        ...
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """``(task,)`` the scores it predicts."""
+        ...
+
+    def apply(self, params: StageParams, x: Compute) -> Prediction:
+        """Losses and scores of ONE target; callers ``vmap``."""
+        ...
+
+    def score_from_loss(self, params: StageParams, loss: Array) -> Array | None:
+        """Scores ``(task,)`` of one target whose losses ``(domain,)`` are known; None for a model without losses."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One batch of fits, one per output, of one form: the unit that solvers, bootstraps and posteriors work on.
+
+    Attributes:
+        name: ``"loss"`` or ``"score"``.
+        residual: Form, space and robustness; static.
+        outputs: ``(output,)`` the domains or tasks.
+        x: The form's input, leaves ``(output, row)``.
+        y: ``(output, row)``; where the weight is 0, any finite number.
+        weight: ``(output, row)``.
+        run: ``(row,)`` which training run a row belongs to.
+    """
+
+    name: str
+    residual: Residual
+    outputs: tuple[str, ...]
+    x: Any
+    y: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    run: NDArray[np.int64]
+
+    @property
+    def form(self) -> Form:
+        """The formula of this stage."""
+        return self.residual.form
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A predictor bound to a ladder, ready to be fitted."""
+
+    model: Model
+    stages: tuple[Stage, ...]
+    runs: Runs
+    warnings: tuple[str, ...] = ()
+
+
+class Predictor(Protocol):
+    """A method of forecasting, as configuration."""
+
+    def on(self, runs: Runs) -> Plan:
+        """Bind to the runs of a ladder that a fit may see.
+
+        Raises:
+            InputError: The ladder can't carry this predictor; the message says what is missing.
+        """
+        ...
+
+
+def final_losses(runs: Runs, form: Form, domains: tuple[str, ...], huber: float | None, prior: bool) -> Stage:
+    """The stage compute → loss: final checkpoints, one point a run, all domains at once.
+
+    Raises:
+        InputError: Fewer runs than the form has parameters.
+    """
+    finals = runs.finals()
+    index = [runs.domains.index(d) for d in domains]
+    y = finals.loss[:, index].T
+    weight = np.isfinite(y).astype(float)
+    compute = finals.compute
+    form = form.centred(compute)
+    for name, own in zip(domains, weight, strict=True):
+        enough_runs(form, int(own.sum()), f"{runs.source}, loss '{name}'")
+    return Stage(
+        "loss",
+        Residual(form, "log", huber, TYPICAL_NOISE["log"] if prior else None),
+        domains,
+        tile_outputs(compute, len(domains)),
+        np.where(weight > 0, y, 1.0),
+        weight,
+        np.array([runs.names.index(n) for n in finals.names], np.int64)[finals.run],
+    )
+
+
+def enough_runs(form: Form, count: int, where: str) -> None:
+    """Refuse a law with more parameters than runs.
+
+    Raises:
+        InputError: There are fewer runs than parameters, or one run only.
+    """
+    name, need = type(form).__name__, max(size(form), 2)
+    if count < need:
+        have = "one run only" if count == 1 else f"{count} runs"
+        raise InputError(
+            f"{have} with a final value, and {name} has {size(form)} parameters",
+            where=where,
+            remedy=f"Give at least {need} runs, or choose a form with fewer parameters",
+        )
+
+
+def tile_outputs(x: Any, outputs: int) -> Any:
+    """Give every leaf ``(row, …)`` a leading ``output`` axis of equal entries."""
+    if isinstance(x, tuple):
+        return type(x)(*(tile_outputs(leaf, outputs) for leaf in x))  # type: ignore[call-arg]
+    return np.broadcast_to(x, (outputs, *np.shape(x)))

@@ -1,0 +1,48 @@
+"""Public ladders by name: where each comes from and what reads it. A new ladder is one row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from flpjax.readers.gadre import gadre2024
+from flpjax.readers.olmo_ladder import olmo_ladder
+from flpjax.readers.public import fetch
+from flpjax.runs.table import Runs
+
+
+class Ladder(NamedTuple):
+    """A public ladder: its data set (a key of :data:`flpjax.readers.public.SOURCES`), its reader, and what it is."""
+
+    data: str
+    read: Callable[[Path], Runs]
+    about: str
+
+
+LADDERS = {
+    "olmo-ladder": Ladder("olmo-ladder", olmo_ladder, "OLMo: the authors' 16 runs; 3B-10xC, 7B and 13B held out"),
+    "olmo-ladder-all": Ladder(
+        "olmo-ladder", partial(olmo_ladder, runs="all"), "OLMo: also half budgets, reruns and the other 3B runs"
+    ),
+    "gadre2024": Ladder("gadre2024", gadre2024, "Gadre et al.: all 104 models of three training corpora"),
+    "gadre2024-c4": Ladder("gadre2024", partial(gadre2024, corpus="c4_original"), "Gadre et al., trained on C4"),
+    "gadre2024-rpj": Ladder("gadre2024", partial(gadre2024, corpus="rpj"), "Gadre et al., trained on RedPajama"),
+    "gadre2024-rw": Ladder(
+        "gadre2024", partial(gadre2024, corpus="rw_original"), "Gadre et al., trained on RefinedWeb"
+    ),
+}
+
+
+def read_ladder(name: str) -> Runs:
+    """Read a public ladder, downloading it the first time.
+
+    Args:
+        name: A key of :data:`LADDERS`.
+
+    Raises:
+        InputError: It can't be fetched, or a file of it is missing or damaged.
+    """
+    ladder = LADDERS[name]
+    return ladder.read(fetch(ladder.data))

@@ -1,0 +1,180 @@
+"""The mapping file: what a table calls its columns, in which units, and facts about its tasks.
+
+::
+
+    [table]
+    final_average = 1            # last evaluations averaged into a run's final losses and scores
+    allow_missing = ["loss/c4"]  # losses that may be blank in some rows; or true
+    ignore = ["core/*"]          # columns that only look like misspelt ones
+
+    [columns]                    # canonical = theirs, or { column = theirs, unit = ... }
+    run = "name"
+    flops = { column = "throughput/total_training_Gflops", unit = "GFLOPs" }
+    "loss/c4" = { column = "val_bits", unit = "bits" }
+
+    [tasks.mmlu]
+    scale = "points"             # or "fraction", the default; of scores, standard errors and chance alike
+    chance = 25                  # in that scale: 25 points, or the fraction 0.25
+    questions = 14042
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.readers.columns import TableMap
+from flpjax.readers.raw import missing_file
+from flpjax.readers.units import unit_factor
+from flpjax.runs.build import GROUPS, SHAPE, SINGLE, is_canonical, misspelt
+from flpjax.runs.tasks import Task, known_task
+
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class TableKeys(BaseModel):
+    """The section ``[table]``."""
+
+    model_config = STRICT
+    final_average: int = Field(1, ge=1)
+    allow_missing: bool | list[str] = False
+    ignore: list[str] = []
+
+
+class ColumnKeys(BaseModel):
+    """One entry of ``[columns]``."""
+
+    model_config = STRICT
+    column: str = Field(min_length=1)
+    unit: str | None = None
+
+
+class TaskKeys(BaseModel):
+    """A section ``[tasks.<name>]``."""
+
+    model_config = STRICT
+    chance: float | None = Field(None, ge=0)
+    questions: int | None = Field(None, ge=1)
+    scale: Literal["fraction", "points"] = "fraction"
+
+
+class MappingKeys(BaseModel):
+    """A whole mapping file."""
+
+    model_config = STRICT
+    table: TableKeys = Field(default_factory=lambda: TableKeys.model_validate({}))
+    columns: dict[str, ColumnKeys] = {}
+    tasks: dict[str, TaskKeys] = {}
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _name_alone(cls, columns: Any) -> Any:
+        """``flops = "x"`` is short for ``flops = { column = "x" }``."""
+        if not isinstance(columns, dict):
+            return columns
+        return {k: {"column": v} if isinstance(v, str) else v for k, v in columns.items()}
+
+
+def read_mapping(mapping: str | Path | Mapping[str, Any]) -> TableMap:
+    """Read and check a mapping.
+
+    Args:
+        mapping: Path of a TOML file, or the same content as a dictionary.
+
+    Raises:
+        InputError: The file can't be read, or a key or a value in it is wrong; the message names the key.
+    """
+    if isinstance(mapping, Mapping):
+        return _table_map(dict(mapping), "mapping")
+    path = Path(mapping)
+    if not path.is_file():
+        raise missing_file(path, (".toml",))
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(
+            f"this is no valid TOML: {error}",
+            where=str(path),
+            remedy="Names with a slash and texts stand in quotes: \"loss/c4\" = 'val_loss'",
+        ) from error
+    return _table_map(content, str(path))
+
+
+def _table_map(content: dict[str, Any], where: str) -> TableMap:
+    try:
+        keys = MappingKeys.model_validate(content)
+    except ValidationError as error:
+        raise _plain(error, where) from error
+    factors = {}
+    for name, entry in keys.columns.items():
+        at = f"{where}, [columns], '{name}'"
+        if not is_canonical(name):
+            guess = misspelt(name)
+            known = f"There is: {', '.join((*SINGLE, *SHAPE, *(g + '…' for g in GROUPS)))}"
+            raise InputError(
+                "this is no canonical column", where=at, remedy=f"Did you mean '{guess}'?" if guess else known
+            )
+        factors[name] = unit_factor(name, entry.unit, at)
+    allow = keys.table.allow_missing
+    return TableMap(
+        columns={name: entry.column for name, entry in keys.columns.items()},
+        factors=factors,
+        tasks={name: _task(name, entry, f"{where}, [tasks.{name}]") for name, entry in keys.tasks.items()},
+        points=frozenset(name for name, entry in keys.tasks.items() if entry.scale == "points"),
+        final_average=keys.table.final_average,
+        allow_missing=allow if isinstance(allow, bool) else tuple(allow),
+        ignore=tuple(keys.table.ignore),
+        where=where,
+    )
+
+
+def _task(name: str, keys: TaskKeys, where: str) -> Task:
+    known = known_task(name)
+    if keys.chance is None:
+        return Task(name, known.chance, keys.questions, known.chance_known)
+    full = 100.0 if keys.scale == "points" else 1.0
+    if keys.chance >= full:
+        remedy = (
+            f'Write {keys.chance / 100:g}, or scale = "points"'
+            if full == 1 and keys.chance < 100
+            else "Chance is below the best score"
+        )
+        raise InputError(f"chance = {keys.chance:g}, on a scale from 0 to {full:g}", where=where, remedy=remedy)
+    if full == 100.0 and 0 < keys.chance < 1:
+        raise InputError(
+            f"chance = {keys.chance:g}, but chance is in points as the scores are",
+            where=where,
+            remedy=f'Write {100 * keys.chance:g}, or scale = "fraction"',
+        )
+    return Task(name, keys.chance / full, keys.questions)
+
+
+def _plain(error: ValidationError, where: str) -> InputError:
+    """The first complaint of pydantic in the project's words."""
+    first = error.errors(include_url=False)[0]
+    loc = [str(part) for part in first["loc"] if part not in ("bool", "list[str]")]  # which branch of a union
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(loc)
+        at = f"{where}, [{'.'.join(loc[:-1])}]" if len(loc) > 1 else where
+        return InputError(f"there is no key '{loc[-1]}'", where=at, remedy=did_you_mean(loc[-1], known))
+    if first["type"] == "missing":
+        return InputError(f"the key '{loc[-1]}' is missing", where=f"{where}, [{'.'.join(loc[:-1])}]", remedy="Add it")
+    got = first["input"]
+    shown = f"{got!r} " if isinstance(got, str | int | float | bool) else ""
+    what = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return InputError(
+        f"the value {shown}{what}", where=f"{where}, key '{'.'.join(loc)}'", remedy="Correct it, or leave the key out"
+    )
+
+
+def _known_keys(loc: list[str]) -> list[str]:
+    """The keys that may stand beside the last one of ``loc``."""
+    if len(loc) == 1:
+        return list(MappingKeys.model_fields)
+    section: dict[str, type[BaseModel]] = {"table": TableKeys, "columns": ColumnKeys, "tasks": TaskKeys}
+    return list(section[loc[0]].model_fields)

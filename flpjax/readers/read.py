@@ -1,0 +1,51 @@
+"""One way in: a name, a path or a data frame becomes Runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flpjax.errors import InputError
+from flpjax.readers.columns import table_runs
+from flpjax.readers.ladders import LADDERS, read_ladder
+from flpjax.readers.raw import SUFFIXES, from_frame, missing_file, read_file
+from flpjax.runs.table import Runs
+
+
+def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Runs:
+    """Read a ladder.
+
+    A cell that is empty, null or (in a data frame) NaN was not measured. That may be so for scores, their standard
+    errors, the training loss and the step; compute must stand everywhere, and losses too unless the mapping allows
+    gaps.
+
+    Args:
+        source: The name of a public ladder (``olmo-ladder``, ``gadre2024``, ``gadre2024-c4``, …); the path of a CSV or
+            Parquet file; or a pandas, polars or Arrow table. A file that has a ladder's name needs ``./`` before it.
+        mapping: What a table calls its columns, in which units, and facts about its tasks: the path of a TOML file or
+            the same as a dictionary (:mod:`flpjax.readers.mapping` shows one).
+
+    Returns:
+        The checked table.
+
+    Raises:
+        InputError: Something in the input is wrong; the message names file, row and column, and the remedy.
+    """
+    if isinstance(source, str) and source in LADDERS:
+        if mapping is not None:
+            raise InputError("a public ladder takes no mapping", where=source, remedy="Leave the mapping out")
+        return read_ladder(source)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if not path.exists() and path.suffix.lower() not in SUFFIXES:
+            raise missing_file(path, SUFFIXES, others=tuple(LADDERS))
+        raw = read_file(path)
+    else:
+        raw = from_frame(source)
+    if mapping is None:
+        return table_runs(raw)
+    from flpjax.readers.mapping import read_mapping  # pydantic is only needed here
+
+    return table_runs(raw, read_mapping(mapping if isinstance(mapping, Mapping) else Path(mapping)))

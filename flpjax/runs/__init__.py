@@ -1,0 +1,1 @@
+"""Floor 2: the table of checkpoints and its facts."""

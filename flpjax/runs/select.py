@@ -1,0 +1,83 @@
+"""Which checkpoints say something about the score, and why the others don't."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.runs.table import Floats, Runs
+
+
+class Selected(NamedTuple):
+    """What a selection kept.
+
+    Attributes:
+        keep: ``(row, task)``.
+        dropped: Reason → ``(task,)`` rows dropped for it; each row counts under its first reason.
+    """
+
+    keep: NDArray[np.bool_]
+    dropped: dict[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The checkpoints that fit loss → score (Chen et al. 2024, §3.3).
+
+    Attributes:
+        improving: Keep a checkpoint only if the run's training loss, rounded to two decimals, improved on all before.
+        above_chance: Keep it only if it beats the task's chance level by this much, a fraction: it has emerged.
+        warmup: Leave out this first share of a run's training tokens, where the learning rate still rises.
+    """
+
+    improving: bool = True
+    above_chance: float | None = 0.05
+    warmup: float = 0.1
+
+    def apply(self, runs: Runs, loss: Floats) -> Selected:
+        """Select rows for each task.
+
+        Args:
+            runs: The table.
+            loss: ``(row, task)`` the loss that each task is a function of; it stands in for a missing training loss.
+        """
+        keep = np.ones((len(runs), len(runs.tasks)), bool)
+        dropped: dict[str, NDArray[np.int64]] = {}
+
+        def drop(bad: NDArray[np.bool_], why: str) -> None:
+            dropped[why] = (keep & bad).sum(0)
+            keep[bad] = False
+
+        drop(np.isnan(runs.score), "score not measured")
+        drop(np.isnan(loss), "loss not measured")
+        if self.warmup > 0:
+            drop(_in_warmup(runs, self.warmup)[:, None] & keep, f"in the first {self.warmup:.0%} of the run's tokens")
+        if self.improving:
+            trained = runs.train_loss[:, None]
+            training = np.where(np.isnan(trained), loss, trained)
+            drop(_not_improved(runs, training), "training loss did not improve")
+        if self.above_chance is not None:
+            chance = np.array([t.chance for t in runs.tasks])
+            floor = chance + self.above_chance
+            drop(~(runs.score >= floor[None, :]), f"less than {100 * self.above_chance:g} points above chance")
+        return Selected(keep, dropped)
+
+
+def _in_warmup(runs: Runs, share: float) -> NDArray[np.bool_]:
+    most = np.zeros(len(runs.names))
+    np.maximum.at(most, runs.run, runs.tokens)
+    return runs.tokens < share * most[runs.run]
+
+
+def _not_improved(runs: Runs, loss: Floats) -> NDArray[np.bool_]:
+    """``(row, task)`` whether a row's loss, rounded to two decimals, fails to beat every earlier one of its run."""
+    stale = np.zeros(loss.shape, bool)
+    for r in range(len(runs.names)):
+        rows = np.flatnonzero(runs.run == r)
+        rounded = np.round(loss[rows], 2)
+        before = np.fmin.accumulate(np.vstack([np.full((1, loss.shape[1]), np.inf), rounded]), axis=0)[:-1]
+        stale[rows] = rounded >= before
+    return stale

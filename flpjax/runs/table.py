@@ -1,0 +1,213 @@
+"""The table of checkpoints: frozen, plain NumPy, one row a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.runs.compute import Compute
+from flpjax.runs.tasks import Task
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """A ladder: checkpoints of several training runs, sorted by run and, within a run, by tokens.
+
+    Build one with :func:`flpjax.read_runs` or :func:`flpjax.runs.build.build_runs`, which check every value. NaN means
+    *not measured*, never *bad*: bad values don't get in.
+
+    Attributes:
+        names: ``(run,)`` names of the runs.
+        run: ``(row,)`` index into ``names``.
+        params: ``(row,)`` non-embedding parameters N.
+        tokens: ``(row,)`` training tokens D so far.
+        flops: ``(row,)`` training FLOPs C so far.
+        final: ``(row,)`` whether the row is its run's last, converged checkpoint.
+        held_out: ``(run,)`` whether a run is a target that no fit may see.
+        domains: ``(domain,)`` names of the validation domains.
+        loss: ``(row, domain)`` validation losses, nats per token unless the domain says otherwise.
+        tasks: ``(task,)`` the tasks with their chance levels.
+        score: ``(row, task)`` scores as fractions, 0 to 1.
+        stderr: ``(row, task)`` standard errors of the scores.
+        sources: ``(source,)`` names of the data sources.
+        mix: ``(row, source)`` mixture weights.
+        train_loss: ``(row,)`` training loss.
+        step: ``(row,)`` optimiser step.
+        final_average: How many of a run's last rows are averaged into its final losses and scores (those measured).
+        source: Where the table came from.
+        notes: What reading the table did to it, in words.
+    """
+
+    names: tuple[str, ...]
+    run: NDArray[np.int64]
+    params: Floats
+    tokens: Floats
+    flops: Floats
+    final: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+    domains: tuple[str, ...]
+    loss: Floats
+    tasks: tuple[Task, ...]
+    score: Floats
+    stderr: Floats
+    sources: tuple[str, ...]
+    mix: Floats
+    train_loss: Floats
+    step: Floats
+    final_average: int = 1
+    source: str = "table"
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """``(task,)`` names of the tasks."""
+        return tuple(t.name for t in self.tasks)
+
+    @property
+    def compute(self) -> Compute:
+        """The compute of every row, leaves ``(row,)``."""
+        return Compute(np.log(self.params), np.log(self.tokens), np.log(self.flops))
+
+    def rows(self, keep: NDArray[np.bool_]) -> Runs:
+        """The rows where ``keep`` ``(row,)`` is true; runs without a row left are gone."""
+        kept = np.unique(self.run[keep])
+        renumber = np.zeros(len(self.names), np.int64)
+        renumber[kept] = np.arange(len(kept))
+        by_row = ("params", "tokens", "flops", "final", "loss", "score", "stderr", "mix", "train_loss", "step")
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in kept),
+            run=renumber[self.run[keep]],
+            held_out=self.held_out[kept],
+            **{name: getattr(self, name)[keep] for name in by_row},
+        )
+
+    def only(self, names: Iterable[str]) -> Runs:
+        """The runs of these names; ``*`` and ``?`` match as in a shell.
+
+        Raises:
+            InputError: A name matches no run.
+        """
+        return self.rows(self._matching(names)[self.run])
+
+    def without(self, names: Iterable[str]) -> Runs:
+        """All runs but these; ``*`` and ``?`` match as in a shell.
+
+        Raises:
+            InputError: A name matches no run.
+        """
+        return self.rows(~self._matching(names)[self.run])
+
+    def training(self) -> Runs:
+        """The runs that a fit may see: those not held out."""
+        return self.rows(~self.held_out[self.run])
+
+    def targets(self) -> Runs:
+        """The runs that are held out."""
+        return self.rows(self.held_out[self.run])
+
+    def hold_out(self, names: Iterable[str]) -> Runs:
+        """The same table with exactly these runs held out.
+
+        Raises:
+            InputError: A name matches no run.
+        """
+        return replace(self, held_out=self._matching(names))
+
+    def largest(self, count: int) -> tuple[str, ...]:
+        """The names of the ``count`` runs with the most training FLOPs, largest last.
+
+        Raises:
+            InputError: There are fewer runs.
+        """
+        if not 0 <= count <= len(self.names):
+            raise InputError(f"asked for the {count} largest of {len(self.names)} runs", where=self.source)
+        most = np.array([self.flops[self.run == i].max() for i in range(len(self.names))])
+        return tuple(self.names[i] for i in np.argsort(most, kind="stable")[len(most) - count :])
+
+    def finals(self) -> Runs:
+        """One row a run: its final checkpoint, losses and scores averaged over its last ``final_average`` rows.
+
+        Runs without a final row (unfinished ones) are left out.
+        """
+        chosen = np.flatnonzero(self.final)
+        last = self.rows(self.final)
+        if self.final_average == 1:
+            return last
+        window = [np.flatnonzero((self.run == self.run[i]) & (self.tokens <= self.tokens[i])) for i in chosen]
+        window = [w[-self.final_average :] for w in window]
+        loss, score = (np.stack([_mean(v[w]) for w in window]) for v in (self.loss, self.score))
+        return replace(last, loss=loss, score=score)
+
+    def loss_of(self, domain: str) -> Floats:
+        """``(row,)`` losses of one domain.
+
+        Raises:
+            InputError: There is no such domain.
+        """
+        return self.loss[:, index_of(domain, self.domains, "loss domain", self.source)]
+
+    def score_of(self, task: str) -> Floats:
+        """``(row,)`` scores of one task.
+
+        Raises:
+            InputError: There is no such task.
+        """
+        return self.score[:, index_of(task, self.task_names, "task", self.source)]
+
+    def _matching(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        found = np.zeros(len(self.names), bool)
+        for name in [names] if isinstance(names, str) else names:
+            hits = [name == n or fnmatchcase(n, name) for n in self.names]
+            if not any(hits):
+                raise InputError(f"no run is named '{name}'", where=self.source, remedy=did_you_mean(name, self.names))
+            found |= hits
+        return found
+
+    def __str__(self) -> str:
+        def count(n: int, noun: str) -> str:
+            return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+        if not len(self):
+            return f"{self.source}: no runs"
+        held = int(self.held_out.sum())
+        return (
+            f"{self.source}: {count(len(self.names), 'run')}{f' ({held} held out)' if held else ''}, "
+            f"{count(len(self), 'checkpoint')}, {count(len(self.domains), 'loss domain')}, "
+            f"{count(len(self.tasks), 'task')}, "
+            f"N {self.params.min():.3g} to {self.params.max():.3g}, C {self.flops.min():.3g} to {self.flops.max():.3g}"
+        )
+
+
+def index_of(name: str, names: tuple[str, ...], what: str, where: str) -> int:
+    """The position of ``name``, or an error that names the nearest.
+
+    Raises:
+        InputError: ``name`` is not among ``names``.
+    """
+    if name not in names:
+        raise InputError(f"there is no {what} '{name}'", where=where, remedy=did_you_mean(name, names))
+    return names.index(name)
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean over rows of what was measured; NaN where nothing was."""
+    measured = ~np.isnan(values)
+    total = np.where(measured, values, 0.0).sum(0)
+    count = measured.sum(0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

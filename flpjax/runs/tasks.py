@@ -1,0 +1,68 @@
+"""Tasks and what random guessing scores on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flpjax.errors import InputError
+
+QUARTER, THIRD, HALF, FIFTH = 0.25, 1 / 3, 0.5, 0.2
+
+# Chance levels of widely used tasks, by the names lm-evaluation-harness, OLMES and LLM Foundry give them.
+CHANCE = {
+    **dict.fromkeys(
+        (
+            "arc", "arc_challenge", "arc_c", "arc_easy", "arc_e", "hellaswag", "hellaswag_zeroshot", "mmlu",
+            "mmlu_zeroshot", "openbookqa", "openbook_qa", "obqa", "race", "sciq", "logiqa", "logi_qa", "math_qa",
+            "mathqa", "commonsense_qa_mc4", "agi_eval_lsat_ar", "agi_eval_lsat_lr", "agi_eval_lsat_rc",
+            "agi_eval_sat_en",
+        ),
+        QUARTER,
+    ),
+    **dict.fromkeys(("csqa", "commonsense_qa", "commonsenseqa"), FIFTH),
+    **dict.fromkeys(("socialiqa", "social_iqa", "siqa"), THIRD),
+    **dict.fromkeys(
+        ("piqa", "winogrande", "winograd", "wsc", "wsc273", "boolq", "copa", "storycloze", "wic", "rte", "mrpc"), HALF
+    ),
+    **dict.fromkeys(
+        (
+            "bbh", "triviaqa", "humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "gsm8k", "math", "minerva_math",
+            "nq_open", "naturalqs", "webqs", "drop", "squad", "squadv2", "coqa", "jeopardy", "lambada",
+            "lambada_openai", "lambada_standard", "ifeval",
+        ),
+        0.0,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """A downstream task.
+
+    Attributes:
+        name: Its name, as in the column ``score/<name>``.
+        chance: What random guessing scores, a fraction.
+        questions: How many questions it has, if known.
+        chance_known: False if nobody said what chance is, and 0 stands in.
+    """
+
+    name: str
+    chance: float = 0.0
+    questions: int | None = None
+    chance_known: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.chance < 1.0:
+            raise InputError(
+                f"the chance level {self.chance:g} is no fraction",
+                where=f"task '{self.name}'",
+                remedy="Give it from 0 up to 1, say 0.25 for four choices",
+            )
+        if self.questions is not None and self.questions < 1:
+            raise InputError(f"{self.questions} questions", where=f"task '{self.name}'", remedy="Give at least 1")
+
+
+def known_task(name: str) -> Task:
+    """The task of this name with the chance level of the built-in table, matched whole (``humaneval_x`` is not it)."""
+    chance = CHANCE.get(name.lower().replace("-", "_").replace(" ", "_"))
+    return Task(name, chance=chance or 0.0, chance_known=chance is not None)
