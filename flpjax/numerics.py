@@ -1,8 +1,10 @@
-"""What every floor needs to know about precision."""
+"""What every floor needs to know about precision and random keys."""
 
 from __future__ import annotations
 
 import jax
+import numpy as np
+from jax import Array
 
 from flpjax.errors import PrecisionError
 
@@ -23,3 +25,13 @@ def require_x64(what: str) -> None:
             f"{what} needs float64, and JAX is set to float32",
             remedy='Call jax.config.update("jax_enable_x64", True) at the start of the program, or set JAX_ENABLE_X64=1',
         )
+
+
+def generator(key: Array, *salt: int) -> np.random.Generator:
+    """A NumPy generator seeded by a JAX key and a salt: small draws on the host need no compiled program.
+
+    Args:
+        key: A JAX random key.
+        salt: What the draws are for; other salts give independent draws.
+    """
+    return np.random.default_rng([*np.asarray(jax.random.key_data(key)).ravel().tolist(), *salt])

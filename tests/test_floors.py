@@ -3,8 +3,9 @@
 import ast
 from pathlib import Path
 
-import flpjax
 import pytest
+
+import flpjax
 
 PACKAGE = Path(flpjax.__file__).parent
 FLOOR = {

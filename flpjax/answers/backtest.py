@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
 
 from flpjax.answers.forecast import Forecast, Interval, forecast, predict_from_loss
 from flpjax.answers.target import targets_of

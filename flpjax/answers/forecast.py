@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -168,12 +167,10 @@ def forecast(draws: Draws, targets: Sequence[Target], *, level: float = 0.9, met
 def compute_of(targets: Sequence[Target]) -> Compute:
     """The compute of targets, leaves ``(target,)``; NaN where N and D are not given."""
 
-    def log(values: list[float | None]) -> Array:
-        return jnp.log(jnp.array([np.nan if v is None else v for v in values], float))
+    def log(values: list[float | None]) -> NDArray[np.float64]:
+        return np.log([np.nan if v is None else v for v in values])
 
-    return Compute(
-        log([t.params for t in targets]), log([t.tokens for t in targets]), log([t.flops for t in targets])
-    )
+    return Compute(log([t.params for t in targets]), log([t.tokens for t in targets]), log([t.flops for t in targets]))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -196,7 +193,7 @@ def _outside(targets: Sequence[Target], tasks: tuple[str, ...], score: NDArray[n
             median = np.nanmedian(score[:, i, j]) if np.isfinite(score[:, i, j]).any() else 0.5
             if not 0.0 <= median <= 1.0:
                 warnings.append(
-                    f"{target.name}: the forecast of '{task}' leaves the scale of scores ({median:.3g}): a straight "
-                    "line has no ceiling; a sigmoid has one"
+                    f"{target.name}: the forecast of '{task}' leaves the scale of scores ({median:.3g}): this "
+                    "form has no ceiling; a sigmoid has one"
                 )
     return warnings

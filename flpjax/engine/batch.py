@@ -1,29 +1,33 @@
-"""Many fits as one batch: draws × problems × starts, tiled so that a tile stays in a CPU's cache."""
+"""Many fits as one batch: draws × problems × starts, in chunks of one compiled program."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
+from numpy.typing import NDArray
 
-from flpjax.engine.gauss_newton import Anchor, Lane, Residual, Settings, descend, scaled_hessian
+from flpjax.engine.gauss_newton import Anchor, Lane, Residual, Settings, descend
 from flpjax.engine.status import Status
 
-CPU_TILE = 16  # measured: 4 times faster than one vmap over thousands
-DEVICE_BYTES = 2 << 30  # what a tile may take on an accelerator
+CPU_TILE = 16  # lanes that stay in a CPU's cache: measured 4 times faster than one vmap over thousands
+CPU_CHUNK = 128  # lanes of one call on a CPU; the same program serves 1 fit and 10,000
+DEVICE_BYTES = 2 << 30  # what a chunk may take on an accelerator
 AGREE = 1e-6  # starts whose objectives differ by less, relatively, found the same optimum
 
 
 class Solution(NamedTuple):
     """The best start of every problem under every draw's weights."""
 
-    vector: Array  # (draw, problem, p)
-    value: Array  # (draw, problem)
-    status: Array  # (draw, problem) a Status
-    agree: Array  # (draw, problem) share of starts that found the same optimum
+    vector: NDArray[np.float64]  # (draw, problem, p)
+    value: NDArray[np.float64]  # (draw, problem)
+    status: NDArray[np.int32]  # (draw, problem) a Status
+    agree: NDArray[np.float64]  # (draw, problem) share of starts that found the same optimum
+    condition: NDArray[np.float64]  # (draw, problem) of the scaled Gauss-Newton Hessian
     starts: Lane  # (draw, problem, start, …) where every start ended
 
 
@@ -32,8 +36,9 @@ def solve(
     data: Any,
     weight: Array,
     resample: Array,
-    starts: Array,
+    starts: NDArray[np.float64],
     *,
+    draws: Sequence[int] | None = None,
     anchor: Anchor | None = None,
     huber: float | None = None,
     settings: Settings | None = None,
@@ -48,73 +53,74 @@ def solve(
         weight: ``(problem, row)`` weights of the rows, 0 for rows that a problem does not use.
         resample: ``(draw, row)`` how often a draw takes each row; ones for a point fit.
         starts: ``(problem, start, p)`` unconstrained parameters.
+        draws: Which draws to fit; None fits all. Calls that differ in this only share one compiled program.
         anchor: A pull towards known parameters ``(p,)``, or None.
         huber: Corner of the Huber loss, None for squared loss.
         settings: Step limit and tolerance.
     """
+    chosen = np.arange(len(resample)) if draws is None else np.asarray(draws)
+    problems, per_problem, size = starts.shape
+    shape = (len(chosen), problems, per_problem)
+    draw, problem, start = (i.ravel() for i in np.indices(shape))
     on_cpu = jax.default_backend() == "cpu"
-    return _solve(residual, huber, settings or Settings(), on_cpu, data, weight, resample, starts, anchor)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def conditioning(residual: Residual, huber: float | None, data: Any, weight: Array, vector: Array) -> Array:
-    """``(problem,)`` condition numbers of the scaled Gauss-Newton Hessian at ``vector`` ``(problem, p)``."""
-    hessian = jax.vmap(lambda d, w, v: scaled_hessian(residual, d, w, v, huber))(data, weight, vector)
-    eigenvalues = jnp.linalg.eigvalsh(hessian)
-    return eigenvalues[:, -1] / jnp.maximum(eigenvalues[:, 0], jnp.finfo(vector.dtype).tiny)
+    chunk = CPU_CHUNK if on_cpu else max(1, DEVICE_BYTES // (8 * resample.shape[1] * (size + 8)))
+    tile = CPU_TILE if on_cpu else chunk
+    ended = []
+    for at in range(0, len(draw), chunk):
+        part = slice(at, at + chunk)
+        spare = (0, chunk - len(draw[part]))  # the last chunk is filled with copies that are thrown away
+        lanes = (np.pad(chosen[draw[part]], spare, "edge"), np.pad(problem[part], spare, "edge"))
+        first = np.pad(starts[problem[part], start[part]], (spare, (0, 0)), "edge")
+        lane = _chunk(residual, huber, settings or Settings(), tile, data, weight, resample, lanes, first, anchor)
+        ended.append(jax.tree.map(lambda leaf, used=chunk - spare[1]: np.asarray(leaf)[:used], lane))
+    return _best(Lane(*(np.concatenate(leaf).reshape(*shape, *leaf[0].shape[1:]) for leaf in zip(*ended, strict=True))))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _solve(
+def _chunk(
     residual: Residual,
     huber: float | None,
     settings: Settings,
-    on_cpu: bool,
+    tile: int,
     data: Any,
     weight: Array,
     resample: Array,
+    lanes: tuple[Array, Array],
     starts: Array,
     anchor: Anchor | None,
-) -> Solution:
-    problems, per_problem, size = starts.shape
-    draws, rows = resample.shape
-    lanes = draws * problems * per_problem
+) -> Lane:
+    """Solve lanes ``(chunk,)`` of (draw, problem) from starts ``(chunk, p)``, tile by tile."""
 
-    def lane(index: Array) -> Lane:
-        draw, rest = jnp.divmod(index, problems * per_problem)
-        problem, start = jnp.divmod(rest, per_problem)
+    def solve_one(lane: tuple[Array, Array], start: Array) -> Lane:
+        draw, problem = lane
         own = jax.tree.map(lambda leaf: leaf[problem], data)
-        return descend(residual, own, weight[problem] * resample[draw], starts[problem, start], anchor, huber, settings)
+        return descend(residual, own, weight[problem] * resample[draw], start, anchor, huber, settings)
 
-    wide = max(1, DEVICE_BYTES // (8 * rows * (size + 8)))
-    tile = min(lanes, CPU_TILE if on_cpu else wide)
-    tiles = -(-lanes // tile)
-    index = jnp.minimum(jnp.arange(tiles * tile), lanes - 1).reshape(tiles, tile)
-    ended = lax.map(jax.vmap(lane), index)
-
-    def unfold(leaf: Array) -> Array:
-        flat = leaf.reshape(-1, *leaf.shape[2:])[:lanes]
-        return flat.reshape(draws, problems, per_problem, *leaf.shape[2:])
-
-    return _best(jax.tree.map(unfold, ended))
+    tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (lanes, starts))
+    ended = lax.map(lambda args: jax.vmap(solve_one)(*args), tiled)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ended)
 
 
 def _best(lanes: Lane) -> Solution:
-    """Pick each problem's best start among those that ended well."""
-    finished = (lanes.status == Status.CONVERGED) | (lanes.status == Status.SINGULAR)
-    failed = ~jnp.isfinite(lanes.value) | (lanes.status == Status.NON_FINITE_START)
-    value = jnp.where(failed, jnp.inf, lanes.value)
-    # a start cut short may stand lower than one that finished: then the optimum is not known, and the status says so
-    order = jnp.argmin(value, axis=-1)
+    """Pick each problem's best start.
 
-    def chosen(leaf: Array) -> Array:
+    A start that was cut short may stand lower than one that finished. It still wins, and the status says so: the
+    optimum is not known then.
+    """
+    status, value = np.asarray(lanes.status), np.asarray(lanes.value)
+    failed = ~np.isfinite(value) | (status == Status.NON_FINITE_START)
+    value = np.where(failed, np.inf, value)
+    order = value.argmin(-1)
+
+    def chosen(leaf: NDArray) -> NDArray:
         pick = order.reshape(*order.shape, *[1] * (leaf.ndim - order.ndim))
-        return jnp.take_along_axis(leaf, pick, axis=order.ndim).squeeze(order.ndim)
+        return np.take_along_axis(leaf, pick, axis=order.ndim).squeeze(order.ndim)
 
     best = chosen(value)
-    same = value <= (best * (1.0 + AGREE) + jnp.finfo(value.dtype).tiny)[..., None]
-    # among starts at the same optimum prefer the status of one that finished
-    finished_there = jnp.where(same & finished, lanes.status, Status.ALL_FAILED).min(-1)
-    status = jnp.where(finished_there == Status.ALL_FAILED, chosen(lanes.status), finished_there)
-    status = jnp.where(jnp.all(failed, axis=-1), Status.ALL_FAILED, status)
-    return Solution(chosen(lanes.vector), best, status, jnp.mean(same & ~failed, axis=-1), lanes)
+    same = ~failed & (value <= (best * (1.0 + AGREE) + np.finfo(value.dtype).tiny)[..., None])
+    finished = same & np.isin(status, [Status.CONVERGED, Status.SINGULAR])
+    ended = np.where(finished.any(-1), np.where(finished, status, Status.ALL_FAILED).min(-1), chosen(status))
+    ended = np.where(failed.all(-1), Status.ALL_FAILED, ended)
+    eigenvalues = np.linalg.eigvalsh(np.nan_to_num(chosen(np.asarray(lanes.hessian))))
+    condition = eigenvalues[..., -1] / np.maximum(eigenvalues[..., 0], np.finfo(value.dtype).tiny)
+    return Solution(chosen(np.asarray(lanes.vector)), best, ended, same.mean(-1), condition, lanes)

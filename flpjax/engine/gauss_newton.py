@@ -18,6 +18,8 @@ from jax import Array, lax
 from flpjax.engine.objective import reweight, rho
 from flpjax.engine.status import Status
 
+FIRST_DAMPING = 1e-2
+
 Residual = Callable[[Array, Any], Array]
 """``(vector (p,), data of one problem) -> (row,)``; hashable by value, since it is static under jit."""
 
@@ -55,6 +57,7 @@ class Lane(NamedTuple):
     status: Array  # a Status
     decrement: Array  # share of the objective that one more Newton step would gain
     steps: Array  # steps taken
+    hessian: Array  # (p, p) Gauss-Newton Hessian, scaled to unit diagonal: its condition is what the data determine
 
 
 class _Model(NamedTuple):
@@ -121,7 +124,7 @@ def descend(
             [Status.NON_FINITE_START, Status.SINGULAR, Status.CONVERGED, Status.STALLED, Status.STEP_LIMIT],
             Status.RUNNING,
         )
-        return state._replace(status=status, decrement=decrement)
+        return state._replace(status=status.astype(jnp.int32), decrement=decrement)
 
     def step(state: _State) -> _State:
         damped = state.model.hessian + state.damping * jnp.eye(len(start), dtype=start.dtype)
@@ -133,17 +136,15 @@ def descend(
             lambda new, old: jnp.where(better, new, old), (trial, model), (state.vector, state.model)
         )
         damping = jnp.where(better, jnp.maximum(0.1 * state.damping, eps), 4.0 * state.damping)
+        damping = jnp.where(state.steps < 0, state.damping, damping)
         return settle(state._replace(vector=vector, model=model, damping=damping, steps=state.steps + 1))
 
-    zero = jnp.zeros((), start.dtype)
-    first = _State(start, model_at(start), zero + 1e-2, jnp.int32(Status.RUNNING), zero, jnp.int32(0))
-    end = lax.while_loop(lambda s: s.status == Status.RUNNING, step, settle(first))
-    return Lane(end.vector, end.model.value, end.status, end.decrement, end.steps)
-
-
-def scaled_hessian(residual: Residual, data: Any, weight: Array, vector: Array, huber: float | None) -> Array:
-    """``(p, p)`` Gauss-Newton Hessian scaled to unit diagonal: its condition number says what the data determine."""
-    return _quadratic(residual, data, weight, vector, None, huber).hessian
+    # The loop's first step goes nowhere and evaluates the start: the residuals are compiled once, not twice.
+    zero, size = jnp.zeros((), start.dtype), len(start)
+    nowhere = _Model(zero + jnp.inf, jnp.zeros_like(start), jnp.eye(size, dtype=start.dtype), jnp.ones_like(start))
+    first = _State(start, nowhere, zero + FIRST_DAMPING, jnp.int32(Status.RUNNING), zero, jnp.int32(-1))
+    end = lax.while_loop(lambda s: s.status == Status.RUNNING, step, first)
+    return Lane(end.vector, end.model.value, end.status, end.decrement, end.steps, end.model.hessian)
 
 
 def _quadratic(

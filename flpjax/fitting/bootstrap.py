@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.gauss_newton import Settings
-from flpjax.errors import FitError
+from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, make_draws
 from flpjax.fitting.joint import refine
-from flpjax.fitting.point import STARTS, bind, fit_point, mask_failed
-from flpjax.fitting.staged import judge, refit_stage
+from flpjax.fitting.point import STARTS, bind, fit_stages
+from flpjax.fitting.staged import Vectors, judge, rows_per_run
 from flpjax.forms.form import size
-from flpjax.predictors.predictor import Plan, Predictor, Stage
+from flpjax.numerics import generator
+from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs
 
 FAILED_SHARE = 0.05  # more failed draws than this, and the interval needs a warning
+RESAMPLE_SALT = 1000
 
 
 def bootstrap(
@@ -53,36 +53,31 @@ def bootstrap(
         InputError: The ladder can't carry the predictor.
         PrecisionError: JAX is in 32 bits.
     """
+    if draws < 1:
+        raise InputError(f"{draws} draws", where="bootstrap", remedy="Ask for 1 at least, or use point() for none")
     plan = bind(predictor, runs)
-    start_key, resample_key = jax.random.split(key)
-    settings = settings or Settings()
-    vectors, fits = fit_point(plan, start_key, starts=starts, settings=settings)
+    resampled = resample_runs(plan, generator(key, RESAMPLE_SALT), draws)
+    counts = np.concatenate([np.ones((1, resampled.shape[1])), resampled])
+    vectors, fits = fit_stages(plan, counts, key, starts, settings)
     warnings = plan.warnings + judge(fits, strict)
-    counts = jnp.asarray(resample_runs(plan, resample_key, draws))
-    drawn = {}
-    for stage in plan.stages:
-        solution = refit_stage(stage, vectors[stage.name][0], counts, settings)
-        vector = mask_failed(solution.vector, solution.status)
-        drawn[stage.name] = jnp.where(_determined(stage, counts)[..., None], vector, jnp.nan)
+    drawn = {name: vector[1:] for name, vector in vectors.items()}
     if joint:
-        drawn = refine(plan, drawn, counts)
+        drawn = refine(plan, drawn, resampled)
     return make_draws(plan, drawn, "bootstrap", fits, warnings + _failures(plan, drawn))
 
 
-def resample_runs(plan: Plan, key: Array, draws: int) -> NDArray[np.float64]:
+def resample_runs(plan: Plan, rng: np.random.Generator, draws: int) -> NDArray[np.float64]:
     """``(draw, run)`` how often each draw takes each run; draws that can't determine stage 1 are drawn again.
 
     Raises:
         FitError: Nearly all resamples are degenerate: there are too few runs.
     """
-    runs = len(plan.runs.names)
-    first = plan.stages[0]
-    parameters = size(first.form)
+    runs, parameters = len(plan.runs.names), size(plan.stages[0].form)
     taken = max(runs - parameters, -(-2 * runs // 3))
-    candidates = np.asarray(jax.random.randint(key, (20 * draws, taken), 0, runs))
-    counts = np.zeros((len(candidates), runs))
-    np.add.at(counts, (np.arange(len(candidates))[:, None], candidates), 1.0)
-    counts = counts[np.asarray(_determined(first, jnp.asarray(counts)).any(1))][:draws]
+    counts = rng.multinomial(taken, np.full(runs, 1.0 / runs), size=20 * draws).astype(float)
+    in_stage = rows_per_run(plan.stages[0], runs).max(0) > 0
+    distinct = (counts[:, in_stage] > 0).sum(1)
+    counts = counts[distinct >= max(parameters, 2)][:draws]
     if len(counts) < draws:
         raise FitError(
             f"{runs} runs are too few to resample for {parameters} parameters",
@@ -92,21 +87,11 @@ def resample_runs(plan: Plan, key: Array, draws: int) -> NDArray[np.float64]:
     return counts
 
 
-def _determined(stage: Stage, counts: Array) -> Array:
-    """``(draw, output)`` whether a resample has enough distinct runs and rows for an output's parameters."""
-    member = np.zeros((len(stage.outputs), counts.shape[1]))
-    np.add.at(member.T, stage.run, stage.weight.T)
-    taken = counts > 0
-    distinct = taken.astype(float) @ jnp.asarray((member > 0).T.astype(float))
-    rows = taken.astype(float) @ jnp.asarray(member.T)
-    return (rows >= size(stage.form)) & (distinct >= 2)
-
-
-def _failures(plan: Plan, drawn: dict[str, Array]) -> tuple[str, ...]:
+def _failures(plan: Plan, drawn: Vectors) -> tuple[str, ...]:
     """Warnings for outputs of which many draws could not be fitted."""
     warnings = []
     for stage in plan.stages:
-        failed = np.isnan(np.asarray(drawn[stage.name])).any(-1).mean(0)
+        failed = np.isnan(drawn[stage.name]).any(-1).mean(0)
         warnings += [
             f"{stage.name} '{output}': {share:.0%} of the resamples could not be fitted and are left out of its interval"
             for output, share in zip(stage.outputs, failed, strict=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.status import Status
-from flpjax.forms.form import unpack
-from flpjax.predictors.predictor import Model, Plan, Stage, StageParams
+from flpjax.forms.form import Form, Params, unpack
+from flpjax.predictors.predictor import Model, Plan, StageParams
 from flpjax.runs.compute import FlopsRule, flops_rule
 from flpjax.runs.table import Runs
 
@@ -115,13 +117,18 @@ class Draws:
 
 
 def make_draws(
-    plan: Plan, vectors: dict[str, Array], kind: Kind, fits: dict[str, StageFit], warnings: tuple[str, ...]
+    plan: Plan,
+    vectors: dict[str, NDArray[np.float64]],
+    kind: Kind,
+    fits: dict[str, StageFit],
+    warnings: tuple[str, ...],
 ) -> Draws:
     """Draws from unconstrained vectors, stage → ``(draw, output, p)``."""
-    params = {stage.name: unpack_all(stage, vectors[stage.name]) for stage in plan.stages}
+    params = {stage.name: _unpack_all(stage.form, jnp.asarray(vectors[stage.name])) for stage in plan.stages}
     return Draws(plan.model, params, kind, fits, Ladder.of(plan.runs), warnings)
 
 
-def unpack_all(stage: Stage, vectors: Array) -> dict[str, Array]:
+@partial(jax.jit, static_argnums=0)
+def _unpack_all(form: Form, vectors: Array) -> Params:
     """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
-    return jax.vmap(jax.vmap(lambda v: unpack(stage.form, v)))(vectors)
+    return jax.vmap(jax.vmap(lambda v: unpack(form, v)))(vectors)

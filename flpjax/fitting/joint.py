@@ -69,7 +69,9 @@ def _data(plan: Plan) -> _Data:
     used = np.stack([plan.stages[1].weight[:, last[run]] for run in final_run])
     weight = np.isfinite(score) * used
     stages = {s.name: (s.x, s.y, s.weight, s.run) for s in plan.stages}
-    return jax.tree.map(jnp.asarray, _Data(stages, (finals.compute, np.where(weight > 0, score, 0.5), weight, final_run)))
+    return jax.tree.map(
+        jnp.asarray, _Data(stages, (finals.compute, np.where(weight > 0, score, 0.5), weight, final_run))
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))

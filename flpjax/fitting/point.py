@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from flpjax.engine.gauss_newton import Settings
-from flpjax.engine.status import Status
 from flpjax.fitting.draws import Draws, StageFit, make_draws
 from flpjax.fitting.joint import refine
-from flpjax.fitting.staged import fit_stage, judge
-from flpjax.numerics import require_x64
+from flpjax.fitting.staged import Vectors, fit_stage, judge
+from flpjax.numerics import generator, require_x64
 from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs
 
@@ -45,10 +44,10 @@ def point(
         PrecisionError: JAX is in 32 bits.
     """
     plan = bind(predictor, runs)
-    vectors, fits = fit_point(plan, key, starts=starts, settings=settings or Settings())
+    vectors, fits = fit_stages(plan, np.ones((1, len(plan.runs.names))), key, starts, settings)
     warnings = plan.warnings + judge(fits, strict)
     if joint:
-        vectors = refine(plan, vectors, jnp.ones((1, len(plan.runs.names))))
+        vectors = refine(plan, vectors, np.ones((1, len(plan.runs.names))))
     return make_draws(plan, vectors, "point", fits, warnings)
 
 
@@ -56,23 +55,19 @@ def bind(predictor: Predictor, runs: Runs) -> Plan:
     """Bind a predictor to the runs that a fit may see.
 
     Raises:
-        InputError: The ladder can't carry the predictor, or every run is held out.
+        InputError: The ladder can't carry the predictor.
         PrecisionError: JAX is in 32 bits.
     """
     require_x64("fitting")
     return predictor.on(runs.training())
 
 
-def fit_point(plan: Plan, key: Array, *, starts: int, settings: Settings) -> tuple[dict[str, Array], dict[str, StageFit]]:
-    """Fit every stage; unconstrained vectors ``(1, output, p)``, NaN for outputs that failed, and how each ended."""
+def fit_stages(
+    plan: Plan, counts: NDArray[np.float64], key: Array, starts: int, settings: Settings | None
+) -> tuple[Vectors, dict[str, StageFit]]:
+    """Fit every stage under every draw's counts ``(draw, run)``, of which the first takes every run once."""
     vectors, fits = {}, {}
-    for stage, stage_key in zip(plan.stages, jax.random.split(key, len(plan.stages)), strict=True):
-        solution, fits[stage.name] = fit_stage(stage, stage_key, starts, settings)
-        vectors[stage.name] = mask_failed(solution.vector, solution.status)
+    for i, stage in enumerate(plan.stages):
+        rng = generator(key, i)
+        vectors[stage.name], fits[stage.name] = fit_stage(stage, counts, rng, starts, settings or Settings())
     return vectors, fits
-
-
-def mask_failed(vector: Array, status: Array) -> Array:
-    """NaN for fits ``(draw, output)`` that did not end at an optimum."""
-    good = (status == Status.CONVERGED) | (status == Status.SINGULAR)
-    return jnp.where(good[..., None], vector, jnp.nan)

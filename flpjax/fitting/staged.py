@@ -3,72 +3,75 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
-from flpjax.engine.batch import Solution, conditioning, solve
+from flpjax.engine.batch import Solution, solve
 from flpjax.engine.gauss_newton import Anchor, Settings
-from flpjax.engine.objective import rho
 from flpjax.engine.status import Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
-from flpjax.forms.form import Form, pack, prior_normal, sample_starts, unpack
+from flpjax.forms.form import Form, pack, prior_normal, spread_starts, unpack
 from flpjax.forms.residual import Residual
 from flpjax.predictors.predictor import Stage
 
 CONDITION_LIMIT = 1e8  # beyond this, float64 leaves fewer than 8 digits of the parameters
+Vectors = dict[str, NDArray[np.float64]]
+"""Stage → unconstrained ``(draw, output, p)``; NaN where a fit failed."""
 
 
-def fit_stage(stage: Stage, key: Array, starts: int, settings: Settings) -> tuple[Solution, StageFit]:
-    """Point fit of every output of a stage from many starts.
+def fit_stage(
+    stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int, settings: Settings
+) -> tuple[NDArray[np.float64], StageFit]:
+    """Fit every output of a stage: under the first draw's counts from many starts, under the others from its end.
 
     Args:
         stage: The batch of fits.
-        key: For the starts; every output gets its own.
+        counts: ``(draw, run)`` how often each draw takes each run; the first takes every run once.
+        rng: For the starts.
         starts: How many starts an output gets.
         settings: Of the solver.
+
+    Returns:
+        Unconstrained vectors ``(draw, output, p)``, NaN where a fit failed, and how the first draw's fits ended.
     """
-    x, y, weight = jax.tree.map(jnp.asarray, (stage.x, stage.y, stage.weight))
-    first = _starts(stage.form, starts, jax.random.split(key, len(stage.outputs)), x, y, weight)
-    every = jnp.ones((1, y.shape[1]))
-    solution = _solve(stage.residual, (x, y), weight, every, first, settings)
-    vector = solution.vector[0]
-    condition = conditioning(stage.residual, stage.residual.huber, (x, y), weight, vector)
-    constants = jax.vmap(lambda v: stage.form.constants(unpack(stage.form, v)))(vector)
-    residual = np.asarray(jax.vmap(stage.residual)(vector, (x, y)))
-    squares = (stage.weight * residual**2).sum(1) / stage.weight.sum(1)
-    fit = StageFit(
-        form=str(stage.form),
-        outputs=stage.outputs,
-        status=np.asarray(solution.status[0]),
-        agree=np.asarray(solution.agree[0]),
-        condition=np.asarray(condition),
-        objective=np.asarray(solution.value[0]),
-        residual_sd=np.sqrt(squares),
-        start_status=np.asarray(solution.starts.status[0]),
-        constants={k: np.asarray(v) for k, v in constants.items()},
-    )
-    return solution, fit
+    data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
+    weight, resample = jnp.asarray(stage.weight), jnp.asarray(counts[:, stage.run])
+    guess = np.asarray(_guess(stage.form, data, weight))
+
+    def run(first: NDArray[np.float64], draws: range) -> Solution:
+        anchor = anchor_of(stage.residual)
+        huber = stage.residual.huber
+        return solve(
+            stage.residual, data, weight, resample, first, draws=draws, anchor=anchor, huber=huber, settings=settings
+        )
+
+    point = run(spread_starts(stage.form, guess, starts, rng), range(1))
+    vectors = [mask_failed(point)]
+    if len(counts) > 1:
+        warm = np.where(np.isfinite(vectors[0][0]), vectors[0][0], guess)
+        again = run(np.stack([warm, guess], axis=1), range(1, len(counts)))
+        vectors.append(np.where(_determined(stage, counts[1:])[..., None], mask_failed(again), np.nan))
+    return np.concatenate(vectors), _report(stage, data, point)
 
 
-def refit_stage(stage: Stage, vector: Array, counts: Array, settings: Settings) -> Solution:
-    """Fit a stage again under resampled runs, warm from the point fit and from the form's own guess.
+def anchor_of(residual: Residual) -> Anchor | None:
+    """The form's prior as a pull on unconstrained parameters, weighed against the residual s.d."""
+    if residual.prior_sd is None:
+        return None
+    loc, scale = prior_normal(residual.form)
+    return Anchor(jnp.asarray(loc), jnp.asarray((residual.prior_sd / scale) ** 2))
 
-    Args:
-        stage: The batch of fits.
-        vector: ``(output, p)`` the point fit.
-        counts: ``(draw, run)`` how often each draw takes each run.
-        settings: Of the solver.
-    """
-    x, y, weight = jax.tree.map(jnp.asarray, (stage.x, stage.y, stage.weight))
-    keys = jax.random.split(jax.random.key(0), len(stage.outputs))  # one start is the guess: no randomness is used
-    guess = _starts(stage.form, 1, keys, x, y, weight)
-    starts = jnp.concatenate([vector[:, None, :], guess], axis=1)
-    resample = counts[:, stage.run]
-    return _solve(stage.residual, (x, y), weight, resample, starts, settings)
+
+def mask_failed(solution: Solution) -> NDArray[np.float64]:
+    """Vectors ``(draw, output, p)``, NaN for fits that did not end at an optimum."""
+    good = np.isin(solution.status, [Status.CONVERGED, Status.SINGULAR])
+    return np.where(good[..., None], solution.vector, np.nan)
 
 
 def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:
@@ -80,45 +83,60 @@ def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:
     warnings = []
     for name, fit in fits.items():
         for i, output in enumerate(fit.outputs):
-            status = Status(int(fit.status[i]))
+            status, starts = Status(int(fit.status[i])), fit.start_status.shape[1]
             where = f"{fit.form.partition('(')[0]} for {name} '{output}'"
             if not status.usable:
                 if strict:
-                    raise FitError("the fit did not converge", where=where, remedy=_sentence(status.advice))
+                    advice = status.advice[0].upper() + status.advice[1:]
+                    raise FitError("the fit did not converge", where=where, remedy=advice)
                 warnings.append(f"{where}: the fit did not converge and is left out: {status.advice}")
             elif status == Status.SINGULAR or fit.condition[i] > CONDITION_LIMIT:
                 warnings.append(
-                    f"{where}: condition number {fit.condition[i]:.0e}: {Status.SINGULAR.advice}; trust forecasts "
-                    "only along the direction of the ladder"
+                    f"{where}: {Status.SINGULAR.advice}; trust forecasts only along the direction of the ladder "
+                    f"(condition number {fit.condition[i]:.0e})"
                 )
-            elif fit.agree[i] <= 1.5 / fit.start_status.shape[1]:
-                warnings.append(f"{where}: only one of {fit.start_status.shape[1]} starts found the best optimum")
+            elif starts > 2 and fit.agree[i] <= 1.5 / starts:
+                warnings.append(f"{where}: only one of {starts} starts found the best optimum: use more starts")
     return tuple(warnings)
 
 
-def _solve(
-    residual: Residual, data: object, weight: Array, resample: Array, starts: Array, settings: Settings
-) -> Solution:
-    anchor = None
-    if residual.prior_sd is not None:
-        loc, scale = prior_normal(residual.form)
-        anchor = Anchor(loc, (residual.prior_sd / scale) ** 2)
-    return solve(residual, data, weight, resample, starts, anchor=anchor, huber=residual.huber, settings=settings)
+def _determined(stage: Stage, counts: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """``(draw, output)`` whether a resample has rows enough, of two runs at least, for an output's parameters."""
+    taken, rows_of = (counts > 0).astype(float), rows_per_run(stage, counts.shape[1])
+    return (taken @ rows_of.T >= len(prior_normal(stage.form)[0])) & (taken @ (rows_of > 0).T >= 2)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _starts(form: Form, count: int, keys: Array, x: object, y: Array, weight: Array) -> Array:
-    """``(output, start, p)``: the form's guess first."""
-    if count == 1:
-        return jax.vmap(lambda *a: pack(form, form.guess(*a))[None, :])(x, y, weight)
-    return jax.vmap(lambda k, *a: sample_starts(form, k, *a, count))(keys, x, y, weight)
+def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:
+    """``(output, run)`` the weight that each run has in each fit."""
+    rows = np.zeros((len(stage.outputs), runs))
+    np.add.at(rows.T, stage.run, stage.weight.T)
+    return rows
 
 
-def objective_value(stage: Stage, vector: Array) -> Array:
-    """``(output,)`` the sum of losses of a stage at unconstrained ``(output, p)``."""
-    residual = jax.vmap(stage.residual)(vector, (stage.x, stage.y))
-    return jnp.sum(jnp.asarray(stage.weight) * rho(residual, stage.residual.huber), axis=1)
+def _report(stage: Stage, data: Any, point: Solution) -> StageFit:
+    constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, jnp.asarray(point.vector[0]), data))
+    squares = (stage.weight * residual**2).sum(1) / stage.weight.sum(1)
+    return StageFit(
+        form=str(stage.form),
+        outputs=stage.outputs,
+        status=point.status[0],
+        agree=point.agree[0],
+        condition=point.condition[0],
+        objective=point.value[0],
+        residual_sd=np.sqrt(squares),
+        start_status=np.asarray(point.starts.status[0]),
+        constants=constants,
+    )
 
 
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
+@partial(jax.jit, static_argnums=0)
+def _guess(form: Form, data: Any, weight: Array) -> Array:
+    """``(output, p)`` the form's own starts."""
+    return jax.vmap(lambda d, w: pack(form, form.guess(*d, w)))(data, weight)
+
+
+@partial(jax.jit, static_argnums=0)
+def _describe(residual: Residual, vector: Array, data: Any) -> tuple[dict[str, Array], Array]:
+    """The paper's constants → ``(output,)``, and residuals ``(output, row)``."""
+    constants = jax.vmap(lambda v: residual.form.constants(unpack(residual.form, v)))(vector)
+    return constants, jax.vmap(residual)(vector, data)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, Self
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax import Array
+from numpy.typing import NDArray
 from numpyro.distributions import constraints
 
 REAL, POSITIVE, UNIT = constraints.real, constraints.positive, constraints.unit_interval
@@ -88,33 +89,28 @@ def unpack(form: Form, vector: Array) -> Params:
 def pack(form: Form, params: Params) -> Array:
     """Parameters inside their supports → unconstrained ``(p,)``."""
     return jnp.concatenate(
-        [
-            jnp.ravel(parameter.bijector.inv(jnp.asarray(params[name])))
-            for name, parameter in form.parameters().items()
-        ]
+        [jnp.ravel(parameter.bijector.inv(jnp.asarray(params[name]))) for name, parameter in form.parameters().items()]
     )
 
 
-def prior_normal(form: Form) -> tuple[Array, Array]:
+def prior_normal(form: Form) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Location and scale ``(p,)`` of the prior in the unconstrained space."""
-    table = [(p.loc, p.scale, _count(p.shape)) for p in form.parameters().values()]
-    loc = [loc for loc, _, count in table for _ in range(count)]
-    scale = [scale for _, scale, count in table for _ in range(count)]
-    return jnp.array(loc), jnp.array(scale)
+    table = form.parameters().values()
+    counts = [_count(p.shape) for p in table]
+    return np.repeat([float(p.loc) for p in table], counts), np.repeat([float(p.scale) for p in table], counts)
 
 
-def sample_starts(form: Form, key: Array, x: Any, y: Array, weight: Array, count: int) -> Array:
-    """``(count, p)`` unconstrained starts: the form's guess, jitter around it, and draws from the prior.
+def spread_starts(form: Form, guess: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """``(output, count, p)`` unconstrained starts: the guess ``(output, p)``, jitter around it, draws from the prior.
 
     Half of the others stay near the guess, half forget it: the first find the optimum quickly, the second find out
     whether there is a better one.
     """
-    guess = pack(form, form.guess(x, y, weight))
     loc, scale = prior_normal(form)
-    noise = jax.random.normal(key, (count - 1, guess.shape[0]), guess.dtype)
-    near = (jnp.arange(count - 1) % 2 == 0)[:, None]
-    others = jnp.where(near, guess[None, :] + 0.5 * noise, (loc + 0.0 * guess)[None, :] + scale[None, :] * noise)
-    return jnp.concatenate([guess[None, :], others])
+    starts = np.repeat(guess[:, None, :], count, axis=1)
+    noise = rng.standard_normal((len(guess), count - 1, len(loc)))
+    starts[:, 1:] = np.where(np.arange(count - 1)[:, None] % 2 == 0, starts[:, 1:] + 0.5 * noise, loc + scale * noise)
+    return starts
 
 
 def weighted_line(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
@@ -128,7 +124,7 @@ def weighted_line(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
 
 def centre_of(values: Any) -> float:
     """A centre for an input, rounded: a round number reads well, and nearby ladders share their compiled programs."""
-    return round(float(jnp.mean(jnp.asarray(values))), 1)
+    return round(float(np.mean(values)), 1)
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -127,9 +127,7 @@ class FLP:
         domains = tuple(d for d in runs.domains if d not in runs.task_names) or runs.domains
         via = self.via or domains[0]
         if via not in domains:
-            raise InputError(
-                f"there is no loss domain '{via}'", where=runs.source, remedy=did_you_mean(via, domains)
-            )
+            raise InputError(f"there is no loss domain '{via}'", where=runs.source, remedy=did_you_mean(via, domains))
         return domains, [domains.index(via)] * len(runs.tasks)
 
     def _unfit(self, runs: Runs, task: int, keep: np.ndarray) -> str | None:

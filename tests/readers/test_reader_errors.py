@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+
 from flpjax.errors import InputError
 from flpjax.readers.read import read_runs
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+
 from flpjax.errors import InputError
 from flpjax.readers.read import read_runs
 from flpjax.readers.units import unit_factor

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from flpjax.errors import FlpjaxError
 from flpjax.readers.read import read_runs
 from flpjax.runs.table import Runs
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NAMES = (
     "run", "params", "tokens", "flops", "step", "final", "held_out", "train_loss", "loss/c4", "score/mmlu",

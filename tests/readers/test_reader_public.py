@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+
 from flpjax.errors import InputError
 from flpjax.readers import public
 from flpjax.readers.gadre import AVERAGED

@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+
 from flpjax.readers.read import read_runs
 from flpjax.runs.table import Runs
 

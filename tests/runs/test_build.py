@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from flpjax.errors import InputError
 from flpjax.runs.build import Place, build_runs, is_canonical, misspelt
 from flpjax.runs.tasks import Task

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from flpjax.runs.compute import Compute, flops_rule, six_nd, transformer_flops, transformer_params
 from flpjax.runs.simulate import LADDER
 

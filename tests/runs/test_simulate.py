@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from flpjax.errors import InputError
 from flpjax.runs.simulate import DESCENT, LADDER, RUN_NOISE, TASKS, simulate_ladder
 
