@@ -92,9 +92,9 @@ def _failures(plan: Plan, drawn: Vectors) -> tuple[str, ...]:
     warnings = []
     for stage in plan.stages:
         failed = np.isnan(drawn[stage.name]).any(-1).mean(0)
-        warnings += [
-            f"{stage.name} '{output}': {share:.0%} of the resamples could not be fitted and are left out of its interval"
-            for output, share in zip(stage.outputs, failed, strict=True)
-            if share > FAILED_SHARE
-        ]
+        for share in sorted({f for f in failed if f > FAILED_SHARE}):
+            names = ", ".join(f"'{o}'" for o, f in zip(stage.outputs, failed, strict=True) if f == share)
+            warnings.append(
+                f"{share:.0%} of the resamples could not be fitted for {stage.name} {names} and are left out of intervals"
+            )
     return tuple(warnings)
