@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
+from scipy.special import gammaincinv
 
 from flpjax.engine.gauss_newton import Settings
 from flpjax.errors import FitError, InputError
@@ -18,7 +19,7 @@ from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs
 
 FAILED_SHARE = 0.05  # more failed draws than this, and the interval needs a warning
-RESAMPLE_SALT = 1000
+RESAMPLE_SALT, SPREAD_SALT = 1000, 1001
 
 
 def bootstrap(
@@ -34,9 +35,8 @@ def bootstrap(
 ) -> Draws:
     """Resample whole runs with replacement and fit again; the checkpoints of one run are not independent facts.
 
-    A draw weighs runs by how often it took them, and both stages of a draw see the same runs. A plain resample of n
-    runs gives intervals too narrow by ``sqrt((n − p) / n)`` for p parameters; each draw therefore takes ``n − p`` runs
-    (at least two thirds of them), whose spread is the unbiased one (Hesterberg 2015, §4).
+    A draw weighs runs by how often it took them, and both stages of a draw see the same runs. With few runs a plain
+    resample is overconfident, and ladders have few: see :func:`spread`.
 
     Args:
         predictor: The method.
@@ -61,8 +61,10 @@ def bootstrap(
     vectors, fits = fit_stages(plan, counts, key, starts, settings)
     warnings = plan.warnings + judge(fits, strict)
     drawn = {name: vector[1:] for name, vector in vectors.items()}
+    best = {name: vector[:1] for name, vector in vectors.items()}
     if joint:
-        drawn = refine(plan, drawn, resampled)
+        drawn, best = refine(plan, drawn, resampled), refine(plan, best, counts[:1])
+    drawn = spread(plan, drawn, best, generator(key, SPREAD_SALT))
     return make_draws(plan, drawn, "bootstrap", fits, warnings + _failures(plan, drawn))
 
 
@@ -73,8 +75,7 @@ def resample_runs(plan: Plan, rng: np.random.Generator, draws: int) -> NDArray[n
         FitError: Nearly all resamples are degenerate: there are too few runs.
     """
     runs, parameters = len(plan.runs.names), size(plan.stages[0].form)
-    taken = max(runs - parameters, -(-2 * runs // 3))
-    counts = rng.multinomial(taken, np.full(runs, 1.0 / runs), size=20 * draws).astype(float)
+    counts = rng.multinomial(runs, np.full(runs, 1.0 / runs), size=20 * draws).astype(float)
     in_stage = rows_per_run(plan.stages[0], runs).max(0) > 0
     distinct = (counts[:, in_stage] > 0).sum(1)
     counts = counts[distinct >= max(parameters, 2)][:draws]
@@ -85,6 +86,33 @@ def resample_runs(plan: Plan, rng: np.random.Generator, draws: int) -> NDArray[n
             remedy="Give more runs, choose a form with fewer parameters, or forecast without an interval (draws=0)",
         )
     return counts
+
+
+def spread(plan: Plan, drawn: Vectors, best: Vectors, rng: np.random.Generator) -> Vectors:
+    """Widen draws by what few runs hide: from a normal's spread to that of Student's t.
+
+    A mean over k runs has a bootstrap variance too small by ``(k − 1) / k``, and its error over its *estimated*
+    standard error follows t with k − 1 degrees of freedom, which no resample shows (Hesterberg 2015, §4.1). Each draw's
+    departure from the point fit is therefore multiplied by ``sqrt(k / χ²)``, with χ² of ν = k − p degrees of freedom
+    where k runs inform a fit of p parameters: 1.1 to 1.2 for 16 runs, heavy tails for 3. For a task k counts the runs
+    that have emerged.
+
+    Args:
+        plan: The bound predictor.
+        drawn: Stage → unconstrained ``(draw, output, p)``.
+        best: Stage → ``(1, output, p)`` the point fit.
+        rng: One uniform number a draw, shared by all outputs of all stages.
+    """
+    uniform = rng.uniform(size=len(next(iter(drawn.values()))))
+    widened = {}
+    for stage in plan.stages:
+        informed = (rows_per_run(stage, len(plan.runs.names)) > 0).sum(1)
+        freedom = np.maximum(informed - size(stage.form), 1)
+        chi_squared = 2.0 * gammaincinv(0.5 * freedom[None, :], uniform[:, None])
+        factor = np.sqrt(informed[None, :] / chi_squared)
+        centre = best[stage.name]
+        widened[stage.name] = centre + factor[:, :, None] * (drawn[stage.name] - centre)
+    return widened
 
 
 def _failures(plan: Plan, drawn: Vectors) -> tuple[str, ...]:

@@ -1,0 +1,439 @@
+"""Every form, from one table of constructors: its algebra, its start, its priors, and recovery of what is known.
+
+Adding a form is adding a row to CASES: the form, true parameters, and the paper's formula in the paper's symbols.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from scipy import stats
+
+from flpjax.engine.batch import solve
+from flpjax.engine.status import Status
+from flpjax.errors import InputError
+from flpjax.forms.form import POSITIVE, REAL, UNIT, Form, pack, prior_normal, size, spread_starts, unpack
+from flpjax.forms.loss_score import Exponential, Linear, Sigmoid
+from flpjax.forms.power_law import Chinchilla, LogPowerLaw, PowerLaw, PowerLawE
+from flpjax.forms.residual import Residual
+from flpjax.runs.compute import Compute
+
+ROWS, STARTS = 23, 13
+
+
+class Case(NamedTuple):
+    """One row of the table."""
+
+    form: Form
+    truth: dict[str, float]
+    paper: Callable[[dict[str, Any], Any], Any]  # (constants, x) → value, as printed
+    noise: float  # s.d. of the residual in realistic data
+    shift: dict[str, float]  # another centre
+
+
+def flops(x):
+    return np.exp(x.log_flops)
+
+
+def hoffmann_eq_2(c, x):
+    N, D = np.exp(x.log_params), np.exp(x.log_tokens)
+    return c["E"] + c["A"] / N ** c["alpha"] + c["B"] / D ** c["beta"]
+
+
+def gadre_eq_4(c, x):
+    N, D = np.exp(x.log_params), np.exp(x.log_tokens)
+    return c["E"] + c["A"] * N ** -c["alpha"] + c["B"] * D ** -c["alpha"]
+
+
+def bhagia_eq_3(c, L):
+    return c["lower"] + (c["upper"] - c["lower"]) / (1.0 + np.exp(c["slope"] * (L - c["middle"])))
+
+
+HOFFMANN = {"log_level": 1.05, "share": 0.61, "size_share": 0.43, "alpha": 0.34, "beta": 0.28}
+CASES = {
+    "PowerLaw": Case(
+        PowerLaw(centre=47.3),
+        {"log_level": 1.07, "exponent": -0.061},
+        lambda c, x: (flops(x) / c["C_N"]) ** c["alpha_N"],
+        0.01,
+        {"centre": 44.1},
+    ),
+    "LogPowerLaw": Case(
+        LogPowerLaw(centre=47.3),
+        {"log_level": -0.31, "exponent": -0.113},
+        lambda c, x: np.exp(-((flops(x) / c["C_M"]) ** c["alpha_M"])),
+        0.01,
+        {"centre": 44.1},
+    ),
+    "PowerLawE": Case(
+        PowerLawE(centre=47.3),
+        {"log_level": 1.07, "share": 0.57, "decay": 0.19},
+        lambda c, x: c["E"] + (flops(x) / c["C_N"]) ** c["alpha_N"],
+        0.003,
+        {"centre": 44.1},
+    ),
+    "Chinchilla": Case(
+        Chinchilla(centre_params=19.7, centre_tokens=23.9),
+        HOFFMANN,
+        hoffmann_eq_2,
+        0.003,
+        {"centre_params": 18.1, "centre_tokens": 26.3},
+    ),
+    "Chinchilla tied": Case(
+        Chinchilla(centre_params=19.7, centre_tokens=23.9, tied=True),
+        {name: value for name, value in HOFFMANN.items() if name != "beta"},
+        gadre_eq_4,
+        0.003,
+        {"centre_params": 18.1, "centre_tokens": 26.3},
+    ),
+    "Linear": Case(
+        Linear(centre=2.6),
+        {"level": 0.47, "slope": -0.31},
+        lambda c, L: c["w0"] + c["w1"] * L,
+        0.01,
+        {"centre": 1.7},
+    ),
+    "Sigmoid": Case(
+        Sigmoid(centre=2.6),
+        {"lower": 0.26, "reach": 0.83, "slope": 5.3, "middle": 0.11},
+        bhagia_eq_3,
+        0.005,
+        {"centre": 2.3},
+    ),
+    "Sigmoid to 1": Case(
+        Sigmoid(upper=1.0, centre=2.6),
+        {"lower": 0.26, "slope": 3.7, "middle": -0.17},
+        bhagia_eq_3,
+        0.005,
+        {"centre": 2.3},
+    ),
+    "Exponential": Case(
+        Exponential(centre=2.6),
+        {"floor": 0.23, "log_gain": -1.7, "gamma": 1.9},
+        lambda c, L: 1.0 - (c["epsilon"] - c["k"] * np.exp(-c["gamma"] * L)),
+        0.005,
+        {"centre": 1.7},
+    ),
+}
+LOSS_FORMS = (PowerLaw, PowerLawE, Chinchilla)
+BUILD_AGAIN = {  # equal by value, another object
+    "PowerLaw": lambda: PowerLaw(47.3),
+    "LogPowerLaw": lambda: LogPowerLaw(47.3),
+    "PowerLawE": lambda: PowerLawE(47.3),
+    "Chinchilla": lambda: Chinchilla(19.7, 23.9),
+    "Chinchilla tied": lambda: Chinchilla(19.7, 23.9, True),
+    "Linear": lambda: Linear(2.6),
+    "Sigmoid": lambda: Sigmoid(None, 2.6),
+    "Sigmoid to 1": lambda: Sigmoid(1.0, 2.6),
+    "Exponential": lambda: Exponential(2.6),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def case(request):
+    return request.param
+
+
+def inputs(form):
+    """``ROWS`` rows of what the form takes: losses, or the compute of a ladder whose N and D vary freely."""
+    if not hasattr(form, "centre_params") and "Power" not in type(form).__name__:
+        return np.linspace(1.85, 3.35, ROWS)
+    rng = np.random.default_rng(11)
+    log_params, log_tokens = rng.uniform(17.5, 22.0, ROWS), rng.uniform(21.5, 26.5, ROWS)
+    return Compute(log_params, log_tokens, np.log(6.0) + log_params + log_tokens)
+
+
+def space(form):
+    return "log" if isinstance(form, LOSS_FORMS) else "linear"
+
+
+def values(form, params, x):
+    return np.asarray(jax.vmap(form.apply, (None, 0))(params, jax.tree.map(jnp.asarray, x)))
+
+
+def truth(case):
+    return {name: jnp.asarray(value) for name, value in case.truth.items()}
+
+
+def row(x, i):
+    return jax.tree.map(lambda leaf: leaf[i], x)
+
+
+def noisy(case, sd, seed=5):
+    """Values of the true curve with noise: relative for losses, absolute for scores."""
+    y = values(case.form, truth(case), inputs(case.form))
+    noise = sd * np.random.default_rng(seed).standard_normal(ROWS)
+    return y * np.exp(noise) if space(case.form) == "log" else y + noise
+
+
+def fit(form, x, y):
+    """Least squares of problems ``y (problem, row)`` at the same ``x``."""
+    xs = jax.tree.map(lambda leaf: jnp.tile(leaf, (len(y), 1)), x)
+    weight = jnp.ones(y.shape)
+    guess = np.stack([pack(form, form.guess(jax.tree.map(jnp.asarray, x), jnp.asarray(own), weight[0])) for own in y])
+    starts = spread_starts(form, guess, STARTS, np.random.default_rng(3))
+    return solve(Residual(form, space(form)), (xs, jnp.asarray(y)), weight, jnp.ones((1, ROWS)), starts)
+
+
+def test_every_form_is_in_the_table():
+    import flpjax.forms.loss_score as scores
+    import flpjax.forms.power_law as laws
+
+    forms = {f for m in (laws, scores) for f in vars(m).values() if isinstance(f, type) and f.__module__ == m.__name__}
+    assert forms == {type(case.form) for case in CASES.values()}
+    assert BUILD_AGAIN.keys() == CASES.keys()
+
+
+def test_true_parameters_are_the_form_s(case):
+    assert list(case.form.parameters()) == list(case.truth)
+    assert size(case.form) == len(case.truth)
+    for name, parameter in case.form.parameters().items():
+        assert bool(parameter.support(case.truth[name])), name
+        assert parameter.about
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equal_by_value(name):
+    form, again = CASES[name].form, BUILD_AGAIN[name]()
+    assert form is not again
+    assert form == again
+    assert hash(form) == hash(again)
+    assert hash(Residual(form, huber=1e-3)) == hash(Residual(again, huber=1e-3))
+    assert Residual(form, huber=1e-3) == Residual(again, huber=1e-3) != Residual(again, huber=2e-3)
+    others = [case.form for other, case in CASES.items() if other != name]
+    assert form not in [*others, replace(form, **CASES[name].shift)]
+
+
+def test_one_row_gives_a_scalar(case):
+    value = case.form.apply(truth(case), row(inputs(case.form), 3))
+    assert jnp.shape(value) == ()
+    assert value.dtype == jnp.float64
+
+
+def test_vmap_is_a_loop(case):
+    x = inputs(case.form)
+    loop = [float(case.form.apply(truth(case), row(x, i))) for i in range(ROWS)]
+    np.testing.assert_allclose(values(case.form, truth(case), x), loop, rtol=1e-13)
+
+
+def test_vmap_over_draws_and_rows(case):
+    draws = 7
+    params = {name: value * jnp.linspace(0.9, 1.1, draws) for name, value in truth(case).items()}
+    x = jax.tree.map(jnp.asarray, inputs(case.form))
+    grid = jax.vmap(jax.vmap(case.form.apply, (None, 0)), (0, None))(params, x)
+    assert grid.shape == (draws, ROWS)
+    own = case.form.apply({name: value[5] for name, value in params.items()}, row(x, 17))
+    np.testing.assert_allclose(grid[5, 17], own, rtol=1e-13)
+
+
+def test_jit_is_eager(case):
+    x = row(inputs(case.form), 7)
+    np.testing.assert_allclose(
+        jax.jit(case.form.apply)(truth(case), x), case.form.apply(truth(case), x), rtol=1e-13, atol=0
+    )
+
+
+def test_pack_and_unpack_round_trip(case):
+    vector = pack(case.form, truth(case))
+    assert vector.shape == (size(case.form),)
+    back = unpack(case.form, vector)
+    assert list(back) == list(case.truth)
+    for name, value in case.truth.items():
+        np.testing.assert_allclose(back[name], value, rtol=1e-12, err_msg=name)
+    free = jnp.asarray(np.random.default_rng(2).normal(size=size(case.form)))
+    np.testing.assert_allclose(pack(case.form, unpack(case.form, free)), free, rtol=1e-10, atol=1e-12)
+
+
+def test_gradient_is_the_finite_difference(case):
+    x = jax.tree.map(jnp.asarray, inputs(case.form))
+    vector, h = pack(case.form, truth(case)), 1e-5
+
+    @jax.jit
+    def curve(v):
+        return jax.vmap(case.form.apply, (None, 0))(unpack(case.form, v), x)
+
+    exact = np.asarray(jax.jacfwd(curve)(vector))
+    assert exact.shape == (ROWS, size(case.form))
+    central = np.stack([(curve(vector + e) - curve(vector - e)) / (2 * h) for e in h * np.eye(len(vector))], axis=1)
+    np.testing.assert_allclose(exact, central, rtol=1e-6, atol=1e-9)
+    back = jax.grad(lambda v: case.form.apply(unpack(case.form, v), row(x, 19)))(vector)
+    np.testing.assert_allclose(back, exact[19], rtol=1e-10, atol=1e-14)
+
+
+def test_constants_are_the_paper_s(case):
+    constants = {name: float(value) for name, value in case.form.constants(truth(case)).items()}
+    x = inputs(case.form)
+    np.testing.assert_allclose(values(case.form, truth(case), x), case.paper(constants, x), rtol=1e-11)
+
+
+def test_constants_do_not_know_the_centre(case):
+    """Constants of refits at two centres agree: they belong to the law, not to the ladder."""
+    form, x = case.form, inputs(case.form)
+    y = noisy(case, case.noise)[None]
+    here, there = form.constants(truth(case)), None
+    other = replace(form, **case.shift)
+    refit = fit(other, x, np.stack([values(form, truth(case), x), y[0]]))
+    there = other.constants(unpack(other, jnp.asarray(refit.vector[0, 0])))
+    for name, value in here.items():
+        tolerance = 1e-5 if name in ("C_N", "C_M", "A", "B", "k") else 1e-7  # exp of a long extrapolation
+        np.testing.assert_allclose(there[name], value, rtol=tolerance, err_msg=name)
+
+
+def test_recovers_what_is_known_and_ignores_the_centre(case):
+    """Problem 0 has no noise and a known answer; problem 1 is noisy and asks only for the same curve at two centres."""
+    form, x = case.form, inputs(case.form)
+    y = np.stack([noisy(case, 0.0), noisy(case, case.noise)])
+    found = fit(form, x, y)
+    assert found.status.tolist() == [[Status.CONVERGED, Status.CONVERGED]]
+    params = unpack(form, jnp.asarray(found.vector[0, 0]))
+    for name, value in case.truth.items():
+        np.testing.assert_allclose(params[name], value, rtol=1e-7, err_msg=name)
+    assert found.agree[0, 1] > 1.5 / STARTS
+
+    other = replace(form, **case.shift)
+    again = fit(other, x, y)
+    assert again.status.tolist() == [[Status.CONVERGED, Status.CONVERGED]]
+    for problem in range(2):
+        curve, moved = (
+            values(f, unpack(f, jnp.asarray(s.vector[0, problem])), x) for f, s in ((form, found), (other, again))
+        )
+        np.testing.assert_allclose(moved, curve, rtol=1e-9)
+    np.testing.assert_allclose(again.value[0, 1], found.value[0, 1], rtol=1e-10)
+
+
+def test_exact_starts_agree(case):
+    """On data without noise, starts that reach the truth agree although rounding tells their objectives apart."""
+    found = fit(case.form, inputs(case.form), np.stack([noisy(case, 0.0), noisy(case, case.noise)]))
+    reached = np.asarray(found.starts.value[0, 0]) < 1e-26
+    assert reached.mean() > 1.5 / STARTS
+    assert found.agree[0, 0] >= reached.mean()
+
+
+def test_guess_is_inside_the_supports(case):
+    x = jax.tree.map(jnp.asarray, inputs(case.form))
+    guess = jax.jit(jax.vmap(case.form.guess, (None, 0, 0)))
+    curve = noisy(case, 0.0)
+    y = np.stack([*(noisy(case, sd, seed) for seed in range(5) for sd in (0.0, 0.03, 0.3)), np.full(ROWS, curve[0])])
+    weight = np.ones_like(y)
+    for params in (guess(x, y, weight), guess(x, y, np.arange(ROWS) % 3 + 0.0 * y)):
+        assert list(params) == list(case.truth)
+        for name, parameter in case.form.parameters().items():
+            assert params[name].shape == (len(y),), name
+            assert np.isfinite(params[name]).all(), name
+            assert np.all(parameter.support(params[name])), name
+        assert np.isfinite(jax.vmap(lambda p: pack(case.form, p))(params)).all()
+
+
+@pytest.mark.parametrize("junk", [1e30, -1e30, 0.0, np.nan], ids=str)
+def test_guess_does_not_see_rows_without_weight(case, junk):
+    x = jax.tree.map(jnp.asarray, inputs(case.form))
+    y, gone = noisy(case, case.noise), np.isin(np.arange(ROWS), [0, 4, 22])
+    weight = jnp.where(gone, 0.0, 1.0)
+    guess = jax.jit(case.form.guess)
+    clean, dirty = guess(x, y, weight), guess(x, np.where(gone, junk, y), weight)
+    for name, parameter in case.form.parameters().items():
+        assert bool(parameter.support(dirty[name])), name
+        np.testing.assert_allclose(dirty[name], clean[name], rtol=1e-12, err_msg=name)
+
+
+def test_guess_is_near_the_truth(case):
+    """Near enough to be worth the name: the curve of the guess explains most of what varies."""
+    x = inputs(case.form)
+    y = noisy(case, case.noise)
+    guess = case.form.guess(jax.tree.map(jnp.asarray, x), jnp.asarray(y), jnp.ones(ROWS))
+    left = np.std(values(case.form, guess, x) - y) / np.std(y)
+    assert left < 0.75
+
+
+def test_prior_is_numpyro_s(case):
+    logpdf = {
+        REAL: lambda z, p: stats.norm.logpdf(z, p.loc, p.scale),
+        POSITIVE: lambda z, p: stats.lognorm.logpdf(z, s=p.scale, scale=np.exp(p.loc)),
+        UNIT: lambda z, p: stats.norm.logpdf(np.log(z / (1 - z)), p.loc, p.scale) - np.log(z * (1 - z)),
+    }
+    for i, (name, parameter) in enumerate(case.form.parameters().items()):
+        prior = parameter.prior
+        assert isinstance(prior, dist.Distribution)
+        assert prior.support == parameter.support
+        assert prior.batch_shape + prior.event_shape == parameter.shape
+        sample = prior.sample(jax.random.key(i), (211,))
+        assert np.all(parameter.support(sample)), name
+        density = np.asarray(prior.log_prob(sample))
+        assert np.isfinite(density).all(), name
+        np.testing.assert_allclose(density, logpdf[parameter.support](np.asarray(sample), parameter), rtol=1e-9)
+    loc, scale = prior_normal(case.form)
+    assert [(p.loc, p.scale) for p in case.form.parameters().values()] == list(zip(loc, scale, strict=True))
+
+
+def test_prior_is_normal_where_the_solver_works(case):
+    """The anchor of a fit and the prior of a posterior are one: log densities differ by the Jacobian alone."""
+    free = np.random.default_rng(4).normal(size=size(case.form))
+    loc, scale = prior_normal(case.form)
+    for i, parameter in enumerate(case.form.parameters().values()):
+        value = parameter.bijector(free[i])
+        jacobian = parameter.bijector.log_abs_det_jacobian(free[i], value)
+        np.testing.assert_allclose(
+            parameter.prior.log_prob(value) + jacobian, stats.norm.logpdf(free[i], loc[i], scale[i]), rtol=1e-9
+        )
+
+
+def test_centred_moves_the_centre_only(case):
+    x = inputs(case.form)
+    moved = case.form.centred(x)
+    assert replace(moved, **{name: getattr(case.form, name) for name in case.shift}) == case.form
+    means = {"centre_params": "log_params", "centre_tokens": "log_tokens", "centre": "log_flops"}
+    for name in case.shift:
+        column = getattr(x, means[name]) if isinstance(x, Compute) else x
+        assert getattr(moved, name) == pytest.approx(np.mean(column), abs=0.05)
+
+
+def test_residual_in_logs_and_not(case):
+    x, y = jax.tree.map(jnp.asarray, inputs(case.form)), noisy(case, case.noise)
+    vector, curve = pack(case.form, truth(case)), values(case.form, truth(case), inputs(case.form))
+    for kind, expected in (("linear", curve - y), ("log", np.log(curve / y))):
+        np.testing.assert_allclose(Residual(case.form, kind)(vector, (x, y)), expected, rtol=1e-9, atol=1e-13)
+
+
+def test_starts_are_the_guess_then_spread():
+    form, outputs, count = Chinchilla(), 3, 401
+    guess = np.random.default_rng(0).normal(size=(outputs, size(form)))
+    starts = spread_starts(form, guess, count, np.random.default_rng(1))
+    assert starts.shape == (outputs, count, size(form))
+    np.testing.assert_array_equal(starts[:, 0], guess)
+    near, far = starts[:, 1::2], starts[:, 2::2]
+    loc, scale = prior_normal(form)
+    np.testing.assert_allclose((near - guess[:, None]).std((0, 1)), np.full(size(form), 0.5), rtol=0.1)
+    np.testing.assert_allclose(far.mean((0, 1)), loc, atol=0.15)
+    np.testing.assert_allclose(far.std((0, 1)), scale, rtol=0.1)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_from_constants_inverts_constants(tied):
+    form = Chinchilla(19.7, 23.9, tied=tied)
+    published = {"A": 482.01, "B": 2085.43, "E": 1.81686, "alpha": 0.34781, "beta": 0.34781 if tied else 0.36585}
+    params = form.from_constants(**{name: jnp.asarray(value) for name, value in published.items()})
+    assert list(params) == list(form.parameters())
+    for name, value in form.constants(params).items():
+        np.testing.assert_allclose(value, published[name], rtol=1e-12, err_msg=name)
+    x = inputs(form)
+    np.testing.assert_allclose(values(form, params, x), hoffmann_eq_2(published, x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("upper", [1.5, 0.0, -0.2])
+def test_upper_asymptote_must_be_a_score(upper):
+    message = rf"^the upper asymptote {upper:g} is no score\. Give a fraction up to 1$"
+    with pytest.raises(InputError, match=message):
+        Sigmoid(upper=upper)
+
+
+@pytest.mark.parametrize("free", [-9.0, 0.0, 9.0])
+@pytest.mark.parametrize("upper", [None, 0.6, 1.0])
+def test_sigmoid_asymptotes_do_not_cross(upper, free):
+    form = Sigmoid(upper=upper)
+    constants = form.constants(unpack(form, jnp.full(size(form), free)))
+    assert 0.0 <= constants["lower"] <= constants["upper"] <= 1.0
