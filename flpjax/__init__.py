@@ -1,1 +1,79 @@
-"""flpjax: from a ladder of small language models to a forecast of a big one, with intervals."""
+"""flpjax: from a ladder of small language models to a forecast of a big one, with intervals.
+
+Nothing heavy is imported until it is used: ``import flpjax`` alone costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flpjax.answers.backtest import Backtest as Backtest
+    from flpjax.answers.backtest import backtest as backtest
+    from flpjax.answers.forecast import Forecast as Forecast
+    from flpjax.answers.forecast import forecast as forecast
+    from flpjax.answers.target import Target as Target
+    from flpjax.answers.target import targets_of as targets_of
+    from flpjax.engine.gauss_newton import Settings as Settings
+    from flpjax.engine.status import Status as Status
+    from flpjax.errors import FitError as FitError
+    from flpjax.errors import FlpjaxError as FlpjaxError
+    from flpjax.errors import InputError as InputError
+    from flpjax.errors import PrecisionError as PrecisionError
+    from flpjax.fitting.bootstrap import bootstrap as bootstrap
+    from flpjax.fitting.draws import Draws as Draws
+    from flpjax.fitting.point import point as point
+    from flpjax.forms.loss_score import Exponential as Exponential
+    from flpjax.forms.loss_score import Linear as Linear
+    from flpjax.forms.loss_score import Sigmoid as Sigmoid
+    from flpjax.forms.power_law import Chinchilla as Chinchilla
+    from flpjax.forms.power_law import LogPowerLaw as LogPowerLaw
+    from flpjax.forms.power_law import PowerLaw as PowerLaw
+    from flpjax.forms.power_law import PowerLawE as PowerLawE
+    from flpjax.predictors.direct import FP as FP
+    from flpjax.predictors.flp import FLP as FLP
+    from flpjax.predictors.methods import method as method
+    from flpjax.readers.read import read_runs as read_runs
+    from flpjax.runs.select import Selection as Selection
+    from flpjax.runs.simulate import simulate_ladder as simulate_ladder
+    from flpjax.runs.table import Runs as Runs
+    from flpjax.runs.tasks import Task as Task
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "answers.backtest": ("Backtest", "backtest"),
+    "answers.forecast": ("Forecast", "forecast"),
+    "answers.target": ("Target", "targets_of"),
+    "engine.gauss_newton": ("Settings",),
+    "engine.status": ("Status",),
+    "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
+    "fitting.bootstrap": ("bootstrap",),
+    "fitting.draws": ("Draws",),
+    "fitting.point": ("point",),
+    "forms.loss_score": ("Exponential", "Linear", "Sigmoid"),
+    "forms.power_law": ("Chinchilla", "LogPowerLaw", "PowerLaw", "PowerLawE"),
+    "predictors.direct": ("FP",),
+    "predictors.flp": ("FLP",),
+    "predictors.methods": ("method",),
+    "readers.read": ("read_runs",),
+    "runs.select": ("Selection",),
+    "runs.simulate": ("simulate_ladder",),
+    "runs.table": ("Runs",),
+    "runs.tasks": ("Task",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'flpjax' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"flpjax.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

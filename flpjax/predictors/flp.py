@@ -14,7 +14,7 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.forms.form import Form, size
 from flpjax.forms.loss_score import Linear
 from flpjax.forms.power_law import PowerLaw
-from flpjax.forms.residual import TYPICAL_NOISE, Residual
+from flpjax.forms.residual import TYPICAL_NOISE, Residual, Space
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, final_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.select import Selection
@@ -58,7 +58,8 @@ class FLP:
         via: The loss domain that scores are a function of; None takes the table's first, ``"own"`` the domain that
             has the task's name (the negative log-likelihood, or bits per byte, of the right answers).
         selection: The checkpoints that fit stage 2.
-        huber: Corner of the Huber loss on log losses in stage 1; None for squared loss.
+        space: Residuals of stage 1: of log losses, or ``"linear"``.
+        huber: Corner of the Huber loss on the residuals of stage 1; None for squared loss.
         prior: Weigh the forms' priors in, against the typical noise of losses and scores. They keep an irreducible
             loss or a ceiling, which small ladders hardly determine, from running away.
     """
@@ -67,6 +68,7 @@ class FLP:
     loss_score: Form = field(default_factory=Linear)
     via: str | None = None
     selection: Selection = field(default_factory=Selection)
+    space: Space = "log"
     huber: float | None = None
     prior: bool = False
 
@@ -83,7 +85,8 @@ class FLP:
                 remedy="FLP goes through a loss; the method 'fp' goes straight from compute to the score",
             )
         domains, via = self._route(runs)
-        stage_1 = final_losses(runs, self.compute_loss, domains, self.huber, self.prior)
+        noise = TYPICAL_NOISE[self.space] if self.prior else None
+        stage_1 = final_losses(runs, Residual(self.compute_loss, self.space, self.huber, noise), domains)
         columns = [runs.domains.index(domains[d]) for d in via]
         loss = runs.loss[:, columns]
         selected = self.selection.apply(runs, loss)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError
 from flpjax.forms.form import Form, Params, size
-from flpjax.forms.residual import TYPICAL_NOISE, Residual
+from flpjax.forms.residual import Residual
 from flpjax.runs.compute import Compute
 from flpjax.runs.table import Runs
 
@@ -98,7 +98,7 @@ class Predictor(Protocol):
         ...
 
 
-def final_losses(runs: Runs, form: Form, domains: tuple[str, ...], huber: float | None, prior: bool) -> Stage:
+def final_losses(runs: Runs, residual: Residual, domains: tuple[str, ...]) -> Stage:
     """The stage compute → loss: final checkpoints, one point a run, all domains at once.
 
     Raises:
@@ -109,12 +109,11 @@ def final_losses(runs: Runs, form: Form, domains: tuple[str, ...], huber: float 
     y = finals.loss[:, index].T
     weight = np.isfinite(y).astype(float)
     compute = finals.compute
-    form = form.centred(compute)
     for name, own in zip(domains, weight, strict=True):
-        enough_runs(form, int(own.sum()), f"{runs.source}, loss '{name}'")
+        enough_runs(residual.form, int(own.sum()), f"{runs.source}, loss '{name}'")
     return Stage(
         "loss",
-        Residual(form, "log", huber, TYPICAL_NOISE["log"] if prior else None),
+        replace(residual, form=residual.form.centred(compute)),
         domains,
         tile_outputs(compute, len(domains)),
         np.where(weight > 0, y, 1.0),
