@@ -23,7 +23,7 @@ def require_x64(what: str) -> None:
     if not jax.config.read("jax_enable_x64"):
         raise PrecisionError(
             f"{what} needs float64, and JAX is set to float32",
-            remedy='Call jax.config.update("jax_enable_x64", True) at the start of the program, or set JAX_ENABLE_X64=1',
+            remedy='Call jax.config.update("jax_enable_x64", True) when the program starts, or set JAX_ENABLE_X64=1',
         )
 
 

@@ -227,7 +227,7 @@ def _record(draws: Draws, seen: Forecast, actual: Runs) -> Record:
     model = draws.model
     columns = [actual.domains.index(d) for d in model.domains]
     from_loss = predict_from_loss(model, draws.params, actual.loss[:, columns])
-    with_true_loss = None if from_loss is None else np.asarray(from_loss)
+    with_true_loss = None if from_loss is None else np.clip(from_loss, 0.0, 1.0)
 
     def true_loss(i: int, j: int) -> float | None:
         if with_true_loss is None:

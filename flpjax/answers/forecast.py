@@ -57,7 +57,7 @@ class Forecast:
         loss: Per target, domain → interval.
         score: Per target, task → interval.
         loss_draws: ``(draw, target, domain)``.
-        score_draws: ``(draw, target, task)``.
+        score_draws: ``(draw, target, task)``, clipped to 0 to 1.
         warnings: What the reader should know.
     """
 
@@ -144,6 +144,8 @@ def forecast(draws: Draws, targets: Sequence[Target], *, level: float = 0.9, met
     for target in filled:
         warnings += extrapolation_warning(target, draws.ladder)
     warnings += _outside(filled, draws.model.tasks, score)
+
+    score = np.clip(score, 0.0, 1.0)  # no model scores outside; a straight line does not know
 
     def intervals(names: tuple[str, ...], values: NDArray[np.float64]) -> dict[str, Interval]:
         each = {n: Interval.of(values[:, j], level) for j, n in enumerate(names)}

@@ -73,7 +73,7 @@ def solve(
         first = np.pad(starts[problem[part], start[part]], (spare, (0, 0)), "edge")
         lane = _chunk(residual, huber, settings or Settings(), tile, data, weight, resample, lanes, first, anchor)
         ended.append(jax.tree.map(lambda leaf, used=chunk - spare[1]: np.asarray(leaf)[:used], lane))
-    return _best(Lane(*(np.concatenate(leaf).reshape(*shape, *leaf[0].shape[1:]) for leaf in zip(*ended, strict=True))))
+    return _best(jax.tree.map(lambda *parts: np.concatenate(parts).reshape(*shape, *parts[0].shape[1:]), *ended))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))

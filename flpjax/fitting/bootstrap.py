@@ -93,9 +93,8 @@ def spread(plan: Plan, drawn: Vectors, best: Vectors, rng: np.random.Generator) 
 
     A mean over k runs has a bootstrap variance too small by ``(k − 1) / k``, and its error over its *estimated*
     standard error follows t with k − 1 degrees of freedom, which no resample shows (Hesterberg 2015, §4.1). Each draw's
-    departure from the point fit is therefore multiplied by ``sqrt(k / χ²)``, with χ² of ν = k − p degrees of freedom
-    where k runs inform a fit of p parameters: 1.1 to 1.2 for 16 runs, heavy tails for 3. For a task k counts the runs
-    that have emerged.
+    departure from the point fit is therefore multiplied by ``sqrt(k / χ²)``, with χ² of k − p degrees of freedom for p
+    parameters: about 1.1 for 16 runs, with heavy tails for 3. For a task, k counts the runs that have emerged.
 
     Args:
         plan: The bound predictor.
@@ -123,6 +122,6 @@ def _failures(plan: Plan, drawn: Vectors) -> tuple[str, ...]:
         for share in sorted({f for f in failed if f > FAILED_SHARE}):
             names = ", ".join(f"'{o}'" for o, f in zip(stage.outputs, failed, strict=True) if f == share)
             warnings.append(
-                f"{share:.0%} of the resamples could not be fitted for {stage.name} {names} and are left out of intervals"
+                f"{share:.0%} of the resamples could not be fitted for {stage.name} {names}: intervals leave them out"
             )
     return tuple(warnings)

@@ -86,8 +86,8 @@ def _data(plan: Plan) -> _Data:
     used = np.stack([score_stage.weight[:, score_stage.run == r].any(1) for r in run], axis=1)
     weight = np.isfinite(score) * used
     stages = {s.name: ((s.x, s.y), s.weight, s.run) for s in plan.stages}
-    data = _Data(stages, finals.compute, np.where(weight > 0, score, 0.5), weight.astype(float), run)
-    return jax.tree.map(jnp.asarray, data)
+    known = np.where(weight > 0, score, 0.5)
+    return _Data(*jax.tree.map(jnp.asarray, (stages, finals.compute, known, weight.astype(float), run)))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -16,7 +16,7 @@ from flpjax.engine.gauss_newton import Anchor, Settings
 from flpjax.engine.status import Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
-from flpjax.forms.form import Form, pack, prior_normal, spread_starts, unpack
+from flpjax.forms.form import Form, pack, prior_normal, size, spread_starts, unpack
 from flpjax.forms.residual import Residual
 from flpjax.predictors.predictor import Stage
 
@@ -101,9 +101,8 @@ def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:
 
 
 def _determined(stage: Stage, counts: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """``(draw, output)`` whether a resample has rows enough, of two runs at least, for an output's parameters."""
-    taken, rows_of = (counts > 0).astype(float), rows_per_run(stage, counts.shape[1])
-    return (taken @ rows_of.T >= len(prior_normal(stage.form)[0])) & (taken @ (rows_of > 0).T >= 2)
+    """``(draw, output)`` whether a resample has rows enough for an output's parameters."""
+    return (counts > 0).astype(float) @ rows_per_run(stage, counts.shape[1]).T >= size(stage.form)
 
 
 def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:
@@ -132,7 +131,8 @@ def _report(stage: Stage, data: Any, point: Solution) -> StageFit:
 @partial(jax.jit, static_argnums=0)
 def _guess(form: Form, data: Any, weight: Array) -> Array:
     """``(output, p)`` the form's own starts."""
-    return jax.vmap(lambda d, w: pack(form, form.guess(*d, w)))(data, weight)
+    x, y = data
+    return jax.vmap(lambda *rows: pack(form, form.guess(*rows)))(x, y, weight)
 
 
 @partial(jax.jit, static_argnums=0)

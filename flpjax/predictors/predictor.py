@@ -141,5 +141,5 @@ def enough_runs(form: Form, count: int, where: str) -> None:
 def tile_outputs(x: Any, outputs: int) -> Any:
     """Give every leaf ``(row, …)`` a leading ``output`` axis of equal entries."""
     if isinstance(x, tuple):
-        return type(x)(*(tile_outputs(leaf, outputs) for leaf in x))  # type: ignore[call-arg]
+        return type(x)(*(tile_outputs(leaf, outputs) for leaf in x))
     return np.broadcast_to(x, (outputs, *np.shape(x)))

@@ -16,7 +16,8 @@ class Selected(NamedTuple):
 
     Attributes:
         keep: ``(row, task)``.
-        dropped: Reason → ``(task,)`` rows dropped for it; each row counts under its first reason.
+        dropped: Reason, a key of :meth:`Selection.explain`, → ``(task,)`` rows dropped for it; each row counts under
+            its first reason.
     """
 
     keep: NDArray[np.bool_]
@@ -37,6 +38,16 @@ class Selection:
     above_chance: float | None = 0.05
     warmup: float = 0.1
 
+    def explain(self) -> dict[str, str]:
+        """What the reasons of :meth:`apply` mean."""
+        return {
+            "no score": "the score was not measured",
+            "no loss": "the loss was not measured",
+            "warm-up": f"in the first {self.warmup:.0%} of the run's tokens",
+            "not improving": "the training loss, rounded to two decimals, did not improve on all before",
+            "near chance": f"less than {100 * (self.above_chance or 0.0):g} points above chance",
+        }
+
     def apply(self, runs: Runs, loss: Floats) -> Selected:
         """Select rows for each task.
 
@@ -51,18 +62,18 @@ class Selection:
             dropped[why] = (keep & bad).sum(0)
             keep[bad] = False
 
-        drop(np.isnan(runs.score), "score not measured")
-        drop(np.isnan(loss), "loss not measured")
+        drop(np.isnan(runs.score), "no score")
+        drop(np.isnan(loss), "no loss")
         if self.warmup > 0:
-            drop(_in_warmup(runs, self.warmup)[:, None] & keep, f"in the first {self.warmup:.0%} of the run's tokens")
+            drop(_in_warmup(runs, self.warmup)[:, None] & keep, "warm-up")
         if self.improving:
             trained = runs.train_loss[:, None]
             training = np.where(np.isnan(trained), loss, trained)
-            drop(_not_improved(runs, training), "training loss did not improve")
+            drop(_not_improved(runs, training), "not improving")
         if self.above_chance is not None:
             chance = np.array([t.chance for t in runs.tasks])
             floor = chance + self.above_chance
-            drop(~(runs.score >= floor[None, :]), f"less than {100 * self.above_chance:g} points above chance")
+            drop(~(runs.score >= floor[None, :]), "near chance")
         return Selected(keep, dropped)
 
 

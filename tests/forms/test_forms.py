@@ -5,6 +5,7 @@ Adding a form is adding a row to CASES: the form, true parameters, and the paper
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from scipy import stats
 from flpjax.engine.batch import solve
 from flpjax.engine.status import Status
 from flpjax.errors import InputError
+from flpjax.forms import loss_score, power_law
 from flpjax.forms.form import POSITIVE, REAL, UNIT, Form, pack, prior_normal, size, spread_starts, unpack
 from flpjax.forms.loss_score import Exponential, Linear, Sigmoid
 from flpjax.forms.power_law import Chinchilla, LogPowerLaw, PowerLaw, PowerLawE
@@ -171,20 +173,32 @@ def noisy(case, sd, seed=5):
     return y * np.exp(noise) if space(case.form) == "log" else y + noise
 
 
-def fit(form, x, y):
-    """Least squares of problems ``y (problem, row)`` at the same ``x``."""
-    xs = jax.tree.map(lambda leaf: jnp.tile(leaf, (len(y), 1)), x)
+@cache
+def fit(form):
+    """Least squares of two problems: the form's case without noise (0) and with (1), whatever centre ``form`` has."""
+    (case,) = [
+        case for case in CASES.values() if replace(form, **{c: getattr(case.form, c) for c in case.shift}) == case.form
+    ]
+    x, y = jax.tree.map(jnp.asarray, inputs(form)), jnp.stack([noisy(case, 0.0), noisy(case, case.noise)])
     weight = jnp.ones(y.shape)
-    guess = np.stack([pack(form, form.guess(jax.tree.map(jnp.asarray, x), jnp.asarray(own), weight[0])) for own in y])
-    starts = spread_starts(form, guess, STARTS, np.random.default_rng(3))
-    return solve(Residual(form, space(form)), (xs, jnp.asarray(y)), weight, jnp.ones((1, ROWS)), starts)
+    guess = jax.jit(jax.vmap(lambda own: pack(form, form.guess(x, own, jnp.ones(ROWS)))))(y)
+    starts = spread_starts(form, np.asarray(guess), STARTS, np.random.default_rng(3))
+    data = (jax.tree.map(lambda leaf: jnp.tile(leaf, (2, 1)), x), y)
+    return solve(Residual(form, space(form)), data, weight, jnp.ones((1, ROWS)), starts)
+
+
+def fitted(form, problem):
+    """Parameters of one of the two fits."""
+    return unpack(form, jnp.asarray(fit(form).vector[0, problem]))
 
 
 def test_every_form_is_in_the_table():
-    import flpjax.forms.loss_score as scores
-    import flpjax.forms.power_law as laws
-
-    forms = {f for m in (laws, scores) for f in vars(m).values() if isinstance(f, type) and f.__module__ == m.__name__}
+    forms = {
+        f
+        for m in (power_law, loss_score)
+        for f in vars(m).values()
+        if isinstance(f, type) and f.__module__ == m.__name__
+    }
     assert forms == {type(case.form) for case in CASES.values()}
     assert BUILD_AGAIN.keys() == CASES.keys()
 
@@ -271,47 +285,39 @@ def test_constants_are_the_paper_s(case):
     np.testing.assert_allclose(values(case.form, truth(case), x), case.paper(constants, x), rtol=1e-11)
 
 
-def test_constants_do_not_know_the_centre(case):
-    """Constants of refits at two centres agree: they belong to the law, not to the ladder."""
-    form, x = case.form, inputs(case.form)
-    y = noisy(case, case.noise)[None]
-    here, there = form.constants(truth(case)), None
-    other = replace(form, **case.shift)
-    refit = fit(other, x, np.stack([values(form, truth(case), x), y[0]]))
-    there = other.constants(unpack(other, jnp.asarray(refit.vector[0, 0])))
-    for name, value in here.items():
-        tolerance = 1e-5 if name in ("C_N", "C_M", "A", "B", "k") else 1e-7  # exp of a long extrapolation
-        np.testing.assert_allclose(there[name], value, rtol=tolerance, err_msg=name)
-
-
-def test_recovers_what_is_known_and_ignores_the_centre(case):
-    """Problem 0 has no noise and a known answer; problem 1 is noisy and asks only for the same curve at two centres."""
-    form, x = case.form, inputs(case.form)
-    y = np.stack([noisy(case, 0.0), noisy(case, case.noise)])
-    found = fit(form, x, y)
-    assert found.status.tolist() == [[Status.CONVERGED, Status.CONVERGED]]
-    params = unpack(form, jnp.asarray(found.vector[0, 0]))
+def test_recovers_what_is_known(case):
+    assert fit(case.form).status[0, 0] == Status.CONVERGED
+    params = fitted(case.form, 0)
     for name, value in case.truth.items():
         np.testing.assert_allclose(params[name], value, rtol=1e-7, err_msg=name)
-    assert found.agree[0, 1] > 1.5 / STARTS
 
-    other = replace(form, **case.shift)
-    again = fit(other, x, y)
-    assert again.status.tolist() == [[Status.CONVERGED, Status.CONVERGED]]
-    for problem in range(2):
-        curve, moved = (
-            values(f, unpack(f, jnp.asarray(s.vector[0, problem])), x) for f, s in ((form, found), (other, again))
-        )
-        np.testing.assert_allclose(moved, curve, rtol=1e-9)
-    np.testing.assert_allclose(again.value[0, 1], found.value[0, 1], rtol=1e-10)
+
+def test_curve_does_not_depend_on_the_centre(case):
+    """Refits of noisy data about two centres are one curve with one objective."""
+    moved, x = replace(case.form, **case.shift), inputs(case.form)
+    here, there = fit(case.form), fit(moved)
+    assert here.status[0, 1] == there.status[0, 1] == Status.CONVERGED
+    curve = values(case.form, fitted(case.form, 1), x)
+    np.testing.assert_allclose(values(moved, fitted(moved, 1), x), curve, rtol=1e-9)
+    np.testing.assert_allclose(there.value[0, 1], here.value[0, 1], rtol=1e-10)
+    assert here.agree[0, 1] > 1.5 / STARTS
+
+
+def test_constants_do_not_know_the_centre(case):
+    """They belong to the law, not to the ladder: a refit about another centre finds the same ones."""
+    moved = replace(case.form, **case.shift)
+    constants, known = moved.constants(fitted(moved, 0)), case.form.constants(truth(case))
+    assert constants.keys() == known.keys()
+    for name, value in known.items():
+        far = name in ("C_N", "C_M", "A", "B", "k")  # the exponential of a long extrapolation
+        np.testing.assert_allclose(constants[name], value, rtol=1e-5 if far else 1e-7, err_msg=name)
 
 
 def test_exact_starts_agree(case):
-    """On data without noise, starts that reach the truth agree although rounding tells their objectives apart."""
-    found = fit(case.form, inputs(case.form), np.stack([noisy(case, 0.0), noisy(case, case.noise)]))
-    reached = np.asarray(found.starts.value[0, 0]) < 1e-26
+    """On data without noise, starts that reach the truth agree, although rounding tells their objectives apart."""
+    reached = np.asarray(fit(case.form).starts.value[0, 0]) < 1e-26
     assert reached.mean() > 1.5 / STARTS
-    assert found.agree[0, 0] >= reached.mean()
+    assert fit(case.form).agree[0, 0] == pytest.approx(reached.mean())
 
 
 def test_guess_is_inside_the_supports(case):
@@ -321,7 +327,7 @@ def test_guess_is_inside_the_supports(case):
     y = np.stack([*(noisy(case, sd, seed) for seed in range(5) for sd in (0.0, 0.03, 0.3)), np.full(ROWS, curve[0])])
     weight = np.ones_like(y)
     for params in (guess(x, y, weight), guess(x, y, np.arange(ROWS) % 3 + 0.0 * y)):
-        assert list(params) == list(case.truth)
+        assert params.keys() == case.truth.keys()
         for name, parameter in case.form.parameters().items():
             assert params[name].shape == (len(y),), name
             assert np.isfinite(params[name]).all(), name
@@ -329,7 +335,7 @@ def test_guess_is_inside_the_supports(case):
         assert np.isfinite(jax.vmap(lambda p: pack(case.form, p))(params)).all()
 
 
-@pytest.mark.parametrize("junk", [1e30, -1e30, 0.0, np.nan], ids=str)
+@pytest.mark.parametrize("junk", [1e30, -1e30, 0.0])
 def test_guess_does_not_see_rows_without_weight(case, junk):
     x = jax.tree.map(jnp.asarray, inputs(case.form))
     y, gone = noisy(case, case.noise), np.isin(np.arange(ROWS), [0, 4, 22])
@@ -351,11 +357,11 @@ def test_guess_is_near_the_truth(case):
 
 
 def test_prior_is_numpyro_s(case):
-    logpdf = {
-        REAL: lambda z, p: stats.norm.logpdf(z, p.loc, p.scale),
-        POSITIVE: lambda z, p: stats.lognorm.logpdf(z, s=p.scale, scale=np.exp(p.loc)),
-        UNIT: lambda z, p: stats.norm.logpdf(np.log(z / (1 - z)), p.loc, p.scale) - np.log(z * (1 - z)),
-    }
+    closed = [
+        (REAL, lambda z, p: stats.norm.logpdf(z, p.loc, p.scale)),
+        (POSITIVE, lambda z, p: stats.lognorm.logpdf(z, s=p.scale, scale=np.exp(p.loc))),
+        (UNIT, lambda z, p: stats.norm.logpdf(np.log(z / (1 - z)), p.loc, p.scale) - np.log(z * (1 - z))),
+    ]
     for i, (name, parameter) in enumerate(case.form.parameters().items()):
         prior = parameter.prior
         assert isinstance(prior, dist.Distribution)
@@ -365,7 +371,8 @@ def test_prior_is_numpyro_s(case):
         assert np.all(parameter.support(sample)), name
         density = np.asarray(prior.log_prob(sample))
         assert np.isfinite(density).all(), name
-        np.testing.assert_allclose(density, logpdf[parameter.support](np.asarray(sample), parameter), rtol=1e-9)
+        (logpdf,) = [own for support, own in closed if support is parameter.support]
+        np.testing.assert_allclose(density, logpdf(np.asarray(sample), parameter), rtol=1e-9, atol=1e-12)
     loc, scale = prior_normal(case.form)
     assert [(p.loc, p.scale) for p in case.form.parameters().values()] == list(zip(loc, scale, strict=True))
 

@@ -1,0 +1,132 @@
+"""The 104 models of Gadre et al. 2024: their own recipe and every method on the 7B and the over-trained 1.4B."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.methods import all_methods, key, point_record, record_json
+from benchmarks.published import GADRE
+from benchmarks.report import percent, show
+from flpjax import FLP, Chinchilla, Exponential, Runs, backtest, point, read_runs
+from flpjax.answers.backtest import Cell, Record
+from flpjax.predictors.methods import ALL_EMERGED
+
+CORPORA = {"rpj": "rpj", "c4": "c4_original", "rw": "rw_original"}  # ladder gadre2024-<key> → prefix of its runs
+DOMAIN, TASK = "c4_val", "avg17"
+SIZES = {"open_lm_7b": "7B", "open_lm_1b": "1.4B"}
+OWN = "gadre"
+# Their recipe: both stages on these, stage 2 also on the 1.4B at multiplier 1.
+LOSS_RUNS = (
+    "d=96_l=8_h=4-1.0", "d=512_l=8_h=4-1.0", "d=576_l=24_h=8-1.0", "d=1024_l=24_h=8-1.0", "d=96_l=8_h=4-16.0",
+)  # fmt: skip
+ALSO_SCORE = "open_lm_1b-1.0"
+
+
+def read_corpus(corpus: str) -> Runs:
+    """The ladder of one corpus, with the C4 loss and the mean of 17 tasks only."""
+    runs = read_runs(f"gadre2024-{corpus}")
+    domain, task = runs.domains.index(DOMAIN), runs.task_names.index(TASK)
+    return replace(
+        runs,
+        domains=(DOMAIN,),
+        loss=runs.loss[:, [domain]],
+        tasks=(runs.tasks[task],),
+        score=runs.score[:, [task]],
+        stderr=runs.stderr[:, [task]],
+    )
+
+
+def own_recipe(corpus: str, runs: Runs) -> Record:
+    """The authors' fit: ``α N^b + β 6^{b/2} (M N)^b + E`` in plain least squares, then ``ε − k e^{−γ L}``.
+
+    Stage 1 fits final checkpoints only and stage 2 every row, so a run that is marked as not final informs stage 2
+    alone.
+    """
+    prefix = CORPORA[corpus]
+    both = {f"{prefix}-{run}" for run in LOSS_RUNS}
+    ladder = runs.only([*both, f"{prefix}-{ALSO_SCORE}"])
+    ladder = replace(ladder, final=np.array([ladder.names[run] in both for run in ladder.run]))
+    form = FLP(Chinchilla(tied=True), Exponential(), via=DOMAIN, selection=ALL_EMERGED, space="linear")
+    return point_record(point(form, ladder, key()), runs, OWN)
+
+
+def gadre_records(corpus: str, draws: int) -> dict[str, Record]:
+    """Method → its record; the authors' recipe first, then all methods on all runs that are not held out."""
+    runs = read_corpus(corpus)
+    others = backtest(all_methods(), runs, key(), draws=draws)
+    return {OWN: own_recipe(corpus, runs), **others.methods}
+
+
+def size_of(run: str) -> str:
+    """``7B`` or ``1.4B``."""
+    return next(size for part, size in SIZES.items() if part in run)
+
+
+def loss_error(record: Record, size: str) -> float | None:
+    """Signed relative error of the C4 loss."""
+    return next((c.rel_error for c in record.losses if size_of(c.target) == size), None)
+
+
+def error_rate_error(record: Record, size: str, *, true_loss: bool = False) -> float | None:
+    """Signed relative error of the mean error rate of 17 tasks, ``1 − score``, which is what the authors forecast."""
+    cell = _score(record, size)
+    score = None if cell is None else cell.true_loss if true_loss else cell.predicted
+    return None if cell is None or score is None else (1.0 - score) / (1.0 - cell.actual) - 1.0
+
+
+def gadre(draws: int) -> dict[str, Any]:
+    """Run, print and return everything about these ladders."""
+    result = {}
+    for corpus in CORPORA:
+        records = gadre_records(corpus, draws)
+        show(
+            f"Gadre et al., {corpus}, %: absolute relative errors of the C4 loss and of the mean error rate of 17 tasks "
+            "(1 − score)",
+            ("method", *(f"{size} {what}" for size in SIZES.values() for what in COLUMNS)),
+            _rows(records, corpus, draws),
+            "gadre: their recipe, 5 runs and 6, a point fit. true loss: stage 2 alone. in 90 %: the interval holds it.",
+        )
+        drawn = {name: 0 if name == OWN else draws for name in records}
+        result[corpus] = {
+            "methods": {n: record_json(r, drawn[n]) | {"sizes": _sizes(r)} for n, r in records.items()},
+            "published": {
+                "unit": "percent, absolute",
+                **{size: {"loss": a, "error_rate": b} for size, (a, b) in GADRE[corpus].items()},
+            },
+        }
+    return result
+
+
+COLUMNS = ("loss", "error rate", "error rate, true loss", "in 90 %")
+
+
+def _rows(records: Mapping[str, Record], corpus: str, draws: int) -> Iterable[tuple[object, ...]]:
+    published = [(*GADRE[corpus][size], None, None) for size in SIZES.values()]
+    yield "published (Gadre et al.)", *published[0], *published[1]
+    for name, record in records.items():
+        row: list[object] = []
+        for size in SIZES.values():
+            loss, rate = loss_error(record, size), error_rate_error(record, size)
+            known, cell = error_rate_error(record, size, true_loss=True), _score(record, size)
+            hit = None if cell is None or name == OWN or not draws else "yes" if cell.covered else "no"
+            row += [*(percent(None if v is None else abs(v)) for v in (loss, rate, known)), hit]
+        yield name, *row
+
+
+def _sizes(record: Record) -> dict[str, dict[str, float | None]]:
+    return {
+        size: {
+            "loss_error": loss_error(record, size),
+            "error_rate_error": error_rate_error(record, size),
+            "error_rate_error_true_loss": error_rate_error(record, size, true_loss=True),
+        }
+        for size in SIZES.values()
+    }
+
+
+def _score(record: Record, size: str) -> Cell | None:
+    return next((c for c in record.scores if size_of(c.target) == size), None)

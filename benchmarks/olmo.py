@@ -1,0 +1,116 @@
+"""The OLMo ladder: every method on 3B-10xC, the 7B and the 13B, beside what the ladder's authors got."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.methods import JOINT, all_methods, key, point_record, record_json
+from benchmarks.published import OLMO_CHAINED, OLMO_CHAINED_MEAN, OLMO_LOSS, OLMO_TARGETS, OLMO_TASKS, SCIPY
+from benchmarks.report import percent, show
+from flpjax import FlpjaxError, Runs, backtest, method, point, read_runs
+from flpjax.answers.backtest import Record
+from flpjax.predictors.predictor import Predictor
+
+DOMAIN = "c4_en"  # the loss that scores go through, save Llama 3's
+LEVEL = 0.9
+DETAILED = ("flp", "chinchilla+sigmoid")
+
+
+def olmo_records(draws: int, methods: Mapping[str, Predictor] | None = None) -> dict[str, Record]:
+    """Method → its record on the held-out runs.
+
+    Args:
+        draws: Bootstrap draws; 0 for point fits.
+        methods: Name → predictor, all methods if None.
+    """
+    runs = read_runs("olmo-ladder")
+    chosen = all_methods() if methods is None else methods
+    return dict(backtest(chosen, runs, key(), draws=draws, level=LEVEL).methods)
+
+
+def joint_records(names: Iterable[str] = JOINT) -> dict[str, Record]:
+    """The same of point fits with both stages in one objective."""
+    runs = read_runs("olmo-ladder")
+    return {f"{name}, joint": _joint(name, runs) for name in names}
+
+
+def _joint(name: str, runs: Runs) -> Record:
+    try:
+        return point_record(point(method(name), runs, key(), joint=True, strict=False), runs, name)
+    except FlpjaxError as error:
+        return Record(failed=str(error))
+
+
+def olmo(draws: int) -> dict[str, Any]:
+    """Run, print and return everything about this ladder."""
+    staged, joint = olmo_records(draws), joint_records()
+    drawn = dict.fromkeys(staged, draws) | dict.fromkeys(joint, 0)
+    records = staged | joint
+    show(
+        "OLMo ladder, %: mean absolute relative errors, and 90 % intervals of the scores",
+        (
+            "method",
+            "target",
+            "c4 loss",
+            "score",
+            "score, true loss",
+            "coverage",
+            "width, points",
+            "scipy",
+            "scipy, true",
+        ),
+        _rows(records, drawn),
+        "score: mean of 8 tasks. true loss: stage 2 alone, given the target's own loss. scipy: the same pair fitted "
+        "plainly by others. joint: point fits.",
+    )
+    show(
+        "OLMo ladder, %: signed relative error of each score",
+        ("target", "method", *OLMO_TASKS, "mean abs"),
+        _task_rows(records),
+        "published: Bhagia et al. 2024, their own code re-run: (N, D) → task loss → score.",
+    )
+    published = {
+        "unit": "percent",
+        "chained": {t: dict(zip(OLMO_TASKS, errors, strict=True)) for t, errors in OLMO_CHAINED.items()},
+        "chained_mean_abs": OLMO_CHAINED_MEAN,
+        "c4_loss": OLMO_LOSS,
+        "scipy": {t: {n: {"chained": c, "true_loss": k} for n, (c, k) in p.items()} for t, p in SCIPY.items()},
+    }
+    return {"methods": {n: record_json(r, drawn[n]) for n, r in records.items()}, "published": published}
+
+
+def _rows(records: Mapping[str, Record], drawn: Mapping[str, int]) -> Iterable[tuple[object, ...]]:
+    for target in OLMO_TARGETS:
+        loss = abs(OLMO_LOSS[target]) if target in OLMO_LOSS else None
+        yield "published (Bhagia et al.)", target, loss, OLMO_CHAINED_MEAN[target], *[None] * 5
+    for name, record in records.items():
+        plain = {"flp": "power+linear"}.get(name, name)  # the paper's pair, and no prior in either
+        for target in OLMO_TARGETS:
+            if record.failed:
+                yield name, target, record.failed, *[None] * 6
+                continue
+            cells = [c for c in record.scores if c.target == target]
+            covered = float(np.mean([c.covered for c in cells])) if drawn[name] else None
+            width = float(np.mean([c.upper - c.lower for c in cells])) if drawn[name] else None
+            yield (
+                name,
+                target,
+                percent(record.loss_error(DOMAIN, target)),
+                percent(record.mean_abs_rel_error(target)),
+                percent(record.mean_abs_rel_error(target, true_loss=True)),
+                percent(covered, 0),
+                percent(width, 1),
+                *SCIPY[target].get(plain, (None, None)),
+            )
+
+
+def _task_rows(records: Mapping[str, Record]) -> Iterable[tuple[object, ...]]:
+    for target in OLMO_TARGETS:
+        for name in DETAILED:
+            found = {c.name: c.rel_error for c in records[name].scores if c.target == target}
+            errors = [percent(found.get(task), 1, signed=True) for task in OLMO_TASKS]
+            yield target, name, *errors, percent(records[name].mean_abs_rel_error(target))
+        yield target, "published", *(f"{e:+.1f}" for e in OLMO_CHAINED[target]), OLMO_CHAINED_MEAN[target]

@@ -1,0 +1,5 @@
+"""``python -m flpjax``."""
+
+from flpjax.faces.cli import main
+
+main()

@@ -1,0 +1,165 @@
+"""What is in a table of runs, and what stands in the way of a forecast."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flpjax.runs.compute import flops_rule
+from flpjax.runs.select import Selection
+from flpjax.runs.table import Runs
+
+FEW_RUNS = 5  # below this, an interval says little
+SAME_RATIO = 1.05  # tokens per parameter that differ by less don't tell N from D
+
+
+@dataclass(frozen=True)
+class Check:
+    """The contents of a table and the remarks on it.
+
+    Attributes:
+        summary: The table in one line.
+        runs: One row a run: size, tokens, FLOPs, checkpoints, final loss.
+        tasks: One row a task: chance, best score, how many checkpoints and runs have emerged, and why rows drop out.
+        reasons: What the reasons for dropping a checkpoint mean.
+        notes: What reading the table did to it.
+        warnings: What stands in the way of a good forecast, each with a remedy.
+    """
+
+    summary: str
+    runs: tuple[dict[str, Any], ...]
+    tasks: tuple[dict[str, Any], ...]
+    reasons: dict[str, str]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one per run."""
+        return list(self.runs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "summary": self.summary,
+            "runs": list(self.runs),
+            "tasks": list(self.tasks),
+            "reasons": self.reasons,
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self) -> str:
+        """The check as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        return "\n".join([self.summary, *(f"warning: {w}" for w in self.warnings)])
+
+
+def check(runs: Runs, via: str | None = None, selection: Selection | None = None) -> Check:
+    """Look a table over before anything is fitted.
+
+    Args:
+        runs: The table.
+        via: The loss domain that scores are held against; None takes the first.
+        selection: The selection of checkpoints whose drop-outs are counted; None takes the paper's.
+
+    Raises:
+        InputError: There is no such loss domain.
+    """
+    training = runs.training()
+    via = via or (runs.domains[0] if runs.domains else None)
+    run_rows = tuple(_run_row(runs, i, via) for i in range(len(runs.names)))
+    selection = selection or Selection()
+    tasks = _task_rows(training, via, selection)
+    warnings = _ladder_warnings(training, via) + [
+        f"task '{t['task']}' has no emerged checkpoint (best {t['best']:.3g}, chance {t['chance']:.3g}): "
+        "FLP will not forecast it; train a larger rung or choose an easier metric"
+        for t in tasks
+        if not t["emerged"] and t["best"] is not None
+    ]
+    warnings += [
+        f"task '{t.name}': chance level unknown, taken as 0: give it under [tasks.{t.name}] in a mapping file"
+        for t in runs.tasks
+        if not t.chance_known
+    ]
+    met = {why for t in tasks for why in t["dropped"]}
+    reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
+    return Check(str(runs), run_rows, tasks, reasons, runs.notes, tuple(warnings))
+
+
+def _run_row(runs: Runs, i: int, via: str | None) -> dict[str, Any]:
+    rows = np.flatnonzero(runs.run == i)
+    last = rows[-1]
+    finals = runs.rows(runs.run == i).finals()
+    loss = float(finals.loss_of(via)[0]) if via is not None and len(finals) else float("nan")
+    return {
+        "run": runs.names[i],
+        "params": float(runs.params[last]),
+        "tokens": float(runs.tokens[last]),
+        "flops": float(runs.flops[last]),
+        "checkpoints": len(rows),
+        "final_loss": loss if np.isfinite(loss) else None,
+        "finished": bool(runs.final[rows].any()),
+        "held_out": bool(runs.held_out[i]),
+    }
+
+
+def _task_rows(runs: Runs, via: str | None, selection: Selection) -> tuple[dict[str, Any], ...]:
+    if not runs.tasks:
+        return ()
+    loss = runs.loss_of(via) if via is not None else np.ones(len(runs))
+    selected = selection.apply(runs, np.repeat(loss[:, None], len(runs.tasks), axis=1))
+    rows = []
+    for i, task in enumerate(runs.tasks):
+        score, keep = runs.score[:, i], selected.keep[:, i]
+        emerged = np.nan_to_num(score) >= task.chance + (selection.above_chance or 0.0)
+        rows.append(
+            {
+                "task": task.name,
+                "chance": task.chance,
+                "questions": task.questions,
+                "best": float(np.nanmax(score)) if np.isfinite(score).any() else None,
+                "measured": int(np.isfinite(score).sum()),
+                "emerged": int(emerged.sum()),
+                "used": int(keep.sum()),
+                "used_runs": len(np.unique(runs.run[keep])),
+                "dropped": {why: int(n[i]) for why, n in selected.dropped.items() if n[i]},
+            }
+        )
+    return tuple(rows)
+
+
+def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
+    warnings = []
+    finals = runs.finals()
+    unfinished = [n for n in runs.names if n not in finals.names]
+    if unfinished:
+        warnings.append(f"{len(unfinished)} runs have no final checkpoint and don't fit compute → loss: {unfinished}")
+    if len(finals) < FEW_RUNS:
+        warnings.append(f"only {len(finals)} finished runs: intervals will be wide; {FEW_RUNS} or more tell more")
+    ratio = finals.tokens / finals.params
+    if len(finals) > 1 and ratio.max() / ratio.min() < SAME_RATIO:
+        warnings.append(
+            f"every run has about {np.median(ratio):.0f} tokens per parameter: laws in N and D can't tell the two "
+            "apart; forecast targets of the same ratio, or use a law in FLOPs"
+        )
+    rule = flops_rule(finals.params, finals.tokens, finals.flops)
+    if rule.scatter > 0.05:
+        warnings.append(
+            f"FLOPs follow no single rule of N and D (off by up to {rule.scatter:.0%}): are all rows counted alike?"
+        )
+    if via is not None and len(finals) > 2:
+        loss = finals.loss_of(via)
+        order = np.argsort(finals.flops)
+        rises = np.flatnonzero(np.diff(loss[order]) > 0.02 * loss[order][:-1])
+        for i in rises[:1]:
+            a, b = finals.names[order[i]], finals.names[order[i + 1]]
+            warnings.append(
+                f"'{b}' has more compute than '{a}' but a loss higher by {loss[order[i + 1]] - loss[order[i]]:.3g}: "
+                "a law in N and D may fit better than one in FLOPs, or a run has gone wrong"
+            )
+    return warnings

@@ -1,0 +1,286 @@
+"""The command line: check, forecast, backtest, demo.
+
+Results go to stdout, messages to stderr. Exit codes: 0 good, 2 bad input, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from flpjax.answers.forecast import Forecast
+    from flpjax.answers.target import Target
+    from flpjax.faces.show import Truth
+    from flpjax.runs.table import Runs
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From a ladder of small language models to a forecast of a big one, with intervals.",
+)
+
+RunsArgument = Annotated[
+    str, typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a public ladder such as olmo-ladder.")
+]
+Mapping = Annotated[Path | None, typer.Option("--mapping", "-m", help="TOML file: columns, units, facts about tasks.")]
+Only = Annotated[list[str] | None, typer.Option("--only", help="Use these runs only (* and ? match). Repeatable.")]
+Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave these runs out. Repeatable.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON, too.")]
+Via = Annotated[
+    str | None, typer.Option("--via", help="Loss domain that scores go through; 'own' for each task's own.")
+]
+Draws = Annotated[int, typer.Option("--draws", min=0, help="Bootstrap draws; 0 for no intervals.")]
+Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed.")]
+
+
+@app.command()
+def check(
+    runs: RunsArgument,
+    mapping: Mapping = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    via: Via = None,
+    json: Json = None,
+) -> None:
+    """What is in a table of runs, and what stands in the way of a forecast."""
+    from flpjax.answers.check import check as run_check
+    from flpjax.faces import session, show
+
+    table = _read(runs, mapping, only, exclude)
+    result = run_check(table, via)
+    _save(json, result.to_json())
+    session.out.print(result.summary, markup=False, soft_wrap=True)
+    for shown in show.show_check(result):
+        session.out.print(shown)
+    for why, meaning in result.reasons.items():
+        session.out.print(f"{why}: {meaning}", markup=False)
+    session.warn(result.notes, style="cyan", label="note")
+    session.warn(result.warnings)
+
+
+@app.command()
+def forecast(
+    runs: RunsArgument,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", help="N=7e9,D=4e12 or C=1e23, with a name if you like: 7B:N=7e9,D=4e12."),
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help="flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")] = "",
+    joint: Annotated[bool, typer.Option("--joint", help="Fit both stages in one objective.")] = False,
+    mapping: Mapping = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    via: Via = None,
+    draws: Draws = 200,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    json: Json = None,
+) -> None:
+    """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
+    from flpjax.answers.target import parse_target, targets_of
+
+    targets = [parse_target(t) for t in target or []]
+    table = _read(runs, mapping, only, exclude)
+    truth: Truth = {}
+    if not targets:
+        if not table.held_out.any():
+            from flpjax.errors import InputError
+
+            raise InputError("there is no target", where=table.source, remedy="Give one: --target N=7e9,D=4e12")
+        targets, truth = targets_of(table.targets()), _reached(table)
+    _forecast(table, targets, truth, method, joint, via, draws, level, seed, json)
+
+
+@app.command()
+def backtest(
+    runs: RunsArgument,
+    largest: Annotated[int | None, typer.Option("--largest", min=1, help="Hold out the K largest runs.")] = None,
+    hold_out: Annotated[list[str] | None, typer.Option("--hold-out", help="Hold out these runs. Repeatable.")] = None,
+    method: Annotated[list[str] | None, typer.Option("--method", help="Methods to compare. Repeatable.")] = None,
+    mapping: Mapping = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    via: Via = None,
+    draws: Draws = 200,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    json: Json = None,
+) -> None:
+    """How well each method would have forecast the largest runs you already have."""
+    from flpjax.errors import InputError
+
+    table = _read(runs, mapping, only, exclude)
+    if largest is not None and hold_out:
+        raise InputError("--largest and --hold-out are both given", remedy="Give one of them")
+    if hold_out:
+        table = table.hold_out([name for names in hold_out for name in names.split(",")])
+    elif largest is not None:
+        table = table.hold_out(table.training().largest(largest))
+    elif not table.held_out.any():
+        raise InputError("no run is held out", where=table.source, remedy="Add --largest 2, or --hold-out NAME")
+
+    from flpjax.faces import session, show
+
+    session.start_jax()
+    import jax
+
+    from flpjax.answers.backtest import backtest as run_backtest
+    from flpjax.predictors.methods import COMPARED
+    from flpjax.predictors.methods import method as method_of
+
+    names = method or list(COMPARED)
+    methods = {name: method_of(name, via if name not in ("fp", "fp-gpt4", "llama3") else None) for name in names}
+    with session.progress(len(methods), "fitting") as step:
+        result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
+    _save(json, result.to_json())
+    session.out.print(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
+    for shown in show.show_backtest(result, per_task=len(names) == 1):
+        session.out.print(shown)
+    for name, record in result.methods.items():
+        if record.failed:
+            session.warn([f"{name}: {record.failed}"], label="left out")
+        session.warn([f"{name}: {w}" for w in record.warnings])
+    best = result.best()
+    if best is not None and len(names) > 1:
+        session.out.print(f"Smallest mean error: {best}. Use it with: flpjax forecast {runs} --method {best}")
+    if all(record.failed for record in result.methods.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    draws: Draws = 200,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    method: Annotated[str, typer.Option("--method", help="flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")] = "",
+    save: Annotated[Path | None, typer.Option("--save", help="Write the simulated table to this CSV file.")] = None,
+    json: Json = None,
+) -> None:
+    """Forecast a 7B and a 13B model from a simulated ladder, and show the truth beside the forecast."""
+    from flpjax.answers.target import targets_of
+    from flpjax.faces import session
+    from flpjax.runs.simulate import simulate_ladder
+
+    simulated = simulate_ladder(seed)
+    table, truth = simulated.runs, simulated.truth
+    targets = targets_of(table.targets())
+    session.out.print(
+        "This ladder is SIMULATED: the sizes, tokens and FLOPs of Chen et al. 2024, Table 1, with losses and scores\n"
+        "drawn from known laws plus run and evaluation noise. The truth is the noise-free value at the target.",
+        markup=False,
+    )
+    if save is not None:
+        from flpjax.runs.export import csv_of
+
+        session.write(save, csv_of(table))
+        session.err.print(f"the simulated table is in {save}", markup=False)
+    known: Truth = {}
+    for t in targets:
+        assert t.flops is not None
+        loss, score = truth.loss(t.flops), truth.score(t.flops)
+        known[t.name] = {f"loss/{d}": float(v) for d, v in zip(truth.domains, loss, strict=True)}
+        known[t.name] |= {task.name: float(v) for task, v in zip(truth.tasks, score, strict=True)}
+    _forecast(table, targets, known, method, False, None, draws, level, seed, json)
+
+
+def _read(source: str, mapping: Path | None, only: list[str] | None, exclude: list[str] | None) -> Runs:
+    from flpjax.readers.read import read_runs
+
+    table = read_runs(source, mapping)
+    if only:
+        table = table.only([name for names in only for name in names.split(",")])
+    if exclude:
+        table = table.without([name for names in exclude for name in names.split(",")])
+    return table
+
+
+def _forecast(
+    table: Runs,
+    targets: list[Target],
+    truth: Truth,
+    method: str,
+    joint: bool,
+    via: str | None,
+    draws: int,
+    level: float,
+    seed: int,
+    json: Path | None,
+) -> None:
+    from flpjax.faces import session, show
+
+    session.start_jax()
+    import jax
+
+    from flpjax.answers.forecast import forecast as run_forecast
+    from flpjax.fitting.bootstrap import bootstrap
+    from flpjax.fitting.point import point
+    from flpjax.predictors.methods import DEFAULT
+    from flpjax.predictors.methods import method as method_of
+
+    name = method or DEFAULT
+    predictor, key = method_of(name, via), jax.random.key(seed)
+    with session.progress(1, "fitting") as step:
+        step(name)
+        if draws:
+            fitted = bootstrap(predictor, table, key, draws=draws, joint=joint, strict=False)
+        else:
+            fitted = point(predictor, table, key, joint=joint, strict=False)
+        result = run_forecast(fitted, targets, level=level, method=f"{name}, joint" if joint else name)
+    _save(json, result.to_json())
+    ladder = fitted.ladder
+    session.out.print(
+        f"{name} on {ladder.source}: {ladder.runs} runs, {ladder.checkpoints:,} checkpoints, "
+        f"N {show.number(ladder.params[0])} to {show.number(ladder.params[1])}, C up to {ladder.flops[1]:.3g} FLOPs. "
+        "Scores in %.",
+        soft_wrap=True,
+    )
+    for shown in show.show_forecast(result, truth, _loss_rows(result)):
+        session.out.print(shown)
+    session.warn(result.warnings)
+
+
+def _loss_rows(result: Forecast) -> list[str]:
+    """The losses worth a line: all of a few, or those that no task shares its name with, up to five."""
+    names = list(dict.fromkeys(name for losses in result.loss for name in losses))
+    tasks = {name for scores in result.score for name in scores}
+    general = [n for n in names if n not in tasks]
+    return (general or names)[:5]
+
+
+def _reached(table: Runs) -> Truth:
+    """What the held-out runs reached."""
+    finals = table.targets().finals()
+    reached: Truth = {}
+    for i in range(len(finals)):
+        losses = {f"loss/{d}": finals.loss[i, j] for j, d in enumerate(finals.domains)}
+        scores = {t: finals.score[i, j] for j, t in enumerate(finals.task_names)}
+        reached[finals.names[finals.run[i]]] = {k: float(v) for k, v in (losses | scores).items() if v == v}
+    return reached
+
+
+def _save(path: Path | None, text: str) -> None:
+    if path is not None:
+        from flpjax.faces import session
+
+        session.write(path, text + "\n")
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line; bad input ends with one message and exit code 2, a failed fit with 1."""
+    from flpjax.errors import FlpjaxError, InputError
+
+    try:
+        app(args=args)
+    except FlpjaxError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2 if isinstance(error, InputError) else 1) from None
+
+
+if __name__ == "__main__":
+    main()

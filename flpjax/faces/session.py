@@ -1,0 +1,88 @@
+"""What the command line sets up: precision, compiled programs that are kept, progress, and where things are written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flpjax.errors import InputError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def start_jax() -> None:
+    """Set float64 and keep compiled programs: the command line is the program, so it may decide.
+
+    The folder is the user's cache folder, or ``FLPJAX_CACHE``; without a folder that can be written, nothing is kept.
+    """
+    import jax
+    import platformdirs
+
+    jax.config.update("jax_enable_x64", True)
+    folder = Path(os.environ.get("FLPJAX_CACHE") or Path(platformdirs.user_cache_dir("flpjax")) / "compiled")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        err.print(f"compiled programs are not kept: {error}", style="dim")
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Any]:
+    """A progress bar on stderr, gone when done; call what it yields with each step's name."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = [SpinnerColumn(), TextColumn("{task.description}")]
+    columns += [BarColumn(bar_width=20), MofNCompleteColumn()] if total > 1 else []
+    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        begun = False
+
+        def step(name: str) -> None:
+            nonlocal begun
+            if begun:
+                bar.advance(task)
+            begun = True
+            bar.update(task, description=f"{what} {name}")
+
+        yield step
+
+
+def warn(messages: Sequence[str], *, style: str = "yellow", label: str = "warning") -> None:
+    """Messages on stderr, one paragraph each."""
+    for message in messages:
+        err.print(f"[{style}]{label}:[/{style}] ", end="")
+        err.print(message, markup=False, soft_wrap=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        InputError: The file can't be written.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(text)
+        os.chmod(file.name, 0o666 & ~_umask())
+        os.replace(file.name, path)
+    except OSError as error:
+        raise InputError(f"can't be written ({error.strerror})", where=str(path), remedy="Name another file") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,165 @@
+"""Results as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from flpjax.answers.backtest import Backtest, Record
+    from flpjax.answers.check import Check
+    from flpjax.answers.forecast import Forecast, Interval
+
+Truth = dict[str, dict[str, float]]
+"""Target → task or loss domain → what it reached, or truly is."""
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A short aligned table: text on the left, numbers on the right."""
+    built = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        built.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
+    for row in rows:
+        built.add_row(*row)
+    return built
+
+
+def show_check(result: Check) -> list[Table]:
+    """Runs, and tasks with the checkpoints that FLP would use."""
+    runs = [
+        [
+            r["run"],
+            number(r["params"]),
+            number(r["tokens"]),
+            f"{r['flops']:.3g}",
+            str(r["checkpoints"]),
+            "-" if r["final_loss"] is None else f"{r['final_loss']:.3f}",
+            "held out" if r["held_out"] else "" if r["finished"] else "unfinished",
+        ]
+        for r in sorted(result.runs, key=lambda r: r["flops"])
+    ]
+    tables = [table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", "final loss", ""], runs)]
+    if result.tasks:
+        tasks = [
+            [
+                t["task"],
+                f"{100 * t['chance']:.1f}",
+                "-" if t["best"] is None else f"{100 * t['best']:.1f}",
+                str(t["measured"]),
+                *(str(t["dropped"].get(why, 0)) for why in result.reasons),
+                str(t["used"]),
+                str(t["used_runs"]),
+            ]
+            for t in result.tasks
+        ]
+        columns = [
+            "task",
+            "chance %",
+            "best %",
+            "checkpoints",
+            *(f"− {why}" for why in result.reasons),
+            "used",
+            "in runs",
+        ]
+        tables.append(table("Tasks, and the checkpoints of theirs that fit loss → score", columns, tasks))
+    return tables
+
+
+def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> list[Table]:
+    """One table a target: loss and scores with intervals, beside the truth where it is known."""
+    tables = []
+    for i, target in enumerate(result.targets):
+        known = truth.get(target.name, {})
+        size = ", ".join(
+            f"{symbol}={value:.3g}"
+            for symbol, value in (("N", target.params), ("D", target.tokens), ("C", target.flops))
+            if value is not None
+        )
+        title = target.name if target.name.replace(" ", "").startswith(("N=", "C=", "D=")) else f"{target.name}: {size}"
+        title += f"  ({result.extrapolation[i]:.3g} × the ladder's largest run)"
+        interval = f"{100 * result.level:g} % interval"
+        rows = []
+        for name in domains:
+            if name in result.loss[i]:
+                rows.append([f"loss {name}", *_row(result.loss[i][name], known.get(f"loss/{name}"), 1.0, 3)])
+        for name, value in result.score[i].items():
+            rows.append([name, *_row(value, known.get(name), 100.0, 1)])
+        columns = ["", "median", interval] + (["truth", "error"] if known else [])
+        tables.append(table(title, columns, [r if known else r[:3] for r in rows]))
+    return tables
+
+
+def show_backtest(result: Backtest, per_task: bool) -> list[Table]:
+    """Method × target; and, for one method, every task."""
+    rows = [
+        [
+            r["method"],
+            r["target"],
+            *(percent(r[k]) for k in ("loss_error", "score_error", "score_error_true_loss")),
+            "-" if r["coverage"] is None else f"{r['coverage']:.0%}",
+            "-" if r["width"] is None else f"{100 * r['width']:.1f}",
+            str(r["tasks"]),
+        ]
+        for r in result.table()
+        if not result.methods[r["method"]].failed
+    ]
+    columns = ["method", "target", "loss error", "score error", "with true loss", "covered", "width", "tasks"]
+    title = f"Mean absolute relative errors; {100 * result.level:g} % intervals of the scores"
+    tables = [table(title, columns, rows)]
+    if per_task:
+        for name, record in result.methods.items():
+            if record.scores:
+                tables.append(table(f"{name}, task by task", _CELL, _cells(record)))
+    return tables
+
+
+_CELL = ["target", "task", "predicted", "interval", "actual", "error", "with true loss"]
+
+
+def _cells(record: Record) -> list[list[str]]:
+    return [
+        [
+            c.target,
+            c.name,
+            f"{100 * c.predicted:.1f}",
+            f"{100 * c.lower:.1f} to {100 * c.upper:.1f}",
+            f"{100 * c.actual:.1f}",
+            signed(c.rel_error),
+            signed(c.rel_error_true_loss),
+        ]
+        for c in record.scores
+    ]
+
+
+def _row(value: Interval, truth: float | None, unit: float, digits: int) -> list[str]:
+    def text(v: float) -> str:
+        return f"{unit * v:.{digits}f}"
+
+    row = [text(value.median), f"{text(value.lower)} to {text(value.upper)}"]
+    return [*row, "-", "-"] if truth is None else [*row, text(truth), signed(value.median / truth - 1.0)]
+
+
+def number(value: float) -> str:
+    """``1.28B`` for 1.28e9."""
+    for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if value >= unit:
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def percent(value: float | None) -> str:
+    """``2.41 %``, or a dash."""
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def signed(value: float | None) -> str:
+    """``+2.4 %``, or a dash."""
+    return "-" if value is None else f"{100 * value:+.1f} %"
+
+
+def as_rows(result: Any) -> list[dict[str, Any]]:
+    """The table twin of any result."""
+    return list(result.table())

@@ -1,0 +1,130 @@
+"""Resampling is a matter of weights, and a batch is nothing but its lanes: exactness, and no program compiled twice."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flpjax.engine import batch
+from flpjax.engine.batch import solve
+from flpjax.engine.status import Status
+from flpjax.forms.power_law import PowerLawE
+from flpjax.forms.residual import Residual
+from flpjax.runs.compute import Compute
+
+PROBLEMS, ROWS, STARTS, DRAWS = 3, 19, 2, 11
+CORNER = 0.01
+
+
+def residual(centre=46.0):
+    return Residual(PowerLawE(centre), "log", huber=CORNER)
+
+
+def ladder(seed=0):
+    """Problems with one x, each its own law and noise with outliers."""
+    rng = np.random.default_rng(seed)
+    log_flops = np.tile(np.linspace(42.0, 50.0, ROWS), (PROBLEMS, 1))
+    law = 1.4 + np.exp(np.array([[0.3], [0.5], [0.1]]) - np.array([[0.2], [0.25], [0.15]]) * (log_flops - 46.0))
+    y = law * np.exp(0.004 * rng.standard_t(2, (PROBLEMS, ROWS)))
+    return Compute(log_flops - 26.0, log_flops - 24.0, log_flops), y
+
+
+def fit(data, weight=None, resample=None, own=None, **options):
+    data = jax.tree.map(jnp.asarray, data)
+    rows = data[1].shape[1]
+    weight = np.ones((PROBLEMS, rows)) if weight is None else weight
+    resample = np.ones((1, rows)) if resample is None else resample
+    starts = np.tile(np.array([0.7, 0.2, -1.5]), (PROBLEMS, STARTS, 1)) + 0.3 * np.arange(STARTS)[:, None]
+    return solve(own or residual(), data, jnp.asarray(weight), jnp.asarray(resample), starts, huber=CORNER, **options)
+
+
+def assert_same(one, two, rtol):
+    np.testing.assert_array_equal(one.status, two.status)
+    np.testing.assert_allclose(one.value, two.value, rtol=rtol)
+    np.testing.assert_allclose(one.vector, two.vector, rtol=rtol)
+    np.testing.assert_array_equal(one.agree, two.agree)
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """How often each draw takes each row, ``(draw, row)``; the first takes every row once."""
+    drawn = np.random.default_rng(5).multinomial(ROWS, np.full(ROWS, 1 / ROWS), DRAWS).astype(float)
+    drawn[0] = 1.0
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def bootstrap(counts):
+    found = fit(ladder(), resample=counts)
+    assert np.all(found.status == Status.CONVERGED)
+    return found
+
+
+def test_integer_weights_are_repeated_rows(bootstrap, counts):
+    x, y = ladder()
+    for draw in (0, 7):
+        rows = np.repeat(np.arange(ROWS), counts[draw].astype(int))  # a bootstrap keeps the number of rows
+        again = fit((jax.tree.map(lambda leaf, rows=rows: leaf[:, rows], x), y[:, rows]))
+        np.testing.assert_allclose(bootstrap.value[draw], again.value[0], rtol=1e-10)
+        np.testing.assert_allclose(bootstrap.vector[draw], again.vector[0], rtol=1e-10)
+
+
+def test_weights_multiply(bootstrap, counts):
+    """A problem's weights and a draw's counts are one product."""
+    again = fit(ladder(), weight=np.tile(counts[4], (PROBLEMS, 1)))
+    np.testing.assert_allclose(again.vector[0], bootstrap.vector[4], rtol=1e-12)
+
+
+@pytest.mark.parametrize("junk", [1e30, -1e30, 0.0, np.nan, np.inf])
+def test_rows_of_weight_zero_are_not_there(junk):
+    x, y = ladder()
+    keep = ~np.isin(np.arange(ROWS), [0, 6, 18])
+    weight = np.tile(keep.astype(float), (PROBLEMS, 1))
+    spoilt = np.where(keep, y, junk), jax.tree.map(lambda leaf: np.where(keep, leaf, 1e3), x)
+    clean, dirty = fit((x, y), weight), fit((spoilt[1], spoilt[0]), weight)
+    assert np.all(dirty.status == Status.CONVERGED)
+    assert_same(dirty, clean, 1e-12)
+
+
+def test_without_zero_rows_in_fact():
+    """Leaving rows out of the table is the same fit."""
+    x, y = ladder()
+    keep = ~np.isin(np.arange(ROWS), [0, 6, 18])
+    short = fit((jax.tree.map(lambda leaf: leaf[:, keep], x), y[:, keep]))
+    np.testing.assert_allclose(fit((x, y), np.tile(keep + 0.0, (PROBLEMS, 1))).vector, short.vector, rtol=1e-10)
+
+
+@pytest.mark.parametrize("draws", [[0], [9, 2, 5], range(1, DRAWS)], ids=str)
+def test_a_subset_of_draws_is_the_subset(bootstrap, counts, draws):
+    found, rows = fit(ladder(), resample=counts, draws=draws), list(draws)
+    np.testing.assert_array_equal(found.vector, bootstrap.vector[rows])
+    np.testing.assert_array_equal(found.value, bootstrap.value[rows])
+    np.testing.assert_array_equal(found.status, bootstrap.status[rows])
+    assert found.starts.vector.shape == (len(rows), PROBLEMS, STARTS, 3)
+
+
+@pytest.mark.parametrize(("tile", "chunk"), [(1, 7), (5, 35), (66, 66)])
+def test_tiles_and_chunks_do_not_matter(bootstrap, counts, monkeypatch, tile, chunk):
+    monkeypatch.setattr(batch, "CPU_TILE", tile)
+    monkeypatch.setattr(batch, "CPU_CHUNK", chunk)
+    assert_same(fit(ladder(), resample=counts), bootstrap, 1e-12)
+
+
+def test_lanes_are_in_their_places(bootstrap, counts):
+    """Draw, problem and start of prime sizes: each lane is what it is alone."""
+    x, y = ladder()
+    for draw, problem in ((0, 2), (10, 1), (3, 0)):
+        alone = fit((x, np.tile(y[problem], (PROBLEMS, 1))), np.tile(counts[draw], (PROBLEMS, 1)))
+        np.testing.assert_allclose(alone.vector[0, 0], bootstrap.vector[draw, problem], rtol=1e-10)
+
+
+def test_nothing_is_compiled_twice(bootstrap, counts):
+    before = batch._chunk._cache_size()
+    fit(ladder(seed=9), resample=counts)
+    fit(ladder(), resample=counts, draws=[3, 1])
+    fit(ladder(), resample=counts, draws=range(1, DRAWS))
+    fit(ladder(), weight=np.random.default_rng(0).uniform(size=(PROBLEMS, ROWS)), resample=counts)
+    fit(ladder(), resample=counts, own=residual(46.0))
+    assert batch._chunk._cache_size() == before
+    fit(ladder(), resample=counts, own=residual(45.0))  # and the count does count
+    assert batch._chunk._cache_size() == before + 1

@@ -1,0 +1,270 @@
+"""The solver against scipy, closed forms and problems whose optima are known; every way to end is reached."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import optimize, special
+
+from flpjax.engine.batch import solve
+from flpjax.engine.gauss_newton import Anchor, Settings
+from flpjax.engine.status import Status
+from flpjax.forms.form import pack, size, spread_starts, unpack
+from flpjax.forms.loss_score import Exponential, Sigmoid
+from flpjax.forms.power_law import Chinchilla, PowerLaw, PowerLawE
+from flpjax.forms.residual import Residual
+from flpjax.runs.compute import Compute
+
+PROBLEMS, ROWS, STARTS = 3, 29, 17
+FORMS = {
+    "PowerLaw": (PowerLaw(46.0), {"log_level": 1.1, "exponent": -0.06}, "log"),
+    "PowerLawE": (PowerLawE(46.0), {"log_level": 1.1, "share": 0.5, "decay": 0.2}, "log"),
+    "Chinchilla": (
+        Chinchilla(19.8, 24.2),
+        {"log_level": 1.1, "share": 0.6, "size_share": 0.4, "alpha": 0.34, "beta": 0.28},
+        "log",
+    ),
+    "Sigmoid": (Sigmoid(), {"lower": 0.26, "reach": 0.8, "slope": 5.0, "middle": 0.1}, "linear"),
+    "Exponential": (Exponential(), {"floor": 0.25, "log_gain": -1.6, "gamma": 1.8}, "linear"),
+}
+
+
+def robust_problems(form, truth, space, rng):
+    """``PROBLEMS`` random tables with a fifth of the rows far off."""
+    if isinstance(form, Sigmoid | Exponential):
+        x = rng.uniform(1.8, 3.4, (PROBLEMS, ROWS))
+    else:
+        n, d = rng.uniform(17.5, 22.0, (PROBLEMS, ROWS)), rng.uniform(21.5, 26.5, (PROBLEMS, ROWS))
+        x = Compute(n, d, np.log(6.0) + n + d)
+    x = jax.tree.map(jnp.asarray, x)
+    curve = jax.vmap(jax.vmap(form.apply, (None, 0)), (None, 0))(jax.tree.map(jnp.asarray, truth), x)
+    far = np.where(rng.random((PROBLEMS, ROWS)) < 0.2, 10.0, 1.0)
+    noise = 0.005 * far * rng.standard_normal((PROBLEMS, ROWS))
+    return x, (curve * jnp.exp(noise) if space == "log" else curve + noise)
+
+
+@pytest.mark.parametrize("corner", [0.004, None], ids=["huber", "squares"])
+@pytest.mark.parametrize("name", FORMS)
+def test_no_worse_than_scipy(name, corner):
+    form, truth, space = FORMS[name]
+    rng = np.random.default_rng(len(name))
+    data = robust_problems(form, truth, space, rng)
+    weight, residual = jnp.ones((PROBLEMS, ROWS)), Residual(form, space, huber=corner)
+    guess = np.stack([pack(form, jax.tree.map(jnp.asarray, truth))] * PROBLEMS)
+    starts = spread_starts(form, guess + 0.2 * rng.normal(size=guess.shape), STARTS, rng)
+    found = solve(residual, data, weight, jnp.ones((1, ROWS)), starts, huber=corner)
+    assert found.vector.shape == (1, PROBLEMS, size(form))
+
+    plain, slope = jax.jit(residual), jax.jit(jax.jacfwd(residual))
+    loss = {"loss": "linear"} if corner is None else {"loss": "huber", "f_scale": corner}
+    for problem in range(PROBLEMS):
+        own = jax.tree.map(lambda leaf, problem=problem: leaf[problem], data)
+        ours, value = found.vector[0, problem], found.value[0, problem]
+        r = np.asarray(plain(ours, own))
+        by_hand = 0.5 * np.sum(r**2) if corner is None else special.huber(corner, r).sum()
+        np.testing.assert_allclose(value, by_hand, rtol=1e-12)
+        theirs = [  # scipy's cost is ½ f_scale² Σ rho((r / f_scale)²): the same number as ours
+            optimize.least_squares(
+                lambda v, own=own: np.asarray(plain(v, own)),
+                first,
+                jac=lambda v, own=own: np.asarray(slope(v, own)),
+                x_scale="jac",
+                ftol=1e-15,
+                xtol=1e-15,
+                gtol=1e-15,
+                max_nfev=400,
+                **loss,
+            ).cost
+            for first in (ours, *starts[problem, :4])
+        ]
+        assert value <= min(theirs) * (1 + 1e-9)
+        assert theirs[0] == pytest.approx(value, rel=1e-9)  # and our optimum is one of theirs
+
+
+# ------------------------------------------------------------------------------------------- closed forms
+
+
+def line_residual(vector, data):
+    columns, y = data
+    return columns @ vector - y
+
+
+def line_problem(rows=31, p=5, problems=2):
+    rng = np.random.default_rng(8)
+    columns = rng.normal(size=(problems, rows, p)) * np.array([1.0, 3.0, 0.1, 7.0, 0.5])[:p]
+    return columns, rng.normal(size=(problems, rows)), rng.uniform(0.2, 3.0, (problems, rows))
+
+
+def test_anchored_line_is_ridge_regression():
+    columns, y, weight = line_problem()
+    centre, precision = np.array([0.3, -1.0, 2.0, 0.0, 0.7]), np.array([2.0, 0.5, 11.0, 100.0, 1e-3])
+    starts = np.random.default_rng(1).normal(size=(2, 3, 5))
+    data, rows = (jnp.asarray(columns), jnp.asarray(y)), jnp.ones((1, 31))
+    anchor = Anchor(jnp.asarray(centre), jnp.asarray(precision))
+    found = solve(line_residual, data, jnp.asarray(weight), rows, starts, anchor=anchor)
+    assert np.all(found.status == Status.CONVERGED)
+    assert np.all(found.agree == 1.0)
+    for i, (X, t, w) in enumerate(zip(columns, y, weight, strict=True)):
+        hessian = X.T @ (w[:, None] * X) + np.diag(precision)
+        ridge = np.linalg.solve(hessian, X.T @ (w * t) + precision * centre)
+        np.testing.assert_allclose(found.vector[0, i], ridge, rtol=1e-9, atol=1e-9)
+        value = 0.5 * np.sum(w * (X @ ridge - t) ** 2) + 0.5 * np.sum(precision * (ridge - centre) ** 2)
+        np.testing.assert_allclose(found.value[0, i], value, rtol=1e-12)
+        scale = np.sqrt(np.diag(hessian))
+        np.testing.assert_allclose(found.condition[0, i], np.linalg.cond(hessian / np.outer(scale, scale)), rtol=1e-9)
+
+
+def test_anchor_alone_gives_its_centre():
+    """With no row at all, the most probable parameters are the prior's."""
+    columns, y, _ = line_problem(problems=1)
+    anchor = Anchor(jnp.arange(5.0), jnp.full(5, 3.0))
+    data = (jnp.asarray(columns), jnp.asarray(y))
+    found = solve(line_residual, data, jnp.zeros((1, 31)), jnp.ones((1, 31)), np.ones((1, 2, 5)), anchor=anchor)
+    assert found.status == Status.CONVERGED
+    np.testing.assert_allclose(found.vector[0, 0], np.arange(5.0), atol=1e-7)
+
+
+def test_median_by_huber():
+    """With a tiny corner, the robust level of an odd number of rows is their median."""
+    y = np.random.default_rng(3).standard_cauchy((1, 37))
+    data = (jnp.ones((1, 37, 1)), jnp.asarray(y))
+    starts = np.zeros((1, 1, 1))
+    found = solve(line_residual, data, jnp.ones((1, 37)), jnp.ones((1, 37)), starts, huber=1e-4)
+    assert found.vector.item() == pytest.approx(np.median(y), abs=2e-4)
+
+
+# ------------------------------------------------------------------------------------- every way to end
+
+
+def two_wells(vector, data):
+    """``½[(v² − 1)² + c²(v − 1)² + 1]``: optima at 1, value ½, and at ``−(1 + √(1 − 2c²))/2``, higher."""
+    v = vector[0]
+    return jnp.stack([v**2 - 1.0, data[0] * (v - 1.0), jnp.ones_like(v)])
+
+
+C = 0.5
+UPPER = -(1.0 + np.sqrt(1.0 - 2.0 * C**2)) / 2.0
+UPPER_VALUE = 0.5 * ((UPPER**2 - 1.0) ** 2 + C**2 * (UPPER - 1.0) ** 2 + 1.0)
+
+
+def run(residual, starts, data=None, rows=3, **options):
+    """One problem, one draw."""
+    data = jnp.full((1, rows), C) if data is None else data
+    return solve(residual, data, jnp.ones((1, rows)), jnp.ones((1, rows)), np.asarray(starts, float)[None], **options)
+
+
+def test_starts_agree_about_the_better_of_two_optima():
+    starts = [1.1, -0.9, 0.8, np.nan, 1.3, 0.9, -0.8, np.nan, 1.2, -1.0, np.nan]
+    found = run(two_wells, np.array(starts)[:, None])
+    assert found.agree.item() == pytest.approx(5 / 11)
+    assert found.status.item() == Status.CONVERGED
+    assert found.vector.item() == pytest.approx(1.0, abs=1e-7)
+    assert found.value.item() == pytest.approx(0.5, rel=1e-13)
+    ends, where = found.starts.vector[0, 0, :, 0], np.array(starts)
+    np.testing.assert_allclose(ends[where > 0], np.ones(5), atol=1e-6)
+    np.testing.assert_allclose(ends[where < 0], np.full(3, UPPER), atol=1e-6)
+    np.testing.assert_allclose(found.starts.value[0, 0, where < 0], np.full(3, UPPER_VALUE), rtol=1e-12)
+    assert np.all(found.starts.status[0, 0, np.isnan(where)] == Status.NON_FINITE_START)
+    assert np.all(found.starts.status[0, 0, ~np.isnan(where)] == Status.CONVERGED)
+
+
+def test_step_limit():
+    found = run(two_wells, [[30.0]], settings=Settings(steps=1))
+    assert found.status.item() == Status.STEP_LIMIT
+    assert found.starts.steps.item() == 1
+    assert run(two_wells, [[30.0]]).status.item() == Status.CONVERGED
+
+
+def test_a_start_cut_short_wins_when_it_stands_lower():
+    """Its status is kept: that the other start converged says nothing about the optimum of this one."""
+    found = run(two_wells, [[UPPER], [2.0]], settings=Settings(steps=2))
+    assert found.starts.status[0, 0].tolist() == [Status.CONVERGED, Status.STEP_LIMIT]
+    assert found.value.item() < UPPER_VALUE - 0.1
+    assert found.status.item() == Status.STEP_LIMIT
+
+
+def test_steps_never_go_up():
+    values = [run(two_wells, [[-7.0], [0.01], [5.0]], settings=Settings(steps=n)).starts.value for n in (1, 2, 5, 11)]
+    assert np.all(np.diff(np.squeeze(values), axis=0) <= 0)
+
+
+def test_all_failed():
+    found = run(two_wells, np.full((3, 1), np.nan))
+    assert found.status.item() == Status.ALL_FAILED
+    assert found.agree.item() == 0.0
+    assert not Status(found.status.item()).usable
+
+
+def root_residual(vector, data):
+    return jnp.sqrt(vector) - data
+
+
+def test_non_finite_start():
+    found = run(root_residual, [[-1.0], [4.0]], data=jnp.full((1, 1), 1.5), rows=1)
+    assert found.starts.status[0, 0].tolist() == [Status.NON_FINITE_START, Status.CONVERGED]
+    assert found.vector.item() == pytest.approx(2.25)
+    assert found.agree.item() == 0.5
+
+
+@pytest.mark.parametrize("second", [1.0, -2.5, 0.0], ids=["equal", "collinear", "without effect"])
+def test_singular(second):
+    """The fit is found all the same; along the flat direction any answer is as good."""
+    x, y = np.linspace(-1, 2, 7), np.array([0.1, -0.3, 0.2, 0.5, 1.1, 0.8, 1.9])
+    data = (jnp.asarray(np.stack([x, second * x], 1))[None], jnp.asarray(y)[None])
+    found = run(line_residual, [[0.3, -0.2], [2.0, 1.0]], data=data, rows=7)
+    assert found.status.item() == Status.SINGULAR
+    assert found.condition.item() > 1e12 or second == 0.0
+    assert found.value.item() == pytest.approx(0.5 * np.sum((x * (x @ y) / (x @ x) - y) ** 2), rel=1e-12)
+    assert found.agree.item() == 1.0
+
+
+def kink_residual(vector, data):
+    """The least value, at 0, lies in a kink: no step goes lower and the gradient never vanishes."""
+    return jnp.abs(vector) + data
+
+
+def test_stalled():
+    found = run(kink_residual, [[0.7]], data=jnp.ones((1, 1)), rows=1)
+    assert found.status.item() == Status.STALLED
+    assert found.vector.item() == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1.0, 100.0, 1e4])
+def test_exact_data_in_any_unit(unit):
+    """Rounding grows with the values: an exact fit of large ones is an exact fit, not a solver that got stuck."""
+    columns, _, _ = line_problem(problems=1)
+    y = unit * columns @ np.array([1.0, -0.3, 0.7, 0.2, 1.3])
+    data, starts = (jnp.asarray(columns), jnp.asarray(y)), np.random.default_rng(0).normal(size=(7, 5))
+    found = run(line_residual, starts, data=data, rows=31)
+    assert found.status.item() == Status.CONVERGED
+    assert np.all(found.starts.status == Status.CONVERGED)
+    assert found.agree.item() == 1.0
+    np.testing.assert_allclose(found.vector[0, 0], unit * np.array([1.0, -0.3, 0.7, 0.2, 1.3]), rtol=1e-9)
+
+
+def test_every_status_is_reached_here():
+    """A new way to end needs a test of its own."""
+    reached = ["CONVERGED", "STEP_LIMIT", "NON_FINITE_START", "SINGULAR", "STALLED", "ALL_FAILED"]
+    assert [s.name for s in Status if s is not Status.RUNNING] == reached
+
+
+def test_float32_finds_the_float64_optimum():
+    form, truth, space = FORMS["Chinchilla"]
+    rng = np.random.default_rng(21)
+    data = robust_problems(form, truth, space, rng)
+    guess = np.stack([pack(form, jax.tree.map(jnp.asarray, truth))] * PROBLEMS)
+    starts = spread_starts(form, guess + 0.2 * rng.normal(size=guess.shape), STARTS, rng)
+    found = {}
+    for dtype in (np.float64, np.float32):
+        own = jax.tree.map(lambda leaf, dtype=dtype: leaf.astype(dtype), data)
+        ones = jnp.ones((PROBLEMS, ROWS), dtype), jnp.ones((1, ROWS), dtype)
+        found[dtype] = solve(Residual(form, space, huber=0.004), own, *ones, starts.astype(dtype), huber=0.004)
+        assert found[dtype].vector.dtype == found[dtype].value.dtype == dtype
+        assert np.all(found[dtype].status == Status.CONVERGED)
+    wide, narrow = found[np.float64], found[np.float32]
+    np.testing.assert_allclose(narrow.value, wide.value, rtol=1e-4)
+    for problem in range(PROBLEMS):  # and what it found is as good in full precision
+        own = jax.tree.map(lambda leaf, problem=problem: leaf[problem], data)
+        r = np.asarray(Residual(form, space)(jnp.asarray(narrow.vector[0, problem], jnp.float64), own))
+        assert special.huber(0.004, r).sum() == pytest.approx(wide.value[0, problem], rel=1e-4)
+    assert unpack(form, jnp.asarray(narrow.vector[0, 0]))["share"].dtype == np.float32
