@@ -40,7 +40,7 @@ def point_record(fitted: Draws, runs: Runs, name: str = "") -> Record:
     seen = forecast(fitted, targets_of(runs.targets()), method=name)
     columns = [actual.domains.index(d) for d in model.domains]
     from_loss = predict_from_loss(model, fitted.params, actual.loss[:, columns])
-    true_loss = None if from_loss is None else np.asarray(from_loss)[0]
+    true_loss = None if from_loss is None else np.clip(from_loss[0], 0.0, 1.0)  # as forecasts are
     scores, losses = [], []
     for i, target in enumerate(seen.targets):
         for task, v in seen.score[i].items():

@@ -42,8 +42,8 @@ SCIPY = {  # target: our name of the pair → (chained, with the target's true l
     },
 }
 
-# Gadre et al. 2024 (arXiv:2403.08540), their recipe re-run: absolute error of the C4 loss, and of the mean error rate of
-# 17 tasks (1 − score).
+# Gadre et al. 2024 (arXiv:2403.08540), their recipe re-run: absolute error of the C4 loss, and of the mean error rate
+# of 17 tasks (1 − score).
 GADRE = {
     "rpj": {"7B": (0.73, 0.05), "1.4B": (0.71, 3.64)},
     "c4": {"7B": (4.30, 0.14), "1.4B": (1.50, 9.58)},

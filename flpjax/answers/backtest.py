@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,17 @@ class Cell:
         return self.lower <= self.actual <= self.upper
 
 
+def width(cells: Sequence[Cell]) -> float | None:
+    """Mean width of the intervals; None where there are none."""
+    mean = float(np.mean([c.upper - c.lower for c in cells])) if cells else 0.0
+    return mean or None
+
+
+def coverage(cells: Sequence[Cell]) -> float | None:
+    """Share of the intervals that hold what came; None where there are none."""
+    return None if width(cells) is None else float(np.mean([c.covered for c in cells]))
+
+
 @dataclass(frozen=True)
 class Record:
     """One method's record on all targets."""
@@ -82,13 +93,13 @@ class Record:
 
     @property
     def coverage(self) -> float | None:
-        """Share of score intervals that hold what came."""
-        return float(np.mean([c.covered for c in self.scores])) if self.scores else None
+        """Share of score intervals that hold what came; None for point fits."""
+        return coverage(self.scores)
 
     @property
     def width(self) -> float | None:
-        """Mean width of the score intervals."""
-        return float(np.mean([c.upper - c.lower for c in self.scores])) if self.scores else None
+        """Mean width of the score intervals; None for point fits."""
+        return width(self.scores)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -143,8 +154,8 @@ class Backtest:
                         "loss_error": record.loss_error(self.via[name], target) if name in self.via else None,
                         "score_error": record.mean_abs_rel_error(target),
                         "score_error_true_loss": record.mean_abs_rel_error(target, true_loss=True),
-                        "coverage": float(np.mean([c.covered for c in cells])) if cells else None,
-                        "width": float(np.mean([c.upper - c.lower for c in cells])) if cells else None,
+                        "coverage": coverage(cells),
+                        "width": width(cells),
                     }
                 )
         return rows

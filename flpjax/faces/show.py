@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from flpjax.answers.backtest import Backtest, Record
@@ -17,17 +19,17 @@ Truth = dict[str, dict[str, float]]
 """Target → task or loss domain → what it reached, or truly is."""
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A short aligned table: text on the left, numbers on the right."""
-    built = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> Group:
+    """A short aligned table: the first ``names`` columns are names, on the left; numbers on the right."""
+    built = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        built.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        built.add_column(column, justify="left" if i < names else "right", no_wrap=True)
     for row in rows:
         built.add_row(*row)
-    return built
+    return Group(Text(title, style="bold"), built)
 
 
-def show_check(result: Check) -> list[Table]:
+def show_check(result: Check) -> list[Group]:
     """Runs, and tasks with the checkpoints that FLP would use."""
     runs = [
         [
@@ -64,11 +66,11 @@ def show_check(result: Check) -> list[Table]:
             "used",
             "in runs",
         ]
-        tables.append(table("Tasks, and the checkpoints of theirs that fit loss → score", columns, tasks))
+        tables.append(table("Tasks (scores in %), and their checkpoints that fit loss → score", columns, tasks))
     return tables
 
 
-def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> list[Table]:
+def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> list[Group]:
     """One table a target: loss and scores with intervals, beside the truth where it is known."""
     tables = []
     for i, target in enumerate(result.targets):
@@ -79,7 +81,7 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
             if value is not None
         )
         title = target.name if target.name.replace(" ", "").startswith(("N=", "C=", "D=")) else f"{target.name}: {size}"
-        title += f"  ({result.extrapolation[i]:.3g} × the ladder's largest run)"
+        title += f"; {result.extrapolation[i]:.3g} × the ladder's largest run"
         interval = f"{100 * result.level:g} % interval"
         rows = []
         for name in domains:
@@ -87,36 +89,34 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
                 rows.append([f"loss {name}", *_row(result.loss[i][name], known.get(f"loss/{name}"), 1.0, 3)])
         for name, value in result.score[i].items():
             rows.append([name, *_row(value, known.get(name), 100.0, 1)])
-        columns = ["", "median", interval] + (["truth", "error"] if known else [])
+        columns = ["", "median", interval] + (["truth", "error %"] if known else [])
         tables.append(table(title, columns, [r if known else r[:3] for r in rows]))
     return tables
 
 
-def show_backtest(result: Backtest, per_task: bool) -> list[Table]:
+def show_backtest(result: Backtest, per_task: bool) -> list[Group]:
     """Method × target; and, for one method, every task."""
     rows = [
         [
             r["method"],
             r["target"],
-            *(percent(r[k]) for k in ("loss_error", "score_error", "score_error_true_loss")),
-            "-" if r["coverage"] is None else f"{r['coverage']:.0%}",
-            "-" if r["width"] is None else f"{100 * r['width']:.1f}",
+            *(percent(r[k]) for k in ("loss_error", "score_error", "score_error_true_loss", "coverage", "width")),
             str(r["tasks"]),
         ]
         for r in result.table()
         if not result.methods[r["method"]].failed
     ]
-    columns = ["method", "target", "loss error", "score error", "with true loss", "covered", "width", "tasks"]
-    title = f"Mean absolute relative errors; {100 * result.level:g} % intervals of the scores"
-    tables = [table(title, columns, rows)]
+    columns = ["method", "target", "loss", "score", "score | true loss", "covered", "width", "tasks"]
+    title = f"Mean absolute relative errors, coverage and width of {100 * result.level:g} % intervals, all in %"
+    tables = [table(title, columns, rows, names=2)]
     if per_task:
         for name, record in result.methods.items():
             if record.scores:
-                tables.append(table(f"{name}, task by task", _CELL, _cells(record)))
+                tables.append(table(f"{name}, task by task, in %", _CELL, _cells(record), names=2))
     return tables
 
 
-_CELL = ["target", "task", "predicted", "interval", "actual", "error", "with true loss"]
+_CELL = ["target", "task", "predicted", "interval", "actual", "error", "error | true loss"]
 
 
 def _cells(record: Record) -> list[list[str]]:
@@ -151,15 +151,10 @@ def number(value: float) -> str:
 
 
 def percent(value: float | None) -> str:
-    """``2.41 %``, or a dash."""
-    return "-" if value is None else f"{100 * value:.2f} %"
+    """``2.4`` for 0.0241, or a dash."""
+    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def signed(value: float | None) -> str:
-    """``+2.4 %``, or a dash."""
-    return "-" if value is None else f"{100 * value:+.1f} %"
-
-
-def as_rows(result: Any) -> list[dict[str, Any]]:
-    """The table twin of any result."""
-    return list(result.table())
+    """``+2.4`` for 0.0241, or a dash."""
+    return "-" if value is None else f"{100 * value:+.1f}"

@@ -19,6 +19,7 @@ from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs
 
 FAILED_SHARE = 0.05  # more failed draws than this, and the interval needs a warning
+FEW_RUNS = 5  # an interval that rests on fewer is wide, and says so
 RESAMPLE_SALT, SPREAD_SALT = 1000, 1001
 
 
@@ -65,7 +66,7 @@ def bootstrap(
     if joint:
         drawn, best = refine(plan, drawn, resampled), refine(plan, best, counts[:1])
     drawn = spread(plan, drawn, best, generator(key, SPREAD_SALT))
-    return make_draws(plan, drawn, "bootstrap", fits, warnings + _failures(plan, drawn))
+    return make_draws(plan, drawn, "bootstrap", fits, warnings + _few_runs(plan) + _failures(plan, drawn))
 
 
 def resample_runs(plan: Plan, rng: np.random.Generator, draws: int) -> NDArray[np.float64]:
@@ -112,6 +113,18 @@ def spread(plan: Plan, drawn: Vectors, best: Vectors, rng: np.random.Generator) 
         centre = best[stage.name]
         widened[stage.name] = centre + factor[:, :, None] * (drawn[stage.name] - centre)
     return widened
+
+
+def _few_runs(plan: Plan) -> tuple[str, ...]:
+    """One warning for all outputs of a stage that few runs inform."""
+    warnings = []
+    for stage in plan.stages:
+        informed = (rows_per_run(stage, len(plan.runs.names)) > 0).sum(1)
+        few = [f"'{o}' ({k})" for o, k in zip(stage.outputs, informed, strict=True) if k < FEW_RUNS]
+        if few:
+            what = "emerged runs" if stage.name == "score" else "runs"
+            warnings.append(f"{stage.name} {', '.join(few)}: intervals rest on so few {what}, and are wide for it")
+    return tuple(warnings)
 
 
 def _failures(plan: Plan, drawn: Vectors) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ COMPARED = ("flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "ll
 
 def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FLP:
     """FLP with other forms, priors weighed in. The linear map takes emerged checkpoints, the others take all."""
-    selection = Selection() if loss_score == "linear" else ALL_EMERGED
+    selection = Selection(monotone=True) if loss_score == "linear" else ALL_EMERGED
     return FLP(COMPUTE_LOSS[compute_loss], LOSS_SCORE[loss_score], via=via, selection=selection, prior=True)
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from textwrap import shorten
 from urllib.parse import quote
 
 from flpjax.errors import InputError, did_you_mean
@@ -98,7 +99,7 @@ def _download(name: str, source: Source) -> Path:
         ) from error
     except OSError as error:
         raise InputError(
-            f"the download failed: {error}",
+            f"the download failed: {shorten(str(error), 120)}",
             where=f"{name}, {base}",
             remedy=f"Check the network. {REMEDY.format(name=name)}",
         ) from error

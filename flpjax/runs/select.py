@@ -31,11 +31,14 @@ class Selection:
     Attributes:
         improving: Keep a checkpoint only if the run's training loss, rounded to two decimals, improved on all before.
         above_chance: Keep it only if it beats the task's chance level by this much, a fraction: it has emerged.
+        monotone: Judge emergence by the isotonic regression of score on loss over all runs, not by each checkpoint's
+            own score. A filter on the noisy score keeps the lucky ones near the threshold, which flattens the line.
         warmup: Leave out this first share of a run's training tokens, where the learning rate still rises.
     """
 
     improving: bool = True
     above_chance: float | None = 0.05
+    monotone: bool = False
     warmup: float = 0.1
 
     def explain(self) -> dict[str, str]:
@@ -73,8 +76,22 @@ class Selection:
         if self.above_chance is not None:
             chance = np.array([t.chance for t in runs.tasks])
             floor = chance + self.above_chance
-            drop(~(runs.score >= floor[None, :]), "near chance")
+            score = _isotonic(runs.score, loss) if self.monotone else runs.score
+            drop(~(score >= floor[None, :]), "near chance")
         return Selected(keep, dropped)
+
+
+def _isotonic(score: Floats, loss: Floats) -> Floats:
+    """``(row, task)`` scores made to fall with the loss, by least squares; NaN where either was not measured."""
+    from scipy.optimize import isotonic_regression
+
+    fitted = np.full(score.shape, np.nan)
+    for task in range(score.shape[1]):
+        rows = np.flatnonzero(np.isfinite(score[:, task]) & np.isfinite(loss[:, task]))
+        if len(rows):
+            rows = rows[np.argsort(loss[rows, task], kind="stable")]
+            fitted[rows, task] = isotonic_regression(score[rows, task], increasing=False).x
+    return fitted
 
 
 def _in_warmup(runs: Runs, share: float) -> NDArray[np.bool_]:

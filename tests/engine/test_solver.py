@@ -37,14 +37,16 @@ def robust_problems(form, truth, space, rng):
         n, d = rng.uniform(17.5, 22.0, (PROBLEMS, ROWS)), rng.uniform(21.5, 26.5, (PROBLEMS, ROWS))
         x = Compute(n, d, np.log(6.0) + n + d)
     x = jax.tree.map(jnp.asarray, x)
-    curve = jax.vmap(jax.vmap(form.apply, (None, 0)), (None, 0))(jax.tree.map(jnp.asarray, truth), x)
+    curve = jax.jit(jax.vmap(jax.vmap(form.apply, (None, 0)), (None, 0)))(truth, x)
     far = np.where(rng.random((PROBLEMS, ROWS)) < 0.2, 10.0, 1.0)
     noise = 0.005 * far * rng.standard_normal((PROBLEMS, ROWS))
     return x, (curve * jnp.exp(noise) if space == "log" else curve + noise)
 
 
-@pytest.mark.parametrize("corner", [0.004, None], ids=["huber", "squares"])
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(
+    ("name", "corner"),
+    [("Chinchilla", 0.004), ("PowerLawE", 0.004), ("Sigmoid", 0.004), ("PowerLaw", None), ("Exponential", None)],
+)
 def test_no_worse_than_scipy(name, corner):
     form, truth, space = FORMS[name]
     rng = np.random.default_rng(len(name))
@@ -75,7 +77,7 @@ def test_no_worse_than_scipy(name, corner):
                 max_nfev=400,
                 **loss,
             ).cost
-            for first in (ours, *starts[problem, :4])
+            for first in (ours, *starts[problem, :2])
         ]
         assert value <= min(theirs) * (1 + 1e-9)
         assert theirs[0] == pytest.approx(value, rel=1e-9)  # and our optimum is one of theirs
@@ -89,16 +91,17 @@ def line_residual(vector, data):
     return columns @ vector - y
 
 
-def line_problem(rows=31, p=5, problems=2):
+def line_problems():
+    """Two problems of 31 rows and 3 columns in very different units, and weights."""
     rng = np.random.default_rng(8)
-    columns = rng.normal(size=(problems, rows, p)) * np.array([1.0, 3.0, 0.1, 7.0, 0.5])[:p]
-    return columns, rng.normal(size=(problems, rows)), rng.uniform(0.2, 3.0, (problems, rows))
+    columns = rng.normal(size=(2, 31, 3)) * np.array([1.0, 30.0, 0.1])
+    return columns, rng.normal(size=(2, 31)), rng.uniform(0.2, 3.0, (2, 31))
 
 
 def test_anchored_line_is_ridge_regression():
-    columns, y, weight = line_problem()
-    centre, precision = np.array([0.3, -1.0, 2.0, 0.0, 0.7]), np.array([2.0, 0.5, 11.0, 100.0, 1e-3])
-    starts = np.random.default_rng(1).normal(size=(2, 3, 5))
+    columns, y, weight = line_problems()
+    centre, precision = np.array([0.3, -1.0, 2.0]), np.array([2.0, 1e3, 1e-3])
+    starts = np.random.default_rng(1).normal(size=(2, 5, 3))
     data, rows = (jnp.asarray(columns), jnp.asarray(y)), jnp.ones((1, 31))
     anchor = Anchor(jnp.asarray(centre), jnp.asarray(precision))
     found = solve(line_residual, data, jnp.asarray(weight), rows, starts, anchor=anchor)
@@ -107,21 +110,22 @@ def test_anchored_line_is_ridge_regression():
     for i, (X, t, w) in enumerate(zip(columns, y, weight, strict=True)):
         hessian = X.T @ (w[:, None] * X) + np.diag(precision)
         ridge = np.linalg.solve(hessian, X.T @ (w * t) + precision * centre)
-        np.testing.assert_allclose(found.vector[0, i], ridge, rtol=1e-9, atol=1e-9)
+        off = found.vector[0, i] - ridge
+        assert np.sqrt(off @ hessian @ off) < 1e-6  # standard errors: the solver's tolerance is on the objective
         value = 0.5 * np.sum(w * (X @ ridge - t) ** 2) + 0.5 * np.sum(precision * (ridge - centre) ** 2)
-        np.testing.assert_allclose(found.value[0, i], value, rtol=1e-12)
+        np.testing.assert_allclose(found.value[0, i], value, rtol=1e-13)
         scale = np.sqrt(np.diag(hessian))
         np.testing.assert_allclose(found.condition[0, i], np.linalg.cond(hessian / np.outer(scale, scale)), rtol=1e-9)
 
 
 def test_anchor_alone_gives_its_centre():
     """With no row at all, the most probable parameters are the prior's."""
-    columns, y, _ = line_problem(problems=1)
-    anchor = Anchor(jnp.arange(5.0), jnp.full(5, 3.0))
-    data = (jnp.asarray(columns), jnp.asarray(y))
-    found = solve(line_residual, data, jnp.zeros((1, 31)), jnp.ones((1, 31)), np.ones((1, 2, 5)), anchor=anchor)
-    assert found.status == Status.CONVERGED
-    np.testing.assert_allclose(found.vector[0, 0], np.arange(5.0), atol=1e-7)
+    columns, y, _ = line_problems()
+    anchor = Anchor(jnp.asarray([0.3, -1.0, 2.0]), jnp.full(3, 3.0))
+    data, nothing = (jnp.asarray(columns), jnp.asarray(y)), jnp.zeros((2, 31))
+    found = solve(line_residual, data, nothing, jnp.ones((1, 31)), np.ones((2, 2, 3)), anchor=anchor)
+    assert np.all(found.status == Status.CONVERGED)
+    np.testing.assert_allclose(found.vector[0], [[0.3, -1.0, 2.0]] * 2, atol=1e-7)
 
 
 def test_median_by_huber():
@@ -184,7 +188,7 @@ def test_a_start_cut_short_wins_when_it_stands_lower():
 
 
 def test_steps_never_go_up():
-    values = [run(two_wells, [[-7.0], [0.01], [5.0]], settings=Settings(steps=n)).starts.value for n in (1, 2, 5, 11)]
+    values = [run(two_wells, [[-7.0], [0.01], [5.0]], settings=Settings(steps=n)).starts.value for n in (1, 2, 200)]
     assert np.all(np.diff(np.squeeze(values), axis=0) <= 0)
 
 
@@ -232,14 +236,13 @@ def test_stalled():
 @pytest.mark.parametrize("unit", [1.0, 100.0, 1e4])
 def test_exact_data_in_any_unit(unit):
     """Rounding grows with the values: an exact fit of large ones is an exact fit, not a solver that got stuck."""
-    columns, _, _ = line_problem(problems=1)
-    y = unit * columns @ np.array([1.0, -0.3, 0.7, 0.2, 1.3])
-    data, starts = (jnp.asarray(columns), jnp.asarray(y)), np.random.default_rng(0).normal(size=(7, 5))
-    found = run(line_residual, starts, data=data, rows=31)
+    columns, slopes = line_problems()[0][:1], np.array([1.0, -0.3, 0.7])
+    data, starts = (jnp.asarray(columns), jnp.asarray(unit * columns @ slopes)), np.random.default_rng(0)
+    found = run(line_residual, starts.normal(size=(7, 3)), data=data, rows=31)
     assert found.status.item() == Status.CONVERGED
     assert np.all(found.starts.status == Status.CONVERGED)
     assert found.agree.item() == 1.0
-    np.testing.assert_allclose(found.vector[0, 0], unit * np.array([1.0, -0.3, 0.7, 0.2, 1.3]), rtol=1e-9)
+    np.testing.assert_allclose(found.vector[0, 0], unit * slopes, rtol=1e-9)
 
 
 def test_every_status_is_reached_here():
@@ -249,7 +252,7 @@ def test_every_status_is_reached_here():
 
 
 def test_float32_finds_the_float64_optimum():
-    form, truth, space = FORMS["Chinchilla"]
+    form, truth, space = FORMS["PowerLawE"]
     rng = np.random.default_rng(21)
     data = robust_problems(form, truth, space, rng)
     guess = np.stack([pack(form, jax.tree.map(jnp.asarray, truth))] * PROBLEMS)
@@ -263,8 +266,9 @@ def test_float32_finds_the_float64_optimum():
         assert np.all(found[dtype].status == Status.CONVERGED)
     wide, narrow = found[np.float64], found[np.float32]
     np.testing.assert_allclose(narrow.value, wide.value, rtol=1e-4)
+    plain = jax.jit(Residual(form, space))
     for problem in range(PROBLEMS):  # and what it found is as good in full precision
         own = jax.tree.map(lambda leaf, problem=problem: leaf[problem], data)
-        r = np.asarray(Residual(form, space)(jnp.asarray(narrow.vector[0, problem], jnp.float64), own))
+        r = np.asarray(plain(jnp.asarray(narrow.vector[0, problem], jnp.float64), own))
         assert special.huber(0.004, r).sum() == pytest.approx(wide.value[0, problem], rel=1e-4)
     assert unpack(form, jnp.asarray(narrow.vector[0, 0]))["share"].dtype == np.float32

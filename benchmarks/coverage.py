@@ -1,0 +1,166 @@
+"""Whether intervals hold what they should: 95 % bootstrap intervals of FLP on ladders simulated from known constants.
+
+``python -m benchmarks.coverage --json FILE [--seeds 100]``. Counted are the constants that data identify, which are
+level and slope of each line at its centre (C_N of eq. 1 and w0 of eq. 2 lie far outside the data), and the losses and
+scores that the 7B and the 13B would have without noise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmarks.report import environment, finish, parser, percent, show
+from flpjax import FLP, Draws, bootstrap, forecast, simulate_ladder, targets_of
+from flpjax.answers.forecast import Interval
+from flpjax.runs.simulate import DOMAINS, TARGETS, TASKS, Truth
+
+LEVEL = 0.95
+CONSTANTS = ("level", "slope")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One interval of one simulated ladder.
+
+    Attributes:
+        seed: The ladder's seed.
+        kind: ``loss`` or ``score``.
+        name: Domain or task.
+        what: ``level`` or ``slope``, or the target whose loss or score it is.
+        covered: Whether the interval holds the truth.
+    """
+
+    seed: int
+    kind: str
+    name: str
+    what: str
+    covered: bool
+
+
+def coverage(seeds: Iterable[int], draws: int = 200) -> list[Hit]:
+    """Every interval of every seed, 44 a seed unless a task has not emerged."""
+    return [hit for seed in seeds for hit in _seed(seed, draws)]
+
+
+def share(hits: Iterable[Hit]) -> tuple[float, float, int]:
+    """The share covered, its standard error over seeds, and the number of cells.
+
+    The cells of one seed share its noise, so seeds are what is independent.
+    """
+    by_seed: dict[int, list[bool]] = {}
+    for hit in hits:
+        by_seed.setdefault(hit.seed, []).append(hit.covered)
+    counts = np.array([len(v) for v in by_seed.values()])
+    held = np.array([sum(v) for v in by_seed.values()])
+    mean = float(held.sum() / counts.sum())
+    spread = np.sum((held - mean * counts) ** 2)  # a ratio of sums over clusters
+    error = np.sqrt(spread * len(counts) / max(len(counts) - 1, 1)) / counts.sum()
+    return mean, float(error), int(counts.sum())
+
+
+def of_constants(hits: Iterable[Hit]) -> list[Hit]:
+    """The cells of constants."""
+    return [h for h in hits if h.what in CONSTANTS]
+
+
+def of_forecasts(hits: Iterable[Hit], kind: str) -> list[Hit]:
+    """The cells of the targets' losses, or of their scores."""
+    return [h for h in hits if h.kind == kind and h.what in TARGETS]
+
+
+def _seed(seed: int, draws: int) -> Iterator[Hit]:
+    simulated = simulate_ladder(seed)
+    runs, truth = simulated.runs, simulated.truth
+    fitted = bootstrap(FLP(), runs, jax.random.key(seed), draws=draws)
+    yield from _constants(seed, fitted, truth)
+    seen = forecast(fitted, targets_of(runs.targets()), level=LEVEL)
+    for target, losses, scores in zip(seen.targets, seen.loss, seen.score, strict=True):
+        assert target.flops is not None
+        true_loss = dict(zip(truth.domains, truth.loss(target.flops), strict=True))
+        true_score = dict(zip((t.name for t in truth.tasks), truth.score(target.flops), strict=True))
+        for kind, found, true in (("loss", losses, true_loss), ("score", scores, true_score)):
+            for name, v in found.items():
+                yield Hit(seed, kind, name, target.name, bool(v.lower <= true[name] <= v.upper))
+
+
+def _constants(seed: int, fitted: Draws, truth: Truth) -> Iterator[Hit]:
+    """Level and slope of ``log L`` against ``log C`` and of the score against the loss, each at the fit's centre."""
+    model: Any = fitted.model
+    loss, score = fitted.params["loss"], fitted.params["score"]
+    for j, name in enumerate(model.domains):
+        k = truth.domains.index(name)
+        level = truth.alpha_n[k] * (model.compute_loss.centre - np.log(truth.c_n[k]))
+        yield _hit(seed, "loss", name, "level", loss["log_level"][:, j], level)
+        yield _hit(seed, "loss", name, "slope", loss["exponent"][:, j], truth.alpha_n[k])
+    known = [t.name for t in truth.tasks]
+    for j, name in enumerate(model.tasks):
+        k = known.index(name)
+        level = truth.w0[k] + truth.w1[k] * model.loss_score.centre
+        yield _hit(seed, "score", name, "level", score["level"][:, j], level)
+        yield _hit(seed, "score", name, "slope", score["slope"][:, j], truth.w1[k])
+
+
+def _hit(seed: int, kind: str, name: str, what: str, drawn: ArrayLike, true: float) -> Hit:
+    v = Interval.of(np.asarray(drawn), LEVEL)
+    return Hit(seed, kind, name, what, v is not None and bool(v.lower <= true <= v.upper))
+
+
+def main() -> None:
+    """Simulate, fit, count."""
+    jax.config.update("jax_enable_x64", True)
+    arguments = parser(__doc__)
+    arguments.add_argument("--seeds", type=int, default=100, help="simulated ladders (default: 100)")
+    arguments.add_argument("--draws", type=int, default=200, help="bootstrap draws (default: 200)")
+    given = arguments.parse_args()
+    start = time.perf_counter()
+    hits = coverage(range(given.seeds), given.draws)
+    summary = {
+        "constants": of_constants(hits),
+        "losses of 7B and 13B": of_forecasts(hits, "loss"),
+        "scores of 7B and 13B": of_forecasts(hits, "score"),
+    }
+    cells = {(h.kind, h.name): [g for g in hits if (g.kind, g.name) == (h.kind, h.name)] for h in hits}
+    columns = (*CONSTANTS, *TARGETS)
+    shares = {key: [_share_of(group, what) for what in columns] for key, group in cells.items()}
+    show(
+        f"95 % intervals of FLP on {given.seeds} simulated ladders, {given.draws} draws: coverage, %",
+        ("quantity", *CONSTANTS, *(f"noise-free {t}" for t in TARGETS)),
+        [(f"{kind} {name}", *(percent(v, 0) for v in found)) for (kind, name), found in shares.items()],
+    )
+    show(
+        "Averages: coverage, %",
+        ("of", "coverage", "standard error over seeds", "cells"),
+        [(n, percent(m, 1), percent(e, 1), c) for n, h in summary.items() for m, e, c in [share(h)]],
+    )
+    result = environment() | {
+        "level": LEVEL,
+        "seeds": given.seeds,
+        "draws": given.draws,
+        "summary": {
+            n: {"coverage": m, "standard_error": e, "cells": c} for n, h in summary.items() for m, e, c in [share(h)]
+        },
+        "quantities": {
+            f"{kind} {name}": dict(zip(columns, found, strict=True)) for (kind, name), found in shares.items()
+        },
+        "cells": len(hits),
+        "expected_cells": given.seeds * (len(DOMAINS) + len(TASKS)) * len(columns),
+        "seconds": time.perf_counter() - start,
+    }
+    print(f"{len(hits)} of {result['expected_cells']} cells; {result['seconds']:.0f} s")
+    finish(result, given.json)
+
+
+def _share_of(hits: Iterable[Hit], what: str) -> float | None:
+    chosen = [h for h in hits if h.what == what]
+    return share(chosen)[0] if chosen else None
+
+
+if __name__ == "__main__":
+    main()
