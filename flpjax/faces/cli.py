@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from flpjax.answers.forecast import Forecast
     from flpjax.answers.target import Target
     from flpjax.faces.show import Truth
+    from flpjax.predictors.predictor import Model
     from flpjax.runs.table import Runs
+
+FEW_LOSSES = 6  # more than these don't fit a table that should be short
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -240,17 +242,21 @@ def _forecast(
         "Scores in %.",
         soft_wrap=True,
     )
-    for shown in show.show_forecast(result, truth, _loss_rows(result)):
+    shown_losses = _loss_rows(fitted.model)
+    for shown in show.show_forecast(result, truth, shown_losses):
         session.out.print(shown)
+    more = len(fitted.model.domains) - len(shown_losses)
+    if more:
+        session.out.print(f"{more} more losses are forecast; --json FILE has them all.")
     session.warn(result.warnings)
 
 
-def _loss_rows(result: Forecast) -> list[str]:
-    """The losses worth a line: all of a few, or those that no task shares its name with, up to five."""
-    names = list(dict.fromkeys(name for losses in result.loss for name in losses))
-    tasks = {name for scores in result.score for name in scores}
-    general = [n for n in names if n not in tasks]
-    return (general or names)[:5]
+def _loss_rows(model: Model) -> tuple[str, ...]:
+    """The losses worth a line: all of a few, otherwise those that scores go through."""
+    if len(model.domains) <= FEW_LOSSES:
+        return model.domains
+    route = sorted(set(getattr(model, "via", ())))
+    return tuple(model.domains[i] for i in route)[:FEW_LOSSES]
 
 
 def _reached(table: Runs) -> Truth:

@@ -89,6 +89,9 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
                 rows.append([f"loss {name}", *_row(result.loss[i][name], known.get(f"loss/{name}"), 1.0, 3)])
         for name, value in result.score[i].items():
             rows.append([name, *_row(value, known.get(name), 100.0, 1)])
+        errors = [abs(v.median / known[n] - 1.0) for n, v in result.score[i].items() if known.get(n)]
+        if errors:
+            rows.append(["mean |error| of scores", "", "", "", percent(sum(errors) / len(errors))])
         columns = ["", "median", interval] + (["truth", "error %"] if known else [])
         tables.append(table(title, columns, [r if known else r[:3] for r in rows]))
     return tables

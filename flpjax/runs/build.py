@@ -17,6 +17,8 @@ from flpjax.runs.tasks import Task, known_task
 SINGLE = ("run", "params", "tokens", "flops", "step", "final", "held_out", "train_loss")
 SHAPE = ("layers", "width", "ffn", "context")
 GROUPS = ("loss/", "score/", "stderr/", "mix/")
+SANE_RATIO = (0.1, 1000.0)
+"""FLOPs per parameter and token: about 6, more for small wide models, less for mixtures of experts; never 6e-9."""
 
 
 def build_runs(
@@ -58,6 +60,7 @@ def build_runs(
         raise InputError(f"final_average is {final_average}", where=source, remedy="Give at least 1")
     notes = list(notes)
     _fill_compute(columns, place, notes)
+    _leave_out_empty(columns, notes)
 
     domains, task_names, scored, sources = (
         tuple(c[len(g) :] for c in columns if c.startswith(g)) for g in ("loss/", "score/", "stderr/", "mix/")
@@ -84,7 +87,7 @@ def build_runs(
         return np.stack([sorted_column(prefix + n) for n in of], 1) if of else np.empty((rows, 0))
 
     run, tokens = run[order], sorted_column("tokens")
-    check_checkpoints(run, tokens, sorted_column("params"), names, order, place)
+    check_checkpoints(run, tokens, sorted_column("params"), sorted_column("flops"), names, order, place)
     facts = tasks or {}
     return Runs(
         names=names,
@@ -145,30 +148,41 @@ def check_names(names: Sequence[str], source: str) -> None:
         )
 
 
+def _leave_out_empty(columns: dict[str, NDArray], notes: list[str]) -> None:
+    """Drop losses and scores in which nothing was measured, saying so."""
+    for name in [c for c in columns if c.startswith(("loss/", "score/")) and not np.isfinite(columns[c]).any()]:
+        if np.isinf(columns[name]).any():
+            continue  # refused later, with the row
+        del columns[name]
+        columns.pop(name.replace("score/", "stderr/"), None)
+        notes.append(f"column '{name}' has no value in any row and is left out")
+
+
 def _fill_compute(columns: dict[str, NDArray], place: Place, notes: list[str]) -> None:
     """Compute ``params`` and ``flops`` where the table leaves them out."""
-    shape = [c for c in SHAPE if c in columns]
-    needs = {"layers", "width", "ffn"} if "params" not in columns else set()
-    if "flops" not in columns and shape:
-        needs |= {"layers", "width", "context"}
-    for name in sorted(needs | {"tokens"}):
-        if name not in columns:
-            raise InputError(
-                f"column '{name}' is missing, and {', '.join(shape)} alone don't give the FLOPs",
-                where=place.source,
-                remedy="Give layers, width, context and params (or ffn), or the FLOPs themselves",
-            )
-        refuse(place, columns[name], name, ~(columns[name] > 0), "must be a positive number")
-    if "params" not in columns:
-        columns["params"] = transformer_params(columns["layers"], columns["width"], columns["ffn"])
-        notes.append("params computed as layers·(4·width² + 3·width·ffn)")
-    refuse(place, columns["params"], "params", ~(columns["params"] > 0), "must be a positive number")
-    if "flops" not in columns:
-        if shape:
-            attention = [columns[c] for c in ("layers", "width", "context")]
-            columns["flops"] = transformer_flops(columns["tokens"], columns["params"], *attention)
-            notes.append("FLOPs computed as D·(6·N + 6·layers·width·context)")
-        else:
-            columns["flops"] = six_nd(columns["params"], columns["tokens"])
-            notes.append("FLOPs computed as 6·N·D")
-    refuse(place, columns["flops"], "flops", ~(columns["flops"] > 0), "must be a positive number")
+    positive = "must be a positive number"
+    refuse(place, columns["tokens"], "tokens", ~(columns["tokens"] > 0), positive)
+    for name in (c for c in SHAPE if c in columns):
+        refuse(place, columns[name], name, ~(columns[name] > 0), positive)
+    with np.errstate(over="ignore"):  # an overflow is refused below, with its row
+        if "params" not in columns:
+            columns["params"] = transformer_params(columns["layers"], columns["width"], columns["ffn"])
+            notes.append("params computed as layers·(4·width² + 3·width·ffn)")
+        refuse(place, columns["params"], "params", ~(columns["params"] > 0), positive)
+        if "flops" not in columns:
+            if {"layers", "width", "context"} <= set(columns):
+                attention = [columns[c] for c in ("layers", "width", "context")]
+                columns["flops"] = transformer_flops(columns["tokens"], columns["params"], *attention)
+                notes.append("FLOPs computed as D·(6·N + 6·layers·width·context)")
+            else:
+                columns["flops"] = six_nd(columns["params"], columns["tokens"])
+                notes.append("FLOPs computed as 6·N·D")
+        refuse(place, columns["flops"], "flops", ~(columns["flops"] > 0), positive)
+        ratio = columns["flops"] / (columns["params"] * columns["tokens"])
+    for i in np.flatnonzero(~((ratio > SANE_RATIO[0]) & (ratio < SANE_RATIO[1])))[:1]:
+        raise InputError(
+            f"{columns['flops'][i]:.4g} FLOPs are {ratio[i]:.2g} per parameter and token, where about 6 are expected",
+            where=place.at(i, "flops"),
+            remedy='Declare the unit in a mapping file, say flops = { column = "flops", unit = "GFLOPs" }, or correct '
+            "params and tokens",
+        )

@@ -62,9 +62,15 @@ def check_values(columns: Mapping[str, NDArray], place: Place) -> None:
 
 
 def check_checkpoints(
-    run: NDArray[np.int64], tokens: Floats, params: Floats, names: Sequence[str], order: NDArray, place: Place
+    run: NDArray[np.int64],
+    tokens: Floats,
+    params: Floats,
+    flops: Floats,
+    names: Sequence[str],
+    order: NDArray,
+    place: Place,
 ) -> None:
-    """One row a checkpoint, one model size a run."""
+    """One row a checkpoint, one model size a run, and compute that grows with tokens."""
     for i in np.flatnonzero((run[1:] == run[:-1]) & (tokens[1:] == tokens[:-1]))[:1] + 1:
         first, second = sorted((order[i - 1], order[i]))
         raise InputError(
@@ -77,6 +83,12 @@ def check_checkpoints(
             f"run '{names[run[i]]}' changes its size from {params[i - 1]:.6g} to {params[i]:.6g} parameters",
             where=place.at(order[i], "params"),
             remedy="Give each model a run name of its own",
+        )
+    for i in np.flatnonzero((run[1:] == run[:-1]) & (flops[1:] <= flops[:-1]))[:1] + 1:
+        raise InputError(
+            f"run '{names[run[i]]}' has {flops[i]:.4g} FLOPs here and {flops[i - 1]:.4g} at fewer tokens",
+            where=place.at(order[i], "flops"),
+            remedy="Give FLOPs from the start of training, as tokens are",
         )
 
 

@@ -52,12 +52,17 @@ REFUSALS = {
     "length": ({"tokens": [1.0, 2.0]}, "table, column 'tokens': there are 2 values for 4 rows. Give one a row"),
     "matrix": ({"loss__general": np.ones((4, 2))}, "column 'loss/general': there are 4×2 values for 4 rows"),
     "half a shape": (
-        {"layers": [2.0] * 4},
-        "column 'context' is missing, and layers alone don't give the FLOPs. Give layers, width, context and params",
+        {"params": None, "layers": [2.0] * 4},
+        "column 'params' is missing",
     ),
-    "shape, no context": (
-        {"params": None, "layers": [2.0] * 4, "width": [2.0] * 4, "ffn": [2.0] * 4},
-        "column 'context' is missing, and layers, width, ffn alone don't give the FLOPs",
+    "gigaflops": (
+        {"params": [1e9] * 4, "tokens": [1e9, 2e9, 1e9, 2e9], "flops": [6e9, 12e9, 6e9, 12e9]},
+        "row 1, column 'flops': 6e+09 FLOPs are 6e-09 per parameter and token, where about 6 are expected. "
+        "Declare the unit",
+    ),
+    "flops fall": (
+        {"params": [1e9] * 4, "run": ["a"] * 4, "tokens": [1e9, 2e9, 3e9, 4e9], "flops": [6e18, 12e18, 11e18, 24e18]},
+        "row 3, column 'flops': run 'a' has 1.1e+19 FLOPs here and 1.2e+19 at fewer tokens",
     ),
     "bad shape": (
         {"layers": [2.0, 0.0, 2.0, 2.0], "width": [2.0] * 4, "context": [8.0] * 4},
@@ -172,9 +177,23 @@ def test_fills_in_compute():
     assert runs.notes[0] == "read"
     assert len(runs.notes) == 3
 
-    runs = build_runs(columns(flops=[1.0, 2.0, 3.0, 4.0], layers=[2.0] * 4))
-    np.testing.assert_array_equal(runs.flops, [1, 3, 2, 4])
+    given = 7.0 * build_runs(columns()).flops
+    table = columns(layers=[2.0] * 4)
+    runs = build_runs({**table, "flops": 7.0 * table["params"] * table["tokens"]})
+    np.testing.assert_allclose(runs.flops, given / 6.0)
     assert runs.notes == ()
+
+    lone = build_runs(columns(context=[7.0] * 4))  # a stray column of metadata is no obstacle
+    np.testing.assert_array_equal(lone.flops, 6 * lone.params * lone.tokens)
+
+
+def test_columns_without_a_value_are_left_out():
+    blank = np.full(4, NAN)
+    runs = build_runs(columns(score__mine=blank, stderr__mine=blank, loss__other=blank))
+    assert "mine" not in runs.task_names
+    assert "other" not in runs.domains
+    assert "column 'loss/other' has no value in any row and is left out" in runs.notes
+    assert "column 'score/mine' has no value in any row and is left out" in runs.notes
 
 
 def test_mixture_weights_are_scaled_to_one():

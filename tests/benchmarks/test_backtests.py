@@ -1,0 +1,77 @@
+"""The accuracy that the benchmark claims, by the functions that it calls, as point fits."""
+
+import numpy as np
+import pytest
+
+from benchmarks.gadre import OWN, error_rate_error, gadre_records, loss_error, own_recipe, read_corpus
+from benchmarks.methods import all_methods, record_json
+from benchmarks.olmo import joint_records, olmo_records
+from benchmarks.published import GADRE, OLMO_CHAINED, OLMO_CHAINED_MEAN, OLMO_TARGETS, SCIPY
+from flpjax import method
+
+pytestmark = pytest.mark.public
+PAIRS = [f"{first}+{second}" for first in ("power", "power-e", "chinchilla") for second in ("linear", "sigmoid")]
+
+
+@pytest.fixture(autouse=True)
+def _ladders(public_data, monkeypatch):
+    monkeypatch.setenv("FLPJAX_DATA", str(public_data))
+
+
+def errors(record, **given):
+    """Mean absolute relative error of 8 scores, %, target by target."""
+    return np.array([100.0 * record.mean_abs_rel_error(target, **given) for target in OLMO_TARGETS])
+
+
+@pytest.fixture(scope="module")
+def olmo(public_data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLPJAX_DATA", str(public_data))
+        return olmo_records(0, {name: method(name) for name in ("flp", *PAIRS)})
+
+
+def test_flp_is_the_plain_reading_of_the_paper(olmo):
+    """Scipy's figures are for the plain mean of the MMLU groups, ours for the weighted one."""
+    np.testing.assert_allclose(errors(olmo["flp"]), [3.5, 7.0, 6.8], atol=0.7)
+    np.testing.assert_allclose(errors(olmo["flp"], true_loss=True), [5.3, 10.1, 10.3], atol=0.7)
+
+
+def test_chinchilla_and_sigmoid_beat_what_is_published(olmo):
+    found = errors(olmo["chinchilla+sigmoid"])
+    assert (found <= [3.1, 3.5, 5.0]).all()
+    assert (found < [OLMO_CHAINED_MEAN[target] for target in OLMO_TARGETS]).all()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_pair_is_near_its_plain_fit_given_the_true_loss(olmo, name):
+    plain = [SCIPY[target][name][1] for target in OLMO_TARGETS]
+    np.testing.assert_allclose(errors(olmo[name], true_loss=True), plain, atol=1.0)
+
+
+def test_the_published_means_are_those_of_the_published_errors():
+    for target in OLMO_TARGETS:
+        assert np.mean(np.abs(OLMO_CHAINED[target])) == pytest.approx(OLMO_CHAINED_MEAN[target], abs=0.05)
+
+
+def test_the_joint_fit_of_chinchilla_and_sigmoid_is_no_worse():
+    (record,) = joint_records(["chinchilla+sigmoid"]).values()
+    assert (errors(record) <= [3.1, 3.5, 5.0]).all()
+    found = record_json(record, 0)
+    assert found["coverage"] is None
+    assert found["width"] is None
+
+
+@pytest.mark.parametrize("corpus", GADRE)
+@pytest.mark.parametrize("size", ["7B", "1.4B"])
+def test_the_recipe_of_gadre_gives_their_errors(corpus, size):
+    record = own_recipe(corpus, read_corpus(corpus))
+    loss, rate = GADRE[corpus][size]
+    assert 100.0 * abs(loss_error(record, size)) == pytest.approx(loss, abs=0.1)
+    assert 100.0 * abs(error_rate_error(record, size)) == pytest.approx(rate, abs=0.1)
+
+
+def test_every_method_has_a_record_on_redpajama():
+    records = gadre_records("rpj", 0)
+    assert set(records) == {OWN, *all_methods()}
+    assert [name for name, record in records.items() if record.failed] == ["llama3"]
+    assert "avg17" in records["llama3"].failed

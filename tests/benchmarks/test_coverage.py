@@ -1,0 +1,42 @@
+"""The coverage that the benchmark counts: on 10 seeds here, on 100 there."""
+
+import numpy as np
+import pytest
+
+from benchmarks.coverage import Hit, coverage, of_constants, of_forecasts, share
+from flpjax.runs.simulate import DOMAINS, TARGETS, TASKS
+
+SEEDS = 10
+
+
+@pytest.fixture(scope="module")
+def hits():
+    return coverage(range(SEEDS))
+
+
+def test_no_cell_is_missing(hits):
+    found = {(h.seed, h.kind, h.name, h.what) for h in hits}
+    names = [("loss", domain) for domain in DOMAINS] + [("score", task) for task in TASKS]
+    wanted = {(s, k, n, w) for s in range(SEEDS) for k, n in names for w in ("level", "slope", *TARGETS)}
+    assert found == wanted
+    assert len(hits) == len(wanted) == 440
+
+
+def test_intervals_hold_the_truth(hits):
+    for group in (of_constants(hits), of_forecasts(hits, "loss"), of_forecasts(hits, "score")):
+        assert share(group)[0] >= 0.8
+
+
+def test_intervals_of_too_few_draws_do_not():
+    """A method that is overconfident on purpose: the interval of two draws holds a third at best."""
+    hits = coverage(range(SEEDS), draws=2)
+    assert share(of_constants(hits))[0] < 0.6
+
+
+def test_the_standard_error_counts_seeds_not_cells():
+    together = [Hit(seed, "loss", f"d{i}", "level", seed % 2 == 0) for seed in range(11) for i in range(7)]
+    apart = [Hit(77 * i, h.kind, h.name, h.what, h.covered) for i, h in enumerate(together)]
+    mean, error, cells = share(together)
+    assert (mean, cells) == (pytest.approx(6 / 11), 77)
+    assert error == pytest.approx(np.std([seed % 2 == 0 for seed in range(11)], ddof=1) / np.sqrt(11))
+    assert share(apart)[1] == pytest.approx(error / np.sqrt(7), rel=0.05)
