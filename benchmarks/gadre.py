@@ -14,6 +14,7 @@ from benchmarks.report import percent, show
 from flpjax import FLP, Chinchilla, Exponential, Runs, backtest, point, read_runs
 from flpjax.answers.backtest import Cell, Record
 from flpjax.predictors.methods import ALL_EMERGED
+from flpjax.predictors.predictor import Predictor
 
 CORPORA = {"rpj": "rpj", "c4": "c4_original", "rw": "rw_original"}  # ladder gadre2024-<key> → prefix of its runs
 DOMAIN, TASK = "c4_val", "avg17"
@@ -55,10 +56,16 @@ def own_recipe(corpus: str, runs: Runs) -> Record:
     return point_record(point(form, ladder, key()), runs, OWN)
 
 
-def gadre_records(corpus: str, draws: int) -> dict[str, Record]:
-    """Method → its record; the authors' recipe first, then all methods on all runs that are not held out."""
+def gadre_records(corpus: str, draws: int, methods: Mapping[str, Predictor] | None = None) -> dict[str, Record]:
+    """Method → its record; the authors' recipe first, then methods on all runs that are not held out.
+
+    Args:
+        corpus: A key of :data:`CORPORA`.
+        draws: Bootstrap draws; 0 for point fits.
+        methods: Name → predictor, all methods if None.
+    """
     runs = read_corpus(corpus)
-    others = backtest(all_methods(), runs, key(), draws=draws)
+    others = backtest(all_methods() if methods is None else methods, runs, key(), draws=draws)
     return {OWN: own_recipe(corpus, runs), **others.methods}
 
 

@@ -24,9 +24,9 @@ HELP = ("-m", "flpjax", "--help")
 FORECAST = ("-m", "flpjax", "forecast", "olmo-ladder", "--draws", "200")
 CACHE = "FLPJAX_CACHE"
 PEER = (
-    f"one chained run of the OLMo ladder's own code takes {OLMO_SECONDS[0]:.0f} to {OLMO_SECONDS[1]:.0f} s on 2 cores, as "
-    "the notes beside the ladders' files say (section olmo-ladder)"
-)
+    "one chained run of the OLMo ladder's own code takes {:.0f} to {:.0f} s on 2 cores, as the notes beside the ladders' "
+    "files say (section olmo-ladder)"
+).format(*OLMO_SECONDS)
 
 
 class Cost(NamedTuple):
@@ -83,6 +83,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--runs", type=int, default=5, help="runs of each command (default: 5)")
     given = arguments.parse_args()
+    load = os.getloadavg()[0]
     found = {
         "python -c pass": repeat(("-c", "pass"), given.runs),
         "python -c 'import flpjax'": repeat(("-c", "import flpjax"), given.runs),
@@ -99,13 +100,13 @@ def main() -> None:
             (c, *(f"{r[k]:.2f}" for k in ("seconds", "fastest", "slowest")), f"{r['peak_mib']:.0f}")
             for c, r in rows.items()
         ],
-        f"flpjax runs as python -m flpjax. Not measured here: {PEER}.",
+        f"flpjax runs as python -m flpjax. Load average before: {load:.1f}. Not measured here: {PEER}.",
     )
     import jax
 
     jax.config.update("jax_enable_x64", True)  # as the command line does
     quoted = {"seconds": OLMO_SECONDS, "measured_here": False, "what": PEER}
-    finish(environment() | {"runs": given.runs, "commands": rows, "quoted": quoted}, given.json)
+    finish(environment() | {"runs": given.runs, "load_before": load, "commands": rows, "quoted": quoted}, given.json)
 
 
 def _summary(costs: Sequence[Cost]) -> dict[str, Any]:

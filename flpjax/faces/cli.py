@@ -32,6 +32,9 @@ RunsArgument = Annotated[
 Mapping = Annotated[Path | None, typer.Option("--mapping", "-m", help="TOML file: columns, units, facts about tasks.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Use these runs only (* and ? match). Repeatable.")]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave these runs out. Repeatable.")]
+Plot = Annotated[
+    Path | None, typer.Option("--plot", help="Draw the forecast into this file (PNG, PDF, SVG); needs flpjax[viz].")
+]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON, too.")]
 Via = Annotated[
     str | None, typer.Option("--via", help="Loss domain that scores go through; 'own' for each task's own.")
@@ -82,6 +85,7 @@ def forecast(
     draws: Draws = 200,
     level: Level = 0.9,
     seed: Seed = 0,
+    plot: Plot = None,
     json: Json = None,
 ) -> None:
     """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
@@ -96,7 +100,7 @@ def forecast(
 
             raise InputError("there is no target", where=table.source, remedy="Give one: --target N=7e9,D=4e12")
         targets, truth = targets_of(table.targets()), _reached(table)
-    _forecast(table, targets, truth, method, joint, via, draws, level, seed, json)
+    _forecast(table, targets, truth, method, joint, via, draws, level, seed, plot, json)
 
 
 @app.command()
@@ -162,6 +166,7 @@ def demo(
     seed: Seed = 0,
     method: Annotated[str, typer.Option("--method", help="flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")] = "",
     save: Annotated[Path | None, typer.Option("--save", help="Write the simulated table to this CSV file.")] = None,
+    plot: Plot = None,
     json: Json = None,
 ) -> None:
     """Forecast a 7B and a 13B model from a simulated ladder, and show the truth beside the forecast."""
@@ -188,7 +193,7 @@ def demo(
         loss, score = truth.loss(t.flops), truth.score(t.flops)
         known[t.name] = {f"loss/{d}": float(v) for d, v in zip(truth.domains, loss, strict=True)}
         known[t.name] |= {task.name: float(v) for task, v in zip(truth.tasks, score, strict=True)}
-    _forecast(table, targets, known, method, False, None, draws, level, seed, json)
+    _forecast(table, targets, known, method, False, None, draws, level, seed, plot, json)
 
 
 def _read(source: str, mapping: Path | None, only: list[str] | None, exclude: list[str] | None) -> Runs:
@@ -212,6 +217,7 @@ def _forecast(
     draws: int,
     level: float,
     seed: int,
+    plot: Path | None,
     json: Path | None,
 ) -> None:
     from flpjax.faces import session, show
@@ -235,6 +241,12 @@ def _forecast(
             fitted = point(predictor, table, key, joint=joint, strict=False)
         result = run_forecast(fitted, targets, level=level, method=f"{name}, joint" if joint else name)
     _save(json, result.to_json())
+    shown_losses = _loss_rows(fitted.model)
+    if plot is not None:
+        from flpjax.faces.plots import plot_forecast
+
+        route = (*shown_losses, *fitted.model.domains)[:1] or table.domains[:1]
+        session.save_figure(plot, plot_forecast(result, table, route[0]))
     ladder = fitted.ladder
     session.out.print(
         f"{name} on {ladder.source}: {ladder.runs} runs, {ladder.checkpoints:,} checkpoints, "
@@ -242,7 +254,6 @@ def _forecast(
         "Scores in %.",
         soft_wrap=True,
     )
-    shown_losses = _loss_rows(fitted.model)
     for shown in show.show_forecast(result, truth, shown_losses):
         session.out.print(shown)
     more = len(fitted.model.domains) - len(shown_losses)

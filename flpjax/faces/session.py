@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from flpjax.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PIPED_WIDTH = 120  # into a file or a pipe nothing is cut short
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
@@ -67,21 +71,41 @@ def warn(messages: Sequence[str], *, style: str = "yellow", label: str = "warnin
         err.print(message, markup=False, soft_wrap=True)
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all.
 
     Raises:
         InputError: The file can't be written.
     """
+    data = content.encode() if isinstance(content, str) else content
+    name = None
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(text)
-        os.chmod(file.name, 0o666 & ~_umask())
-        os.replace(file.name, path)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            name = file.name
+            file.write(data)
+        os.chmod(name, 0o666 & ~_umask())  # a temporary file is its owner's alone
+        os.replace(name, path)
     except OSError as error:
-        raise InputError(f"can't be written ({error.strerror})", where=str(path), remedy="Name another file") from None
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
+        why = error.strerror or "unknown reason"
+        raise InputError(f"can't be written ({why})", where=str(path), remedy="Name another file") from None
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure whole or not at all, in the format that the file's ending names.
+
+    Raises:
+        InputError: There is no such format, or the file can't be written.
+    """
+    formats = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise InputError(
+            f"there is no picture format '{path.suffix}'", where=str(path), remedy=f"There is: {', '.join(formats)}"
+        )
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
+    write(path, picture.getvalue())
 
 
 def _umask() -> int:

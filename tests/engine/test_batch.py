@@ -89,14 +89,6 @@ def test_rows_of_weight_zero_are_not_there(junk):
     assert_same(dirty, clean)
 
 
-def test_without_zero_rows_in_fact():
-    """Leaving rows out of the table is the same fit."""
-    x, y = ladder()
-    keep = ~np.isin(np.arange(ROWS), [0, 6, 18])
-    short = fit((jax.tree.map(lambda leaf: leaf[:, keep], x), y[:, keep]))
-    np.testing.assert_allclose(fit((x, y), np.tile(keep + 0.0, (PROBLEMS, 1))).vector, short.vector, rtol=PATH)
-
-
 @pytest.mark.parametrize("draws", [[0], [9, 2, 5], range(1, DRAWS)], ids=str)
 def test_a_subset_of_draws_is_the_subset(bootstrap, counts, draws):
     found, rows = fit(ladder(), resample=counts, draws=draws), list(draws)

@@ -167,10 +167,15 @@ def truth(case):
     return {name: jnp.asarray(value) for name, value in case.truth.items()}
 
 
-@partial(jax.jit, static_argnums=0)
 def guess(form, x, y, weight):
     """Starts of problems ``y (problem, row)`` with weights of their own at one ``x``."""
-    return jax.vmap(form.guess, (None, 0, 0))(x, y, weight)
+    starts = [_guess(form, x, *own) for own in zip(np.asarray(y), np.asarray(weight), strict=True)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
+
+
+@partial(jax.jit, static_argnums=0)
+def _guess(form, x, y, weight):
+    return form.guess(x, y, weight)
 
 
 def row(x, i):
