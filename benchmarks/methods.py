@@ -23,9 +23,9 @@ def all_methods() -> dict[str, Predictor]:
     return {name: method(name) for name in names}
 
 
-def key() -> Array:
-    """The random key of every benchmark."""
-    return jax.random.key(0)
+def key(seed: int = 0) -> Array:
+    """The random key of a backtest."""
+    return jax.random.key(seed)
 
 
 def point_record(fitted: Draws, runs: Runs, name: str = "") -> Record:

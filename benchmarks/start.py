@@ -24,8 +24,8 @@ HELP = ("-m", "flpjax", "--help")
 FORECAST = ("-m", "flpjax", "forecast", "olmo-ladder", "--draws", "200")
 CACHE = "FLPJAX_CACHE"
 PEER = (
-    "one chained run of the OLMo ladder's own code takes {:.0f} to {:.0f} s on 2 cores, as the notes beside the ladders' "
-    "files say (section olmo-ladder)"
+    "one chained run of the OLMo ladder's own code takes {:.0f} to {:.0f} s on 2 cores, as the notes beside the "
+    "ladders' files say (section olmo-ladder)"
 ).format(*OLMO_SECONDS)
 
 

@@ -191,11 +191,12 @@ def _outside(targets: Sequence[Target], tasks: tuple[str, ...], score: NDArray[n
     """Warnings about scores that no model can have."""
     warnings = []
     for i, target in enumerate(targets):
-        for j, task in enumerate(tasks):
-            median = np.nanmedian(score[:, i, j]) if np.isfinite(score[:, i, j]).any() else 0.5
-            if not 0.0 <= median <= 1.0:
-                warnings.append(
-                    f"{target.name}: the forecast of '{task}' leaves the scale of scores ({median:.3g}): this "
-                    "form has no ceiling; a sigmoid has one"
-                )
+        known = [j for j in range(len(tasks)) if np.isfinite(score[:, i, j]).any()]
+        median = {tasks[j]: float(np.nanmedian(score[:, i, j])) for j in known}
+        beyond = [f"'{task}' ({value:.2f})" for task, value in median.items() if not 0.0 <= value <= 1.0]
+        if beyond:
+            warnings.append(
+                f"target '{target.name}': {', '.join(beyond)} left the scale of scores, 0 to 1, and were clipped: the "
+                "form has no bounds there; a sigmoid has"
+            )
     return warnings

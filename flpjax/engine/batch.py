@@ -117,7 +117,7 @@ def _best(lanes: Lane) -> Solution:
         return np.take_along_axis(leaf, pick, axis=order.ndim).squeeze(order.ndim)
 
     best = chosen(value)
-    same = ~failed & (value <= (best * (1.0 + AGREE) + np.finfo(value.dtype).tiny)[..., None])
+    same = ~failed & (value <= (best * (1.0 + AGREE) + chosen(np.asarray(lanes.floor)))[..., None])
     finished = same & np.isin(status, [Status.CONVERGED, Status.SINGULAR])
     ended = np.where(finished.any(-1), np.where(finished, status, Status.ALL_FAILED).min(-1), chosen(status))
     ended = np.where(failed.all(-1), Status.ALL_FAILED, ended)

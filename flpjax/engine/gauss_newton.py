@@ -60,6 +60,7 @@ class Lane(NamedTuple):
     status: Array  # a Status
     decrement: Array  # share of the objective that one more Newton step would gain
     steps: Array  # steps taken
+    floor: Array  # objectives below this are rounding: an exact fit
     hessian: Array  # (p, p) Gauss-Newton Hessian, scaled to unit diagonal: its condition is what the data determine
 
 
@@ -104,25 +105,30 @@ def descend(
     tolerance = settings.share(start.dtype)
     eps = float(jnp.finfo(start.dtype).eps)
     rows = jnp.sum(weight)
-    floor = eps**2 * rows  # residuals this small are rounding: an exact fit
 
     def model_at(vector: Array) -> _Model:
         return _quadratic(residual, data, weight, vector, anchor, huber)
+
+    def floor_at(state: _State) -> Array:
+        """What rounding of residuals near 1, and of the parameters, does to the objective."""
+        return 10.0 * eps**2 * (rows + jnp.sum((state.model.scale * (1.0 + jnp.abs(state.vector))) ** 2))
 
     def settle(state: _State) -> _State:
         """Decide whether this point is the end."""
         newton, pivot = cholesky_solve(state.model.hessian, state.model.gradient, 1e2 * eps)
         gain = 0.5 * jnp.sum(state.model.gradient * newton)
+        floor = floor_at(state)
         decrement = gain / jnp.maximum(state.model.value, floor)
         flat = (pivot < 1e2 * eps) | jnp.any(state.model.scale == 0.0)
-        optimum = (decrement <= tolerance) | (state.model.value <= floor)
         stuck = state.damping > 1.0 / eps
         out_of_steps = state.steps >= settings.steps
+        close = (stuck | out_of_steps) & (decrement * rows <= CLOSE)
+        optimum = (decrement <= tolerance) | (state.model.value <= floor) | close
         status = jnp.select(
             [
                 ~jnp.isfinite(state.model.value) & (state.steps == 0),
                 optimum & flat,
-                optimum | ((stuck | out_of_steps) & (decrement * rows <= CLOSE)),
+                optimum,
                 stuck,
                 out_of_steps,
             ],
@@ -149,7 +155,7 @@ def descend(
     nowhere = _Model(zero + jnp.inf, jnp.zeros_like(start), jnp.eye(size, dtype=start.dtype), jnp.ones_like(start))
     first = _State(start, nowhere, zero + FIRST_DAMPING, jnp.int32(Status.RUNNING), zero, jnp.int32(-1))
     end = lax.while_loop(lambda s: s.status == Status.RUNNING, step, first)
-    return Lane(end.vector, end.model.value, end.status, end.decrement, end.steps, end.model.hessian)
+    return Lane(end.vector, end.model.value, end.status, end.decrement, end.steps, floor_at(end), end.model.hessian)
 
 
 def _quadratic(

@@ -51,7 +51,7 @@ def bootstrap(
 
     Raises:
         FitError: The point fit did not converge, or there are too few runs to resample.
-        InputError: The ladder can't carry the predictor.
+        InputError: The ladder can't carry the predictor, or has too few runs for an interval.
         PrecisionError: JAX is in 32 bits.
     """
     if draws < 1:
@@ -73,9 +73,18 @@ def resample_runs(plan: Plan, rng: np.random.Generator, draws: int) -> NDArray[n
     """``(draw, run)`` how often each draw takes each run; draws that can't determine stage 1 are drawn again.
 
     Raises:
+        InputError: A law passes through all its runs exactly, which leaves nothing to say how sure it is.
         FitError: Nearly all resamples are degenerate: there are too few runs.
     """
     runs, parameters = len(plan.runs.names), size(plan.stages[0].form)
+    for output, rows in zip(plan.stages[0].outputs, rows_per_run(plan.stages[0], runs), strict=True):
+        if rows.sum() <= parameters:
+            raise InputError(
+                f"{type(plan.stages[0].form).__name__} passes exactly through {rows.sum():.0f} runs, which leaves "
+                "nothing to say how sure it is",
+                where=f"{plan.runs.source}, {plan.stages[0].name} '{output}'",
+                remedy="Give more runs, choose a form with fewer parameters, or forecast without an interval (draws=0)",
+            )
     counts = rng.multinomial(runs, np.full(runs, 1.0 / runs), size=20 * draws).astype(float)
     in_stage = rows_per_run(plan.stages[0], runs).max(0) > 0
     distinct = (counts[:, in_stage] > 0).sum(1)

@@ -54,7 +54,7 @@ class Sigmoid:
     """``P(L) = lower + (upper − lower) / (1 + e^{slope·(L − middle)})``.
 
     The map of Llama 3 (Dubey et al. 2024) and of OLMo-ladder (Bhagia et al. 2024, eq. 3). ``upper`` is fitted as a
-    share of the way from ``lower`` to 1, so the asymptotes can't cross and neither leaves 0 to 1.
+    share of the way from ``lower`` to 1, or ``lower`` as a share of a given ``upper``: the asymptotes can't cross.
 
     Attributes:
         upper: The score that training approaches in the end; None fits it. Small models never come near it, so the
@@ -72,7 +72,7 @@ class Sigmoid:
     def parameters(self) -> Mapping[str, Parameter]:
         """Asymptotes, slope and middle."""
         table = {
-            "lower": Parameter(UNIT, -1.0, 1.0, "score as the loss grows, fraction"),
+            "lower": Parameter(UNIT, -1.0, 1.0, "score as the loss grows, as a share of a given upper, if any"),
             "reach": Parameter(UNIT, 1.5, 1.0, "(upper − lower) / (1 − lower)"),
             "slope": Parameter(POSITIVE, 0.7, 0.7, "steepness per nat"),
             "middle": Parameter(REAL, 0.0, 0.7, "loss at half height, from the centre, nats"),
@@ -81,34 +81,38 @@ class Sigmoid:
             del table["reach"]
         return table
 
-    def _span(self, params: Params) -> Array:
+    def _asymptotes(self, params: Params) -> tuple[Array, Array]:
+        """Lower one, and the way from it to the upper one."""
         if self.upper is not None:
-            return self.upper - params["lower"]
-        return params["reach"] * (1.0 - params["lower"])
+            return self.upper * params["lower"], self.upper * (1.0 - params["lower"])
+        return params["lower"], params["reach"] * (1.0 - params["lower"])
 
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the loss ``x`` of one checkpoint."""
         height = jax.nn.sigmoid(-params["slope"] * (x - self.centre - params["middle"]))
-        return params["lower"] + self._span(params) * height
+        lower, span = self._asymptotes(params)
+        return lower + span * height
 
     def guess(self, x: Array, y: Array, weight: Array) -> Params:
         """Asymptotes just outside the scores seen; then a straight line through the logits."""
         there = weight > 0
         low, high = jnp.min(jnp.where(there, y, jnp.inf)), jnp.max(jnp.where(there, y, -jnp.inf))
-        lower = jnp.clip(0.95 * low, 0.01, 0.95)
+        cap = 1.0 if self.upper is None else self.upper
+        lower = cap * jnp.clip(0.95 * low / cap, 0.01, 0.95)
         upper = high + 0.5 * (1.0 - high) if self.upper is None else jnp.asarray(self.upper, y.dtype)
         height = jnp.clip((y - lower) / jnp.maximum(upper - lower, 1e-3), 0.01, 0.99)
         at_centre, slope = weighted_line(x - self.centre, jnp.log(height / (1.0 - height)), weight)
         steep = jnp.clip(-slope, 0.1, 20.0)
         reach = jnp.clip((upper - lower) / (1.0 - lower), 0.05, 0.99)
-        start = {"lower": lower, "reach": reach, "slope": steep, "middle": jnp.clip(at_centre / steep, -3.0, 3.0)}
+        start = {"lower": lower / cap, "reach": reach, "slope": steep, "middle": jnp.clip(at_centre / steep, -3.0, 3.0)}
         return {name: start[name] for name in self.parameters()}
 
     def constants(self, params: Params) -> dict[str, Array]:
         """``lower``, ``upper``, ``slope`` per nat, ``middle`` in nats."""
+        lower, span = self._asymptotes(params)
         return {
-            "lower": params["lower"],
-            "upper": params["lower"] + self._span(params),
+            "lower": lower,
+            "upper": lower + span,
             "slope": params["slope"],
             "middle": params["middle"] + self.centre,
         }

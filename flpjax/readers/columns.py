@@ -107,7 +107,7 @@ def _choose(raw: RawTable, table_map: TableMap) -> tuple[dict[str, str], list[st
         meant = misspelt(name) if name and not is_canonical(name) else None
         if meant and meant not in chosen and not any(fnmatchcase(name, p) for p in table_map.ignore):
             raise InputError(
-                "there is no such column",
+                "flpjax knows no such column",
                 where=f"{source}, column '{name}'",
                 remedy=f"Did you mean '{meant}'? Rename it, or list it under ignore in the mapping's [table]",
             )
