@@ -100,7 +100,8 @@ def main() -> None:
             (c, *(f"{r[k]:.2f}" for k in ("seconds", "fastest", "slowest")), f"{r['peak_mib']:.0f}")
             for c, r in rows.items()
         ],
-        f"flpjax runs as python -m flpjax. Load average before: {load:.1f}. Not measured here: {PEER}.",
+        f"flpjax runs as python -m flpjax. Load average before: {load:.1f}. Less memory than `pass` can't be seen. "
+        f"Not measured here: {PEER}.",
     )
     import jax
 

@@ -125,9 +125,12 @@ def backtest(
     if largest is not None and hold_out:
         raise InputError("--largest and --hold-out are both given", remedy="Give one of them")
     if hold_out:
+        marked = table.held_out
         table = table.hold_out([name for names in hold_out for name in names.split(",")])
+        table = table.rows((table.held_out | ~marked)[table.run])  # a marked target is no run to fit on
     elif largest is not None:
-        table = table.hold_out(table.training().largest(largest))
+        table = table.training()
+        table = table.hold_out(table.largest(largest))
     elif not table.held_out.any():
         raise InputError("no run is held out", where=table.source, remedy="Add --largest 2, or --hold-out NAME")
 

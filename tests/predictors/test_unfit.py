@@ -25,7 +25,8 @@ def test_a_task_that_never_emerged_is_left_out_by_name(table, key):
     runs = table({"general": LOSS}, {"mute": CHANCE, "good": GOOD}, TASKS)
     draws = point(FLP(), runs, key)
     assert draws.model.tasks == ("good",)
-    (warning,) = draws.warnings
+    (warning,) = FLP().on(runs).warnings
+    assert warning in draws.warnings
     assert warning.startswith(
         "task 'mute' is not forecast: no checkpoint is above its chance level of 0.25 (best 0.25) ("
     )
@@ -45,7 +46,7 @@ def test_losses_are_forecast_when_no_task_is(table, key):
     slope, intercept = np.polyfit(np.log(runs.finals().flops), np.log(LOSS[:, -1]), 1)
     expected = np.exp(slope * np.log(1e20) + intercept)
     np.testing.assert_allclose(seen.loss[0]["general"].median, expected, rtol=1e-9)
-    assert [w.split(" is not")[0] for w in draws.warnings] == ["task 'mute'", "task 'dumb'"]
+    assert [w.split(" is not")[0] for w in draws.warnings if w.startswith("task")] == ["task 'mute'", "task 'dumb'"]
 
 
 def test_a_ladder_without_scores_has_losses(table):

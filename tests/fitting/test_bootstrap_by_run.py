@@ -1,0 +1,146 @@
+"""The bootstrap resamples runs: their checkpoints come and go together."""
+
+import re
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from flpjax.errors import FitError
+from flpjax.fitting.bootstrap import RESAMPLE_SALT, bootstrap, resample_runs
+from flpjax.fitting.point import bind, fit_stages
+from flpjax.forms.power_law import Chinchilla
+from flpjax.numerics import generator
+from flpjax.predictors.flp import FLP
+from flpjax.runs.select import Selection
+
+DRAWS = 7
+
+
+@pytest.fixture(scope="module")
+def plan(noisy):
+    return bind(FLP(), noisy.runs)
+
+
+@pytest.fixture(scope="module")
+def counts(plan, key):
+    return resample_runs(plan, generator(key, RESAMPLE_SALT), DRAWS)
+
+
+def copied(values, run, count):
+    """Every row as often as its run was drawn."""
+    return np.repeat(values, count[run].astype(int))
+
+
+def lines_of_draw(plan, count):
+    """Unconstrained parameters of both stages, by ``np.polyfit`` on copied rows."""
+    found = {}
+    for stage in plan.stages:
+        rows = []
+        for i in range(len(stage.outputs)):
+            keep = stage.weight[i] > 0
+            run = stage.run[keep]
+            if stage.name == "loss":
+                x, y = stage.x.log_flops[i][keep] - stage.form.centre, np.log(stage.y[i][keep])
+            else:
+                x, y = stage.x[i][keep] - stage.form.centre, stage.y[i][keep]
+            slope, level = np.polyfit(copied(x, run, count), copied(y, run, count), 1)
+            rows.append([level, slope])
+        found[stage.name] = np.array(rows)
+    return found
+
+
+def test_a_draw_takes_as_many_runs_as_there_are(counts):
+    assert counts.shape == (DRAWS, 11)
+    np.testing.assert_array_equal(counts.sum(1), 11)
+    np.testing.assert_array_equal(counts, np.round(counts))
+    assert ((counts > 0).sum(1) < 11).all()  # all 11 distinct: once in 7,000 draws
+
+
+def test_every_run_is_as_likely(plan):
+    counts = resample_runs(plan, np.random.default_rng(5), 2003)
+    expected = np.sqrt(10 / 11 / 2003)  # standard error of a binomial's mean count
+    assert np.abs(counts.mean(0) - 1.0).max() < 4 * expected
+    np.testing.assert_allclose(counts.var(0), 10 / 11, rtol=0.15)
+
+
+def test_a_draw_is_a_fit_to_copies_of_whole_runs_in_both_stages(plan, counts, key):
+    vectors, _ = fit_stages(plan, np.concatenate([np.ones((1, 11)), counts]), key, 8, None)
+    for d, count in enumerate([np.ones(11), *counts]):
+        for name, expected in lines_of_draw(plan, count).items():
+            np.testing.assert_allclose(vectors[name][d], expected, rtol=1e-6, atol=1e-9, err_msg=f"{name} {d}")
+
+
+def test_draws_depart_from_the_point_fit_as_the_resampled_fits_do(plan, counts, booted):
+    best = lines_of_draw(plan, np.ones(11))
+    for d, count in enumerate(counts):
+        drawn = lines_of_draw(plan, count)
+        for stage, (level, slope) in (("loss", ("log_level", "exponent")), ("score", ("level", "slope"))):
+            found = np.stack([booted.params[stage][n][d] for n in (level, slope)], axis=-1)
+            ratio = (found - best[stage]) / (drawn[stage] - best[stage])
+            np.testing.assert_allclose(ratio[:, 0], ratio[:, 1], rtol=1e-3)
+            assert (ratio > 0).all()
+        # one widening for the five domains: each has 11 runs
+        loss = (booted.params["loss"]["exponent"][d] - best["loss"][:, 1]) / (drawn["loss"] - best["loss"])[:, 1]
+        np.testing.assert_allclose(loss, loss[0], rtol=1e-3)
+
+
+def repeated(runs, which, times):
+    """The same ladder with each checkpoint of some runs but the last ``times`` over, a hair apart in tokens."""
+    last = np.append(runs.run[1:] != runs.run[:-1], True)
+    copies = np.where(np.isin(runs.run, which) & ~last, times, 1)
+    rows = np.repeat(np.arange(len(runs)), copies)
+    nth = np.concatenate([np.arange(c) for c in copies])
+    by_row = ("run", "params", "tokens", "flops", "final", "loss", "score", "stderr", "mix", "train_loss", "step")
+    longer = replace(runs, **{name: getattr(runs, name)[rows] for name in by_row})
+    return replace(longer, tokens=longer.tokens * (1 + 1e-9 * nth))
+
+
+def test_a_long_history_of_one_run_leaves_compute_to_loss_alone(noisy, key, booted):
+    runs = replace(repeated(noisy.runs, [4], 50), tasks=(), score=np.empty((0, 0)))
+    runs = replace(runs, score=np.empty((len(runs), 0)), stderr=np.empty((len(runs), 0)))
+    assert len(runs) == len(noisy.runs) + 12 * 49
+    draws = bootstrap(FLP(), runs, key, draws=DRAWS)
+    jax.tree.map(np.testing.assert_array_equal, draws.params["loss"], booted.params["loss"])
+
+
+def test_histories_told_twice_say_nothing_new_about_scores(noisy, key):
+    predictor = FLP(selection=Selection(improving=False))
+    runs = noisy.runs
+    once, twice = (
+        bootstrap(predictor, r, key, draws=DRAWS) for r in (runs, repeated(runs, np.arange(len(runs.names)), 2))
+    )
+    for name in ("level", "slope"):
+        a, b = (np.asarray(d.params["score"][name]) for d in (once, twice))
+        # resampled by row, twice the rows would leave 71 % of the spread; the last rows, told once, shift it by a little
+        np.testing.assert_allclose(b.std(0) / a.std(0), 1.0, atol=0.08)
+
+
+def test_too_few_runs_to_resample_are_refused(noisy, key):
+    runs = noisy.runs.only(["0.12B", "0.2B", "0.32B", "0.72B", "3B"])
+    text = (
+        "simulated ladder (seed 3): 5 runs are too few to resample for 5 parameters. Give more runs, choose a form with "
+        "fewer parameters, or forecast without an interval (draws=0)"
+    )
+    with pytest.raises(FitError, match=f"^{re.escape(text)}$"):
+        bootstrap(FLP(Chinchilla()), runs, key, draws=200)
+
+
+def test_resamples_that_miss_a_late_task_are_left_out_and_counted(noisy, key):
+    runs = noisy.runs
+    score = np.array(runs.score)
+    early = ~np.isin(np.array(runs.names)[runs.run], ["1B", "3B", "7B", "13B"])
+    score[early, 0] = 0.0  # only two runs are left that tell about the first task
+    runs = replace(runs, score=score)
+    counts = resample_runs(bind(FLP(), runs), generator(key, RESAMPLE_SALT), 53)
+    used = np.array([runs.training().names.index(n) for n in ("1B", "3B")])
+    missed = (counts[:, used] == 0).all(1)
+    assert 0.05 < missed.mean() < 0.5
+    draws = bootstrap(FLP(), runs, key, draws=53, strict=False)
+    lost = np.isnan(draws.params["score"]["slope"])
+    np.testing.assert_array_equal(lost, np.outer(missed, [True, False, False]))
+    assert np.isfinite(draws.params["loss"]["exponent"]).all()
+    assert [w for w in draws.warnings if "resamples" in w] == [
+        f"{missed.mean():.0%} of the resamples could not be fitted for score 'bbh': intervals leave them out"
+    ]

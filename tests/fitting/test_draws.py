@@ -1,0 +1,90 @@
+"""What every way of fitting hands on: axes, keys, precision."""
+
+import jax
+import numpy as np
+import pytest
+
+from flpjax.errors import InputError, PrecisionError
+from flpjax.fitting.bootstrap import bootstrap
+from flpjax.fitting.point import point
+from flpjax.predictors.direct import FP
+from flpjax.predictors.flp import FLP
+
+DRAWS, DOMAINS, TASKS = 7, 5, 3
+
+
+def shapes(draws):
+    return {stage: {n: v.shape for n, v in params.items()} for stage, params in draws.params.items()}
+
+
+def axes(count):
+    return {
+        "loss": {"log_level": (count, DOMAINS), "exponent": (count, DOMAINS)},
+        "score": {"level": (count, TASKS), "slope": (count, TASKS)},
+    }
+
+
+@pytest.mark.parametrize(("fixture", "count"), [("staged", 1), ("joint", 1), ("booted", DRAWS)])
+def test_the_draw_axis_leads_and_the_output_axis_follows(request, fixture, count):
+    draws = request.getfixturevalue(fixture)
+    assert shapes(draws) == axes(count)
+    assert len(draws) == count
+    assert draws.kind == ("point" if count == 1 else "bootstrap")
+    assert draws.fits["loss"].start_status.shape == (DOMAINS, 8)
+    assert draws.model.domains == draws.fits["loss"].outputs
+    assert draws.model.tasks == draws.fits["score"].outputs == ("bbh", "hellaswag", "triviaqa")
+
+
+def test_a_joint_bootstrap_has_them_too(noisy, key, booted):
+    draws = bootstrap(FLP(), noisy.runs, key, draws=DRAWS, joint=True)
+    assert shapes(draws) == axes(DRAWS)
+    found = draws.params["score"]["level"]
+    assert np.isfinite(found).all()
+    assert (np.asarray(found) != np.asarray(booted.params["score"]["level"])).all()
+
+
+def test_the_ladder_in_brief(noisy, booted):
+    training = noisy.runs.training()
+    assert (booted.ladder.runs, booted.ladder.checkpoints) == (11, 143)
+    assert booted.ladder.flops == (training.finals().flops.min(), training.finals().flops.max())
+
+
+def test_one_key_gives_one_answer(noisy, key, booted):
+    again = bootstrap(FLP(), noisy.runs, key, draws=DRAWS)
+    jax.tree.map(np.testing.assert_array_equal, booted.params, again.params)
+
+
+def test_another_key_draws_other_runs(noisy, booted):
+    other = bootstrap(FLP(), noisy.runs, jax.random.key(18), draws=DRAWS)
+    a, b = (np.asarray(d.params["loss"]["exponent"]) for d in (booted, other))
+    assert (a != b).all()
+
+
+def test_another_key_finds_the_same_optimum(noisy, staged):
+    other = point(FLP(), noisy.runs, jax.random.key(18))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-7), staged.params, other.params)
+
+
+def test_draws_of_one_bootstrap_differ(booted):
+    for values in booted.params["loss"].values():
+        assert len(np.unique(values[:, 0])) == DRAWS
+
+
+@pytest.mark.parametrize("fit", [point, bootstrap])
+@pytest.mark.parametrize("predictor", [FLP(), FP()])
+def test_single_precision_is_refused_with_the_remedy(noisy, key, fit, predictor):
+    with (
+        jax.enable_x64(False),
+        pytest.raises(
+            PrecisionError,
+            match=r'^fitting needs float64, and JAX is set to float32\. Call jax\.config\.update\("jax_enable_x64", '
+            r"True\) when the program starts, or set JAX_ENABLE_X64=1$",
+        ),
+    ):
+        fit(predictor, noisy.runs, key)
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_no_draws_are_no_bootstrap(noisy, key, count):
+    with pytest.raises(InputError, match=rf"^bootstrap: {count} draws\. Ask for 1 at least, or use point\(\) for none"):
+        bootstrap(FLP(), noisy.runs, key, draws=count)

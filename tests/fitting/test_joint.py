@@ -1,0 +1,101 @@
+"""The joint fit, against its own objective written again from the docstring, and against a known truth."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flpjax.answers.forecast import forecast
+from flpjax.answers.target import targets_of
+from flpjax.errors import FitError
+from flpjax.fitting.point import bind, point
+from flpjax.predictors.direct import FP
+from flpjax.predictors.flp import FLP
+
+SMALLEST = 1e-4
+
+
+@pytest.fixture(scope="module")
+def objective(noisy):
+    """Negative log-likelihood of (stage 1's, stage 2's) parameters, each scale at its own optimum."""
+    plan = bind(FLP(), noisy.runs)
+    loss, score = plan.stages
+    finals = plan.runs.finals()
+    emerged = np.stack([[score.weight[i][score.run == r].any() for r in range(11)] for i in range(3)])
+
+    def part(off, weight):
+        """``n/2·log(RSS/n)`` of every output, the profile of a normal likelihood."""
+        count = weight.sum(1)
+        return 0.5 * jnp.sum(count * jnp.log(SMALLEST**2 + (weight * off**2).sum(1) / count))
+
+    def value(params):
+        level, exponent, at_centre, slope = params.reshape(4, -1)[:, :5]
+        at_centre, slope = at_centre[:3, None], slope[:3, None]
+        x = jnp.log(finals.flops)[None, :] - loss.form.centre
+        log_loss = level[:, None] + exponent[:, None] * x
+        total = part(log_loss - np.log(finals.loss.T), np.ones((5, 11)))
+        total += part(at_centre + slope * (score.x - score.form.centre) - score.y, score.weight)
+        chained = at_centre + slope * (jnp.exp(log_loss[:1]) - score.form.centre)
+        return total + part(chained - finals.score.T, emerged.astype(float))
+
+    return value
+
+
+def flat(draws):
+    """Level and exponent of five domains, level and slope of three tasks; padded with zeros to ``(20,)``."""
+    rows = [draws.params[s][n][0] for s, n in NAMES]
+    return np.concatenate([np.pad(np.asarray(r), (0, 5 - len(r))) for r in rows])
+
+
+NAMES = (("loss", "log_level"), ("loss", "exponent"), ("score", "level"), ("score", "slope"))
+FREE = np.array([*range(13), 15, 16, 17])
+
+
+def gradient_in_standard_errors(objective, at):
+    g = np.asarray(jax.grad(objective)(at))[FREE]
+    h = np.asarray(jax.hessian(objective)(at))[np.ix_(FREE, FREE)]
+    return float(np.sqrt(g @ np.linalg.solve(h, g)))
+
+
+def test_the_gradient_vanishes_at_the_end(objective, joint, staged):
+    assert gradient_in_standard_errors(objective, flat(joint)) < 0.05
+    assert gradient_in_standard_errors(objective, flat(staged)) > 0.2
+
+
+def test_it_is_no_worse_than_the_staged_fit(objective, joint, staged):
+    assert objective(flat(joint)) < objective(flat(staged)) - 0.01
+
+
+def test_no_nearby_point_is_better(objective, joint):
+    end = flat(joint)
+    h = np.asarray(jax.hessian(objective)(end))[np.ix_(FREE, FREE)]
+    root = np.linalg.cholesky(np.linalg.inv(h))
+    rng = np.random.default_rng(3)
+    for _ in range(23):
+        away = end.copy()
+        away[FREE] += 0.5 * root @ rng.standard_normal(len(FREE))
+        assert objective(away) > objective(end)
+
+
+def test_domains_that_no_score_depends_on_stay_where_they_were(joint, staged):
+    for name in ("log_level", "exponent"):
+        a, b = joint.params["loss"][name][0], staged.params["loss"][name][0]
+        np.testing.assert_allclose(a[1:], b[1:], rtol=1e-3)
+        assert abs(a[0] / b[0] - 1) > 1e-6
+
+
+def test_without_noise_joint_staged_and_truth_agree(exact, key):
+    fits = {joint: point(FLP(), exact.runs, key, joint=joint) for joint in (False, True)}
+    targets = targets_of(exact.runs.targets())
+    flops = np.array([t.flops for t in targets])
+    for draws in fits.values():
+        seen = forecast(draws, targets)
+        np.testing.assert_allclose(seen.loss_draws[0], exact.truth.loss(flops), rtol=1e-6)
+        np.testing.assert_allclose(seen.score_draws[0], exact.truth.score(flops)[:, [1, 2, 5]], rtol=1e-6)
+
+
+def test_one_stage_has_nothing_to_join(noisy, key):
+    with pytest.raises(
+        FitError, match=r"^there is one stage only, nothing to fit jointly\. Leave joint=True out$"
+    ):
+        point(FP(), noisy.runs, key, joint=True)
