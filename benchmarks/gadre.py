@@ -12,7 +12,7 @@ from benchmarks.methods import all_methods, key, point_record, record_json
 from benchmarks.published import GADRE
 from benchmarks.report import percent, show
 from flpjax import FLP, Chinchilla, Exponential, Runs, backtest, point, read_runs
-from flpjax.answers.backtest import Cell, Record
+from flpjax.answers.record import Cell, Record
 from flpjax.predictors.methods import ALL_EMERGED
 from flpjax.predictors.predictor import Predictor
 

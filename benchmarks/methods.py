@@ -9,8 +9,8 @@ import numpy as np
 from jax import Array
 
 from flpjax import Draws, Runs, forecast, method, targets_of
-from flpjax.answers.backtest import Cell, Record
 from flpjax.answers.forecast import predict_from_loss
+from flpjax.answers.record import Cell, Record
 from flpjax.predictors.methods import COMPUTE_LOSS, LOSS_SCORE, NAMED
 from flpjax.predictors.predictor import Predictor
 

@@ -11,7 +11,7 @@ from benchmarks.methods import JOINT, all_methods, key, point_record, record_jso
 from benchmarks.published import OLMO_CHAINED, OLMO_CHAINED_MEAN, OLMO_LOSS, OLMO_TARGETS, OLMO_TASKS, SCIPY
 from benchmarks.report import percent, show
 from flpjax import FlpjaxError, Runs, backtest, method, point, read_runs
-from flpjax.answers.backtest import Record
+from flpjax.answers.record import Record
 from flpjax.predictors.predictor import Predictor
 
 DOMAIN = "c4_en"  # the loss that scores go through, save Llama 3's

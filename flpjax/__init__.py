@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flpjax.answers.backtest import Backtest as Backtest
     from flpjax.answers.backtest import backtest as backtest
     from flpjax.answers.forecast import Forecast as Forecast
     from flpjax.answers.forecast import forecast as forecast
+    from flpjax.answers.record import Backtest as Backtest
     from flpjax.answers.target import Target as Target
     from flpjax.answers.target import targets_of as targets_of
     from flpjax.engine.gauss_newton import Settings as Settings
@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "answers.backtest": ("Backtest", "backtest"),
+    "answers.backtest": ("backtest",),
     "answers.forecast": ("Forecast", "forecast"),
+    "answers.record": ("Backtest",),
     "answers.target": ("Target", "targets_of"),
     "engine.gauss_newton": ("Settings",),
     "engine.status": ("Status",),

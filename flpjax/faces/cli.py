@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from flpjax.answers.target import Target
-    from flpjax.faces.show import Truth
-    from flpjax.predictors.predictor import Model
-    from flpjax.runs.table import Runs
+from flpjax.faces import steps
 
-FEW_LOSSES = 6  # more than these don't fit a table that should be short
+if TYPE_CHECKING:
+    from flpjax.faces.show import Truth
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,9 +54,9 @@ def check(
     from flpjax.answers.check import check as run_check
     from flpjax.faces import session, show
 
-    table = _read(runs, mapping, only, exclude)
+    table = steps.read(runs, mapping, only, exclude)
     result = run_check(table, via)
-    _save(json, result.to_json())
+    steps.save(json, result.to_json())
     session.out.print(result.summary, markup=False, soft_wrap=True)
     for shown in show.show_check(result):
         session.out.print(shown)
@@ -92,15 +89,16 @@ def forecast(
     from flpjax.answers.target import parse_target, targets_of
 
     targets = [parse_target(t) for t in target or []]
-    table = _read(runs, mapping, only, exclude)
+    table = steps.read(runs, mapping, only, exclude)
     truth: Truth = {}
     if not targets:
         if not table.held_out.any():
             from flpjax.errors import InputError
 
             raise InputError("there is no target", where=table.source, remedy="Give one: --target N=7e9,D=4e12")
-        targets, truth = targets_of(table.targets()), _reached(table)
-    _forecast(table, targets, truth, method, joint, via, draws, level, seed, plot, json)
+        targets, truth = targets_of(table.targets()), steps.reached(table)
+    how = steps.How(method, draws, level, seed, joint, via)
+    steps.forecast_and_show(table, targets, truth, how, plot, json)
 
 
 @app.command()
@@ -121,12 +119,12 @@ def backtest(
     """How well each method would have forecast the largest runs you already have."""
     from flpjax.errors import InputError
 
-    table = _read(runs, mapping, only, exclude)
+    table = steps.read(runs, mapping, only, exclude)
     if largest is not None and hold_out:
         raise InputError("--largest and --hold-out are both given", remedy="Give one of them")
     if hold_out:
         marked = table.held_out
-        table = table.hold_out([name for names in hold_out for name in names.split(",")])
+        table = table.hold_out(steps.split(hold_out))
         table = table.rows((table.held_out | ~marked)[table.run])  # a marked target is no run to fit on
     elif largest is not None:
         table = table.training()
@@ -147,7 +145,7 @@ def backtest(
     methods = {name: method_of(name, via if name not in ("fp", "fp-gpt4", "llama3") else None) for name in names}
     with session.progress(len(methods), "fitting") as step:
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
-    _save(json, result.to_json())
+    steps.save(json, result.to_json())
     session.out.print(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show.show_backtest(result, per_task=len(names) == 1):
         session.out.print(shown)
@@ -196,99 +194,7 @@ def demo(
         loss, score = truth.loss(t.flops), truth.score(t.flops)
         known[t.name] = {f"loss/{d}": float(v) for d, v in zip(truth.domains, loss, strict=True)}
         known[t.name] |= {task.name: float(v) for task, v in zip(truth.tasks, score, strict=True)}
-    _forecast(table, targets, known, method, False, None, draws, level, seed, plot, json)
-
-
-def _read(source: str, mapping: Path | None, only: list[str] | None, exclude: list[str] | None) -> Runs:
-    from flpjax.readers.read import read_runs
-
-    table = read_runs(source, mapping)
-    if only:
-        table = table.only([name for names in only for name in names.split(",")])
-    if exclude:
-        table = table.without([name for names in exclude for name in names.split(",")])
-    return table
-
-
-def _forecast(
-    table: Runs,
-    targets: list[Target],
-    truth: Truth,
-    method: str,
-    joint: bool,
-    via: str | None,
-    draws: int,
-    level: float,
-    seed: int,
-    plot: Path | None,
-    json: Path | None,
-) -> None:
-    from flpjax.faces import session, show
-
-    session.start_jax()
-    import jax
-
-    from flpjax.answers.forecast import forecast as run_forecast
-    from flpjax.fitting.bootstrap import bootstrap
-    from flpjax.fitting.point import point
-    from flpjax.predictors.methods import DEFAULT
-    from flpjax.predictors.methods import method as method_of
-
-    name = method or DEFAULT
-    predictor, key = method_of(name, via), jax.random.key(seed)
-    with session.progress(1, "fitting") as step:
-        step(name)
-        if draws:
-            fitted = bootstrap(predictor, table, key, draws=draws, joint=joint, strict=False)
-        else:
-            fitted = point(predictor, table, key, joint=joint, strict=False)
-        result = run_forecast(fitted, targets, level=level, method=f"{name}, joint" if joint else name)
-    _save(json, result.to_json())
-    shown_losses = _loss_rows(fitted.model)
-    if plot is not None:
-        from flpjax.faces.plots import plot_forecast
-
-        route = (*shown_losses, *fitted.model.domains)[:1] or table.domains[:1]
-        session.save_figure(plot, plot_forecast(result, table, route[0]))
-    ladder = fitted.ladder
-    session.out.print(
-        f"{name} on {ladder.source}: {ladder.runs} runs, {ladder.checkpoints:,} checkpoints, "
-        f"N {show.number(ladder.params[0])} to {show.number(ladder.params[1])}, C up to {ladder.flops[1]:.3g} FLOPs. "
-        "Scores in %.",
-        soft_wrap=True,
-    )
-    for shown in show.show_forecast(result, truth, shown_losses):
-        session.out.print(shown)
-    more = len(fitted.model.domains) - len(shown_losses)
-    if more:
-        session.out.print(f"{more} more losses are forecast; --json FILE has them all.")
-    session.warn(result.warnings)
-
-
-def _loss_rows(model: Model) -> tuple[str, ...]:
-    """The losses worth a line: all of a few, otherwise those that scores go through."""
-    if len(model.domains) <= FEW_LOSSES:
-        return model.domains
-    route = sorted(set(getattr(model, "via", ())))
-    return tuple(model.domains[i] for i in route)[:FEW_LOSSES]
-
-
-def _reached(table: Runs) -> Truth:
-    """What the held-out runs reached."""
-    finals = table.targets().finals()
-    reached: Truth = {}
-    for i in range(len(finals)):
-        losses = {f"loss/{d}": finals.loss[i, j] for j, d in enumerate(finals.domains)}
-        scores = {t: finals.score[i, j] for j, t in enumerate(finals.task_names)}
-        reached[finals.names[finals.run[i]]] = {k: float(v) for k, v in (losses | scores).items() if v == v}
-    return reached
-
-
-def _save(path: Path | None, text: str) -> None:
-    if path is not None:
-        from flpjax.faces import session
-
-        session.write(path, text + "\n")
+    steps.forecast_and_show(table, targets, known, steps.How(method, draws, level, seed), plot, json)
 
 
 def main(args: list[str] | None = None) -> Any:

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from flpjax.answers.backtest import Backtest, Record
     from flpjax.answers.check import Check
     from flpjax.answers.forecast import Forecast, Interval
+    from flpjax.answers.record import Backtest, Record
 
 Truth = dict[str, dict[str, float]]
 """Target → task or loss domain → what it reached, or truly is."""

@@ -1,5 +1,8 @@
 """The joint fit, against its own objective written again from the docstring, and against a known truth."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +16,12 @@ from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP
 
 SMALLEST = 1e-4
+
+
+class Objective(NamedTuple):
+    value: Callable
+    gradient: Callable
+    hessian: Callable
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +47,7 @@ def objective(noisy):
         chained = at_centre + slope * (jnp.exp(log_loss[:1]) - score.form.centre)
         return total + part(chained - finals.score.T, emerged.astype(float))
 
-    return value
+    return Objective(jax.jit(value), jax.jit(jax.grad(value)), jax.jit(jax.hessian(value)))
 
 
 def flat(draws):
@@ -52,8 +61,8 @@ FREE = np.array([*range(13), 15, 16, 17])
 
 
 def gradient_in_standard_errors(objective, at):
-    g = np.asarray(jax.grad(objective)(at))[FREE]
-    h = np.asarray(jax.hessian(objective)(at))[np.ix_(FREE, FREE)]
+    g = np.asarray(objective.gradient(at))[FREE]
+    h = np.asarray(objective.hessian(at))[np.ix_(FREE, FREE)]
     return float(np.sqrt(g @ np.linalg.solve(h, g)))
 
 
@@ -63,18 +72,18 @@ def test_the_gradient_vanishes_at_the_end(objective, joint, staged):
 
 
 def test_it_is_no_worse_than_the_staged_fit(objective, joint, staged):
-    assert objective(flat(joint)) < objective(flat(staged)) - 0.01
+    assert objective.value(flat(joint)) < objective.value(flat(staged)) - 0.01
 
 
 def test_no_nearby_point_is_better(objective, joint):
     end = flat(joint)
-    h = np.asarray(jax.hessian(objective)(end))[np.ix_(FREE, FREE)]
+    h = np.asarray(objective.hessian(end))[np.ix_(FREE, FREE)]
     root = np.linalg.cholesky(np.linalg.inv(h))
     rng = np.random.default_rng(3)
     for _ in range(23):
         away = end.copy()
         away[FREE] += 0.5 * root @ rng.standard_normal(len(FREE))
-        assert objective(away) > objective(end)
+        assert objective.value(away) > objective.value(end)
 
 
 def test_domains_that_no_score_depends_on_stay_where_they_were(joint, staged):

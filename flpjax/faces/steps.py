@@ -1,0 +1,127 @@
+"""What several commands do: read a table, forecast and show, save."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flpjax.answers.target import Target
+    from flpjax.faces.show import Truth
+    from flpjax.predictors.predictor import Model
+    from flpjax.runs.table import Runs
+
+FEW_LOSSES = 6  # more than these don't fit a table that should be short
+
+
+@dataclass(frozen=True)
+class How:
+    """How to forecast: the options that ``forecast`` and ``demo`` share."""
+
+    method: str
+    draws: int
+    level: float
+    seed: int
+    joint: bool = False
+    via: str | None = None
+
+
+def read(source: str, mapping: Path | None, only: list[str] | None, exclude: list[str] | None) -> Runs:
+    """The table, without the runs that were not asked for.
+
+    Raises:
+        InputError: The table can't be read, or a name matches no run.
+    """
+    from flpjax.readers.read import read_runs
+
+    table = read_runs(source, mapping)
+    if only:
+        table = table.only(split(only))
+    if exclude:
+        table = table.without(split(exclude))
+    return table
+
+
+def split(names: Sequence[str]) -> list[str]:
+    """``["a,b", "c"]`` → ``["a", "b", "c"]``: options may be repeated, or hold a list."""
+    return [name for each in names for name in each.split(",")]
+
+
+def forecast_and_show(
+    table: Runs, targets: list[Target], truth: Truth, how: How, plot: Path | None, json: Path | None
+) -> None:
+    """Fit, forecast, write what was asked for, and print the tables; warnings come last."""
+    from flpjax.faces import session, show
+
+    session.start_jax()
+    import jax
+
+    from flpjax.answers.forecast import forecast as run_forecast
+    from flpjax.fitting.bootstrap import bootstrap
+    from flpjax.fitting.point import point
+    from flpjax.predictors.methods import DEFAULT
+    from flpjax.predictors.methods import method as method_of
+
+    name = how.method or DEFAULT
+    predictor, key = method_of(name, how.via), jax.random.key(how.seed)
+    with session.progress(1, "fitting") as step:
+        step(name)
+        if how.draws:
+            fitted = bootstrap(predictor, table, key, draws=how.draws, joint=how.joint, strict=False)
+        else:
+            fitted = point(predictor, table, key, joint=how.joint, strict=False)
+        result = run_forecast(fitted, targets, level=how.level, method=f"{name}, joint" if how.joint else name)
+    save(json, result.to_json())
+    shown_losses = _loss_rows(fitted.model)
+    if plot is not None:
+        from flpjax.faces.plots import plot_forecast
+
+        route = (*shown_losses, *fitted.model.domains)[:1] or table.domains[:1]
+        session.save_figure(plot, plot_forecast(result, table, route[0]))
+    ladder = fitted.ladder
+    session.out.print(
+        f"{name} on {ladder.source}: {ladder.runs} runs, {ladder.checkpoints:,} checkpoints, "
+        f"N {show.number(ladder.params[0])} to {show.number(ladder.params[1])}, C up to {ladder.flops[1]:.3g} FLOPs. "
+        "Scores in %.",
+        soft_wrap=True,
+    )
+    for shown in show.show_forecast(result, truth, shown_losses):
+        session.out.print(shown)
+    more = len(fitted.model.domains) - len(shown_losses)
+    if more:
+        session.out.print(f"{more} more losses are forecast; --json FILE has them all.")
+    session.warn(result.warnings)
+
+
+def _loss_rows(model: Model) -> tuple[str, ...]:
+    """The losses worth a line: all of a few, otherwise those that scores go through."""
+    if len(model.domains) <= FEW_LOSSES:
+        return model.domains
+    route = sorted(set(getattr(model, "via", ())))
+    return tuple(model.domains[i] for i in route)[:FEW_LOSSES]
+
+
+def reached(table: Runs) -> Truth:
+    """What the held-out runs reached."""
+    finals = table.targets().finals()
+    reached: Truth = {}
+    for i in range(len(finals)):
+        losses = {f"loss/{d}": finals.loss[i, j] for j, d in enumerate(finals.domains)}
+        scores = {t: finals.score[i, j] for j, t in enumerate(finals.task_names)}
+        reached[finals.names[finals.run[i]]] = {k: float(v) for k, v in (losses | scores).items() if v == v}
+    return reached
+
+
+def save(path: Path | None, text: str) -> None:
+    """Write a result, if a file was asked for.
+
+    Raises:
+        InputError: The file can't be written.
+    """
+    if path is not None:
+        from flpjax.faces import session
+
+        session.write(path, text + "\n")
