@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.methods import all_methods, key, point_record, record_json
+from benchmarks.methods import all_methods, key, record_json
 from benchmarks.published import GADRE
 from benchmarks.report import percent, show
 from flpjax import FLP, Chinchilla, Exponential, Runs, backtest, point, read_runs
+from flpjax.answers.backtest import record_of
 from flpjax.answers.record import Cell, Record
 from flpjax.predictors.methods import ALL_EMERGED
 from flpjax.predictors.predictor import Predictor
@@ -53,7 +54,7 @@ def own_recipe(corpus: str, runs: Runs) -> Record:
     ladder = runs.only([*both, f"{prefix}-{ALSO_SCORE}"])
     ladder = replace(ladder, final=np.array([ladder.names[run] in both for run in ladder.run]))
     form = FLP(Chinchilla(tied=True), Exponential(), via=DOMAIN, selection=ALL_EMERGED, space="linear")
-    return point_record(point(form, ladder, key()), runs, OWN)
+    return record_of(point(form, ladder, key()), runs, method=OWN)
 
 
 def gadre_records(corpus: str, draws: int, methods: Mapping[str, Predictor] | None = None) -> dict[str, Record]:

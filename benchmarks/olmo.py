@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.methods import JOINT, all_methods, key, point_record, record_json
+from benchmarks.methods import JOINT, all_methods, key, record_json
 from benchmarks.published import OLMO_CHAINED, OLMO_CHAINED_MEAN, OLMO_LOSS, OLMO_TARGETS, OLMO_TASKS, SCIPY
 from benchmarks.report import percent, show
 from flpjax import FlpjaxError, Runs, backtest, method, point, read_runs
+from flpjax.answers.backtest import record_of
 from flpjax.answers.record import Record
 from flpjax.predictors.predictor import Predictor
 
@@ -41,7 +42,7 @@ def joint_records(names: Iterable[str] = JOINT) -> dict[str, Record]:
 
 def _joint(name: str, runs: Runs) -> Record:
     try:
-        return point_record(point(method(name), runs, key(), joint=True, strict=False), runs, name)
+        return record_of(point(method(name), runs, key(), joint=True, strict=False), runs, method=name)
     except FlpjaxError as error:
         return Record(failed=str(error))
 

@@ -54,3 +54,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     if guess is not None:
         return f"Did you mean '{guess}'?"
     return f"There is: {', '.join(names)}" if names else "There is none"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 run``, ``1,781 checkpoints``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

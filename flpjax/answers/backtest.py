@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jax import Array
 
-from flpjax.answers.forecast import Forecast, Interval, forecast, predict_from_loss
+from flpjax.answers.forecast import Interval, forecast, predict_from_loss
 from flpjax.answers.record import Backtest, Cell, Record
 from flpjax.answers.target import targets_of
 from flpjax.errors import FlpjaxError, InputError
@@ -47,7 +47,6 @@ def backtest(
     if runs.held_out.all():
         raise InputError("all runs are held out", where=runs.source, remedy="Leave some to fit on")
     actual = runs.targets().finals()
-    targets = targets_of(actual)
     records: dict[str, Record] = {}
     via: dict[str, str] = {}
     for name, predictor in methods.items():
@@ -55,11 +54,10 @@ def backtest(
             progress(name)
         try:
             fitted = _fit(predictor, runs, key, draws)
-            seen = forecast(fitted, targets, level=level, method=name)
+            records[name] = record_of(fitted, runs, level=level, method=name)
         except FlpjaxError as error:
             records[name] = Record(failed=str(error))
             continue
-        records[name] = _record(fitted, seen, actual)
         route = set(getattr(fitted.model, "via", ()))
         if len(route) == 1:
             via[name] = fitted.model.domains[route.pop()]
@@ -72,7 +70,20 @@ def _fit(predictor: Predictor, runs: Runs, key: Array, draws: int) -> Draws:
     return point(predictor, runs, key, strict=False)
 
 
-def _record(draws: Draws, seen: Forecast, actual: Runs) -> Record:
+def record_of(draws: Draws, runs: Runs, *, level: float = 0.9, method: str = "") -> Record:
+    """Score any Draws on the held-out runs.
+
+    Args:
+        draws: Fitted on the runs that are not held out.
+        runs: The ladder with its targets.
+        level: Probability of the intervals.
+        method: What to call the method in warnings.
+
+    Raises:
+        InputError: Nothing is held out.
+    """
+    actual = runs.targets().finals()
+    seen = forecast(draws, targets_of(actual), level=level, method=method)
     model = draws.model
     columns = [actual.domains.index(d) for d in model.domains]
     from_loss = predict_from_loss(model, draws.params, actual.loss[:, columns])

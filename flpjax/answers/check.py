@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from flpjax.errors import count
 from flpjax.runs.compute import flops_rule
 from flpjax.runs.select import Selection
 from flpjax.runs.table import Runs
@@ -71,7 +72,8 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
         InputError: There is no such loss domain.
     """
     training = runs.training()
-    via = via or (runs.domains[0] if runs.domains else None)
+    if via is None and runs.domains:
+        via = runs.general_domains[0]
     run_rows = tuple(_run_row(runs, i, via) for i in range(len(runs.names)))
     selection = selection or Selection()
     tasks = _task_rows(training, via, selection)
@@ -111,12 +113,12 @@ def _run_row(runs: Runs, i: int, via: str | None) -> dict[str, Any]:
 def _task_rows(runs: Runs, via: str | None, selection: Selection) -> tuple[dict[str, Any], ...]:
     if not runs.tasks:
         return ()
-    loss = runs.loss_of(via) if via is not None else np.ones(len(runs))
+    loss = runs.loss_of(via) if via is not None else np.full(len(runs), np.nan)
     selected = selection.apply(runs, np.repeat(loss[:, None], len(runs.tasks), axis=1))
     rows = []
     for i, task in enumerate(runs.tasks):
         score, keep = runs.score[:, i], selected.keep[:, i]
-        emerged = np.nan_to_num(score) >= task.chance + (selection.above_chance or 0.0)
+        emerged = np.where(np.isfinite(score), score, -np.inf) >= task.chance + (selection.above_chance or 0.0)
         rows.append(
             {
                 "task": task.name,
@@ -138,9 +140,11 @@ def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
     finals = runs.finals()
     unfinished = [n for n in runs.names if n not in finals.names]
     if unfinished:
-        warnings.append(f"{len(unfinished)} runs have no final checkpoint and don't fit compute → loss: {unfinished}")
+        warnings.append(f"no final checkpoint, and no part in the fit of compute → loss: {', '.join(unfinished)}")
     if len(finals) < FEW_RUNS:
-        warnings.append(f"only {len(finals)} finished runs: intervals will be wide; {FEW_RUNS} or more tell more")
+        warnings.append(f"{count(len(finals), 'finished run')} only: intervals will be wide; {FEW_RUNS} tell more")
+    if not len(finals):
+        return warnings
     ratio = finals.tokens / finals.params
     if len(finals) > 1 and ratio.max() / ratio.min() < SAME_RATIO:
         warnings.append(

@@ -138,9 +138,7 @@ def forecast(draws: Draws, targets: Sequence[Target], *, level: float = 0.9, met
     warnings = list(draws.warnings)
     if len(draws) == 1:
         warnings.append("this is a point fit: it has no intervals")
-    for name, values in [*zip(draws.model.domains, loss.T, strict=True), *zip(draws.model.tasks, score.T, strict=True)]:
-        if not np.isfinite(values).any():
-            warnings.append(f"'{name}' is not forecast: no draw could be fitted")
+    warnings += _unknown(draws.model, filled, np.concatenate([loss, score], axis=2))
     for target in filled:
         warnings += extrapolation_warning(target, draws.ladder)
     warnings += _outside(filled, draws.model.tasks, score)
@@ -185,6 +183,20 @@ def predict(model: Model, params: StageParams, compute: Compute) -> Prediction:
 def predict_from_loss(model: Model, params: StageParams, loss: Array) -> Array | None:
     """Scores ``(draw, target, task)`` at known losses ``(target, domain)``; None for a model without losses."""
     return jax.vmap(lambda p: jax.vmap(lambda value: model.score_from_loss(p, value))(loss))(params)
+
+
+def _unknown(model: Model, targets: Sequence[Target], values: NDArray[np.float64]) -> list[str]:
+    """Warnings about what no draw ``(draw, target, output)`` says anything of: targets first, then outputs."""
+    known: NDArray[np.bool_] = np.isfinite(values).max(axis=0)
+    silent = [
+        f"target '{target.name}' is not forecast: this law needs its N and D, write N=7e9,D=4e12"
+        for target, told in zip(targets, known.max(axis=1), strict=True)
+        if not told and (target.params is None or target.tokens is None)
+    ]
+    if len(silent) == len(targets):
+        return silent
+    names = zip((*model.domains, *model.tasks), known.max(axis=0), strict=True)
+    return silent + [f"'{name}' is not forecast: no draw could be fitted" for name, told in names if not told]
 
 
 def _outside(targets: Sequence[Target], tasks: tuple[str, ...], score: NDArray[np.float64]) -> list[str]:

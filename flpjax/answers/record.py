@@ -166,7 +166,8 @@ class Backtest:
         lines = []
         for name, record in self.methods.items():
             error = record.mean_abs_rel_error()
-            lines.append(f"{name}: " + (record.failed or f"{error:.2%} mean absolute relative error" if error else "-"))
+            said = "-" if error is None else f"{error:.2%} mean absolute relative error"
+            lines.append(f"{name}: {record.failed or said}")
         return "\n".join(lines)
 
 

@@ -127,7 +127,7 @@ class FLP:
                     f"out ({len(lost)} of {len(runs.tasks)} tasks have none)",
                 )
             return runs.task_names, list(range(len(runs.tasks)))
-        domains = tuple(d for d in runs.domains if d not in runs.task_names) or runs.domains
+        domains = runs.general_domains
         via = self.via or domains[0]
         if via not in domains:
             raise InputError(f"there is no loss domain '{via}'", where=runs.source, remedy=did_you_mean(via, domains))
@@ -135,15 +135,16 @@ class FLP:
 
     def _unfit(self, runs: Runs, task: int, keep: np.ndarray) -> str | None:
         """Why a task can't be fitted, or None."""
-        count, in_runs = int(keep.sum()), len(np.unique(runs.run[keep]))
+        rows, in_runs = int(keep.sum()), len(np.unique(runs.run[keep]))
         facts = runs.tasks[task]
-        if count == 0 and self.selection.above_chance is not None and np.isfinite(runs.score[:, task]).any():
+        if rows == 0 and self.selection.above_chance is not None and np.isfinite(runs.score[:, task]).any():
             best = np.nanmax(runs.score[:, task])
             return f"no checkpoint is above its chance level of {facts.chance:.3g} (best {best:.3g})"
-        if count < size(self.loss_score):
-            return f"{count} checkpoints are fewer than the {size(self.loss_score)} parameters"
+        if rows < size(self.loss_score):
+            have = "1 checkpoint is" if rows == 1 else f"{rows} checkpoints are"
+            return f"{have} fewer than the {size(self.loss_score)} parameters"
         if in_runs < 2:
-            return f"its {count} checkpoints are all of one run"
+            return f"its {rows} checkpoints are all of one run"
         return None
 
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError, count, did_you_mean
 from flpjax.runs.compute import Compute
 from flpjax.runs.tasks import Task
 
@@ -77,6 +77,11 @@ class Runs:
     def task_names(self) -> tuple[str, ...]:
         """``(task,)`` names of the tasks."""
         return tuple(t.name for t in self.tasks)
+
+    @property
+    def general_domains(self) -> tuple[str, ...]:
+        """The loss domains that are no task's own loss; all of them, if every one is."""
+        return tuple(d for d in self.domains if d not in self.task_names) or self.domains
 
     @property
     def compute(self) -> Compute:
@@ -180,9 +185,6 @@ class Runs:
         return found
 
     def __str__(self) -> str:
-        def count(n: int, noun: str) -> str:
-            return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
         if not len(self):
             return f"{self.source}: no runs"
         held = int(self.held_out.sum())

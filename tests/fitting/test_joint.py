@@ -104,7 +104,5 @@ def test_without_noise_joint_staged_and_truth_agree(exact, key):
 
 
 def test_one_stage_has_nothing_to_join(noisy, key):
-    with pytest.raises(
-        FitError, match=r"^there is one stage only, nothing to fit jointly\. Leave joint=True out$"
-    ):
+    with pytest.raises(FitError, match=r"^there is one stage only, nothing to fit jointly\. Leave joint=True out$"):
         point(FP(), noisy.runs, key, joint=True)

@@ -82,7 +82,8 @@ def test_or_leave_no_numbers_and_a_warning(noisy, key):
     assert np.isnan(draws.params["score"]["exponent"]).all()
     for task in draws.model.tasks:
         assert any(
-            w.startswith(f"PowerLaw for score '{task}': the fit did not converge and is left out") for w in draws.warnings
+            w.startswith(f"PowerLaw for score '{task}': the fit did not converge and is left out")
+            for w in draws.warnings
         )
 
 

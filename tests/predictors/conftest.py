@@ -27,9 +27,7 @@ def noisy() -> Simulated:
     runs = simulated.runs
     pick = [runs.task_names.index(t) for t in TASKS]
     facts = tuple(runs.tasks[i] for i in pick)
-    return replace(
-        simulated, runs=replace(runs, tasks=facts, score=runs.score[:, pick], stderr=runs.stderr[:, pick])
-    )
+    return replace(simulated, runs=replace(runs, tasks=facts, score=runs.score[:, pick], stderr=runs.stderr[:, pick]))
 
 
 @pytest.fixture

@@ -33,9 +33,7 @@ def test_a_task_that_never_emerged_is_left_out_by_name(table, key):
     assert "near chance" in warning
     seen = forecast(draws, [Target("t", flops=1e20)])
     assert set(seen.score[0]) == {"good"}
-    np.testing.assert_allclose(
-        seen.score[0]["good"].median, 0.9 - 0.12 * seen.loss[0]["general"].median, rtol=1e-9
-    )
+    np.testing.assert_allclose(seen.score[0]["good"].median, 0.9 - 0.12 * seen.loss[0]["general"].median, rtol=1e-9)
 
 
 def test_losses_are_forecast_when_no_task_is(table, key):
@@ -69,7 +67,7 @@ def test_fewer_checkpoints_than_parameters_do_not_fit_a_task(table):
     plan = FLP().on(table({"general": LOSS}, {"good": GOOD, "mute": one}, TASKS))
     rows = RUNS * STEPS
     assert plan.warnings == (
-        f"task 'mute' is not forecast: 1 checkpoints are fewer than the 2 parameters ({rows - 1} no score)",
+        f"task 'mute' is not forecast: 1 checkpoint is fewer than the 2 parameters ({rows - 1} no score)",
     )
 
 
