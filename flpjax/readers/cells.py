@@ -84,7 +84,8 @@ def names(cells: Sequence[Any]) -> NDArray[np.object_]:
 
 def _number(cell: Any) -> float | None:
     if isinstance(cell, str):
-        return float(cell) if NUMBER.fullmatch(cell.strip()) else None
+        text = cell.strip()
+        return float(text) if NUMBER.fullmatch(text) else None
     if isinstance(cell, bool | np.bool_) or not isinstance(cell, Real | Decimal):
         return None
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flpjax.errors import FlpjaxError
@@ -71,7 +71,6 @@ def tables(draw: st.DrawFn) -> dict[str, list[str]]:
     return table
 
 
-@settings(max_examples=200, deadline=None)
 @given(table=tables())
 def test_any_table(table: dict[str, list[str]], folder: Path) -> None:
     text = io.StringIO()
@@ -82,7 +81,6 @@ def test_any_table(table: dict[str, list[str]], folder: Path) -> None:
     check(pl.DataFrame(table))
 
 
-@settings(max_examples=100, deadline=None)
 @given(content=st.one_of(st.binary(max_size=60), st.text("run,params\n\r\"'; 1e", max_size=60).map(str.encode)))
 def test_any_bytes(content: bytes, folder: Path) -> None:
     for name in ("t.csv", "t.parquet"):
@@ -91,7 +89,6 @@ def test_any_bytes(content: bytes, folder: Path) -> None:
         check(path)
 
 
-@settings(max_examples=150, deadline=None)
 @given(cells=st.lists(OBJECT, min_size=3, max_size=3), column=st.sampled_from(NAMES[:9]))
 def test_any_objects_in_a_frame(cells: list[Any], column: str) -> None:
     table = {"run": ["a", "a", "b"], "params": [1, 1, 2], "tokens": [1, 2, 1], "flops": [1, 2, 3], "loss/c4": [3, 2, 1]}
@@ -112,7 +109,6 @@ VALUE = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     mapping=st.dictionaries(
         st.sampled_from(["table", "columns", "tasks", "x"]),
@@ -133,7 +129,6 @@ def test_any_mapping(mapping: dict[str, Any]) -> None:
     )
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     sizes=st.lists(st.floats(1e6, 1e12), min_size=1, max_size=5),
     data=st.data(),
