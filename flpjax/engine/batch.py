@@ -12,7 +12,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from flpjax.engine.gauss_newton import Anchor, Lane, Residual, Settings, descend
-from flpjax.engine.status import Status
+from flpjax.engine.status import USABLE, Status
 
 CPU_TILE = 16  # lanes that stay in a CPU's cache: measured 4 times faster than one vmap over thousands
 CPU_CHUNK = 128  # lanes of one call on a CPU; the same program serves 1 fit and 10,000
@@ -35,7 +35,7 @@ def solve(
     residual: Residual,
     data: Any,
     weight: Array,
-    resample: Array,
+    resample: NDArray[np.float64],
     starts: NDArray[np.float64],
     *,
     draws: Sequence[int] | None = None,
@@ -45,7 +45,8 @@ def solve(
 ) -> Solution:
     """Fit every problem, under every draw's row weights, from every start.
 
-    Resampling is a matter of weights: no draw copies the data.
+    Resampling is a matter of weights: no draw copies the data. Neither the number of draws nor that of starts is part of
+    the compiled program.
 
     Args:
         residual: Static function ``(vector (p,), data of one problem) -> (row,)``.
@@ -53,8 +54,8 @@ def solve(
         weight: ``(problem, row)`` weights of the rows, 0 for rows that a problem does not use.
         resample: ``(draw, row)`` how often a draw takes each row; ones for a point fit.
         starts: ``(problem, start, p)`` unconstrained parameters.
-        draws: Which draws to fit; None fits all. Calls that differ in this only share one compiled program.
-        anchor: A pull towards known parameters ``(p,)``, or None.
+        draws: Which draws to fit; None fits all.
+        anchor: A pull of each draw towards known parameters ``(draw, p)``, or None.
         huber: Corner of the Huber loss, None for squared loss.
         settings: Step limit and tolerance.
     """
@@ -63,15 +64,18 @@ def solve(
     shape = (len(chosen), problems, per_problem)
     draw, problem, start = (i.ravel() for i in np.indices(shape))
     on_cpu = jax.default_backend() == "cpu"
-    chunk = CPU_CHUNK if on_cpu else max(1, DEVICE_BYTES // (8 * resample.shape[1] * (size + 8)))
+    most = CPU_CHUNK if on_cpu else max(1, DEVICE_BYTES // (8 * resample.shape[1] * (size + 8)))
+    chunk = most if on_cpu else min(most, 1 << (len(draw) - 1).bit_length())  # few sizes, few compiled programs
     tile = CPU_TILE if on_cpu else chunk
     ended = []
     for at in range(0, len(draw), chunk):
         part = slice(at, at + chunk)
         spare = (0, chunk - len(draw[part]))  # the last chunk is filled with copies that are thrown away
-        lanes = (np.pad(chosen[draw[part]], spare, "edge"), np.pad(problem[part], spare, "edge"))
+        of_draw, of_problem = (np.pad(i[part], spare, "edge") for i in (chosen[draw], problem))
         first = np.pad(starts[problem[part], start[part]], (spare, (0, 0)), "edge")
-        lane = _chunk(residual, huber, settings or Settings(), tile, data, weight, resample, lanes, first, anchor)
+        pull = None if anchor is None else Anchor(anchor.centre[of_draw], anchor.precision)
+        lanes = (of_problem, resample[of_draw], first)
+        lane = _chunk(residual, huber, settings or Settings(), tile, data, weight, lanes, pull)
         ended.append(jax.tree.map(lambda leaf, used=chunk - spare[1]: np.asarray(leaf)[:used], lane))
     return _best(jax.tree.map(lambda *parts: np.concatenate(parts).reshape(*shape, *parts[0].shape[1:]), *ended))
 
@@ -84,19 +88,18 @@ def _chunk(
     tile: int,
     data: Any,
     weight: Array,
-    resample: Array,
-    lanes: tuple[Array, Array],
-    starts: Array,
+    lanes: tuple[Array, Array, Array],
     anchor: Anchor | None,
 ) -> Lane:
-    """Solve lanes ``(chunk,)`` of (draw, problem) from starts ``(chunk, p)``, tile by tile."""
+    """Solve lanes of (problem ``(chunk,)``, row counts ``(chunk, row)``, start ``(chunk, p)``), tile by tile."""
 
-    def solve_one(lane: tuple[Array, Array], start: Array) -> Lane:
-        draw, problem = lane
+    def solve_one(problem: Array, count: Array, start: Array, centre: Array | None) -> Lane:
         own = jax.tree.map(lambda leaf: leaf[problem], data)
-        return descend(residual, own, weight[problem] * resample[draw], start, anchor, huber, settings)
+        pull = None if anchor is None else Anchor(centre, anchor.precision)
+        return descend(residual, own, weight[problem] * count, start, pull, huber, settings)
 
-    tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (lanes, starts))
+    centres = None if anchor is None else anchor.centre
+    tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (*lanes, centres))
     ended = lax.map(lambda args: jax.vmap(solve_one)(*args), tiled)
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ended)
 
@@ -118,7 +121,7 @@ def _best(lanes: Lane) -> Solution:
 
     best = chosen(value)
     same = ~failed & (value <= (best * (1.0 + AGREE) + chosen(np.asarray(lanes.floor)))[..., None])
-    finished = same & np.isin(status, [Status.CONVERGED, Status.SINGULAR])
+    finished = same & np.isin(status, USABLE)
     ended = np.where(finished.any(-1), np.where(finished, status, Status.ALL_FAILED).min(-1), chosen(status))
     ended = np.where(failed.all(-1), Status.ALL_FAILED, ended)
     eigenvalues = np.linalg.eigvalsh(np.nan_to_num(chosen(np.asarray(lanes.hessian))))

@@ -46,9 +46,12 @@ class Settings:
 
 
 class Anchor(NamedTuple):
-    """A quadratic pull ``Σ precision·(vector − centre)²/2``: a normal prior, and the fit is a posteriori."""
+    """A quadratic pull ``Σ precision·(vector − centre)²/2``: a normal prior, and the fit is a posteriori.
 
-    centre: Array  # (p,)
+    In a batch every draw has a centre of its own.
+    """
+
+    centre: Array  # (p,), of all draws (draw, p)
     precision: Array  # (p,)
 
 

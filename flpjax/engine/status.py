@@ -27,6 +27,8 @@ class Status(IntEnum):
         return _ADVICE[self]
 
 
+USABLE = tuple(status for status in Status if status.usable)
+
 _ADVICE = {
     Status.RUNNING: "the solver was not run",
     Status.CONVERGED: "the gradient vanishes at the optimum",

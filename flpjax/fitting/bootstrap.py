@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from flpjax.engine.gauss_newton import Settings
+from flpjax.engine.status import Status
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, make_draws
 from flpjax.fitting.joint import refine
@@ -20,7 +21,8 @@ from flpjax.runs.table import Runs
 
 FAILED_SHARE = 0.05  # more failed draws than this, and the interval needs a warning
 FEW_RUNS = 5  # an interval that rests on fewer is wide, and says so
-RESAMPLE_SALT, SPREAD_SALT = 1000, 1001
+RESAMPLE_SALT = 1000
+CANDIDATES = 20  # resamples tried for each one kept
 
 
 def bootstrap(
@@ -37,7 +39,7 @@ def bootstrap(
     """Resample whole runs with replacement and fit again; the checkpoints of one run are not independent facts.
 
     A draw weighs runs by how often it took them, and both stages of a draw see the same runs. With few runs a plain
-    resample is overconfident, and ladders have few: see :func:`spread`.
+    resample is overconfident, and ladders have few: see :func:`resample_runs`.
 
     Args:
         predictor: The method.
@@ -57,71 +59,97 @@ def bootstrap(
     if draws < 1:
         raise InputError(f"{draws} draws", where="bootstrap", remedy="Ask for 1 at least, or use point() for none")
     plan = bind(predictor, runs)
-    resampled = resample_runs(plan, generator(key, RESAMPLE_SALT), draws)
+    size_rng = generator(key, RESAMPLE_SALT)
+    uniform = size_rng.uniform(size=CANDIDATES * draws)
+    resampled, uniform = resample_runs(plan, size_rng, uniform, draws)
     counts = np.concatenate([np.ones((1, resampled.shape[1])), resampled])
-    vectors, fits = fit_stages(plan, counts, key, starts, settings)
+    vectors, statuses, fits = fit_stages(plan, counts, key, starts, settings)
     warnings = plan.warnings + judge(fits, strict)
-    drawn = {name: vector[1:] for name, vector in vectors.items()}
-    best = {name: vector[:1] for name, vector in vectors.items()}
     if joint:
-        drawn, best = refine(plan, drawn, resampled), refine(plan, best, counts[:1])
-    drawn = spread(plan, drawn, best, generator(key, SPREAD_SALT))
-    return make_draws(plan, drawn, "bootstrap", fits, warnings + _few_runs(plan) + _failures(plan, drawn))
+        vectors = refine(plan, vectors, counts)
+    drawn = spread(plan, vectors, uniform)
+    warnings += _few_runs(plan) + _failures(plan, drawn, statuses)
+    return make_draws(plan, drawn, "bootstrap", fits, warnings)
 
 
-def resample_runs(plan: Plan, rng: np.random.Generator, draws: int) -> NDArray[np.float64]:
-    """``(draw, run)`` how often each draw takes each run; draws that can't determine stage 1 are drawn again.
+def resample_runs(
+    plan: Plan, rng: np.random.Generator, uniform: NDArray[np.float64], draws: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How often each draw takes each run: more spread than a plain resample has, by what few runs hide.
+
+    The error of a mean over n runs, divided by its *estimated* standard error, follows Student's t, which no resample
+    of n runs shows; and a resample's variance is too small by ``(n − 1) / n`` (Hesterberg 2015, §4.1). A draw here takes
+    m runs, with m from a χ² distribution with n − p degrees of freedom for p parameters: its variance is n/m times that
+    of a plain resample, and the draws together have the spread of t. Every draw stays a fit of the form to real runs.
+
+    Args:
+        plan: The bound predictor.
+        rng: For the runs.
+        uniform: ``(candidate,)`` the level of each candidate's m in its distribution.
+        draws: How many to keep; candidates that can't determine stage 1 are passed over.
+
+    Returns:
+        Counts ``(draw, run)`` and the levels ``(draw,)`` of the draws kept.
 
     Raises:
         InputError: A law passes through all its runs exactly, which leaves nothing to say how sure it is.
         FitError: Nearly all resamples are degenerate: there are too few runs.
     """
-    runs, parameters = len(plan.runs.names), size(plan.stages[0].form)
-    for output, rows in zip(plan.stages[0].outputs, rows_per_run(plan.stages[0], runs), strict=True):
-        if rows.sum() <= parameters:
-            raise InputError(
-                f"{type(plan.stages[0].form).__name__} passes exactly through {rows.sum():.0f} runs, which leaves "
-                "nothing to say how sure it is",
-                where=f"{plan.runs.source}, {plan.stages[0].name} '{output}'",
-                remedy="Give more runs, choose a form with fewer parameters, or forecast without an interval (draws=0)",
-            )
-    counts = rng.multinomial(runs, np.full(runs, 1.0 / runs), size=20 * draws).astype(float)
-    in_stage = rows_per_run(plan.stages[0], runs).max(0) > 0
-    distinct = (counts[:, in_stage] > 0).sum(1)
-    counts = counts[distinct >= max(parameters, 2)][:draws]
-    if len(counts) < draws:
-        raise FitError(
-            f"{runs} runs are too few to resample for {parameters} parameters",
+    first = plan.stages[0]
+    runs, parameters = len(plan.runs.names), size(first.form)
+    in_stage = rows_per_run(first, runs).max(0) > 0
+    remedy = "Give more runs, choose a form with fewer parameters, or forecast without an interval (draws=0)"
+    if in_stage.sum() <= parameters:
+        raise InputError(
+            f"{type(first.form).__name__} passes exactly through {in_stage.sum()} runs, which leaves nothing to say how "
+            "sure it is",
             where=plan.runs.source,
-            remedy="Give more runs, choose a form with fewer parameters, or forecast without an interval (draws=0)",
+            remedy=remedy,
         )
-    return counts
+    taken = _chi_squared(in_stage.sum() - parameters, uniform) * runs / in_stage.sum()
+    whole = np.floor(taken + rng.uniform(size=len(taken))).astype(int)
+    counts = rng.multinomial(np.maximum(whole, parameters), np.full(runs, 1.0 / runs)).astype(float)
+    good = (counts[:, in_stage] > 0).sum(1) >= max(parameters, 2)
+    if good.sum() < draws:
+        raise FitError(
+            f"{runs} runs are too few to resample for {parameters} parameters", where=plan.runs.source, remedy=remedy
+        )
+    return counts[good][:draws], uniform[good][:draws]
 
 
-def spread(plan: Plan, drawn: Vectors, best: Vectors, rng: np.random.Generator) -> Vectors:
-    """Widen draws by what few runs hide: from a normal's spread to that of Student's t.
+def spread(plan: Plan, vectors: Vectors, uniform: NDArray[np.float64]) -> Vectors:
+    """Widen the draws of outputs that fewer runs inform than stage 1: a task that has emerged in three runs only.
 
-    A mean over k runs has a bootstrap variance too small by ``(k − 1) / k``, and its error over its *estimated*
-    standard error follows t with k − 1 degrees of freedom, which no resample shows (Hesterberg 2015, §4.1). Each draw's
-    departure from the point fit is therefore multiplied by ``sqrt(k / χ²)``, with χ² of k − p degrees of freedom for p
-    parameters: about 1.1 for 16 runs, with heavy tails for 3. For a task, k counts the runs that have emerged.
+    What :func:`resample_runs` gave all outputs was right for the runs of stage 1. The rest of the way to Student's t for
+    k runs is a factor on each draw's departure from the point fit, which for a straight line is the same thing.
 
     Args:
         plan: The bound predictor.
-        drawn: Stage → unconstrained ``(draw, output, p)``.
-        best: Stage → ``(1, output, p)`` the point fit.
-        rng: One uniform number a draw, shared by all outputs of all stages.
+        vectors: Stage → unconstrained ``(1 + draw, output, p)``, the point fit first.
+        uniform: ``(draw,)`` the level of each draw's size in its distribution.
+
+    Returns:
+        Stage → unconstrained ``(draw, output, p)``.
     """
-    uniform = rng.uniform(size=len(next(iter(drawn.values()))))
+    runs = len(plan.runs.names)
+    informed_first = int((rows_per_run(plan.stages[0], runs).max(0) > 0).sum())
+    given = informed_first / _chi_squared(informed_first - size(plan.stages[0].form), uniform)
     widened = {}
     for stage in plan.stages:
-        informed = (rows_per_run(stage, len(plan.runs.names)) > 0).sum(1)
-        freedom = np.maximum(informed - size(stage.form), 1)
-        chi_squared = 2.0 * gammaincinv(0.5 * freedom[None, :], uniform[:, None])
-        factor = np.sqrt(informed[None, :] / chi_squared)
-        centre = best[stage.name]
-        widened[stage.name] = centre + factor[:, :, None] * (drawn[stage.name] - centre)
+        best, drawn = vectors[stage.name][:1], vectors[stage.name][1:]
+        informed = (rows_per_run(stage, runs) > 0).sum(1)
+        factor = np.ones((len(drawn), len(informed)))
+        for i, k in enumerate(informed):
+            if k < informed_first:
+                needed = k / _chi_squared(max(k - size(stage.form), 1), uniform)
+                factor[:, i] = np.sqrt(np.maximum(needed / given, 1.0))
+        widened[stage.name] = best + factor[:, :, None] * (drawn - best)
     return widened
+
+
+def _chi_squared(freedom: int, level: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quantiles of the χ² distribution."""
+    return 2.0 * gammaincinv(0.5 * freedom, level)
 
 
 def _few_runs(plan: Plan) -> tuple[str, ...]:
@@ -136,14 +164,17 @@ def _few_runs(plan: Plan) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _failures(plan: Plan, drawn: Vectors) -> tuple[str, ...]:
-    """Warnings for outputs of which many draws could not be fitted."""
+def _failures(plan: Plan, drawn: Vectors, statuses: dict[str, NDArray[np.int32]]) -> tuple[str, ...]:
+    """Warnings for outputs of which many draws could not be fitted, or not be determined."""
     warnings = []
     for stage in plan.stages:
         failed = np.isnan(drawn[stage.name]).any(-1).mean(0)
-        for share in sorted({f for f in failed if f > FAILED_SHARE}):
-            names = ", ".join(f"'{o}'" for o, f in zip(stage.outputs, failed, strict=True) if f == share)
-            warnings.append(
-                f"{share:.0%} of the resamples could not be fitted for {stage.name} {names}: intervals leave them out"
-            )
+        open_ = (statuses[stage.name][1:] == Status.SINGULAR).mean(0)
+        for shares, what in (
+            (failed, "could not be fitted: intervals leave them out"),
+            (open_, "leave a direction of the parameters open: use fewer parameters, or weigh the priors in"),
+        ):
+            for share in sorted({f for f in shares if f > FAILED_SHARE}):
+                names = ", ".join(f"'{o}'" for o, f in zip(stage.outputs, shares, strict=True) if f == share)
+                warnings.append(f"{stage.name} {names}: {share:.0%} of the resamples {what}")
     return tuple(warnings)

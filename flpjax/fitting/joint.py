@@ -1,9 +1,10 @@
 """The joint fit: both stages in one objective, each residual weighed by its own scale, with optax.
 
 The staged fit lets stage 2 see only observed losses; nothing tells stage 1 that its loss must also lead to the right
-score. The joint objective is the negative log-likelihood of three kinds of residuals, each output of each kind with a
-scale that is estimated too: the log loss at final checkpoints, the score given the observed loss at all selected
-checkpoints, and the score given the *predicted* loss at final checkpoints. The last one ties the stages together.
+score. The joint objective sums three kinds of residuals, each output of each kind with a scale that is estimated too: the
+log loss at final checkpoints, the score given the observed loss at all selected checkpoints, and the score given the
+*predicted* loss at final checkpoints. The last one ties the stages together. It is a composite likelihood: final scores
+enter twice, and checkpoints of a run count as if they were independent; the bootstrap by run repairs the intervals.
 """
 
 from __future__ import annotations
@@ -59,22 +60,31 @@ def refine(plan: Plan, vectors: Vectors, counts: NDArray[np.float64]) -> Vectors
         counts: ``(draw, run)`` how often each draw takes each run.
 
     Returns:
-        Vectors like those given, NaN for draws that did not converge.
+        Vectors like those given, NaN for draws that did not converge and for outputs that the staged fit left out.
 
     Raises:
-        FitError: The predictor has one stage only, or no draw converges.
+        FitError: The predictor has one stage only or a Huber loss, or no draw converges.
     """
     if len(plan.stages) < 2:
         raise FitError("there is one stage only, nothing to fit jointly", remedy="Leave joint=True out")
+    if any(stage.residual.huber is not None for stage in plan.stages):
+        raise FitError("the joint objective has no Huber loss", remedy="Leave huber or joint=True out")
     residuals = tuple((stage.name, stage.residual) for stage in plan.stages)
-    refined, norm = _refine(plan.model, residuals, vectors, counts, _data(plan))
-    failed = ~(np.asarray(norm) <= TOLERANCE)
+    usable = {name: np.isfinite(v).all(-1) for name, v in vectors.items()}
+    start = {
+        name: np.where(usable[name][..., None], v, prior_normal(dict(residuals)[name].form)[0])
+        for name, v in vectors.items()
+    }
+    refined, norm = _refine(plan.model, residuals, start, usable, counts, _data(plan))
+    norm = np.asarray(norm)
+    failed = ~(norm <= TOLERANCE)
     if failed.all():
         raise FitError(
-            f"the joint objective still has a gradient of {np.nanmin(norm):.1e} standard errors after {STEPS} steps",
+            f"the joint objective still has a gradient of {norm.min():.1e} standard errors after {STEPS} steps",
             remedy="Fit the stages one after the other: joint=False",
         )
-    return {name: np.where(failed[:, None, None], np.nan, np.asarray(v)) for name, v in refined.items()}
+    kept = {name: usable[name] & ~failed[:, None] for name in vectors}
+    return {name: np.where(kept[name][..., None], np.asarray(v), np.nan) for name, v in refined.items()}
 
 
 def _data(plan: Plan) -> _Data:
@@ -92,15 +102,23 @@ def _data(plan: Plan) -> _Data:
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _refine(
-    model: Model, stages: tuple[tuple[str, Residual], ...], vectors: dict[str, Array], counts: Array, data: _Data
+    model: Model,
+    stages: tuple[tuple[str, Residual], ...],
+    vectors: dict[str, Array],
+    usable: dict[str, Array],
+    counts: Array,
+    data: _Data,
 ) -> tuple[dict[str, Array], Array]:
     """One draw after the other: L-BFGS searches along lines, and a batch would wait for its slowest member."""
 
-    def one(args: tuple[dict[str, Array], Array]) -> tuple[dict[str, Array], Array]:
-        start, count = args
-        weights = {name: data.stages[name][1] * count[data.stages[name][2]][None, :] for name, _ in stages}
+    def one(args: tuple[dict[str, Array], dict[str, Array], Array]) -> tuple[dict[str, Array], Array]:
+        start, used, count = args
+        weights = {}
+        for name, _ in stages:
+            _, weight, run = data.stages[name]
+            weights[name] = weight * count[run][None, :] * used[name][:, None]
         white = {name: _whiten(r, start[name], data.stages[name][0], weights[name]) for name, r in stages}
-        final_weight = data.weight * count[data.run][None, :]
+        final_weight = data.weight * count[data.run][None, :] * _chain_used(model, used)[:, None]
 
         def negative_log_density(free: Free) -> Array:
             total, params = jnp.zeros(()), {}
@@ -121,7 +139,12 @@ def _refine(
         moved = {n: white[n].centre + jnp.einsum("opq,oq->op", white[n].root, end[n]) for n, _ in stages}
         return moved, norm
 
-    return lax.map(one, (vectors, counts))
+    return lax.map(one, (vectors, usable, counts))
+
+
+def _chain_used(model: Model, used: dict[str, Array]) -> Array:
+    """``(task,)`` whether both a task's own fit and that of its loss are usable."""
+    return used["score"] & used["loss"][jnp.array(model.via)]
 
 
 def _whiten(residual: Residual, vector: Array, data: Any, weight: Array) -> _Whitening:

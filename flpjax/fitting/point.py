@@ -44,7 +44,7 @@ def point(
         PrecisionError: JAX is in 32 bits.
     """
     plan = bind(predictor, runs)
-    vectors, fits = fit_stages(plan, np.ones((1, len(plan.runs.names))), key, starts, settings)
+    vectors, _, fits = fit_stages(plan, np.ones((1, len(plan.runs.names))), key, starts, settings)
     warnings = plan.warnings + judge(fits, strict)
     if joint:
         vectors = refine(plan, vectors, np.ones((1, len(plan.runs.names))))
@@ -64,10 +64,14 @@ def bind(predictor: Predictor, runs: Runs) -> Plan:
 
 def fit_stages(
     plan: Plan, counts: NDArray[np.float64], key: Array, starts: int, settings: Settings | None
-) -> tuple[Vectors, dict[str, StageFit]]:
-    """Fit every stage under every draw's counts ``(draw, run)``, of which the first takes every run once."""
-    vectors, fits = {}, {}
+) -> tuple[Vectors, dict[str, NDArray[np.int32]], dict[str, StageFit]]:
+    """Fit every stage under every draw's counts ``(draw, run)``, of which the first takes every run once.
+
+    Returns:
+        Stage → unconstrained vectors ``(draw, output, p)``, statuses ``(draw, output)``, and how the first draw ended.
+    """
+    vectors, statuses, fits = {}, {}, {}
     for i, stage in enumerate(plan.stages):
-        rng = generator(key, i)
-        vectors[stage.name], fits[stage.name] = fit_stage(stage, counts, rng, starts, settings or Settings())
-    return vectors, fits
+        fitted = fit_stage(stage, counts, generator(key, i), starts, settings or Settings())
+        vectors[stage.name], statuses[stage.name], fits[stage.name] = fitted
+    return vectors, statuses, fits

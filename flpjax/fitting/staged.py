@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.batch import Solution, solve
 from flpjax.engine.gauss_newton import Anchor, Settings
-from flpjax.engine.status import Status
+from flpjax.engine.status import USABLE, Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
 from flpjax.forms.form import Form, pack, prior_normal, size, spread_starts, unpack
@@ -27,51 +27,58 @@ Vectors = dict[str, NDArray[np.float64]]
 
 def fit_stage(
     stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int, settings: Settings
-) -> tuple[NDArray[np.float64], StageFit]:
+) -> tuple[NDArray[np.float64], NDArray[np.int32], StageFit]:
     """Fit every output of a stage: under the first draw's counts from many starts, under the others from its end.
+
+    Where the form's prior is weighed in, each draw but the first pulls towards parameters of its own, drawn from the
+    prior: a direction that only the prior determines then has the prior's spread, not none (randomise, then optimise).
 
     Args:
         stage: The batch of fits.
         counts: ``(draw, run)`` how often each draw takes each run; the first takes every run once.
-        rng: For the starts.
+        rng: For the starts and the pulls.
         starts: How many starts an output gets.
         settings: Of the solver.
 
     Returns:
-        Unconstrained vectors ``(draw, output, p)``, NaN where a fit failed, and how the first draw's fits ended.
+        Unconstrained vectors ``(draw, output, p)``, NaN where a fit failed; statuses ``(draw, output)``; and how the
+        first draw's fits ended.
     """
     data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
-    weight, resample = jnp.asarray(stage.weight), jnp.asarray(counts[:, stage.run])
+    weight, resample = jnp.asarray(stage.weight), counts[:, stage.run]
     guess = np.asarray(_guess(stage.form, data, weight))
+    first = spread_starts(stage.form, guess, starts, rng)
+    anchor = _anchor(stage.residual, len(counts), rng)
 
-    def run(first: NDArray[np.float64], draws: range) -> Solution:
-        anchor = anchor_of(stage.residual)
+    def run(from_: NDArray[np.float64], draws: range) -> Solution:
         huber = stage.residual.huber
         return solve(
-            stage.residual, data, weight, resample, first, draws=draws, anchor=anchor, huber=huber, settings=settings
+            stage.residual, data, weight, resample, from_, draws=draws, anchor=anchor, huber=huber, settings=settings
         )
 
-    point = run(spread_starts(stage.form, guess, starts, rng), range(1))
-    vectors = [mask_failed(point)]
+    point = run(first, range(1))
+    vectors, statuses = [mask_failed(point)], [point.status]
     if len(counts) > 1:
         warm = np.where(np.isfinite(vectors[0][0]), vectors[0][0], guess)
         again = run(np.stack([warm, guess], axis=1), range(1, len(counts)))
         vectors.append(np.where(_determined(stage, counts[1:])[..., None], mask_failed(again), np.nan))
-    return np.concatenate(vectors), _report(stage, data, point)
+        statuses.append(again.status)
+    return np.concatenate(vectors), np.concatenate(statuses), _report(stage, data, point)
 
 
-def anchor_of(residual: Residual) -> Anchor | None:
+def _anchor(residual: Residual, draws: int, rng: np.random.Generator) -> Anchor | None:
     """The form's prior as a pull on unconstrained parameters, weighed against the residual s.d."""
     if residual.prior_sd is None:
         return None
     loc, scale = prior_normal(residual.form)
-    return Anchor(jnp.asarray(loc), jnp.asarray((residual.prior_sd / scale) ** 2))
+    centre = loc + scale * rng.standard_normal((draws, len(loc)))
+    centre[0] = loc
+    return Anchor(centre, (residual.prior_sd / scale) ** 2)
 
 
 def mask_failed(solution: Solution) -> NDArray[np.float64]:
     """Vectors ``(draw, output, p)``, NaN for fits that did not end at an optimum."""
-    good = np.isin(solution.status, [Status.CONVERGED, Status.SINGULAR])
-    return np.where(good[..., None], solution.vector, np.nan)
+    return np.where(np.isin(solution.status, USABLE)[..., None], solution.vector, np.nan)
 
 
 def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:

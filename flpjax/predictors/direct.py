@@ -25,6 +25,7 @@ class Straight:
     compute_score: Form
     tasks: tuple[str, ...]
     domains: tuple[str, ...] = ()
+    via: tuple[int, ...] = ()
 
     def apply(self, params: StageParams, x: Compute) -> Prediction:
         """Scores ``(task,)`` at the compute of one target; no losses."""

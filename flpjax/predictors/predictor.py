@@ -39,6 +39,11 @@ class Model(Protocol):
         """``(task,)`` the scores it predicts."""
         ...
 
+    @property
+    def via(self) -> tuple[int, ...]:
+        """``(task,)`` the domain that each score is a function of; empty for a model without losses."""
+        ...
+
     def apply(self, params: StageParams, x: Compute) -> Prediction:
         """Losses and scores of ONE target; callers ``vmap``."""
         ...
