@@ -83,11 +83,7 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
         for t in tasks
         if not t["emerged"] and t["best"] is not None
     ]
-    warnings += [
-        f"task '{t.name}': chance level unknown, taken as 0: give it under [tasks.{t.name}] in a mapping file"
-        for t in runs.tasks
-        if not t.chance_known
-    ]
+    warnings += [t.chance_warning for t in runs.tasks if not t.chance_known]
     met = {why for t in tasks for why in t["dropped"]}
     reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
     return Check(str(runs), run_rows, tasks, reasons, runs.notes, tuple(warnings))

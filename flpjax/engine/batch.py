@@ -45,8 +45,8 @@ def solve(
 ) -> Solution:
     """Fit every problem, under every draw's row weights, from every start.
 
-    Resampling is a matter of weights: no draw copies the data. Neither the number of draws nor that of starts is part of
-    the compiled program.
+    Resampling is a matter of weights: no draw copies the data. Neither the number of draws nor that of starts is part
+    of the compiled program.
 
     Args:
         residual: Static function ``(vector (p,), data of one problem) -> (row,)``.
@@ -55,7 +55,7 @@ def solve(
         resample: ``(draw, row)`` how often a draw takes each row; ones for a point fit.
         starts: ``(problem, start, p)`` unconstrained parameters.
         draws: Which draws to fit; None fits all.
-        anchor: A pull of each draw towards known parameters ``(draw, p)``, or None.
+        anchor: A pull of each draw towards known parameters, leaves ``(draw, p)``, or None.
         huber: Corner of the Huber loss, None for squared loss.
         settings: Step limit and tolerance.
     """
@@ -73,7 +73,7 @@ def solve(
         spare = (0, chunk - len(draw[part]))  # the last chunk is filled with copies that are thrown away
         of_draw, of_problem = (np.pad(i[part], spare, "edge") for i in (chosen[draw], problem))
         first = np.pad(starts[problem[part], start[part]], (spare, (0, 0)), "edge")
-        pull = None if anchor is None else Anchor(anchor.centre[of_draw], anchor.precision)
+        pull = None if anchor is None else jax.tree.map(lambda leaf, at=of_draw: leaf[at], anchor)
         lanes = (of_problem, resample[of_draw], first)
         lane = _chunk(residual, huber, settings or Settings(), tile, data, weight, lanes, pull)
         ended.append(jax.tree.map(lambda leaf, used=chunk - spare[1]: np.asarray(leaf)[:used], lane))
@@ -93,13 +93,11 @@ def _chunk(
 ) -> Lane:
     """Solve lanes of (problem ``(chunk,)``, row counts ``(chunk, row)``, start ``(chunk, p)``), tile by tile."""
 
-    def solve_one(problem: Array, count: Array, start: Array, centre: Array | None) -> Lane:
+    def solve_one(problem: Array, count: Array, start: Array, pull: Anchor | None) -> Lane:
         own = jax.tree.map(lambda leaf: leaf[problem], data)
-        pull = None if anchor is None else Anchor(centre, anchor.precision)
         return descend(residual, own, weight[problem] * count, start, pull, huber, settings)
 
-    centres = None if anchor is None else anchor.centre
-    tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (*lanes, centres))
+    tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (*lanes, anchor))
     ended = lax.map(lambda args: jax.vmap(solve_one)(*args), tiled)
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ended)
 

@@ -48,10 +48,10 @@ class Settings:
 class Anchor(NamedTuple):
     """A quadratic pull ``Σ precision·(vector − centre)²/2``: a normal prior, and the fit is a posteriori.
 
-    In a batch every draw has a centre of its own.
+    In a batch every draw has a pull of its own: leaves ``(draw, p)``.
     """
 
-    centre: Array  # (p,), of all draws (draw, p)
+    centre: Array  # (p,)
     precision: Array  # (p,)
 
 

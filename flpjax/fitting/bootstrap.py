@@ -78,9 +78,9 @@ def resample_runs(
     """How often each draw takes each run: more spread than a plain resample has, by what few runs hide.
 
     The error of a mean over n runs, divided by its *estimated* standard error, follows Student's t, which no resample
-    of n runs shows; and a resample's variance is too small by ``(n − 1) / n`` (Hesterberg 2015, §4.1). A draw here takes
-    m runs, with m from a χ² distribution with n − p degrees of freedom for p parameters: its variance is n/m times that
-    of a plain resample, and the draws together have the spread of t. Every draw stays a fit of the form to real runs.
+    of n runs shows; and a resample's variance is too small by ``(n − 1) / n`` (Hesterberg 2015, §4.1). A draw here
+    takes m runs, with m from a χ² distribution with n − p degrees of freedom for p parameters: its variance is n/m
+    times that of a plain resample, and the draws together spread as t does. Every draw stays a fit to real runs.
 
     Args:
         plan: The bound predictor.
@@ -101,8 +101,8 @@ def resample_runs(
     remedy = "Give more runs, choose a form with fewer parameters, or forecast without an interval (draws=0)"
     if in_stage.sum() <= parameters:
         raise InputError(
-            f"{type(first.form).__name__} passes exactly through {in_stage.sum()} runs, which leaves nothing to say how "
-            "sure it is",
+            f"{type(first.form).__name__} passes exactly through {in_stage.sum()} runs, which leaves nothing to say "
+            "how sure it is",
             where=plan.runs.source,
             remedy=remedy,
         )
@@ -120,8 +120,8 @@ def resample_runs(
 def spread(plan: Plan, vectors: Vectors, uniform: NDArray[np.float64]) -> Vectors:
     """Widen the draws of outputs that fewer runs inform than stage 1: a task that has emerged in three runs only.
 
-    What :func:`resample_runs` gave all outputs was right for the runs of stage 1. The rest of the way to Student's t for
-    k runs is a factor on each draw's departure from the point fit, which for a straight line is the same thing.
+    What :func:`resample_runs` gave all outputs was right for the runs of stage 1. The rest of the way to Student's t
+    for k runs is a factor on each draw's departure from the point fit, which for a straight line is the same thing.
 
     Args:
         plan: The bound predictor.

@@ -1,10 +1,10 @@
 """The joint fit: both stages in one objective, each residual weighed by its own scale, with optax.
 
 The staged fit lets stage 2 see only observed losses; nothing tells stage 1 that its loss must also lead to the right
-score. The joint objective sums three kinds of residuals, each output of each kind with a scale that is estimated too: the
-log loss at final checkpoints, the score given the observed loss at all selected checkpoints, and the score given the
-*predicted* loss at final checkpoints. The last one ties the stages together. It is a composite likelihood: final scores
-enter twice, and checkpoints of a run count as if they were independent; the bootstrap by run repairs the intervals.
+score. The joint objective sums three kinds of residuals, each output of each kind with a scale that is estimated too:
+the log loss at final checkpoints, the score given the observed loss at all selected checkpoints, and the score given
+the *predicted* loss at final checkpoints. The last one ties the stages together. It is a composite likelihood: final
+scores enter twice, and checkpoints of a run count as if they were independent; the bootstrap by run repairs intervals.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def refine(plan: Plan, vectors: Vectors, counts: NDArray[np.float64]) -> Vectors
     if any(stage.residual.huber is not None for stage in plan.stages):
         raise FitError("the joint objective has no Huber loss", remedy="Leave huber or joint=True out")
     residuals = tuple((stage.name, stage.residual) for stage in plan.stages)
-    usable = {name: np.isfinite(v).all(-1) for name, v in vectors.items()}
-    start = {
-        name: np.where(usable[name][..., None], v, prior_normal(dict(residuals)[name].form)[0])
-        for name, v in vectors.items()
-    }
+    usable: dict[str, NDArray[np.bool_]] = {name: ~np.isnan(v.sum(axis=-1)) for name, v in vectors.items()}
+    start = {}
+    for stage in plan.stages:
+        anywhere, _ = prior_normal(stage.form)  # for fits that are left out, and have no weight
+        start[stage.name] = np.where(usable[stage.name][..., None], vectors[stage.name], anywhere)
     refined, norm = _refine(plan.model, residuals, start, usable, counts, _data(plan))
     norm = np.asarray(norm)
     failed = ~(norm <= TOLERANCE)

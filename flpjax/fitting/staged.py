@@ -73,7 +73,8 @@ def _anchor(residual: Residual, draws: int, rng: np.random.Generator) -> Anchor 
     loc, scale = prior_normal(residual.form)
     centre = loc + scale * rng.standard_normal((draws, len(loc)))
     centre[0] = loc
-    return Anchor(centre, (residual.prior_sd / scale) ** 2)
+    precision = np.broadcast_to((residual.prior_sd / scale) ** 2, centre.shape)
+    return Anchor(jnp.asarray(centre), jnp.asarray(precision))
 
 
 def mask_failed(solution: Solution) -> NDArray[np.float64]:

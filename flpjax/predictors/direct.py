@@ -64,15 +64,16 @@ class FP:
         if self.above_chance is not None:
             keep &= np.where(keep, y, -np.inf) >= (chance + self.above_chance)[:, None]
         need = size(self.compute_score)
-        fit = keep.sum(1) >= need
-        warnings = [
-            f"task '{t.name}' is not forecast: {k.sum()} of {len(finals)} runs end above chance, {need} are needed"
+        fit = keep.sum(1) > need  # as many runs as parameters leave nothing to say how sure the fit is
+        warnings = [t.chance_warning for t in runs.tasks if not t.chance_known and self.above_chance is not None]
+        warnings += [
+            f"task '{t.name}' is not forecast: {k.sum()} of {len(finals)} runs end above chance, {need + 1} are needed"
             for t, k, ok in zip(runs.tasks, keep, fit, strict=True)
             if not ok
         ]
         if not fit.any():
             raise InputError(
-                f"no task has {need} runs that end above chance",
+                f"no task has {need + 1} runs that end above chance",
                 where=runs.source,
                 remedy="FLP uses intermediate checkpoints too: try the method 'flp'",
             )

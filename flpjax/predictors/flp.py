@@ -50,7 +50,8 @@ class FLP:
     """FLOPs → loss → performance (Chen et al. 2024, §2).
 
     The loss is fitted on each run's final checkpoint, the score on the checkpoints that ``selection`` keeps. The
-    defaults are the paper's; ``via="own"`` makes it Llama 3's two stages, through each task's own loss.
+    defaults are the paper's, but for the warm-up that ``Selection`` leaves out; ``via="own"`` makes it Llama 3's two
+    stages, through each task's own loss.
 
     Attributes:
         compute_loss: Form of stage 1.
@@ -86,11 +87,14 @@ class FLP:
             )
         domains, via = self._route(runs)
         noise = TYPICAL_NOISE[self.space] if self.prior else None
-        stage_1 = final_losses(runs, Residual(self.compute_loss, self.space, self.huber, noise), domains)
+        residual = Residual(self.compute_loss, self.space, self.huber, noise)
+        stage_1, warned = final_losses(runs, residual, domains, frozenset(domains[d] for d in via))
         columns = [runs.domains.index(domains[d]) for d in via]
         loss = runs.loss[:, columns]
         selected = self.selection.apply(runs, loss)
-        warnings = [_chance_warning(t.name) for t in runs.tasks if not t.chance_known and self._uses_chance]
+        warnings = [*warned] + [
+            t.chance_warning for t in runs.tasks if not t.chance_known and self.selection.above_chance is not None
+        ]
         tasks = []
         for i, task in enumerate(runs.tasks):
             problem = self._unfit(runs, i, selected.keep[:, i])
@@ -108,12 +112,9 @@ class FLP:
             y = np.where(keep, runs.score[:, tasks].T, 0.5)
             residual = Residual(form, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
             stages += (Stage("score", residual, outputs, x, y, keep.astype(float), runs.run),)
-        chain = Chain(stage_1.form, form, domains, outputs, tuple(via[i] for i in tasks))
+        route = tuple(stage_1.outputs.index(domains[via[i]]) for i in tasks)
+        chain = Chain(stage_1.form, form, stage_1.outputs, outputs, route)
         return Plan(chain, stages, runs, tuple(warnings))
-
-    @property
-    def _uses_chance(self) -> bool:
-        return self.selection.above_chance is not None
 
     def _route(self, runs: Runs) -> tuple[tuple[str, ...], list[int]]:
         """The domains of stage 1, and for each task the position of its own among them."""
@@ -146,9 +147,3 @@ class FLP:
         if in_runs < 2:
             return f"its {rows} checkpoints are all of one run"
         return None
-
-
-def _chance_warning(task: str) -> str:
-    return (
-        f"the chance level of task '{task}' is unknown and taken as 0: give it under [tasks.{task}] in a mapping file"
-    )

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, count
 from flpjax.forms.form import Form, Params, size
 from flpjax.forms.residual import Residual
 from flpjax.runs.compute import Compute
@@ -103,39 +103,58 @@ class Predictor(Protocol):
         ...
 
 
-def final_losses(runs: Runs, residual: Residual, domains: tuple[str, ...]) -> Stage:
+def final_losses(
+    runs: Runs, residual: Residual, domains: tuple[str, ...], needed: frozenset[str]
+) -> tuple[Stage, tuple[str, ...]]:
     """The stage compute → loss: final checkpoints, one point a run, all domains at once.
 
+    Args:
+        runs: The ladder.
+        residual: Form, space and robustness.
+        domains: The domains to fit.
+        needed: Those among them that scores go through.
+
+    Returns:
+        The stage, and warnings about domains that too few runs measured and no score needs: they are left out.
+
     Raises:
-        InputError: Fewer runs than the form has parameters.
+        InputError: A needed domain, or every domain, has fewer runs than the form has parameters.
     """
     finals = runs.finals()
-    index = [runs.domains.index(d) for d in domains]
-    y = finals.loss[:, index].T
-    weight = np.isfinite(y).astype(float)
+    counts = {d: int(np.isfinite(finals.loss_of(d)).sum()) for d in domains}
+    need = max(size(residual.form), 2)
+    fit = tuple(d for d in domains if counts[d] >= need or d in needed) or domains[:1]
+    for domain in fit:
+        enough_runs(residual.form, counts[domain], f"{runs.source}, loss '{domain}'")
+    warnings = tuple(
+        f"loss '{d}' is not forecast: {count(counts[d], 'run')} with a final value, {need} are needed"
+        for d in domains
+        if d not in fit
+    )
+    y = np.stack([finals.loss_of(d) for d in fit])
     compute = finals.compute
-    for name, own in zip(domains, weight, strict=True):
-        enough_runs(residual.form, int(own.sum()), f"{runs.source}, loss '{name}'")
-    return Stage(
+    weight = np.isfinite(y).astype(float)
+    stage = Stage(
         "loss",
         replace(residual, form=residual.form.centred(compute)),
-        domains,
-        tile_outputs(compute, len(domains)),
+        fit,
+        tile_outputs(compute, len(fit)),
         np.where(weight > 0, y, 1.0),
         weight,
         np.array([runs.names.index(n) for n in finals.names], np.int64)[finals.run],
     )
+    return stage, warnings
 
 
-def enough_runs(form: Form, count: int, where: str) -> None:
+def enough_runs(form: Form, runs: int, where: str) -> None:
     """Refuse a law with more parameters than runs.
 
     Raises:
         InputError: There are fewer runs than parameters, or one run only.
     """
     name, need = type(form).__name__, max(size(form), 2)
-    if count < need:
-        have = "one run only" if count == 1 else f"{count} runs"
+    if runs < need:
+        have = "one run only" if runs == 1 else f"{runs} runs"
         raise InputError(
             f"{have} with a final value, and {name} has {size(form)} parameters",
             where=where,

@@ -26,10 +26,11 @@ class Selected(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """The checkpoints that fit loss → score (Chen et al. 2024, §3.3).
+    """The checkpoints that fit loss → score (Chen et al. 2024, §3.3, and the warm-up, which is not in the paper).
 
     Attributes:
-        improving: Keep a checkpoint only if the run's training loss, rounded to two decimals, improved on all before.
+        improving: Keep a checkpoint only if the run's training loss, rounded to two decimals, improved on all before;
+            in runs that did not log it at every checkpoint, the validation loss.
         above_chance: Keep it only if it beats the task's chance level by this much, a fraction: it has emerged.
         monotone: Judge emergence by the isotonic regression of score on loss over all runs, not by each checkpoint's
             own score. A filter on the noisy score keeps the lucky ones near the threshold, which flattens the line.
@@ -70,9 +71,7 @@ class Selection:
         if self.warmup > 0:
             drop(_in_warmup(runs, self.warmup)[:, None] & keep, "warm-up")
         if self.improving:
-            trained = runs.train_loss[:, None]
-            training = np.where(np.isnan(trained), loss, trained)
-            drop(_not_improved(runs, training), "not improving")
+            drop(_not_improved(runs, _training_loss(runs, loss)), "not improving")
         if self.above_chance is not None:
             chance = np.array([t.chance for t in runs.tasks])
             floor = chance + self.above_chance
@@ -98,6 +97,16 @@ def _in_warmup(runs: Runs, share: float) -> NDArray[np.bool_]:
     most = np.zeros(len(runs.names))
     np.maximum.at(most, runs.run, runs.tokens)
     return runs.tokens < share * most[runs.run]
+
+
+def _training_loss(runs: Runs, loss: Floats) -> Floats:
+    """``(row, task)`` the training loss of runs that logged it at every checkpoint, the validation loss of the others.
+
+    Never both in one run: the two differ by more than a checkpoint improves.
+    """
+    logged = np.ones(len(runs.names), bool)
+    logged[runs.run[np.isnan(runs.train_loss)]] = False
+    return np.where(logged[runs.run][:, None], runs.train_loss[:, None], loss)
 
 
 def _not_improved(runs: Runs, loss: Floats) -> NDArray[np.bool_]:

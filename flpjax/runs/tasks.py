@@ -51,6 +51,14 @@ class Task:
     questions: int | None = None
     chance_known: bool = True
 
+    @property
+    def chance_warning(self) -> str:
+        """What to do about an unknown chance level."""
+        return (
+            f"the chance level of task '{self.name}' is unknown and taken as 0: give it under [tasks.{self.name}] in a "
+            "mapping file"
+        )
+
     def __post_init__(self) -> None:
         if not 0.0 <= self.chance < 1.0:
             raise InputError(
