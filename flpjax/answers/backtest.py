@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jax import Array
 
-from flpjax.answers.forecast import Interval, forecast, predict_from_loss
+from flpjax.answers.forecast import Interval, check_level, forecast, predict_from_loss
 from flpjax.answers.record import Backtest, Cell, Record
 from flpjax.answers.target import targets_of
-from flpjax.errors import FlpjaxError, InputError
+from flpjax.errors import FitError, InputError
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point
+from flpjax.numerics import require_x64
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import Runs
 
@@ -40,27 +41,37 @@ def backtest(
         progress: Called with each method's name before it is fitted.
 
     Raises:
-        InputError: Nothing is held out, or nothing else is left.
+        InputError: Nothing is held out, nothing else is left, or a held-out run is not finished.
+        PrecisionError: JAX is in 32 bits.
     """
     if not runs.held_out.any():
         raise InputError("no run is held out", where=runs.source, remedy="Name some, or hold out the largest K")
     if runs.held_out.all():
         raise InputError("all runs are held out", where=runs.source, remedy="Leave some to fit on")
+    check_level(level)
+    require_x64("a backtest")
+    if draws < 0:
+        raise InputError(f"{draws} draws", where="backtest", remedy="Ask for 0 (no intervals) or more")
     actual = runs.targets().finals()
+    unfinished = sorted(set(runs.targets().names) - set(actual.names))
+    if unfinished:
+        raise InputError(
+            f"held-out runs without a final checkpoint: {', '.join(unfinished)}",
+            where=runs.source,
+            remedy="Hold out finished runs, or mark their last rows final",
+        )
     records: dict[str, Record] = {}
-    via: dict[str, str] = {}
+    via: dict[str, tuple[str, ...]] = {}
     for name, predictor in methods.items():
         if progress is not None:
             progress(name)
         try:
             fitted = _fit(predictor, runs, key, draws)
             records[name] = record_of(fitted, runs, level=level, method=name)
-        except FlpjaxError as error:
+        except (InputError, FitError) as error:
             records[name] = Record(failed=str(error))
             continue
-        route = set(getattr(fitted.model, "via", ()))
-        if len(route) == 1:
-            via[name] = fitted.model.domains[route.pop()]
+        via[name] = tuple(fitted.model.domains[i] for i in sorted(set(fitted.model.via)))
     return Backtest(actual.names, level, records, via)
 
 
@@ -99,7 +110,7 @@ def record_of(draws: Draws, runs: Runs, *, level: float = 0.9, method: str = "")
         Cell(actual.names[i], task, v.median, v.lower, v.upper, float(actual.score_of(task)[i]), true_loss(i, j))
         for i in range(len(actual))
         for j, task in enumerate(model.tasks)
-        if (v := seen.score[i].get(task)) is not None and actual.score_of(task)[i] > 0
+        if (v := seen.score[i].get(task)) is not None and np.isfinite(actual.score_of(task)[i])
     ]
     losses = [
         Cell(actual.names[i], domain, v.median, v.lower, v.upper, float(actual.loss_of(domain)[i]))
@@ -107,4 +118,4 @@ def record_of(draws: Draws, runs: Runs, *, level: float = 0.9, method: str = "")
         for domain in model.domains
         if (v := seen.loss[i].get(domain)) is not None and np.isfinite(actual.loss_of(domain)[i])
     ]
-    return Record(tuple(scores), tuple(losses), seen.warnings)
+    return Record(tuple(scores), tuple(losses), seen.warnings, intervals=draws.kind != "point")

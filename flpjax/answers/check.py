@@ -72,7 +72,7 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
         InputError: There is no such loss domain.
     """
     training = runs.training()
-    if via is None and runs.domains:
+    if via in (None, "own") and runs.domains:
         via = runs.general_domains[0]
     run_rows = tuple(_run_row(runs, i, via) for i in range(len(runs.names)))
     selection = selection or Selection()

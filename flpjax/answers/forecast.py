@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from flpjax.answers.target import Target, extrapolation, extrapolation_warning
 from flpjax.errors import InputError
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, StageFit
 from flpjax.predictors.predictor import Model, Prediction, StageParams
 from flpjax.runs.compute import Compute
 
@@ -58,6 +60,7 @@ class Forecast:
         score: Per target, task → interval.
         loss_draws: ``(draw, target, domain)``.
         score_draws: ``(draw, target, task)``, clipped to 0 to 1.
+        fits: Stage → constants, status, agreement of starts and conditioning of the point fit.
         warnings: What the reader should know.
     """
 
@@ -71,6 +74,7 @@ class Forecast:
     score: tuple[dict[str, Interval], ...]
     loss_draws: NDArray[np.float64]
     score_draws: NDArray[np.float64]
+    fits: Mapping[str, StageFit]
     warnings: tuple[str, ...]
 
     def table(self) -> list[dict[str, Any]]:
@@ -100,6 +104,7 @@ class Forecast:
                 }
                 for i, t in enumerate(self.targets)
             ],
+            "fits": {name: fit.to_dict() for name, fit in self.fits.items()},
             "warnings": list(self.warnings),
         }
 
@@ -117,13 +122,17 @@ class Forecast:
         return "\n".join(lines)
 
 
-def forecast(draws: Draws, targets: Sequence[Target], *, level: float = 0.9, method: str = "") -> Forecast:
+def forecast(
+    draws: Draws, targets: Sequence[Target], *, level: float = 0.9, measured: bool = True, method: str = ""
+) -> Forecast:
     """Forecast targets from any Draws.
 
     Args:
         draws: A point fit, a bootstrap or a posterior; a point fit has intervals of no width, and a warning says so.
         targets: What to forecast.
         level: Probability of the central intervals.
+        measured: Intervals of what one training run will measure, with the scatter of runs and evaluations about the
+            fit; False for intervals of the expected value.
         method: What to call the method in the result.
 
     Raises:
@@ -131,14 +140,17 @@ def forecast(draws: Draws, targets: Sequence[Target], *, level: float = 0.9, met
     """
     if not targets:
         raise InputError("there is no target", remedy="Give one, say N=7e9,D=4e12")
-    if not 0.0 < level < 1.0:
-        raise InputError(f"the level {level:g} is no probability", remedy="Give it between 0 and 1, say 0.9")
+    check_level(level)
     filled = tuple(t.filled(draws.ladder.rule) for t in targets)
-    loss, score = (np.asarray(v) for v in predict(draws.model, draws.params, compute_of(filled)))
+    noise = scatter(draws) if measured else None
+    loss, score = (np.asarray(v) for v in predict(draws.model, draws.params, compute_of(filled), noise))
     warnings = list(draws.warnings)
-    if len(draws) == 1:
+    if draws.kind == "point":
         warnings.append("this is a point fit: it has no intervals")
-    warnings += _unknown(draws.model, filled, np.concatenate([loss, score], axis=2))
+    silent = _unknown(draws.model, filled, np.concatenate([loss, score], axis=2))
+    if not np.isfinite(loss).any() and not np.isfinite(score).any():
+        raise InputError(silent[0], remedy="There is nothing to forecast")
+    warnings += silent
     for target in filled:
         warnings += extrapolation_warning(target, draws.ladder)
     warnings += _outside(filled, draws.model.tasks, score)
@@ -160,8 +172,19 @@ def forecast(draws: Draws, targets: Sequence[Target], *, level: float = 0.9, met
         score=tuple(intervals(draws.model.tasks, score[:, i]) for i in range(len(filled))),
         loss_draws=loss,
         score_draws=score,
+        fits=draws.fits,
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that is no probability.
+
+    Raises:
+        InputError: The level is not between 0 and 1.
+    """
+    if not 0.0 < level < 1.0:
+        raise InputError(f"the level {level:g} is no probability", remedy="Give it between 0 and 1, say 0.9")
 
 
 def compute_of(targets: Sequence[Target]) -> Compute:
@@ -173,10 +196,40 @@ def compute_of(targets: Sequence[Target]) -> Compute:
     return Compute(log([t.params for t in targets]), log([t.tokens for t in targets]), log([t.flops for t in targets]))
 
 
+def scatter(draws: Draws) -> Prediction:
+    """What a measured value departs from the fit by: log losses ``(draw, domain)`` and scores ``(draw, task)``.
+
+    Normal, with each fit's own residual standard deviation; a point fit has none. The numbers are the quantiles at a
+    golden-ratio sequence, which fills 0 to 1 evenly for any number of draws and needs no random key.
+    """
+    order = np.arange(1, len(draws) + 1)
+
+    def normal(stage: str, names: tuple[str, ...], irrational: float) -> Array:
+        if stage not in draws.fits or draws.kind == "point":
+            return jnp.zeros((len(draws), len(names)))
+        level = (order[:, None] * irrational + 0.5 * irrational * np.arange(len(names))[None, :]) % 1.0
+        return jnp.asarray(ndtri(level) * draws.fits[stage].residual_sd[None, :])
+
+    loss = normal("loss", draws.model.domains, 0.5 * (np.sqrt(5.0) - 1.0))
+    return Prediction(loss, normal("score", draws.model.tasks, np.sqrt(2.0) - 1.0))
+
+
 @partial(jax.jit, static_argnums=0)
-def predict(model: Model, params: StageParams, compute: Compute) -> Prediction:
-    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``."""
-    return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)
+def predict(model: Model, params: StageParams, compute: Compute, noise: Prediction | None) -> Prediction:
+    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``.
+
+    ``noise`` is that of :func:`scatter`; what a run's loss departs from the law moves its scores with it.
+    """
+
+    def one(p: StageParams, x: Compute, off: Prediction | None) -> Prediction:
+        expected = model.apply(p, x)
+        if off is None:
+            return expected
+        loss = expected.loss * jnp.exp(off.loss)
+        score = model.score_from_loss(p, loss)
+        return Prediction(loss, (expected.score if score is None else score) + off.score)
+
+    return jax.vmap(lambda p, off: jax.vmap(lambda x: one(p, x, off))(compute))(params, noise)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -35,13 +35,13 @@ class Cell:
 
     @property
     def rel_error(self) -> float:
-        """``(predicted − actual) / actual`` (Chen et al. 2024, eq. 4, with its sign)."""
-        return (self.predicted - self.actual) / self.actual
+        """``(predicted − actual) / actual`` (Chen et al. 2024, eq. 4, with its sign); NaN for an actual of 0."""
+        return (self.predicted - self.actual) / self.actual if self.actual else float("nan")
 
     @property
     def rel_error_true_loss(self) -> float | None:
         """The relative error with the target's true loss."""
-        return None if self.true_loss is None else (self.true_loss - self.actual) / self.actual
+        return None if self.true_loss is None or not self.actual else (self.true_loss - self.actual) / self.actual
 
     @property
     def covered(self) -> bool:
@@ -50,14 +50,13 @@ class Cell:
 
 
 def width(cells: Sequence[Cell]) -> float | None:
-    """Mean width of the intervals; None where there are none."""
-    mean = float(np.mean([c.upper - c.lower for c in cells])) if cells else 0.0
-    return mean or None
+    """Mean width of the intervals."""
+    return float(np.mean([c.upper - c.lower for c in cells])) if cells else None
 
 
 def coverage(cells: Sequence[Cell]) -> float | None:
-    """Share of the intervals that hold what came; None where there are none."""
-    return None if width(cells) is None else float(np.mean([c.covered for c in cells]))
+    """Share of the intervals that hold what came."""
+    return float(np.mean([c.covered for c in cells])) if cells else None
 
 
 @dataclass(frozen=True)
@@ -68,28 +67,29 @@ class Record:
     losses: tuple[Cell, ...] = ()
     warnings: tuple[str, ...] = ()
     failed: str = ""
+    intervals: bool = True  # a point fit has none
 
     def mean_abs_rel_error(self, target: str | None = None, *, true_loss: bool = False) -> float | None:
         """Mean absolute relative error of the scores, of one target or of all."""
         cells = [c for c in self.scores if target in (None, c.target)]
         errors = [c.rel_error_true_loss if true_loss else c.rel_error for c in cells]
-        known = [abs(e) for e in errors if e is not None]
+        known = [abs(e) for e in errors if e is not None and e == e]
         return float(np.mean(known)) if known else None
 
-    def loss_error(self, domain: str, target: str | None = None) -> float | None:
-        """Mean absolute relative error of one domain's loss."""
-        known = [abs(c.rel_error) for c in self.losses if c.name == domain and target in (None, c.target)]
+    def loss_error(self, domains: Sequence[str], target: str | None = None) -> float | None:
+        """Mean absolute relative error of the losses of these domains."""
+        known = [abs(c.rel_error) for c in self.losses if c.name in domains and target in (None, c.target)]
         return float(np.mean(known)) if known else None
 
     @property
     def coverage(self) -> float | None:
         """Share of score intervals that hold what came; None for point fits."""
-        return coverage(self.scores)
+        return coverage(self.scores) if self.intervals else None
 
     @property
     def width(self) -> float | None:
         """Mean width of the score intervals; None for point fits."""
-        return width(self.scores)
+        return width(self.scores) if self.intervals else None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -116,13 +116,13 @@ class Backtest:
         held_out: The runs that no fit saw.
         level: Probability that the intervals are meant to have.
         methods: Method → record.
-        via: Method → the loss domain its scores go through, if all go through one.
+        via: Method → the loss domains that its scores go through.
     """
 
     held_out: tuple[str, ...]
     level: float
     methods: Mapping[str, Record]
-    via: Mapping[str, str] = field(default_factory=dict)
+    via: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def best(self) -> str | None:
         """The method with the smallest mean error, among those that forecast the most cells."""
@@ -141,11 +141,11 @@ class Backtest:
                         "method": name,
                         "target": target,
                         "tasks": len(cells),
-                        "loss_error": record.loss_error(self.via[name], target) if name in self.via else None,
+                        "loss_error": record.loss_error(self.via.get(name, ()), target),
                         "score_error": record.mean_abs_rel_error(target),
                         "score_error_true_loss": record.mean_abs_rel_error(target, true_loss=True),
-                        "coverage": coverage(cells),
-                        "width": width(cells),
+                        "coverage": coverage(cells) if record.intervals else None,
+                        "width": width(cells) if record.intervals else None,
                     }
                 )
         return rows
@@ -178,6 +178,6 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "lower": cell.lower,
         "upper": cell.upper,
         "actual": cell.actual,
-        "rel_error": cell.rel_error,
+        "rel_error": cell.rel_error if cell.actual else None,
         "rel_error_true_loss": cell.rel_error_true_loss,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError
 from flpjax.fitting.draws import Ladder
 from flpjax.runs.compute import FlopsRule
 from flpjax.runs.table import Runs
@@ -64,7 +64,7 @@ def parse_target(text: str) -> Target:
             raise InputError(
                 f"'{piece}' is not understood",
                 where=f"target '{text}'",
-                remedy=did_you_mean(key, ["N", "D", "C"]) + "; write N=7e9,D=4e12 or C=1.7e23",
+                remedy="Write N=7e9,D=4e12 or C=1.7e23",
             )
         if _KEYS[key.lower()] in values:
             raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
@@ -99,7 +99,7 @@ def extrapolation_warning(target: Target, ladder: Ladder) -> list[str]:
             f"target '{target.name}' lies {ratio:,.0f} × beyond the ladder's largest run: no law was ever checked that "
             "far; train a larger rung"
         )
-    if not ladder.rule.is_six_nd and target.params and target.tokens:
+    if target.params and target.tokens:
         counted = target.flops / (target.params * target.tokens) if target.flops else 0.0
         if abs(counted / (ladder.rule(target.params, target.tokens) / (target.params * target.tokens)) - 1.0) > 0.1:
             warnings.append(

@@ -38,7 +38,8 @@ Via = Annotated[
 ]
 Draws = Annotated[int, typer.Option("--draws", min=0, help="Bootstrap draws; 0 for no intervals.")]
 Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
-Seed = Annotated[int, typer.Option("--seed", help="Random seed.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random seed.")]
+Fits = Annotated[bool, typer.Option("--fits", help="Show the fitted constants and how every fit ended.")]
 
 
 @app.command()
@@ -57,11 +58,11 @@ def check(
     table = steps.read(runs, mapping, only, exclude)
     result = run_check(table, via)
     steps.save(json, result.to_json())
-    session.out.print(result.summary, markup=False, soft_wrap=True)
+    session.out.print(result.summary, soft_wrap=True)
     for shown in show.show_check(result):
         session.out.print(shown)
     for why, meaning in result.reasons.items():
-        session.out.print(f"{why}: {meaning}", markup=False)
+        session.out.print(f"{why}: {meaning}")
     session.warn(result.notes, style="cyan", label="note")
     session.warn(result.warnings)
 
@@ -82,6 +83,7 @@ def forecast(
     draws: Draws = 200,
     level: Level = 0.9,
     seed: Seed = 0,
+    fits: Fits = False,
     plot: Plot = None,
     json: Json = None,
 ) -> None:
@@ -97,7 +99,7 @@ def forecast(
 
             raise InputError("there is no target", where=table.source, remedy="Give one: --target N=7e9,D=4e12")
         targets, truth = targets_of(table.targets()), steps.reached(table)
-    how = steps.How(method, draws, level, seed, joint, via)
+    how = steps.How(method, draws, level, seed, joint, via, fits)
     steps.forecast_and_show(table, targets, truth, how, plot, json)
 
 
@@ -138,11 +140,11 @@ def backtest(
     import jax
 
     from flpjax.answers.backtest import backtest as run_backtest
-    from flpjax.predictors.methods import COMPARED
+    from flpjax.predictors.methods import COMPARED, DEFAULT
     from flpjax.predictors.methods import method as method_of
 
     names = method or list(COMPARED)
-    methods = {name: method_of(name, via if name not in ("fp", "fp-gpt4", "llama3") else None) for name in names}
+    methods = {name: method_of(name, via if method or "+" in name or name == DEFAULT else None) for name in names}
     with session.progress(len(methods), "fitting") as step:
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
     steps.save(json, result.to_json())
@@ -155,7 +157,7 @@ def backtest(
         session.warn([f"{name}: {w}" for w in record.warnings])
     best = result.best()
     if best is not None and len(names) > 1:
-        session.out.print(f"Smallest mean error: {best}. Use it with: flpjax forecast {runs} --method {best}")
+        session.out.print(f"Smallest mean error: {best}. Forecast with --method {best}")
     if all(record.failed for record in result.methods.values()):
         raise typer.Exit(1)
 
@@ -167,6 +169,7 @@ def demo(
     seed: Seed = 0,
     method: Annotated[str, typer.Option("--method", help="flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")] = "",
     save: Annotated[Path | None, typer.Option("--save", help="Write the simulated table to this CSV file.")] = None,
+    fits: Fits = False,
     plot: Plot = None,
     json: Json = None,
 ) -> None:
@@ -187,14 +190,14 @@ def demo(
         from flpjax.runs.export import csv_of
 
         session.write(save, csv_of(table))
-        session.err.print(f"the simulated table is in {save}", markup=False)
+        session.err.print(f"the simulated table is in {save}")
     known: Truth = {}
     for t in targets:
         assert t.flops is not None
         loss, score = truth.loss(t.flops), truth.score(t.flops)
         known[t.name] = {f"loss/{d}": float(v) for d, v in zip(truth.domains, loss, strict=True)}
         known[t.name] |= {task.name: float(v) for task, v in zip(truth.tasks, score, strict=True)}
-    steps.forecast_and_show(table, targets, known, steps.How(method, draws, level, seed), plot, json)
+    steps.forecast_and_show(table, targets, known, steps.How(method, draws, level, seed, fits=fits), plot, json)
 
 
 def main(args: list[str] | None = None) -> Any:

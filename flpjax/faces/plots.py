@@ -31,12 +31,10 @@ def plot_forecast(result: Forecast, runs: Runs, via: str, tasks: Sequence[str] |
         tasks: The tasks to draw; None draws all that were forecast.
 
     Raises:
-        InputError: matplotlib is not installed, or there is nothing to draw.
+        InputError: There is nothing to draw.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise InputError("plots need matplotlib, which is not installed", remedy="pip install 'flpjax[viz]'") from error
+    import matplotlib.pyplot as plt
+
     names = list(tasks or dict.fromkeys(name for scores in result.score for name in scores))
     if not names and not any(via in losses for losses in result.loss):
         raise InputError("the forecast has neither a loss nor a score to draw", where=result.method)

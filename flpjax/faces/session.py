@@ -18,9 +18,9 @@ from flpjax.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PIPED_WIDTH = 120  # into a file or a pipe nothing is cut short
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPED_WIDTH)
+UNLIMITED = 10_000  # columns: into a file or a pipe nothing is cut short
+out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else UNLIMITED)
+err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else UNLIMITED)
 
 
 def start_jax() -> None:
@@ -48,7 +48,7 @@ def progress(total: int, what: str) -> Iterator[Any]:
     """A progress bar on stderr, gone when done; call what it yields with each step's name."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = [SpinnerColumn(), TextColumn("{task.description}")]
+    columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
     columns += [BarColumn(bar_width=20), MofNCompleteColumn()] if total > 1 else []
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
         task = bar.add_task(what, total=total)
@@ -67,8 +67,8 @@ def progress(total: int, what: str) -> Iterator[Any]:
 def warn(messages: Sequence[str], *, style: str = "yellow", label: str = "warning") -> None:
     """Messages on stderr, one paragraph each."""
     for message in messages:
-        err.print(f"[{style}]{label}:[/{style}] ", end="")
-        err.print(message, markup=False, soft_wrap=True)
+        err.print(f"{label}:", style=style, end=" ")
+        err.print(message, soft_wrap=True)
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -92,17 +92,30 @@ def write(path: Path, content: str | bytes) -> None:
         raise InputError(f"can't be written ({why})", where=str(path), remedy="Name another file") from None
 
 
+def check_picture(path: Path) -> None:
+    """Refuse a picture that could not be drawn, before the work is done.
+
+    Raises:
+        InputError: matplotlib is not installed, or the file's ending names no format.
+    """
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError as error:
+        raise InputError("plots need matplotlib, which is not installed", remedy="pip install 'flpjax[viz]'") from error
+    formats = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise InputError(
+            f"there is no picture format '{path.suffix}'", where=str(path), remedy=f"There is: {', '.join(formats)}"
+        )
+
+
 def save_figure(path: Path, figure: Figure) -> None:
     """Write a figure whole or not at all, in the format that the file's ending names.
 
     Raises:
         InputError: There is no such format, or the file can't be written.
     """
-    formats = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in formats:
-        raise InputError(
-            f"there is no picture format '{path.suffix}'", where=str(path), remedy=f"There is: {', '.join(formats)}"
-        )
+    check_picture(path)
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
     write(path, picture.getvalue())

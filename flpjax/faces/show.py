@@ -23,9 +23,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], nam
     """A short aligned table: the first ``names`` columns are names, on the left; numbers on the right."""
     built = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        built.add_column(column, justify="left" if i < names else "right", no_wrap=True)
+        built.add_column(Text(column), justify="left" if i < names else "right", no_wrap=True)
     for row in rows:
-        built.add_row(*row)
+        built.add_row(*(Text(cell) for cell in row))  # a name may hold what rich takes for markup
     return Group(Text(title, style="bold"), built)
 
 
@@ -142,7 +142,9 @@ def _row(value: Interval, truth: float | None, unit: float, digits: int) -> list
         return f"{unit * v:.{digits}f}"
 
     row = [text(value.median), f"{text(value.lower)} to {text(value.upper)}"]
-    return [*row, "-", "-"] if truth is None else [*row, text(truth), signed(value.median / truth - 1.0)]
+    if truth is None:
+        return [*row, "-", "-"]
+    return [*row, text(truth), signed(value.median / truth - 1.0 if truth else None)]
 
 
 def number(value: float) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flpjax.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,6 +29,7 @@ class How:
     seed: int
     joint: bool = False
     via: str | None = None
+    fits: bool = False
 
 
 def read(source: str, mapping: Path | None, only: list[str] | None, exclude: list[str] | None) -> Runs:
@@ -56,15 +59,21 @@ def forecast_and_show(
     """Fit, forecast, write what was asked for, and print the tables; warnings come last."""
     from flpjax.faces import session, show
 
+    if plot is not None:
+        session.check_picture(plot)
+        if not table.domains:
+            raise InputError("there is no loss to draw scores against", where=str(plot), remedy="Leave --plot out")
     session.start_jax()
     import jax
 
+    from flpjax.answers.forecast import check_level
     from flpjax.answers.forecast import forecast as run_forecast
     from flpjax.fitting.bootstrap import bootstrap
     from flpjax.fitting.point import point
     from flpjax.predictors.methods import DEFAULT
     from flpjax.predictors.methods import method as method_of
 
+    check_level(how.level)
     name = how.method or DEFAULT
     predictor, key = method_of(name, how.via), jax.random.key(how.seed)
     with session.progress(1, "fitting") as step:
@@ -79,8 +88,8 @@ def forecast_and_show(
     if plot is not None:
         from flpjax.faces.plots import plot_forecast
 
-        route = (*shown_losses, *fitted.model.domains)[:1] or table.domains[:1]
-        session.save_figure(plot, plot_forecast(result, table, route[0]))
+        routes = [fitted.model.domains[i] for i in fitted.model.via]
+        session.save_figure(plot, plot_forecast(result, table, (routes or table.general_domains)[0]))
     ladder = fitted.ladder
     session.out.print(
         f"{name} on {ladder.source}: {ladder.runs} runs, {ladder.checkpoints:,} checkpoints, "
@@ -88,11 +97,14 @@ def forecast_and_show(
         "Scores in %.",
         soft_wrap=True,
     )
+    if how.fits:
+        session.out.print(str(fitted), soft_wrap=True)
     for shown in show.show_forecast(result, truth, shown_losses):
         session.out.print(shown)
     more = len(fitted.model.domains) - len(shown_losses)
     if more:
         session.out.print(f"{more} more losses are forecast; --json FILE has them all.")
+    session.warn(table.notes, style="cyan", label="note")
     session.warn(result.warnings)
 
 
@@ -100,8 +112,7 @@ def _loss_rows(model: Model) -> tuple[str, ...]:
     """The losses worth a line: all of a few, otherwise those that scores go through."""
     if len(model.domains) <= FEW_LOSSES:
         return model.domains
-    route = sorted(set(getattr(model, "via", ())))
-    return tuple(model.domains[i] for i in route)[:FEW_LOSSES]
+    return tuple(model.domains[i] for i in sorted(set(model.via)))[:FEW_LOSSES]
 
 
 def reached(table: Runs) -> Truth:

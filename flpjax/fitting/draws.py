@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.status import Status
+from flpjax.errors import count
 from flpjax.forms.form import Form, Params, unpack
 from flpjax.predictors.predictor import Model, Plan, StageParams
 from flpjax.runs.compute import FlopsRule, flops_rule
@@ -32,7 +33,8 @@ class StageFit:
         agree: ``(output,)`` share of starts that found the same optimum.
         condition: ``(output,)`` condition number of the scaled Hessian; beyond 1e8 the data leave a direction open.
         objective: ``(output,)`` the sum of losses at the optimum.
-        residual_sd: ``(output,)`` root mean square residual, in the residual's space.
+        residual_sd: ``(output,)`` standard deviation of the residuals, with the parameters counted off: of losses
+            relative, of scores absolute.
         start_status: ``(output, start)`` how every start ended.
         constants: The paper's symbols → ``(output,)``.
     """
@@ -46,6 +48,23 @@ class StageFit:
     residual_sd: NDArray[np.float64]
     start_status: NDArray[np.int64]
     constants: dict[str, NDArray[np.float64]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: output → constants and how its fit ended; what is not finite is null."""
+
+        def number(value: Any) -> float | None:
+            return float(value) if np.isfinite(value) else None
+
+        return {
+            output: {
+                "constants": {name: number(value[i]) for name, value in self.constants.items()},
+                "status": Status(int(self.status[i])).name.lower(),
+                "starts_agree": number(self.agree[i]),
+                "condition": number(self.condition[i]),
+                "residual_sd": number(self.residual_sd[i]),
+            }
+            for i, output in enumerate(self.outputs)
+        } | {"form": self.form}
 
 
 @dataclass(frozen=True)
@@ -104,7 +123,7 @@ class Draws:
         return len(next(iter(next(iter(self.params.values())).values())))
 
     def __str__(self) -> str:
-        lines = [f"{len(self)} {self.kind} draw{'s' if len(self) > 1 else ''} of {self.model}"]
+        lines = [f"{count(len(self), f'{self.kind} draw')} of {type(self.model).__name__} on {self.ladder.source}"]
         for name, fit in self.fits.items():
             lines.append(f"  {name}: {fit.form}")
             for i, output in enumerate(fit.outputs):

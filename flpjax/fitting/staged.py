@@ -122,7 +122,10 @@ def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:
 
 def _report(stage: Stage, data: Any, point: Solution) -> StageFit:
     constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, jnp.asarray(point.vector[0]), data))
-    squares = (stage.weight * residual**2).sum(1) / stage.weight.sum(1)
+    if stage.name == "loss" and stage.residual.space == "linear":
+        residual = residual / stage.y
+    freedom = np.maximum(stage.weight.sum(1) - size(stage.form), 1.0)
+    squares = (stage.weight * residual**2).sum(1) / freedom
     return StageFit(
         form=str(stage.form),
         outputs=stage.outputs,
