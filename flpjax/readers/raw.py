@@ -145,9 +145,10 @@ def read_parquet(path: Path) -> RawTable:
 
     try:
         frame = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:  # a damaged file may panic
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
-            f"this is no readable Parquet file: {str(error).splitlines()[0]}",
+            f"this is no readable Parquet file: {first_line}",
             where=str(path),
             remedy="Write it again, or give the table as CSV",
         ) from error

@@ -39,7 +39,11 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
         return read_ladder(source)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        if not path.exists() and path.suffix.lower() not in SUFFIXES:
+        try:
+            there = path.exists()
+        except OSError as error:  # a name too long, a folder that may not be read
+            raise InputError(f"can't be read ({error.strerror})", where=str(path), remedy="Name another file") from None
+        if not there and path.suffix.lower() not in SUFFIXES:
             raise missing_file(path, SUFFIXES, others=tuple(LADDERS))
         raw = read_file(path)
     else:

@@ -78,7 +78,7 @@ def test_held_out_runs_do_not_make_a_ladder_longer(table):
 def test_an_unknown_chance_level_is_warned_of(table):
     runs = table({"general": LOSS}, {"odd": SCORE})
     assert about(runs, "chance level") == [
-        "task 'odd': chance level unknown, taken as 0: give it under [tasks.odd] in a mapping file"
+        "the chance level of task 'odd' is unknown and taken as 0: give it under [tasks.odd] in a mapping file"
     ]
 
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
-from flpjax.answers.forecast import Interval, forecast
+from flpjax.answers.forecast import Interval, forecast, scatter
 from flpjax.answers.target import Target, targets_of
 from flpjax.errors import InputError
+from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.point import point
 from flpjax.predictors.flp import FLP
 from flpjax.predictors.methods import method
@@ -43,7 +45,7 @@ def test_without_noise_the_forecast_is_the_truth(exact, key):
 
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_intervals_are_quantiles_of_the_draws(booted, targets, level):
-    seen = forecast(booted, targets, level=level)
+    seen = forecast(booted, targets, level=level, measured=False)
     assert seen.loss_draws.shape == (7, 2, 5)
     assert seen.score_draws.shape == (7, 2, 3)
     p = booted.params
@@ -58,9 +60,45 @@ def test_intervals_are_quantiles_of_the_draws(booted, targets, level):
         ):
             assert tuple(found) == names
             for j, name in enumerate(names):
-                expected = np.quantile(draws[:, j], [0.5, (1 - level) / 2, (1 + level) / 2])
+                expected = np.nanquantile(draws[:, j], [0.5, (1 - level) / 2, (1 + level) / 2])
                 got = found[name]
                 np.testing.assert_allclose([got.median, got.lower, got.upper], expected, rtol=1e-10)
+
+
+def test_measured_intervals_add_the_scatter_of_runs(noisy, key):
+    """A measured value scatters by the residuals of both stages, those of the loss through the map to the score."""
+    draws = bootstrap(FLP(), noisy.runs, key, draws=499)
+    target = [Target("7B", flops=5e22)]
+    expected, measured = (forecast(draws, target, measured=m) for m in (False, True))
+    fits = draws.fits
+    for j, domain in enumerate(draws.model.domains):
+        inner, outer = np.log(expected.loss_draws[:, 0, j]), np.log(measured.loss_draws[:, 0, j])
+        spread = np.sqrt(np.nanvar(inner) + fits["loss"].residual_sd[j] ** 2)
+        assert np.nanstd(outer) == pytest.approx(spread, rel=0.05), domain
+        assert np.nanmedian(outer) == pytest.approx(np.nanmedian(inner), abs=0.2 * spread)
+    noise = scatter(draws)
+    loss = np.log(measured.loss_draws[:, 0, 0]) - np.log(expected.loss_draws[:, 0, 0])
+    np.testing.assert_allclose(loss, noise.loss[:, 0], atol=1e-12)
+    slope = np.asarray(draws.params["score"]["slope"])
+    moved = slope * (measured.loss_draws[:, 0, :1] - expected.loss_draws[:, 0, :1]) + np.asarray(noise.score)
+    inside = (measured.score_draws[:, 0] > 0) & (measured.score_draws[:, 0] < 1)
+    inside &= (expected.score_draws[:, 0] > 0) & (expected.score_draws[:, 0] < 1)
+    assert inside.mean() > 0.6
+    off = (measured.score_draws - expected.score_draws)[:, 0]
+    np.testing.assert_allclose(off[inside], moved[inside], atol=1e-12)
+
+
+def test_scatter_is_normal_and_independent(noisy, key):
+    draws = bootstrap(FLP(), noisy.runs, key, draws=499)
+    noise = scatter(draws)
+    unit = [
+        noise.loss / draws.fits["loss"].residual_sd[None, :],
+        noise.score / draws.fits["score"].residual_sd[None, :],
+    ]
+    for values in unit:
+        for column in np.asarray(values).T:
+            assert stats.kstest(column, "norm").statistic < 0.02
+    assert abs(np.corrcoef(unit[0][:, 0], unit[1][:, 0])[0, 1]) < 0.1
 
 
 def test_a_wider_level_holds_a_narrower_one(booted, targets):
@@ -87,11 +125,13 @@ def test_draws_that_failed_are_left_out_of_intervals(booted, targets):
     broken = with_param(booted, "score", "slope", fail)
     seen, whole = forecast(broken, targets), forecast(booted, targets)
     keep = [0, 2, 3, 5, 6]
-    expected = np.quantile(whole.score_draws[keep, 0, 2], [0.05, 0.5, 0.95])
+    expected = np.nanquantile(whole.score_draws[keep, 0, 2], [0.05, 0.5, 0.95])
     got = seen.score[0]["triviaqa"]
     np.testing.assert_allclose([got.lower, got.median, got.upper], expected, rtol=1e-12)
     assert seen.score[0]["bbh"] == whole.score[0]["bbh"]
-    assert np.isnan(seen.score_draws[:, 0, 2]).sum() == 2
+    np.testing.assert_array_equal(
+        np.isnan(seen.score_draws[:, 0, 2]), np.isnan(whole.score_draws[:, 0, 2]) | ~np.isin(range(7), keep)
+    )
     assert seen.draws == 7
 
 
@@ -117,7 +157,7 @@ def test_scores_outside_the_scale_are_clipped_with_a_warning(booted, targets):
     assert seen.score[0]["bbh"] == Interval(1.0, 1.0, 1.0)
     assert seen.score[0]["triviaqa"] == Interval(0.0, 0.0, 0.0)
     outside = [w for w in seen.warnings if "scale of scores" in w]
-    medians = np.median(forecast(booted, targets).score_draws, axis=0)
+    medians = np.nanmedian(forecast(booted, targets).score_draws, axis=0)
     for warning, target, (bbh, _, triviaqa) in zip(outside, targets, medians, strict=True):
         assert warning.startswith(
             f"target '{target.name}': 'bbh' ({bbh + 3:.2f}), 'triviaqa' ({triviaqa - 3:.2f}) left the scale of scores"

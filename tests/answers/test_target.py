@@ -26,8 +26,8 @@ def test_a_target_is_read(text):
 
 
 REFUSED = {
-    "7B": "target '7B': '7B' is not understood. There is: N, D, C; write N=7e9,D=4e12 or C=1.7e23",
-    "M=7e9,D=4e12": "target 'M=7e9,D=4e12': 'M=7e9' is not understood. There is: N, D, C",
+    "7B": "target '7B': '7B' is not understood. Write N=7e9,D=4e12 or C=1.7e23",
+    "M=7e9,D=4e12": "target 'M=7e9,D=4e12': 'M=7e9' is not understood. Write N=7e9",
     "N=seven,D=4e12": "target 'N=seven,D=4e12': 'seven' is not a number. Write 7e9 or 7B",
     "N=,D=4e12": "target 'N=,D=4e12': '' is not a number. Write 7e9 or 7B",
     "N=1.2.3,D=4e12": "target 'N=1.2.3,D=4e12': '1.2.3' is not a number. Write 7e9 or 7B",

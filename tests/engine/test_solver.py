@@ -103,7 +103,7 @@ def test_anchored_line_is_ridge_regression():
     centre, precision = np.array([0.3, -1.0, 2.0]), np.array([2.0, 1e3, 1e-3])
     starts = np.random.default_rng(1).normal(size=(2, 5, 3))
     data, rows = (jnp.asarray(columns), jnp.asarray(y)), jnp.ones((1, 31))
-    anchor = Anchor(jnp.asarray(centre), jnp.asarray(precision))
+    anchor = Anchor(jnp.asarray(centre)[None, :], jnp.asarray(precision)[None, :])
     found = solve(line_residual, data, jnp.asarray(weight), rows, starts, anchor=anchor)
     assert np.all(found.status == Status.CONVERGED)
     assert np.all(found.agree == 1.0)
@@ -121,11 +121,21 @@ def test_anchored_line_is_ridge_regression():
 def test_anchor_alone_gives_its_centre():
     """With no row at all, the most probable parameters are the prior's."""
     columns, y, _ = line_problems()
-    anchor = Anchor(jnp.asarray([0.3, -1.0, 2.0]), jnp.full(3, 3.0))
+    anchor = Anchor(jnp.asarray([[0.3, -1.0, 2.0]]), jnp.full((1, 3), 3.0))
     data, nothing = (jnp.asarray(columns), jnp.asarray(y)), jnp.zeros((2, 31))
     found = solve(line_residual, data, nothing, jnp.ones((1, 31)), np.ones((2, 2, 3)), anchor=anchor)
     assert np.all(found.status == Status.CONVERGED)
     np.testing.assert_allclose(found.vector[0], [[0.3, -1.0, 2.0]] * 2, atol=1e-7)
+
+
+def test_every_draw_has_a_pull_of_its_own():
+    columns, y, _ = line_problems()
+    centres = np.random.default_rng(5).normal(size=(7, 3))
+    anchor = Anchor(jnp.asarray(centres), jnp.full((7, 3), 2.0))
+    data, nothing = (jnp.asarray(columns), jnp.asarray(y)), jnp.zeros((2, 31))
+    found = solve(line_residual, data, nothing, np.ones((7, 31)), np.ones((2, 1, 3)), anchor=anchor, draws=[1, 4, 6])
+    for i, draw in enumerate((1, 4, 6)):
+        np.testing.assert_allclose(found.vector[i], [centres[draw]] * 2, atol=1e-7)
 
 
 def test_median_by_huber():

@@ -80,9 +80,11 @@ def test_scores_can_go_through_another_domain(noisy, key):
         np.testing.assert_allclose(draws.fits["score"].constants["w1"][i], slope, rtol=CLOSE)
 
 
-def test_residual_sd_is_the_root_mean_square(noisy, draws):
+def test_residual_sd_counts_the_parameters_off(noisy, draws):
     runs = noisy.runs
     last = [np.flatnonzero(runs.run == i)[-1] for i in np.flatnonzero(~runs.held_out)]
     for i, (domain, line) in enumerate(lines_of_stage_1(runs).items()):
         off = np.log(runs.loss_of(domain)[last]) - np.polyval(line, np.log(runs.flops[last]))
-        np.testing.assert_allclose(draws.fits["loss"].residual_sd[i], np.sqrt(np.mean(off**2)), rtol=1e-8)
+        np.testing.assert_allclose(
+            draws.fits["loss"].residual_sd[i], np.sqrt(np.sum(off**2) / (len(off) - 2)), rtol=1e-8
+        )

@@ -129,11 +129,11 @@ def test_no_scores_are_no_case_for_fp(table, key):
 def test_fp_leaves_out_tasks_at_chance_and_goes_on(table):
     plan = FP().on(table({}, {"mute": CHANCE, "good": GOOD}, TASKS))
     assert plan.model.tasks == ("good",)
-    assert plan.warnings == ("task 'mute' is not forecast: 0 of 7 runs end above chance, 2 are needed",)
+    assert plan.warnings == ("task 'mute' is not forecast: 0 of 7 runs end above chance, 3 are needed",)
 
 
 def test_fp_with_all_tasks_at_chance_points_to_flp(table):
     with pytest.raises(
-        InputError, match=r"no task has 2 runs that end above chance\. FLP uses intermediate checkpoints too"
+        InputError, match=r"no task has 3 runs that end above chance\. FLP uses intermediate checkpoints too"
     ):
         FP().on(table({}, {"mute": CHANCE}, TASKS))
