@@ -23,6 +23,7 @@ from flpjax.runs.simulate import DOMAINS, TARGETS, TASKS, Truth
 
 LEVEL = 0.95
 CONSTANTS = ("level", "slope")
+MEASURED = tuple(f"measured {target}" for target in TARGETS)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Hit:
         seed: The ladder's seed.
         kind: ``loss`` or ``score``.
         name: Domain or task.
-        what: ``level`` or ``slope``, or the target whose loss or score it is.
+        what: ``level`` or ``slope``, or the target whose noise-free, or else ``measured``, loss or score it is.
         covered: Whether the interval holds the truth.
     """
 
@@ -45,7 +46,7 @@ class Hit:
 
 
 def coverage(seeds: Iterable[int], draws: int = 200) -> list[Hit]:
-    """Every interval of every seed, 44 a seed unless a task has not emerged."""
+    """Every interval of every seed, 66 a seed unless a task has not emerged."""
     return [hit for seed in seeds for hit in _seed(seed, draws)]
 
 
@@ -70,9 +71,9 @@ def of_constants(hits: Iterable[Hit]) -> list[Hit]:
     return [h for h in hits if h.what in CONSTANTS]
 
 
-def of_forecasts(hits: Iterable[Hit], kind: str) -> list[Hit]:
-    """The cells of the targets' losses, or of their scores."""
-    return [h for h in hits if h.kind == kind and h.what in TARGETS]
+def of_forecasts(hits: Iterable[Hit], kind: str, what: Iterable[str] = TARGETS) -> list[Hit]:
+    """The cells of the targets' losses, or of their scores: noise-free, or with ``MEASURED`` as they came."""
+    return [h for h in hits if h.kind == kind and h.what in tuple(what)]
 
 
 def _seed(seed: int, draws: int) -> Iterator[Hit]:
@@ -80,14 +81,21 @@ def _seed(seed: int, draws: int) -> Iterator[Hit]:
     runs, truth = simulated.runs, simulated.truth
     fitted = bootstrap(FLP(), runs, jax.random.key(seed), draws=draws)
     yield from _constants(seed, fitted, truth)
-    seen = forecast(fitted, targets_of(runs.targets()), level=LEVEL)
-    for target, losses, scores in zip(seen.targets, seen.loss, seen.score, strict=True):
+    reached = runs.targets().finals()
+    expected, measured = (forecast(fitted, targets_of(reached), level=LEVEL, measured=m) for m in (False, True))
+    for i, target in enumerate(expected.targets):
         assert target.flops is not None
-        true_loss = dict(zip(truth.domains, truth.loss(target.flops), strict=True))
-        true_score = dict(zip((t.name for t in truth.tasks), truth.score(target.flops), strict=True))
-        for kind, found, true in (("loss", losses, true_loss), ("score", scores, true_score)):
-            for name, v in found.items():
-                yield Hit(seed, kind, name, target.name, bool(v.lower <= true[name] <= v.upper))
+        for what, seen, losses, scores in (
+            (target.name, expected, truth.loss(target.flops), truth.score(target.flops)),
+            (f"measured {target.name}", measured, reached.loss[i], reached.score[i]),
+        ):
+            for kind, found, names, true in (
+                ("loss", seen.loss[i], truth.domains, losses),
+                ("score", seen.score[i], [t.name for t in truth.tasks], scores),
+            ):
+                known = dict(zip(names, true, strict=True))
+                for name, v in found.items():
+                    yield Hit(seed, kind, name, what, bool(v.lower <= known[name] <= v.upper))
 
 
 def _constants(seed: int, fitted: Draws, truth: Truth) -> Iterator[Hit]:
@@ -125,13 +133,15 @@ def main() -> None:
         "constants": of_constants(hits),
         "losses of 7B and 13B": of_forecasts(hits, "loss"),
         "scores of 7B and 13B": of_forecasts(hits, "score"),
+        "measured losses of 7B and 13B": of_forecasts(hits, "loss", MEASURED),
+        "measured scores of 7B and 13B": of_forecasts(hits, "score", MEASURED),
     }
     cells = {(h.kind, h.name): [g for g in hits if (g.kind, g.name) == (h.kind, h.name)] for h in hits}
-    columns = (*CONSTANTS, *TARGETS)
+    columns = (*CONSTANTS, *TARGETS, *MEASURED)
     shares = {key: [_share_of(group, what) for what in columns] for key, group in cells.items()}
     show(
         f"95 % intervals of FLP on {given.seeds} simulated ladders, {given.draws} draws: coverage, %",
-        ("quantity", *CONSTANTS, *(f"noise-free {t}" for t in TARGETS)),
+        ("quantity", *CONSTANTS, *(f"noise-free {t}" for t in TARGETS), *MEASURED),
         [(f"{kind} {name}", *(percent(v, 0) for v in found)) for (kind, name), found in shares.items()],
     )
     show(

@@ -124,7 +124,7 @@ def _rows(records: Mapping[str, Record], drawn: Mapping[str, int]) -> Iterable[t
             yield (
                 name,
                 target,
-                percent(record.loss_error(DOMAIN, target)),
+                percent(record.loss_error((DOMAIN,), target)),
                 percent(record.mean_abs_rel_error(target)),
                 percent(record.mean_abs_rel_error(target, true_loss=True)),
                 percent(covered, 0),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.coverage import Hit, coverage, of_constants, of_forecasts, share
+from benchmarks.coverage import MEASURED, Hit, coverage, of_constants, of_forecasts, share
 from flpjax.runs.simulate import DOMAINS, TARGETS, TASKS
 
 SEEDS = 10
@@ -17,13 +17,14 @@ def hits():
 def test_no_cell_is_missing(hits):
     found = {(h.seed, h.kind, h.name, h.what) for h in hits}
     names = [("loss", domain) for domain in DOMAINS] + [("score", task) for task in TASKS]
-    wanted = {(s, k, n, w) for s in range(SEEDS) for k, n in names for w in ("level", "slope", *TARGETS)}
+    wanted = {(s, k, n, w) for s in range(SEEDS) for k, n in names for w in ("level", "slope", *TARGETS, *MEASURED)}
     assert found == wanted
-    assert len(hits) == len(wanted) == 440
+    assert len(hits) == len(wanted) == 660
 
 
 def test_intervals_hold_the_truth(hits):
-    for group in (of_constants(hits), of_forecasts(hits, "loss"), of_forecasts(hits, "score")):
+    forecasts = [of_forecasts(hits, kind, what) for kind in ("loss", "score") for what in (TARGETS, MEASURED)]
+    for group in (of_constants(hits), *forecasts):
         assert share(group)[0] >= 0.8
 
 
