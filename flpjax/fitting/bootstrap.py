@@ -80,7 +80,8 @@ def resample_runs(
     The error of a mean over n runs, divided by its *estimated* standard error, follows Student's t, which no resample
     of n runs shows; and a resample's variance is too small by ``(n − 1) / n`` (Hesterberg 2015, §4.1). A draw here
     takes m runs, with m from a χ² distribution with n − p degrees of freedom for p parameters: its variance is n/m
-    times that of a plain resample, and the draws together spread as t does. Every draw stays a fit to real runs.
+    times that of a plain resample, and the draws together spread as t does. Every draw stays a fit to real runs, which
+    is also the limit: a mean over 4 runs never leaves their range, and its 90 % interval holds 76 % (over 7, 88 %).
 
     Args:
         plan: The bound predictor.
@@ -143,7 +144,8 @@ def spread(plan: Plan, vectors: Vectors, uniform: NDArray[np.float64]) -> Vector
             if k < informed_first:
                 needed = k / _chi_squared(max(k - size(stage.form), 1), uniform)
                 factor[:, i] = np.sqrt(np.maximum(needed / given, 1.0))
-        widened[stage.name] = best + factor[:, :, None] * (drawn - best)
+        factor = factor[:, :, None]
+        widened[stage.name] = np.where(factor == 1.0, drawn, best + factor * (drawn - best))
     return widened
 
 
@@ -159,8 +161,10 @@ def _few_runs(plan: Plan) -> tuple[str, ...]:
         informed = (rows_per_run(stage, len(plan.runs.names)) > 0).sum(1)
         few = [f"'{o}' ({k})" for o, k in zip(stage.outputs, informed, strict=True) if k < FEW_RUNS]
         if few:
-            what = "emerged runs" if stage.name == "score" else "runs"
-            warnings.append(f"{stage.name} {', '.join(few)}: intervals rest on so few {what}, and are wide for it")
+            what, effect = "runs", "may be too narrow for it"
+            if stage.name == "score" and len(plan.stages) > 1 and informed.min() < len(plan.runs.names):
+                what, effect = "emerged runs", "are wide for it"
+            warnings.append(f"{stage.name} {', '.join(few)}: intervals rest on so few {what}, and {effect}")
     return tuple(warnings)
 
 
@@ -168,8 +172,9 @@ def _failures(plan: Plan, drawn: Vectors, statuses: dict[str, NDArray[np.int32]]
     """Warnings for outputs of which many draws could not be fitted, or not be determined."""
     warnings = []
     for stage in plan.stages:
-        failed = np.isnan(drawn[stage.name]).any(-1).mean(0)
-        open_ = (statuses[stage.name][1:] == Status.SINGULAR).mean(0)
+        missing = np.isnan(drawn[stage.name]).any(-1)
+        failed = missing.mean(0)
+        open_ = ((statuses[stage.name][1:] == Status.SINGULAR) & ~missing).mean(0)
         for shares, what in (
             (failed, "could not be fitted: intervals leave them out"),
             (open_, "leave a direction of the parameters open: use fewer parameters, or weigh the priors in"),

@@ -38,9 +38,12 @@ def test_the_draw_axis_leads_and_the_output_axis_follows(request, fixture, count
 def test_a_joint_bootstrap_has_them_too(noisy, key, booted):
     draws = bootstrap(FLP(), noisy.runs, key, draws=DRAWS, joint=True)
     assert shapes(draws) == axes(DRAWS)
-    found = draws.params["score"]["level"]
-    assert np.isfinite(found).all()
-    assert (np.asarray(found) != np.asarray(booted.params["score"]["level"])).all()
+    for stage, name in (("loss", "exponent"), ("score", "level")):
+        found, was = (np.asarray(d.params[stage][name]) for d in (draws, booted))
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(was))
+        if stage == "score":
+            assert np.isnan(found).any()
+            assert (found != was).all()  # NaN is no exception: it equals nothing
 
 
 def test_the_ladder_in_brief(noisy, booted):

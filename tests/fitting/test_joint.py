@@ -11,7 +11,10 @@ import pytest
 from flpjax.answers.forecast import forecast
 from flpjax.answers.target import targets_of
 from flpjax.errors import FitError
-from flpjax.fitting.point import bind, point
+from flpjax.fitting.bootstrap import CANDIDATES, RESAMPLE_SALT, bootstrap, resample_runs
+from flpjax.fitting.joint import refine
+from flpjax.fitting.point import bind, fit_stages, point
+from flpjax.numerics import generator
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP
 
@@ -106,3 +109,66 @@ def test_without_noise_joint_staged_and_truth_agree(exact, key):
 def test_one_stage_has_nothing_to_join(noisy, key):
     with pytest.raises(FitError, match=r"^there is one stage only, nothing to fit jointly\. Leave joint=True out$"):
         point(FP(), noisy.runs, key, joint=True)
+
+
+@pytest.mark.parametrize("fit", [point, bootstrap])
+def test_a_huber_loss_is_refused(noisy, key, fit):
+    with pytest.raises(FitError, match=r"^the joint objective has no Huber loss\. Leave huber or joint=True out$"):
+        fit(FLP(huber=0.01), noisy.runs, key, joint=True)
+
+
+@pytest.fixture(scope="module")
+def fits(noisy, key):
+    """A plan, the counts of six draws after the point fit, and its staged fits."""
+    plan = bind(FLP(), noisy.runs)
+    rng = generator(key, RESAMPLE_SALT)
+    drawn, _ = resample_runs(plan, rng, rng.uniform(size=CANDIDATES * 7), 7)
+    counts = np.concatenate([np.ones((1, 11)), drawn[[0, 1, 2, 4, 5, 6]]])  # draw 3 lost two tasks on its own
+    vectors, _, _ = fit_stages(plan, counts, key, 8, None)
+    assert all(np.isfinite(v).all() for v in vectors.values())
+    return plan, counts, vectors
+
+
+def without(vectors, stage, draw, output):
+    left = vectors[stage].copy()
+    left[draw, output] = np.nan
+    return vectors | {stage: left}
+
+
+@pytest.mark.parametrize(("draws", "tasks"), [([2, 4], [1]), ([0, 5], [0, 2]), ([3], [0, 1, 2])])
+def test_tasks_that_failed_in_some_draws_take_nothing_with_them(fits, draws, tasks):
+    plan, counts, vectors = fits
+    whole = refine(plan, vectors, counts)
+    gone = np.ix_(draws, tasks)
+    found = refine(plan, without(vectors, "score", *gone), counts)
+    expected = np.zeros((7, 3), bool)
+    expected[gone] = True
+    np.testing.assert_array_equal(np.isnan(found["score"]), np.repeat(expected[:, :, None], 2, axis=2))
+    assert np.isfinite(found["loss"]).all()
+    others = [d for d in range(7) if d not in draws]
+    for stage in ("loss", "score"):
+        np.testing.assert_array_equal(found[stage][others], whole[stage][others])
+    # domains that no score depends on stay; the first does if no task is left to pull at it
+    still = slice(0 if len(tasks) == 3 else 1, None)
+    np.testing.assert_allclose(found["loss"][draws, still], vectors["loss"][draws, still], rtol=1e-3)
+    if len(tasks) < 3:
+        left = [t for t in range(3) if t not in tasks]
+        assert (found["score"][np.ix_(draws, left)] != vectors["score"][np.ix_(draws, left)]).all()
+        assert (found["loss"][draws, 0] != vectors["loss"][draws, 0]).all()
+
+
+def test_a_loss_that_failed_leaves_scores_given_it_to_their_own_stage(fits):
+    plan, counts, vectors = fits
+    found = refine(plan, without(vectors, "loss", 2, 0), counts)
+    assert np.isnan(found["loss"][2, 0]).all()
+    assert np.isnan(found["loss"]).sum() == 2
+    np.testing.assert_allclose(found["score"][2], vectors["score"][2], rtol=2e-3)
+    assert np.isfinite(found["score"]).all()
+
+
+def test_a_joint_bootstrap_loses_the_tasks_that_the_staged_one_loses(noisy, key, booted):
+    draws = bootstrap(FLP(), noisy.runs, key, draws=len(booted), joint=True)
+    lost = np.isnan(booted.params["score"]["slope"])
+    assert 0 < lost.sum() < lost.any(1).sum() * lost.shape[1]  # of the draws that lose a task, none loses all
+    np.testing.assert_array_equal(np.isnan(draws.params["score"]["slope"]), lost)
+    assert np.isfinite(draws.params["loss"]["exponent"]).all()

@@ -1,8 +1,10 @@
 """Compiling takes longer than fitting: the same ladder with another seed reuses every program."""
 
 import jax
+import pytest
 
 from flpjax.engine.batch import _chunk
+from flpjax.engine.gauss_newton import Settings
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.joint import _refine
 from flpjax.fitting.point import point
@@ -17,10 +19,15 @@ def test_another_seed_compiles_nothing(noisy, booted):
     assert _chunk._cache_size() == before
 
 
-def test_point_fit_and_draws_of_a_bootstrap_share_one_program(noisy, key):
+@pytest.mark.parametrize(("predictor", "stages"), [(FP(), 1), (FLP(), 2), (FLP(prior=True), 2)])
+def test_point_fit_and_bootstraps_of_any_size_share_one_program(noisy, key, predictor, stages):
+    settings = Settings(steps=193)  # which no other test has
     before = _chunk._cache_size()
-    bootstrap(FP(), noisy.runs, key, draws=19)
-    assert _chunk._cache_size() == before + 1
+    point(predictor, noisy.runs, key, settings=settings)
+    assert _chunk._cache_size() == before + stages
+    for draws in (3, 5):
+        bootstrap(predictor, noisy.runs, key, draws=draws, settings=settings)
+        assert _chunk._cache_size() == before + stages
 
 
 def test_another_seed_of_a_joint_fit_compiles_nothing(noisy, joint):
