@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flpjax.answers.backtest import backtest as backtest
+    from flpjax.answers.check import Check as Check
+    from flpjax.answers.check import check as check
     from flpjax.answers.forecast import Forecast as Forecast
+    from flpjax.answers.forecast import Interval as Interval
     from flpjax.answers.forecast import forecast as forecast
     from flpjax.answers.record import Backtest as Backtest
     from flpjax.answers.target import Target as Target
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from flpjax.errors import FlpjaxError as FlpjaxError
     from flpjax.errors import InputError as InputError
     from flpjax.errors import PrecisionError as PrecisionError
+    from flpjax.faces.plots import plot_forecast as plot_forecast
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
     from flpjax.fitting.draws import Draws as Draws
     from flpjax.fitting.point import point as point
@@ -44,12 +48,14 @@ __version__ = "0.1.0"
 
 _HOME = {
     "answers.backtest": ("backtest",),
-    "answers.forecast": ("Forecast", "forecast"),
+    "answers.check": ("Check", "check"),
+    "answers.forecast": ("Forecast", "Interval", "forecast"),
     "answers.record": ("Backtest",),
     "answers.target": ("Target", "targets_of"),
     "engine.gauss_newton": ("Settings",),
     "engine.status": ("Status",),
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
+    "faces.plots": ("plot_forecast",),
     "fitting.bootstrap": ("bootstrap",),
     "fitting.draws": ("Draws",),
     "fitting.point": ("point",),

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
 import jax
+import numpy as np
 import pytest
+
+from flpjax.fitting.bootstrap import bootstrap
+from flpjax.fitting.draws import Draws
+from flpjax.fitting.point import point
+from flpjax.predictors.flp import FLP
+from flpjax.runs.build import build_runs
+from flpjax.runs.simulate import LADDER, Simulated, simulate_ladder
+from flpjax.runs.table import Runs
+from flpjax.runs.tasks import Task
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -25,3 +37,65 @@ def public_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("public ladders are absent: set FLPJAX_DATA to a folder that holds them")
     return Path(folder).resolve()
+
+
+# One ladder with noise and one without, and their fits, made once a session: compiling takes most of the time.
+
+TASKS = ("bbh", "hellaswag", "triviaqa")
+DRAWS = 7
+
+
+def prime_ladder(noise: float) -> Simulated:
+    """11 runs to fit and 2 held out, 13 checkpoints, 5 domains, 3 tasks: a swapped axis fails."""
+    simulated = simulate_ladder(3, noise=noise, checkpoints=13, sizes=[s for s in LADDER if s not in ("43M",)])
+    runs = simulated.runs
+    pick = [runs.task_names.index(t) for t in TASKS]
+    facts = tuple(runs.tasks[i] for i in pick)
+    return replace(simulated, runs=replace(runs, tasks=facts, score=runs.score[:, pick], stderr=runs.stderr[:, pick]))
+
+
+@pytest.fixture(scope="session")
+def key() -> jax.Array:
+    return jax.random.key(17)
+
+
+@pytest.fixture(scope="session")
+def noisy() -> Simulated:
+    return prime_ladder(1.0)
+
+
+@pytest.fixture(scope="session")
+def exact() -> Simulated:
+    return prime_ladder(0.0)
+
+
+@pytest.fixture(scope="session")
+def staged(noisy: Simulated, key: jax.Array) -> Draws:
+    return point(FLP(), noisy.runs, key)
+
+
+@pytest.fixture(scope="session")
+def booted(noisy: Simulated, key: jax.Array) -> Draws:
+    return bootstrap(FLP(), noisy.runs, key, draws=DRAWS)
+
+
+@pytest.fixture
+def table() -> Callable[..., Runs]:
+    """A table by hand from losses and scores ``(run, checkpoint)``; each run is twice as large as the one before."""
+
+    def make(
+        losses: dict[str, np.ndarray], scores: dict[str, np.ndarray], tasks: tuple[Task, ...] = (), **columns: object
+    ) -> Runs:
+        n_runs, steps = np.shape(next(iter([*losses.values(), *scores.values()])))
+        params = 1e7 * 2.0 ** np.arange(n_runs)
+        base = {
+            "run": np.repeat([f"r{i}" for i in range(n_runs)], steps).astype(object),
+            "params": np.repeat(params, steps),
+            "tokens": (20 * params[:, None] ** 1.1 * np.arange(1, steps + 1) / steps).ravel(),
+            **{f"loss/{d}": np.ravel(v) for d, v in losses.items()},
+            **{f"score/{t}": np.ravel(v) for t, v in scores.items()},
+            **{name: np.ravel(np.asarray(v)) for name, v in columns.items()},
+        }
+        return build_runs(base, tasks={t.name: t for t in tasks}, source="by hand")
+
+    return make

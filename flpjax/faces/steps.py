@@ -38,9 +38,13 @@ def read(source: str, mapping: Path | None, only: list[str] | None, exclude: lis
     Raises:
         InputError: The table can't be read, or a name matches no run.
     """
-    from flpjax.readers.read import read_runs
+    from flpjax.faces import session
 
-    table = read_runs(source, mapping)
+    with session.progress(1, "reading") as step:  # a public ladder may have to be downloaded first
+        step(source)
+        from flpjax.readers.read import read_runs
+
+        table = read_runs(source, mapping)
     if only:
         table = table.only(split(only))
     if exclude:
@@ -76,12 +80,11 @@ def forecast_and_show(
     check_level(how.level)
     name = how.method or DEFAULT
     predictor, key = method_of(name, how.via), jax.random.key(how.seed)
-    with session.progress(1, "fitting") as step:
-        step(name)
+    with session.progress(3 if how.joint else 2, f"fitting {name}:") as step:
         if how.draws:
-            fitted = bootstrap(predictor, table, key, draws=how.draws, joint=how.joint, strict=False)
+            fitted = bootstrap(predictor, table, key, draws=how.draws, joint=how.joint, strict=False, progress=step)
         else:
-            fitted = point(predictor, table, key, joint=how.joint, strict=False)
+            fitted = point(predictor, table, key, joint=how.joint, strict=False, progress=step)
         result = run_forecast(fitted, targets, level=how.level, method=f"{name}, joint" if how.joint else name)
     save(json, result.to_json())
     shown_losses = _loss_rows(fitted.model)

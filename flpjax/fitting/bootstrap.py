@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -35,6 +37,7 @@ def bootstrap(
     starts: int = STARTS,
     settings: Settings | None = None,
     strict: bool = True,
+    progress: Callable[[str], None] | None = None,
 ) -> Draws:
     """Resample whole runs with replacement and fit again; the checkpoints of one run are not independent facts.
 
@@ -50,6 +53,7 @@ def bootstrap(
         starts: Starts of the point fit, from which the draws start warm.
         settings: Of the solver.
         strict: Raise if the point fit of any output fails; otherwise leave that output out, with a warning.
+        progress: Called with what is fitted, before it is.
 
     Raises:
         FitError: The point fit did not converge, or there are too few runs to resample.
@@ -63,9 +67,11 @@ def bootstrap(
     uniform = size_rng.uniform(size=CANDIDATES * draws)
     resampled, uniform = resample_runs(plan, size_rng, uniform, draws)
     counts = np.concatenate([np.ones((1, resampled.shape[1])), resampled])
-    vectors, statuses, fits = fit_stages(plan, counts, key, starts, settings)
+    vectors, statuses, fits = fit_stages(plan, counts, key, starts, settings, progress)
     warnings = plan.warnings + judge(fits, strict)
     if joint:
+        if progress is not None:
+            progress("both stages jointly")
         vectors = refine(plan, vectors, counts)
     drawn = spread(plan, vectors, uniform)
     warnings += _few_runs(plan) + _failures(plan, drawn, statuses)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.gauss_newton import Settings
+from flpjax.errors import count
 from flpjax.fitting.draws import Draws, StageFit, make_draws
 from flpjax.fitting.joint import refine
 from flpjax.fitting.staged import Vectors, fit_stage, judge
@@ -26,6 +29,7 @@ def point(
     starts: int = STARTS,
     settings: Settings | None = None,
     strict: bool = True,
+    progress: Callable[[str], None] | None = None,
 ) -> Draws:
     """Fit a predictor to the runs that are not held out; returns Draws with one draw.
 
@@ -37,6 +41,7 @@ def point(
         starts: Starts per fit.
         settings: Of the solver.
         strict: Raise if any fit fails; otherwise leave that output out, with a warning.
+        progress: Called with what is fitted, before it is.
 
     Raises:
         FitError: A fit did not converge.
@@ -44,7 +49,7 @@ def point(
         PrecisionError: JAX is in 32 bits.
     """
     plan = bind(predictor, runs)
-    vectors, _, fits = fit_stages(plan, np.ones((1, len(plan.runs.names))), key, starts, settings)
+    vectors, _, fits = fit_stages(plan, np.ones((1, len(plan.runs.names))), key, starts, settings, progress)
     warnings = plan.warnings + judge(fits, strict)
     if joint:
         vectors = refine(plan, vectors, np.ones((1, len(plan.runs.names))))
@@ -63,7 +68,12 @@ def bind(predictor: Predictor, runs: Runs) -> Plan:
 
 
 def fit_stages(
-    plan: Plan, counts: NDArray[np.float64], key: Array, starts: int, settings: Settings | None
+    plan: Plan,
+    counts: NDArray[np.float64],
+    key: Array,
+    starts: int,
+    settings: Settings | None,
+    progress: Callable[[str], None] | None = None,
 ) -> tuple[Vectors, dict[str, NDArray[np.int32]], dict[str, StageFit]]:
     """Fit every stage under every draw's counts ``(draw, run)``, of which the first takes every run once.
 
@@ -72,6 +82,8 @@ def fit_stages(
     """
     vectors, statuses, fits = {}, {}, {}
     for i, stage in enumerate(plan.stages):
+        if progress is not None:
+            progress(f"{count(len(stage.outputs), stage.name)} × {count(len(counts), 'draw')}")
         fitted = fit_stage(stage, counts, generator(key, i), starts, settings or Settings())
         vectors[stage.name], statuses[stage.name], fits[stage.name] = fitted
     return vectors, statuses, fits
