@@ -87,7 +87,7 @@ def resample_runs(
     of n runs shows; and a resample's variance is too small by ``(n − 1) / n`` (Hesterberg 2015, §4.1). A draw here
     takes m runs, with m from a χ² distribution with n − p degrees of freedom for p parameters: its variance is n/m
     times that of a plain resample, and the draws together spread as t does. Every draw stays a fit to real runs, which
-    is also the limit: a mean over 4 runs never leaves their range, and its 90 % interval holds 76 % (over 7, 88 %).
+    is also the limit: a mean over 4 runs never leaves their range, and its 90 % interval holds 75 % (over 7, 88 %).
 
     Args:
         plan: The bound predictor.

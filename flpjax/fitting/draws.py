@@ -50,12 +50,12 @@ class StageFit:
     constants: dict[str, NDArray[np.float64]]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: output → constants and how its fit ended; what is not finite is null."""
+        """As JSON has it: the form, and for each output its constants and how its fit ended; null is not finite."""
 
         def number(value: Any) -> float | None:
             return float(value) if np.isfinite(value) else None
 
-        return {
+        outputs = {
             output: {
                 "constants": {name: number(value[i]) for name, value in self.constants.items()},
                 "status": Status(int(self.status[i])).name.lower(),
@@ -64,7 +64,8 @@ class StageFit:
                 "residual_sd": number(self.residual_sd[i]),
             }
             for i, output in enumerate(self.outputs)
-        } | {"form": self.form}
+        }
+        return {"form": self.form, "outputs": outputs}
 
 
 @dataclass(frozen=True)

@@ -68,11 +68,6 @@ class FlopsRule(NamedTuple):
         excess = self.extra * np.exp(self.slope * (np.log(params) - self.log_params))
         return float(params * tokens * (6.0 + excess))
 
-    @property
-    def is_six_nd(self) -> bool:
-        """Whether the ladder counts ``6·N·D``, to 1 %."""
-        return abs(self.extra) < 0.06
-
 
 def flops_rule(params: NDArray[np.float64], tokens: NDArray[np.float64], flops: NDArray[np.float64]) -> FlopsRule:
     """Read the rule off a ladder's table.

@@ -73,6 +73,9 @@ def test_forecast_of_a_target(run, ladder, tmp_path):
     (target,) = result["targets"]
     assert (target["name"], target["params"], target["tokens"], result["level"]) == ("big", 7e9, 1.3e12, 0.8)
     assert target["extrapolation"] == pytest.approx(target["flops"] / 9.632e21, rel=1e-3)
+    fit = result["fits"]["loss"]["outputs"]["general"]
+    assert (fit["status"], fit["starts_agree"]) == ("converged", 1.0)
+    assert fit["constants"]["alpha_N"] == pytest.approx(-0.041, abs=0.003), "what the simulation was made with"
     for interval in [*target["loss"].values(), *target["score"].values()]:
         assert interval["lower"] <= interval["median"] <= interval["upper"]
 

@@ -18,7 +18,7 @@ from flpjax.numerics import generator
 from flpjax.predictors.predictor import Plan, Stage
 
 SETS, DRAWS = 1009, 101
-NOT_T = "convex hull: 2 distinct runs at least, so |t| stays below t's 5 % tail; measured KS 0.08, coverage 76 %"
+NOT_T = "convex hull: 2 distinct runs at least, so |t| stays below t's 5 % tail; measured KS 0.08, coverage 75 %"
 
 
 @dataclass(frozen=True)
