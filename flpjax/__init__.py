@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flpjax.answers.record import Backtest as Backtest
     from flpjax.answers.target import Target as Target
     from flpjax.answers.target import targets_of as targets_of
-    from flpjax.engine.gauss_newton import Settings as Settings
+    from flpjax.engine.settings import Settings as Settings
     from flpjax.engine.status import Status as Status
     from flpjax.errors import FitError as FitError
     from flpjax.errors import FlpjaxError as FlpjaxError
@@ -52,7 +52,7 @@ _HOME = {
     "answers.forecast": ("Forecast", "Interval", "forecast"),
     "answers.record": ("Backtest",),
     "answers.target": ("Target", "targets_of"),
-    "engine.gauss_newton": ("Settings",),
+    "engine.settings": ("Settings",),
     "engine.status": ("Status",),
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "faces.plots": ("plot_forecast",),

@@ -1,55 +1,72 @@
-"""Many fits as one batch: draws × problems × starts, in chunks of one compiled program."""
+"""Many fits as one batch: draws × problems × starts, a block of fits at a time; the best start of each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.engine.gauss_newton import Anchor, Lane, Residual, Settings, descend
+from flpjax.engine.devices import CALL_STEP, Devices
+from flpjax.engine.gauss_newton import Task
+from flpjax.engine.lane import Lane, begin, unpack
+from flpjax.engine.lanes import STAY, Lanes, Tables, group_count
+from flpjax.engine.moments import Anchor, Residual
+from flpjax.engine.settings import Settings
 from flpjax.engine.status import USABLE, Status
 
-CPU_TILE = 16  # lanes that stay in a CPU's cache: measured 4 times faster than one vmap over thousands
-CPU_CHUNK = 128  # lanes of one call on a CPU; the same program serves 1 fit and 10,000
-DEVICE_BYTES = 2 << 30  # what a chunk may take on an accelerator
+BLOCK_CALLS = 8  # of lanes on the host at a time
+BLOCK_LEAST = 1 << 15  # lanes: enough for all threads of a CPU
+LEAST_DRAWS = 512  # that tables hold; programs for more come in steps
 AGREE = 1e-6  # starts whose objectives differ by less, relatively, found the same optimum
+
+
+class Ends(NamedTuple):
+    """Where every start ended."""
+
+    vector: NDArray[np.floating]  # (draw, problem, start, p)
+    value: NDArray[np.floating]  # (draw, problem, start)
+    status: NDArray[np.int32]  # (draw, problem, start)
+    steps: NDArray[np.int32]  # (draw, problem, start)
 
 
 class Solution(NamedTuple):
     """The best start of every problem under every draw's weights."""
 
-    vector: NDArray[np.float64]  # (draw, problem, p)
-    value: NDArray[np.float64]  # (draw, problem)
+    vector: NDArray[np.floating]  # (draw, problem, p)
+    value: NDArray[np.floating]  # (draw, problem)
     status: NDArray[np.int32]  # (draw, problem) a Status
-    agree: NDArray[np.float64]  # (draw, problem) share of starts that found the same optimum
-    condition: NDArray[np.float64]  # (draw, problem) of the scaled Gauss-Newton Hessian
-    starts: Lane  # (draw, problem, start, …) where every start ended
+    agree: NDArray[np.float64]  # (draw, problem) share of the starts followed that found the same optimum
+    gradient: NDArray[np.floating]  # (draw, problem) length of the gradient there
+    condition: NDArray[np.float64]  # (draw, problem) of the Gauss-Newton Hessian scaled to unit diagonal
+    starts: Ends  # of the starts followed
 
 
 def solve(
     residual: Residual,
     data: Any,
-    weight: Array,
-    resample: NDArray[np.float64],
+    weight: Array | NDArray[np.float64],
+    resample: Array | NDArray[np.float64],
     starts: NDArray[np.float64],
     *,
     draws: Sequence[int] | None = None,
     anchor: Anchor | None = None,
     huber: float | None = None,
+    linear: tuple[int, ...] = (),
+    typical: NDArray[np.float64] | None = None,
     settings: Settings | None = None,
 ) -> Solution:
     """Fit every problem, under every draw's row weights, from every start.
 
     Resampling is a matter of weights: no draw copies the data. Neither the number of draws nor that of starts is part
-    of the compiled program.
+    of the compiled program, and only the answer grows with them. The answer of a fit depends on nothing but the fit:
+    not on its neighbours in the batch, nor on the devices.
 
     Args:
-        residual: Static function ``(vector (p,), data of one problem) -> (row,)``.
+        residual: Static function ``(vector (p,), data of one row) -> number``.
         data: Pytree of all problems, leaves ``(problem, row, …)``.
         weight: ``(problem, row)`` weights of the rows, 0 for rows that a problem does not use.
         resample: ``(draw, row)`` how often a draw takes each row; ones for a point fit.
@@ -57,71 +74,91 @@ def solve(
         draws: Which draws to fit; None fits all.
         anchor: A pull of each draw towards known parameters, leaves ``(draw, p)``, or None.
         huber: Corner of the Huber loss, None for squared loss.
-        settings: Step limit and tolerance.
+        linear: Components of the vector in which residuals are affine, given the others: they are solved for, not
+            searched (variable projection). If that is all of them and the loss is squared, one start is enough.
+        typical: ``(p,)`` sizes of changes of the parameters that are neither small nor large; None takes the root
+            mean square of the starts.
+        settings: Steps, tolerance, precision and devices.
     """
+    settings = settings or Settings()
+    dtype = np.dtype(settings.precision)
+    if huber is None and len(linear) == starts.shape[2]:
+        starts = starts[:, :1]
     chosen = np.arange(len(resample)) if draws is None else np.asarray(draws)
-    problems, per_problem, size = starts.shape
-    shape = (len(chosen), problems, per_problem)
-    draw, problem, start = (i.ravel() for i in np.indices(shape))
-    on_cpu = jax.default_backend() == "cpu"
-    most = CPU_CHUNK if on_cpu else max(1, DEVICE_BYTES // (8 * resample.shape[1] * (size + 8)))
-    chunk = most if on_cpu else min(most, 1 << (len(draw) - 1).bit_length())  # few sizes, few compiled programs
-    tile = CPU_TILE if on_cpu else chunk
-    ended = []
-    for at in range(0, len(draw), chunk):
-        part = slice(at, at + chunk)
-        spare = (0, chunk - len(draw[part]))  # the last chunk is filled with copies that are thrown away
-        of_draw, of_problem = (np.pad(i[part], spare, "edge") for i in (chosen[draw], problem))
-        first = np.pad(starts[problem[part], start[part]], (spare, (0, 0)), "edge")
-        pull = None if anchor is None else jax.tree.map(lambda leaf, at=of_draw: leaf[at], anchor)
-        lanes = (of_problem, resample[of_draw], first)
-        lane = _chunk(residual, huber, settings or Settings(), tile, data, weight, lanes, pull)
-        ended.append(jax.tree.map(lambda leaf, used=chunk - spare[1]: np.asarray(leaf)[:used], lane))
-    return _best(jax.tree.map(lambda *parts: np.concatenate(parts).reshape(*shape, *parts[0].shape[1:]), *ended))
+    problems, per_fit, size = starts.shape
+    task = Task(residual, linear, huber, settings.steps, settings.share(dtype))
+    devices = Devices(settings.mesh, lane_bytes=dtype.itemsize * np.shape(weight)[1] * (2 * size + 4))
+    sizes = np.broadcast_to(_typical(starts) if typical is None else typical, (problems, size))
+    resample, anchor = jax.tree.map(_padded, (resample, anchor))
+    tables = Tables(data, weight, resample, anchor, sizes)
+    tables = devices.place(jax.tree.map(lambda leaf: _cast(leaf, dtype), tables))
+    scouted = settings.follow == "promising" and per_fit > STAY
+    first = starts.astype(dtype)
+    first = devices.place(first) if scouted else first
+
+    draw, problem = (i.ravel().astype(np.int32) for i in np.meshgrid(chosen, np.arange(problems), indexing="ij"))
+    followed = STAY * group_count(per_fit) if scouted else per_fit
+    per_block = max(1, max(BLOCK_CALLS * devices.most, BLOCK_LEAST) // followed)
+    blocks = []
+    for at in range(0, len(draw), per_block):
+        fits = slice(at, at + per_block)
+        if scouted:
+            lanes = devices.scout(task, tables, (draw[fits], problem[fits]), first)
+        else:
+            vectors = first[problem[fits]].reshape(-1, size)
+            lanes = Lanes(np.repeat(draw[fits], per_fit), np.repeat(problem[fits], per_fit), begin(vectors))
+        rows = devices.finish(task, tables, lanes, fresh=not scouted)
+        blocks.append(_best(unpack(rows.reshape(len(draw[fits]), -1, rows.shape[1]), size)))
+    shape = (len(chosen), problems)
+    return jax.tree.map(lambda *parts: np.concatenate(parts).reshape(*shape, *parts[0].shape[1:]), *blocks)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _chunk(
-    residual: Residual,
-    huber: float | None,
-    settings: Settings,
-    tile: int,
-    data: Any,
-    weight: Array,
-    lanes: tuple[Array, Array, Array],
-    anchor: Anchor | None,
-) -> Lane:
-    """Solve lanes of (problem ``(chunk,)``, row counts ``(chunk, row)``, start ``(chunk, p)``), tile by tile."""
-
-    def solve_one(problem: Array, count: Array, start: Array, pull: Anchor | None) -> Lane:
-        own = jax.tree.map(lambda leaf: leaf[problem], data)
-        return descend(residual, own, weight[problem] * count, start, pull, huber, settings)
-
-    tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (*lanes, anchor))
-    ended = lax.map(lambda args: jax.vmap(solve_one)(*args), tiled)
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ended)
-
-
-def _best(lanes: Lane) -> Solution:
-    """Pick each problem's best start.
+def _best(lane: Lane) -> Solution:
+    """Pick the best start of each fit. Leaves ``(fit, start, …)`` in, ``(fit, …)`` out.
 
     A start that was cut short may stand lower than one that finished. It still wins, and the status says so: the
     optimum is not known then.
     """
-    status, value = np.asarray(lanes.status), np.asarray(lanes.value)
-    failed = ~np.isfinite(value) | (status == Status.NON_FINITE_START)
-    value = np.where(failed, np.inf, value)
-    order = value.argmin(-1)
+    failed = ~np.isfinite(lane.value) | (lane.status == Status.NON_FINITE_START)
+    value = np.where(failed, np.inf, lane.value)
+    order = value.argmin(1)
+    at = np.arange(len(value)), order
+    best, chosen = value[at], lane.status[at]
+    same = ~failed & (value <= (best * (1.0 + AGREE) + lane.floor[at])[:, None])
+    finished = same & np.isin(lane.status, USABLE)
+    status = np.where(finished.any(1), np.where(finished, lane.status, Status.ALL_FAILED).min(1), chosen)
+    status = np.where(failed.all(1), Status.ALL_FAILED, status).astype(np.int32)
+    gradient = np.linalg.norm(lane.gradient[at], axis=-1)
+    whole = np.int32
+    starts = Ends(lane.vector.copy(), lane.value.copy(), lane.status.astype(whole), lane.steps.astype(whole))
+    return Solution(lane.vector[at], best, status, same.mean(1), gradient, _condition(lane.hessian[at]), starts)
 
-    def chosen(leaf: NDArray) -> NDArray:
-        pick = order.reshape(*order.shape, *[1] * (leaf.ndim - order.ndim))
-        return np.take_along_axis(leaf, pick, axis=order.ndim).squeeze(order.ndim)
 
-    best = chosen(value)
-    same = ~failed & (value <= (best * (1.0 + AGREE) + chosen(np.asarray(lanes.floor)))[..., None])
-    finished = same & np.isin(status, USABLE)
-    ended = np.where(finished.any(-1), np.where(finished, status, Status.ALL_FAILED).min(-1), chosen(status))
-    ended = np.where(failed.all(-1), Status.ALL_FAILED, ended)
-    eigenvalues = np.linalg.eigvalsh(np.nan_to_num(chosen(np.asarray(lanes.hessian))))
-    condition = eigenvalues[..., -1] / np.maximum(eigenvalues[..., 0], np.finfo(value.dtype).tiny)
-    return Solution(chosen(np.asarray(lanes.vector)), best, ended, same.mean(-1), condition, lanes)
+def _condition(hessian: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Condition numbers of ``(fit, p, p)``, scaled to unit diagonals; infinite where a parameter has no effect."""
+    scale = np.sqrt(np.diagonal(hessian, axis1=1, axis2=2))
+    safe = np.where(scale > 0, scale, 1.0)
+    unit = np.where(np.eye(hessian.shape[1], dtype=bool), 1.0, hessian / (safe[:, :, None] * safe[:, None, :]))
+    eigenvalues = np.linalg.eigvalsh(np.nan_to_num(unit))
+    condition = eigenvalues[:, -1] / np.maximum(eigenvalues[:, 0], np.finfo(hessian.dtype).tiny)
+    return np.where((scale > 0).all(1), condition, np.inf)
+
+
+def _typical(starts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(problem, p)`` root mean squares of the finite starts, 1 where they are 0."""
+    size = np.sqrt(np.mean(np.where(np.isfinite(starts), starts, 0.0) ** 2, axis=1))
+    return np.where(size > 0, size, 1.0)
+
+
+def _padded(leaf: Any) -> NDArray:
+    """Filled up to one of few numbers of draws, so that a point fit and its bootstrap share a program."""
+    size = LEAST_DRAWS
+    while size < len(leaf):
+        size *= CALL_STEP
+    return np.pad(np.asarray(leaf), [(0, size - len(leaf)), (0, 0)])
+
+
+def _cast(leaf: Any, dtype: np.dtype) -> NDArray:
+    """Real numbers in the precision asked for; others as they are."""
+    values = np.asarray(leaf)
+    return values.astype(dtype) if np.issubdtype(values.dtype, np.floating) else values

@@ -9,7 +9,7 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from flpjax.engine.gauss_newton import Settings
+from flpjax.engine.settings import Settings
 from flpjax.engine.status import Status
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, make_draws

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.engine.gauss_newton import Settings
+from flpjax.engine.settings import Settings
 from flpjax.errors import count
 from flpjax.fitting.draws import Draws, StageFit, make_draws
 from flpjax.fitting.joint import refine

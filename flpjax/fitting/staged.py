@@ -12,7 +12,8 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.batch import Solution, solve
-from flpjax.engine.gauss_newton import Anchor, Settings
+from flpjax.engine.moments import Anchor
+from flpjax.engine.settings import Settings
 from flpjax.engine.status import USABLE, Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
@@ -48,12 +49,21 @@ def fit_stage(
     weight, resample = jnp.asarray(stage.weight), counts[:, stage.run]
     guess = np.asarray(_guess(stage.form, data, weight))
     first = spread_starts(stage.form, guess, starts, rng)
-    anchor = _anchor(stage.residual, len(counts), rng)
+    anchor, scale = _anchor(stage.residual, len(counts), rng), prior_normal(stage.form)[1]
 
     def run(from_: NDArray[np.float64], draws: range) -> Solution:
-        huber = stage.residual.huber
         return solve(
-            stage.residual, data, weight, resample, from_, draws=draws, anchor=anchor, huber=huber, settings=settings
+            stage.residual,
+            data,
+            weight,
+            resample,
+            from_,
+            draws=draws,
+            anchor=anchor,
+            huber=stage.residual.huber,
+            linear=stage.residual.linear,
+            typical=scale,
+            settings=settings,
         )
 
     point = run(first, range(1))
@@ -150,4 +160,4 @@ def _guess(form: Form, data: Any, weight: Array) -> Array:
 def _describe(residual: Residual, vector: Array, data: Any) -> tuple[dict[str, Array], Array]:
     """The paper's constants → ``(output,)``, and residuals ``(output, row)``."""
     constants = jax.vmap(lambda v: residual.form.constants(unpack(residual.form, v)))(vector)
-    return constants, jax.vmap(residual)(vector, data)
+    return constants, jax.vmap(jax.vmap(residual, (None, 0)))(vector, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from numpyro.distributions import constraints
 
 REAL, POSITIVE, UNIT = constraints.real, constraints.positive, constraints.unit_interval
+
+Space = Literal["log", "linear"]
+"""Of the values of a formula: their logarithms, or as they are."""
 
 Params = dict[str, Array]
 """Parameter → value, of one output of one draw."""
@@ -30,6 +33,7 @@ class Parameter(NamedTuple):
     scale: float  # unconstrained
     about: str
     shape: tuple[int, ...] = ()
+    affine: Space | None = None  # where the formula is affine in it, together with all others that say so
 
     @property
     def prior(self) -> dist.Distribution:
@@ -91,6 +95,12 @@ def pack(form: Form, params: Params) -> Array:
     return jnp.concatenate(
         [jnp.ravel(parameter.bijector.inv(jnp.asarray(params[name]))) for name, parameter in form.parameters().items()]
     )
+
+
+def affine(form: Form, space: Space) -> tuple[int, ...]:
+    """The places in the vector of the parameters in which values in ``space`` are affine."""
+    flags = [flag for p in form.parameters().values() for flag in [p.affine == space] * _count(p.shape)]
+    return tuple(i for i, flag in enumerate(flags) if flag)
 
 
 def prior_normal(form: Form) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

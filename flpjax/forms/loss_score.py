@@ -27,8 +27,8 @@ class Linear:
     def parameters(self) -> Mapping[str, Parameter]:
         """Score at the centre, and slope."""
         return {
-            "level": Parameter(REAL, 0.5, 0.5, "score at the centre, fraction"),
-            "slope": Parameter(REAL, -0.5, 0.5, "w1, change of the score per nat"),
+            "level": Parameter(REAL, 0.5, 0.5, "score at the centre, fraction", affine="linear"),
+            "slope": Parameter(REAL, -0.5, 0.5, "w1, change of the score per nat", affine="linear"),
         }
 
     def apply(self, params: Params, x: Array) -> Array:
@@ -135,7 +135,7 @@ class Exponential:
     def parameters(self) -> Mapping[str, Parameter]:
         """Score of a useless model, gain over it at the centre, and its growth as the loss falls."""
         return {
-            "floor": Parameter(REAL, 0.25, 0.25, "1 − ε, score as the loss grows, fraction"),
+            "floor": Parameter(REAL, 0.25, 0.25, "1 − ε, score as the loss grows, fraction", affine="linear"),
             "log_gain": Parameter(REAL, -1.5, 1.0, "log(P − floor) at the centre"),
             "gamma": Parameter(POSITIVE, 0.0, 0.7, "γ, growth per nat"),
         }

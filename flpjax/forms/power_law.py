@@ -29,8 +29,8 @@ class PowerLaw:
     def parameters(self) -> Mapping[str, Parameter]:
         """Level and exponent; the exponent is negative for a loss, positive for a score."""
         return {
-            "log_level": Parameter(REAL, 0.5, 1.0, "log value at the centre"),
-            "exponent": Parameter(REAL, 0.0, 0.2, "α, change of log value per e-fold of FLOPs"),
+            "log_level": Parameter(REAL, 0.5, 1.0, "log value at the centre", affine="log"),
+            "exponent": Parameter(REAL, 0.0, 0.2, "α, change of log value per e-fold of FLOPs", affine="log"),
         }
 
     def apply(self, params: Params, x: Compute) -> Array:
@@ -110,7 +110,7 @@ class PowerLawE:
     def parameters(self) -> Mapping[str, Parameter]:
         """Loss at the centre, its irreducible share, and the decay of the rest."""
         return {
-            "log_level": Parameter(REAL, 0.5, 1.0, "log loss at the centre"),
+            "log_level": Parameter(REAL, 0.5, 1.0, "log loss at the centre", affine="log"),
             "share": Parameter(UNIT, 0.0, 1.0, "share of it that is irreducible"),
             "decay": Parameter(POSITIVE, -2.0, 0.7, "−α_N, decay of the rest per e-fold of FLOPs"),
         }
@@ -167,7 +167,7 @@ class Chinchilla:
     def parameters(self) -> Mapping[str, Parameter]:
         """Loss at the centre, how it divides, and how the two terms decay."""
         table = {
-            "log_level": Parameter(REAL, 0.5, 1.0, "log loss at the centre"),
+            "log_level": Parameter(REAL, 0.5, 1.0, "log loss at the centre", affine="log"),
             "share": Parameter(UNIT, 0.0, 1.0, "share of it that is irreducible"),
             "size_share": Parameter(UNIT, 0.0, 1.0, "share of the rest that is due to size"),
             "alpha": Parameter(POSITIVE, -1.1, 0.5, "decay of the size term per e-fold of N"),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from flpjax.forms.form import Form, unpack
+from flpjax.forms.form import Form, Space, affine, unpack
 
-Space = Literal["log", "linear"]
 TYPICAL_NOISE: dict[Space, float] = {"log": 0.002, "linear": 0.01}
 """What reruns of one configuration differ by: 0.2 % of a loss, 1 point of a score (Bhagia et al. 2024, table 2)."""
 
@@ -33,11 +31,15 @@ class Residual:
     huber: float | None = None
     prior_sd: float | None = None
 
+    @property
+    def linear(self) -> tuple[int, ...]:
+        """The places in the vector of the parameters in which residuals are affine, given the others."""
+        return affine(self.form, self.space)
+
     def __call__(self, vector: Array, data: tuple[Any, Array]) -> Array:
-        """Residuals ``(row,)`` for unconstrained parameters ``(p,)`` and ``data = (x, y)``, leaves ``(row,)``."""
+        """Residual of ONE row ``data = (x, y)`` for unconstrained parameters ``(p,)``; callers ``vmap``."""
         x, y = data
-        params = unpack(self.form, vector)
-        predicted = jax.vmap(lambda row: self.form.apply(params, row))(x)
+        predicted = self.form.apply(unpack(self.form, vector), x)
         if self.space == "log":
             return jnp.log(predicted) - jnp.log(y)
         return predicted - y

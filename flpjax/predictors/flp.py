@@ -11,10 +11,10 @@ import numpy as np
 from jax import Array
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.forms.form import Form, size
+from flpjax.forms.form import Form, Space, size
 from flpjax.forms.loss_score import Linear
 from flpjax.forms.power_law import PowerLaw
-from flpjax.forms.residual import TYPICAL_NOISE, Residual, Space
+from flpjax.forms.residual import TYPICAL_NOISE, Residual
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, final_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.select import Selection

@@ -30,6 +30,9 @@ class Source:
 SOURCES = {
     "olmo-ladder": Source("allenai/OLMo-ladder", "67a3f440f787d020da35e3ca8eeae475fae754f5", "Apache-2.0"),
     "gadre2024": Source("mlfoundations/scaling", "a003c4913793ac2ae7ef87b28ecb562955d026d5", "MIT"),
+    "chinchilla": Source(
+        "epoch-research/analyzing-chinchilla", "92258837425e1b5f2851d624287f0120583a3d0e", "no licence file"
+    ),
 }
 
 

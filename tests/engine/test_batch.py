@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flpjax.engine import batch
 from flpjax.engine.batch import solve
+from flpjax.engine.lanes import advance
 from flpjax.engine.status import Status
 from flpjax.forms.power_law import PowerLawE
 from flpjax.forms.residual import Residual
@@ -98,13 +98,6 @@ def test_a_subset_of_draws_is_the_subset(bootstrap, counts, draws):
     assert found.starts.vector.shape == (len(rows), PROBLEMS, STARTS, 3)
 
 
-@pytest.mark.parametrize(("tile", "chunk"), [(1, 7), (5, 35)])
-def test_tiles_and_chunks_do_not_matter(bootstrap, counts, monkeypatch, tile, chunk):
-    monkeypatch.setattr(batch, "CPU_TILE", tile)
-    monkeypatch.setattr(batch, "CPU_CHUNK", chunk)
-    assert_same(fit(ladder(), resample=counts), bootstrap)
-
-
 def test_lanes_are_in_their_places(bootstrap, counts):
     """Draw, problem and start of prime sizes: each lane is what it is alone."""
     x, y = ladder()
@@ -114,12 +107,12 @@ def test_lanes_are_in_their_places(bootstrap, counts):
 
 
 def test_nothing_is_compiled_twice(bootstrap, counts):
-    before = batch._chunk._cache_size()
+    before = advance._cache_size()
     fit(ladder(seed=9), resample=counts)
     fit(ladder(), resample=counts, draws=[3, 1])
     fit(ladder(), resample=counts, draws=range(1, DRAWS))
     fit(ladder(), weight=np.random.default_rng(0).uniform(size=(PROBLEMS, ROWS)), resample=counts)
     fit(ladder(), resample=counts, own=residual(46.0))
-    assert batch._chunk._cache_size() == before
+    assert advance._cache_size() == before
     fit(ladder(), resample=counts, own=residual(45.0))  # and the count does count
-    assert batch._chunk._cache_size() == before + 1
+    assert advance._cache_size() == before + 1

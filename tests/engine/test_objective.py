@@ -1,4 +1,4 @@
-"""The robust loss against scipy's, the factorisation against numpy's, and what a status says."""
+"""The robust loss against scipy's, the elimination against numpy's, and what a status says."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from flpjax.engine.gauss_newton import Settings, cholesky_solve
+from flpjax.engine.elimination import solve_definite
+from flpjax.engine.settings import Settings
 from flpjax.engine.objective import reweight, rho
 from flpjax.engine.status import Status
 
@@ -30,20 +31,28 @@ def test_reweighted_squares_have_the_gradient_of_rho(corner):
 
 
 @pytest.mark.parametrize("p", [1, 2, 5, 7])
-def test_cholesky_solve_is_numpy_s(p):
+def test_solve_definite_is_numpy_s(p):
     rng = np.random.default_rng(p)
     root = rng.normal(size=(p + 3, p))
-    root /= np.linalg.norm(root, axis=0)
+    unit = 10.0 ** rng.uniform(-5, 5, p)  # of the parameters: pivots are shares and don't know it
     matrix, rhs = root.T @ root, rng.normal(size=p)
-    solution, pivot = cholesky_solve(jnp.asarray(matrix), jnp.asarray(rhs), 1e-14)
-    np.testing.assert_allclose(solution, np.linalg.solve(matrix, rhs), rtol=1e-9)
-    np.testing.assert_allclose(pivot, np.diag(np.linalg.cholesky(matrix)).min() ** 2, rtol=1e-9)
+    correct, shares = np.linalg.solve(matrix, rhs), np.diag(np.linalg.cholesky(matrix)) ** 2 / np.diag(matrix)
+    solution, pivot = solve_definite(jnp.asarray(matrix * np.outer(unit, unit)), jnp.asarray(rhs * unit), 1e-14)
+    np.testing.assert_allclose(solution * unit, correct, rtol=1e-9)
+    np.testing.assert_allclose(pivot, shares.min(), rtol=1e-9)
 
 
-def test_cholesky_solve_floors_its_pivots():
-    solution, pivot = cholesky_solve(jnp.ones((3, 3)), jnp.asarray([1.0, 2.0, 3.0]), 1e-12)
+def test_solve_definite_floors_its_pivots():
+    solution, pivot = solve_definite(jnp.ones((3, 3)), jnp.asarray([1.0, 2.0, 3.0]), 1e-12)
     assert pivot == 0.0
     assert np.isfinite(solution).all()
+
+
+def test_a_parameter_without_curvature_does_not_move():
+    matrix = jnp.asarray([[4.0, 0.0, 2.0], [0.0, 0.0, 0.0], [2.0, 0.0, 5.0]])
+    solution, pivot = solve_definite(matrix, jnp.asarray([8.0, 1.0, 8.0]), 1e-12)
+    assert pivot == 0.0
+    np.testing.assert_allclose(solution, [1.5, 0.0, 1.0], rtol=1e-12)
 
 
 def test_only_an_optimum_is_usable():

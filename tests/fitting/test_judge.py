@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from flpjax.engine.gauss_newton import Settings
+from flpjax.engine.settings import Settings
 from flpjax.engine.status import Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit

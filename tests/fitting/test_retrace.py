@@ -3,8 +3,8 @@
 import jax
 import pytest
 
-from flpjax.engine.batch import _chunk
-from flpjax.engine.gauss_newton import Settings
+from flpjax.engine.lanes import advance
+from flpjax.engine.settings import Settings
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.joint import _refine
 from flpjax.fitting.point import point
@@ -13,21 +13,21 @@ from flpjax.predictors.flp import FLP
 
 
 def test_another_seed_compiles_nothing(noisy, booted):
-    before = _chunk._cache_size()
+    before = advance._cache_size()
     assert before > 0
     bootstrap(FLP(), noisy.runs, jax.random.key(3), draws=len(booted))
-    assert _chunk._cache_size() == before
+    assert advance._cache_size() == before
 
 
 @pytest.mark.parametrize(("predictor", "stages"), [(FP(), 1), (FLP(), 2), (FLP(prior=True), 2)])
 def test_point_fit_and_bootstraps_of_any_size_share_one_program(noisy, key, predictor, stages):
     settings = Settings(steps=193)  # which no other test has
-    before = _chunk._cache_size()
+    before = advance._cache_size()
     point(predictor, noisy.runs, key, settings=settings)
-    assert _chunk._cache_size() == before + stages
+    assert advance._cache_size() == before + stages
     for draws in (3, 5):
         bootstrap(predictor, noisy.runs, key, draws=draws, settings=settings)
-        assert _chunk._cache_size() == before + stages
+        assert advance._cache_size() == before + stages
 
 
 def test_another_seed_of_a_joint_fit_compiles_nothing(noisy, joint):

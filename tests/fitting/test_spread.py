@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flpjax.engine.gauss_newton import Settings
+from flpjax.engine.settings import Settings
 from flpjax.errors import InputError
 from flpjax.fitting.bootstrap import CANDIDATES, RESAMPLE_SALT, bootstrap, resample_runs, spread
 from flpjax.fitting.staged import fit_stage

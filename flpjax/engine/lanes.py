@@ -1,0 +1,114 @@
+"""The two programs that lanes run: a round of steps, and the choice of promising starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.sharding import Mesh, PartitionSpec
+
+from flpjax.engine.gauss_newton import Problem, Task, descend
+from flpjax.engine.lane import Numbers, begin, unpack
+from flpjax.engine.moments import Anchor
+
+ROUND = 8  # steps between two looks at which lanes have ended
+LOOK = 4  # steps before a look at which are promising
+AXIS = "lane"
+GROUP = 256  # starts that compete for going on; a multiple of a CPU's tile
+STAY = GROUP // 64  # of them go on
+
+REORDER = {"xla_cpu_enable_fast_math": True} | {
+    f"xla_cpu_fast_math_honor_{what}": True for what in ("nans", "infs", "division", "functions")
+}
+"""Sums over rows may be taken in any order, which lets a CPU add several at a time: 2.3 times faster. Nothing else of
+what "fast math" means is allowed."""
+
+
+class Tables(NamedTuple):
+    """All numbers that lanes refer to: one copy on each device, whatever the number of lanes."""
+
+    data: Any  # leaves (problem, row, …)
+    weight: Numbers  # (problem, row)
+    resample: Numbers  # (draw, row)
+    anchor: Anchor | None  # leaves (draw, p)
+    typical: Numbers  # (problem, p)
+
+
+class Lanes(NamedTuple):
+    """Lanes of a batch: which fit they belong to, and where they stand."""
+
+    draw: Numbers  # (lane,)
+    problem: Numbers  # (lane,)
+    rows: Numbers  # (lane, width) where they stand, packed
+
+
+class Groups(NamedTuple):
+    """Starts of fits, :data:`GROUP` at a time."""
+
+    draw: Numbers  # (group,)
+    problem: Numbers  # (group,)
+    first: Numbers  # (group,) the first start of each
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), compiler_options=REORDER)
+def advance(task: Task, mesh: Mesh | None, tile: int | None, tables: Tables, lanes: Lanes, fresh: Array) -> Array:
+    """Rows ``(lane, width)`` after one round of lanes, tile by tile on each device of the mesh."""
+    return _sharded(partial(_round, task, tile, ROUND), mesh)(tables, lanes, fresh)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), compiler_options=REORDER)
+def scout(task: Task, mesh: Mesh | None, tile: int | None, tables: Tables, groups: Groups, starts: Array) -> Array:
+    """Two short rounds of groups of starts; the lowest eighth stays each time. Rows ``(group · stay, width)``."""
+
+    def own(tables: Tables, groups: Groups, starts: Array) -> Array:
+        per_fit, size = starts.shape[1:]
+        index = groups.first[:, None] + np.arange(GROUP)[None, :] * group_count(per_fit)
+        vector = starts[groups.problem[:, None], jnp.minimum(index, per_fit - 1)].reshape(-1, size)
+        # Places behind the last start hold one that fails.
+        rows = begin(jnp.where((index < per_fit).ravel()[:, None], vector, jnp.nan))
+        in_group = GROUP
+        for fresh in (True, False):
+            draw, problem = (jnp.repeat(leaf, in_group) for leaf in (groups.draw, groups.problem))
+            rows = _round(task, tile, LOOK, tables, Lanes(draw, problem, rows), jnp.asarray(fresh))
+            stay = in_group // 8
+            value = unpack(rows, size).value
+            value = jnp.where(jnp.isfinite(value), value, jnp.inf).reshape(-1, in_group)
+            lowest = lax.top_k(-value, stay)[1]
+            rows = rows[(lowest + in_group * jnp.arange(len(lowest))[:, None]).ravel()]
+            in_group = stay
+        return rows
+
+    return _sharded(own, mesh)(tables, groups, starts)
+
+
+def group_count(per_fit: int) -> int:
+    """Groups that the starts of a fit make; the i-th takes every such start from the i-th on, so all are alike."""
+    return -(-per_fit // GROUP)
+
+
+def _round(task: Task, tile: int | None, steps: int, tables: Tables, lanes: Lanes, fresh: Array) -> Array:
+    """On one device."""
+
+    def one(lanes: Lanes) -> Array:
+        data, weight = jax.tree.map(lambda leaf: leaf[lanes.problem], (tables.data, tables.weight))
+        resample, anchor = jax.tree.map(lambda leaf: leaf[lanes.draw], (tables.resample, tables.anchor))
+        problem = Problem(data, weight * resample, anchor, tables.typical[lanes.problem])
+        return descend(task, problem, lanes.rows, fresh, steps)
+
+    if tile is None:
+        return jax.vmap(one)(lanes)
+    tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), lanes)
+    return lax.map(jax.vmap(one), tiled).reshape(lanes.rows.shape)
+
+
+def _sharded(program: Callable[..., Array], mesh: Mesh | None) -> Callable[..., Array]:
+    """``program(tables, lanes or groups, …)`` on each device's share of the second argument."""
+    if mesh is None:
+        return program
+    here, everywhere = PartitionSpec(AXIS), PartitionSpec()
+    return jax.shard_map(program, mesh=mesh, in_specs=(everywhere, here, everywhere), out_specs=here, check_vma=False)

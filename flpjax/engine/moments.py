@@ -1,0 +1,145 @@
+"""What a step needs to know about a point: the objective, its gradient and its Gauss-Newton Hessian, in one pass.
+
+All of it is sums over rows. One variadic reduction makes them together, so that no Jacobian need be stored: XLA fuses
+derivatives and sums, which is 1.3 times as fast as products of stored matrices on a CPU and 2.5 times on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from flpjax.engine.objective import Corner, curvature, reweight, rho
+
+UNROLL = 8
+"""The most parameters whose products are summed one by one; beyond, compiling them would take longer than fitting."""
+
+Residual = Callable[[Array, Any], Array]
+"""``(vector (p,), data of one row) -> number``; hashable by value, since it is static under jit."""
+
+
+class Anchor(NamedTuple):
+    """A quadratic pull ``Σ precision·(vector − centre)²/2``: a normal prior, and the fit is a posteriori.
+
+    In a batch every draw has a pull of its own: leaves ``(draw, p)``.
+    """
+
+    centre: Array  # (p,)
+    precision: Array  # (p,)
+
+
+class Moments(NamedTuple):
+    """The objective around a point. ``k`` are the parameters asked for, all of them unless said."""
+
+    value: Array  # at the present corner
+    before: Array  # at the corner of the step before: what tells whether the step went down
+    final: Array  # at the corner asked for
+    gradient: Array  # (k,) at the present corner
+    hessian: Array  # (k, k) weights rho''(r), the curvature of the loss itself: few steps converge
+    stiffness: Array  # (k,) diagonal with weights rho'(r)/r, which never are less: the measure of damping
+
+
+class Corners(NamedTuple):
+    """Where the Huber loss bends."""
+
+    now: Array
+    before: Array
+
+
+def moments(
+    residual: Residual,
+    data: Any,
+    weight: Array,
+    vector: Array,
+    anchor: Anchor | None,
+    huber: float | None,
+    corners: Corners | None = None,
+    along: tuple[int, ...] | None = None,
+) -> Moments:
+    """Sum over rows what describes the objective at a point.
+
+    Args:
+        residual: Static function ``(vector (p,), data of one row) -> number``.
+        data: Pytree of one problem, leaves ``(row, …)``.
+        weight: ``(row,)`` non-negative weights; a row of weight 0 is not there, whatever stands in it.
+        vector: ``(p,)``.
+        anchor: A pull towards known parameters, or None.
+        huber: Corner of the Huber loss, None for squared loss.
+        corners: Other corners for now, on the way to ``huber``; None for ``huber`` itself.
+        along: The parameters to differentiate by, static; None for all.
+    """
+    along = tuple(range(len(vector))) if along is None else along
+    now: Corner | None = huber if corners is None else corners.now
+    there = weight > 0
+    r, columns = _tangents(residual, data, vector, along)
+    r = jnp.where(there, r, 0.0)
+    columns = [jnp.where(there, column, 0.0) for column in columns]
+
+    cautious = weight * reweight(r, now)
+    exact = None if huber is None else weight * curvature(r, now)
+    values = [weight * rho(r, now)]
+    if huber is not None and corners is not None:
+        values += [weight * rho(r, corners.before), weight * rho(r, huber)]
+    products = _unrolled if len(along) <= UNROLL else _stacked
+    sums, gradient, hessian, stiffness = products(values, r, columns, cautious, exact)
+    value, before, final = sums if len(sums) == 3 else 3 * sums
+    if anchor is not None:
+        off, k = vector - anchor.centre, jnp.asarray(along)
+        pull = 0.5 * jnp.sum(anchor.precision * off**2)
+        value, before, final = value + pull, before + pull, final + pull
+        gradient += (anchor.precision * off)[k]
+        hessian += jnp.diag(anchor.precision[k])
+        stiffness += anchor.precision[k]
+    finite = jnp.all(jnp.isfinite(hessian)) & jnp.all(jnp.isfinite(gradient))
+    value, before, final = (jnp.where(finite, v, jnp.inf) for v in (value, before, final))
+    return Moments(value, before, final, gradient, hessian, stiffness)
+
+
+def _tangents(residual: Residual, data: Any, vector: Array, along: Sequence[int]) -> tuple[Array, list[Array]]:
+    """Residuals ``(row,)`` and their derivatives, one ``(row,)`` a parameter: kept apart, they fuse with the sums.
+
+    Backwards, row by row, which passes over a formula twice whatever its number of parameters.
+    """
+    parts = [vector[k] for k in range(len(vector))]
+
+    def at(chosen: list[Array], row: Any) -> Array:
+        new = dict(zip(along, chosen, strict=True))
+        return residual(jnp.stack([new.get(k, part) for k, part in enumerate(parts)]), row)
+
+    chosen = [parts[k] for k in along]
+    one, zero = jnp.ones((), vector.dtype), jnp.zeros((), vector.dtype)
+    r, push = jax.linearize(lambda *c: jax.vmap(at, (None, 0))(list(c), data), *chosen)
+    return r, [push(*(one if j == i else zero for j in range(len(along)))) for i in range(len(along))]
+
+
+Sums = tuple[list[Array], Array, Array, Array]
+
+
+def _unrolled(values: list[Array], r: Array, columns: list[Array], cautious: Array, exact: Array | None) -> Sums:
+    """All sums in one reduction."""
+    k = len(columns)
+    upper = [(a, b) for a in range(k) for b in range(a, k)]
+    slope, curved = cautious * r, cautious if exact is None else exact
+    terms = values + [slope * column for column in columns] + [curved * columns[a] * columns[b] for a, b in upper]
+    if exact is not None:
+        terms += [cautious * column**2 for column in columns]
+    zero = jnp.zeros((), r.dtype)
+    total = lax.reduce(terms, [zero] * len(terms), lambda x, y: [a + b for a, b in zip(x, y, strict=True)], (0,))
+    at_gradient, at_hessian = len(values), len(values) + k
+    at_stiffness = at_hessian + len(upper)
+    place = [[upper.index((min(a, b), max(a, b))) for b in range(k)] for a in range(k)]
+    hessian = jnp.stack([jnp.stack([total[at_hessian + i] for i in row]) for row in place])
+    stiffness = jnp.diagonal(hessian) if exact is None else jnp.stack(total[at_stiffness:])
+    return list(total[:at_gradient]), jnp.stack(total[at_gradient:at_hessian]), hessian, stiffness
+
+
+def _stacked(values: list[Array], r: Array, columns: list[Array], cautious: Array, exact: Array | None) -> Sums:
+    """The same by products of matrices."""
+    jacobian = jnp.stack(columns)  # (k, row)
+    curved = cautious if exact is None else exact
+    hessian = (jacobian * curved[None, :]) @ jacobian.T
+    return [jnp.sum(v) for v in values], jacobian @ (cautious * r), hessian, jacobian**2 @ cautious
