@@ -80,7 +80,7 @@ def residual(vector: Array, data: Points) -> Array:
     return jnp.log(jnp.exp(e) + size + tokens) - jnp.asarray(data.log_loss)  # no start comes near an overflow
 
 
-def constants(vector: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def constants(vector: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
     """The law's constants from vectors ``(…, 5)``."""
     a, b, e, alpha, beta = np.moveaxis(np.asarray(vector, dtype=float), -1, 0)
     return {"A": np.exp(a), "B": np.exp(b), "E": np.exp(e), "alpha": alpha, "beta": beta}

@@ -24,7 +24,7 @@ CPU_TILE = 32  # lanes that march together on a CPU: few wait for the slowest
 CPU_CALL = 256  # lanes of one call on a CPU; the same program serves 1 fit and 10,000
 DEVICE_BYTES = 4 << 30  # what one call may take on an accelerator
 LEAST_CALL = 1 << 10  # lanes; fewer don't fill an accelerator
-CALL_STEP = 8  # calls differ in size by this factor: few sizes, few compiled programs
+CALL_STEP = 4  # calls differ in size by this factor: few sizes, few compiled programs
 
 
 class Devices:

@@ -33,6 +33,7 @@ class StageFit:
         agree: ``(output,)`` share of starts that found the same optimum.
         condition: ``(output,)`` condition number of the scaled Hessian; beyond 1e8 the data leave a direction open.
         objective: ``(output,)`` the sum of losses at the optimum.
+        gradient: ``(output,)`` length of its gradient there, in unconstrained parameters.
         residual_sd: ``(output,)`` standard deviation of the residuals, with the parameters counted off: of losses
             relative, of scores absolute.
         start_status: ``(output, start)`` how every start ended.
@@ -45,6 +46,7 @@ class StageFit:
     agree: NDArray[np.float64]
     condition: NDArray[np.float64]
     objective: NDArray[np.float64]
+    gradient: NDArray[np.float64]
     residual_sd: NDArray[np.float64]
     start_status: NDArray[np.int64]
     constants: dict[str, NDArray[np.float64]]
@@ -60,6 +62,8 @@ class StageFit:
                 "constants": {name: number(value[i]) for name, value in self.constants.items()},
                 "status": Status(int(self.status[i])).name.lower(),
                 "starts_agree": number(self.agree[i]),
+                "objective": number(self.objective[i]),
+                "gradient": number(self.gradient[i]),
                 "condition": number(self.condition[i]),
                 "residual_sd": number(self.residual_sd[i]),
             }

@@ -49,6 +49,8 @@ def fit_stage(
     weight, resample = jnp.asarray(stage.weight), counts[:, stage.run]
     guess = np.asarray(_guess(stage.form, data, weight))
     first = spread_starts(stage.form, guess, starts, rng)
+    # To solve for some of the parameters is a second pass over rows, and saves less than one step in ten.
+    closed = stage.residual.linear if len(stage.residual.linear) == size(stage.form) else ()
     anchor, scale = _anchor(stage.residual, len(counts), rng), prior_normal(stage.form)[1]
 
     def run(from_: NDArray[np.float64], draws: range) -> Solution:
@@ -61,7 +63,7 @@ def fit_stage(
             draws=draws,
             anchor=anchor,
             huber=stage.residual.huber,
-            linear=stage.residual.linear,
+            linear=closed,
             typical=scale,
             settings=settings,
         )
@@ -143,6 +145,7 @@ def _report(stage: Stage, data: Any, point: Solution) -> StageFit:
         agree=point.agree[0],
         condition=point.condition[0],
         objective=point.value[0],
+        gradient=point.gradient[0],
         residual_sd=np.sqrt(squares),
         start_status=np.asarray(point.starts.status[0]),
         constants=constants,

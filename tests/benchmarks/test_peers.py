@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import peers
 from benchmarks.chinchilla import OBJECTIVE, OPTIMUM, points, residual, start_grid
+from benchmarks.engine import peers
 from flpjax.engine.objective import rho
 from flpjax.errors import InputError, PrecisionError
 

@@ -113,6 +113,7 @@ def test_nothing_is_compiled_twice(bootstrap, counts):
     fit(ladder(), resample=counts, draws=range(1, DRAWS))
     fit(ladder(), weight=np.random.default_rng(0).uniform(size=(PROBLEMS, ROWS)), resample=counts)
     fit(ladder(), resample=counts, own=residual(46.0))
+    fit(ladder(), resample=counts[:7])
     assert advance._cache_size() == before
     fit(ladder(), resample=counts, own=residual(45.0))  # and the count does count
     assert advance._cache_size() == before + 1

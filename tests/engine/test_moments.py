@@ -114,7 +114,7 @@ def test_both_ways_of_summing_agree(size, huber, monkeypatch):
     np.testing.assert_array_equal(ways[1].hessian, ways[1].hessian.T)
 
 
-@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e300], ids=str)
+@pytest.mark.parametrize("junk", [np.nan, np.inf, 1e300], ids=str)
 @pytest.mark.parametrize("huber", LOSSES)
 @pytest.mark.parametrize("size", SIZES)
 def test_rows_of_weight_zero_are_not_there(size, huber, junk):

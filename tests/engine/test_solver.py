@@ -243,6 +243,19 @@ def test_condition_of_a_hopeless_fit():
     assert found.condition.item() > 1e12
 
 
+def test_the_value_is_the_objective_where_the_solver_ended():
+    """Also where a parameter runs off, and a last step may go further than the model around it holds."""
+    form, truth, space = FORMS["Chinchilla"]
+    rng = np.random.default_rng(21)
+    data, starts = robust_problems(form, truth, space, rng), starts_around(form, truth, STARTS, rng)
+    counts = rng.multinomial(ROWS, np.full(ROWS, 1 / ROWS), 11).astype(float)
+    residual = Residual(form, space)
+    found = solve(residual, data, np.ones((PROBLEMS, ROWS)), counts, starts)
+    assert np.any(np.abs(found.vector) > 9.0)  # in one draw the loss has no floor
+    r = np.asarray(jax.jit(jax.vmap(jax.vmap(jax.vmap(residual, (None, 0))), (0, None)))(found.vector, data))
+    np.testing.assert_allclose(found.value, 0.5 * np.einsum("dpr,dr->dp", r**2, counts), rtol=1e-9)
+
+
 def test_every_status_is_reached_here():
     """A new way to end needs a test of its own."""
     reached = ["CONVERGED", "STEP_LIMIT", "NON_FINITE_START", "SINGULAR", "STALLED", "ALL_FAILED"]

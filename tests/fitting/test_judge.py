@@ -25,6 +25,7 @@ def fit(status=Status.CONVERGED, agree=0.5, condition=10.0, starts=8):
             agree=np.array([agree, 1.0]),
             condition=np.array([condition, 1.0]),
             objective=np.ones(2),
+            gradient=np.ones(2),
             residual_sd=np.ones(2),
             start_status=np.zeros((2, starts), int),
             constants={},

@@ -1,0 +1,114 @@
+"""The answer is one, whatever computes it: devices, hosts, sizes of calls, and where lanes wait between rounds."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flpjax.engine import devices
+from flpjax.engine.status import Status
+from tests.engine import on_devices
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120  # seconds; a call that waits for another process for ever is a failure
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """On one device, as this process has it."""
+    found = on_devices.solutions()
+    for solution in found.values():
+        assert np.all(solution.status == Status.CONVERGED)
+    return found
+
+
+def start(out, chosen, virtual, *more):
+    """A process with so many virtual devices, that writes its answer to ``out``."""
+    environment = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={virtual}",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, str(Path(on_devices.__file__)), str(out), chosen, *more]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def ends_well(*processes):
+    try:
+        for process in processes:
+            said = process.communicate(timeout=PATIENCE)[0]
+            assert process.returncode == 0, said
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def assert_same(path, alone, atol=1e-10):
+    saved = np.load(path)
+    for follow, solution in alone.items():
+        np.testing.assert_array_equal(saved[f"{follow}/status"], solution.status)
+        np.testing.assert_array_equal(saved[f"{follow}/agree"], solution.agree)
+        for name in ("vector", "value"):
+            ours = getattr(solution, name)
+            np.testing.assert_allclose(saved[f"{follow}/{name}"], ours, rtol=1e-10, atol=atol, err_msg=name)
+
+
+@pytest.mark.parametrize("chosen", ["default", "3", "1"])
+def test_devices_of_one_process(alone, tmp_path, chosen):
+    """All eight, three of them and one of them."""
+    ends_well(start(tmp_path / "found.npz", chosen, 8))
+    assert_same(tmp_path / "found.npz", alone)
+
+
+def test_devices_of_two_processes(alone, tmp_path):
+    """Four each: every process gets the whole answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+    out = [tmp_path / f"{i}.npz" for i in range(2)]
+    ends_well(*[start(path, "8", 4, coordinator, str(i), "2") for i, path in enumerate(out)])
+    for path in out:
+        assert_same(path, alone)
+
+
+def assert_equal(found, alone):
+    for follow, solution in alone.items():
+        for name in ("vector", "value", "status", "agree", "gradient", "condition"):
+            got, expected = getattr(found[follow], name), getattr(solution, name)
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10, err_msg=f"{follow} {name}")
+        for name, got, expected in zip(solution.starts._fields, found[follow].starts, solution.starts, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10, err_msg=f"{follow} starts.{name}")
+
+
+@pytest.mark.parametrize(("most", "least"), [(2048, 64), (256, 256)])
+def test_lanes_that_stay_on_the_device(alone, monkeypatch, most, least):
+    """As on an accelerator: calls shrink while lanes end, and each result finds its way back to its place."""
+    sizes, make = set(), devices.Devices.__init__
+    program = devices.advance
+
+    def resident(self, *args, **kwargs):
+        make(self, *args, **kwargs)
+        self.most, self.resident, self._least = most, True, least
+
+    def spy(task, mesh, tile, tables, lanes, fresh):
+        sizes.add(len(lanes.draw))
+        return program(task, mesh, tile, tables, lanes, fresh)
+
+    monkeypatch.setattr(devices.Devices, "__init__", resident)
+    monkeypatch.setattr(devices, "advance", spy)
+    assert_equal(on_devices.solutions(), alone)
+    assert (len(sizes) > 1) == (most >= devices.CALL_STEP * least)
+    assert min(sizes) >= least
+    assert max(sizes) <= most
+
+
+@pytest.mark.parametrize(("tile", "call", "cores"), [(8, 1024, 3), (32, 256, 1), (32, 256, 7)])
+def test_tiles_calls_and_threads_do_not_matter(alone, monkeypatch, tile, call, cores):
+    monkeypatch.setattr(devices, "CPU_TILE", tile)
+    monkeypatch.setattr(devices, "CPU_CALL", call)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert_equal(on_devices.solutions(), alone)
