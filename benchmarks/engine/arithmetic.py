@@ -42,7 +42,7 @@ def arithmetic(optimum: np.ndarray, step_us: float) -> dict[str, Any]:
 
     def one(vector: Array, draw: Array) -> Any:
         corner = jnp.asarray(HUBER)
-        return moments(residual, data, counts[draw], vector, None, HUBER, Corners(corner, corner))
+        return moments(residual, data, counts[draw], vector, None, HUBER, Corners(corner, corner), backwards=not on_cpu)
 
     program = jax.jit(jax.vmap(one), compiler_options=REORDER).lower(vectors, which).compile()
     pass_s = _seconds(program, vectors, which) / lanes
@@ -79,7 +79,7 @@ def _ceilings(on_cpu: bool) -> dict[str, float]:
 
     def chain(step: Callable[[Array, Array], Array]) -> Callable[[Array], Array]:
         def once(_: Array, y: list[Array]) -> list[Array]:
-            for _ in range(CHAIN):
+            for _step in range(CHAIN):
                 y = [step(each, x) for each in y]
             return y
 

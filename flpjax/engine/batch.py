@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.devices import CALL_STEP, Devices
 from flpjax.engine.gauss_newton import Task
-from flpjax.engine.lane import Lane, begin, unpack
+from flpjax.engine.lane import Lane, unpack
 from flpjax.engine.lanes import STAY, Lanes, Tables, group_count
 from flpjax.engine.moments import Anchor, Residual
 from flpjax.engine.settings import Settings
@@ -86,11 +86,11 @@ def solve(
         starts = starts[:, :1]
     chosen = np.arange(len(resample)) if draws is None else np.asarray(draws)
     problems, per_fit, size = starts.shape
-    task = Task(residual, linear, huber, settings.steps, settings.share(dtype))
     devices = Devices(settings.mesh, lane_bytes=dtype.itemsize * np.shape(weight)[1] * (2 * size + 4))
+    task = Task(residual, linear, huber, settings.steps, settings.share(dtype), backwards=devices.resident)
     sizes = np.broadcast_to(_typical(starts) if typical is None else typical, (problems, size))
     resample, anchor = jax.tree.map(_padded, (resample, anchor))
-    tables = Tables(data, weight, resample, anchor, sizes)
+    tables = Tables(_without_junk(data, np.asarray(weight)), weight, resample, anchor, sizes)
     tables = devices.place(jax.tree.map(lambda leaf: _cast(leaf, dtype), tables))
     scouted = settings.follow == "promising" and per_fit > STAY
     first = starts.astype(dtype)
@@ -106,8 +106,8 @@ def solve(
             lanes = devices.scout(task, tables, (draw[fits], problem[fits]), first)
         else:
             vectors = first[problem[fits]].reshape(-1, size)
-            lanes = Lanes(np.repeat(draw[fits], per_fit), np.repeat(problem[fits], per_fit), begin(vectors))
-        rows = devices.finish(task, tables, lanes, fresh=not scouted)
+            lanes = Lanes(np.repeat(draw[fits], per_fit), np.repeat(problem[fits], per_fit), vectors)
+        rows = devices.follow(task, tables, lanes, fresh=not scouted)
         blocks.append(_best(unpack(rows.reshape(len(draw[fits]), -1, rows.shape[1]), size)))
     shape = (len(chosen), problems)
     return jax.tree.map(lambda *parts: np.concatenate(parts).reshape(*shape, *parts[0].shape[1:]), *blocks)
@@ -148,6 +148,13 @@ def _typical(starts: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(problem, p)`` root mean squares of the finite starts, 1 where they are 0."""
     size = np.sqrt(np.mean(np.where(np.isfinite(starts), starts, 0.0) ** 2, axis=1))
     return np.where(size > 0, size, 1.0)
+
+
+def _without_junk(data: Any, weight: NDArray[np.float64]) -> Any:
+    """Data whose rows of weight 0 repeat the problem's first row that counts: what stood there can't spoil a sum."""
+    first = (weight > 0).argmax(axis=1)
+    row = np.where(weight > 0, np.arange(weight.shape[1]), first[:, None])
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[np.arange(len(row))[:, None], row], data)
 
 
 def _padded(leaf: Any) -> NDArray:

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 from flpjax.engine.gauss_newton import Task
-from flpjax.engine.lane import running, unpack
+from flpjax.engine.lane import begin, running, unpack
 from flpjax.engine.lanes import AXIS, GROUP, STAY, Groups, Lanes, Tables, advance, group_count, scout
 from flpjax.engine.status import Status
 
@@ -83,18 +83,23 @@ class Devices:
 
         return Lanes(np.repeat(draw, STAY), np.repeat(problem, STAY), self._in_calls(call, groups, most))
 
-    def finish(self, task: Task, tables: Tables, lanes: Lanes, *, fresh: bool) -> NDArray:
-        """Rows ``(lane, width)`` of lanes that have run to their ends, on the host."""
+    def follow(self, task: Task, tables: Tables, lanes: Lanes, *, fresh: bool) -> NDArray:
+        """Rows ``(lane, width)`` of lanes that have run to their ends, on the host.
+
+        Args:
+            task: What is minimised.
+            tables: On the devices.
+            lanes: Where they stand; of fresh ones, ``rows`` are the starts ``(lane, p)``.
+            fresh: Whether they have not moved.
+        """
         program = partial(advance, task, self._mesh, self._tile, tables)
         flags = {True: self.place(np.asarray(True)), False: self.place(np.asarray(False))}
         size = tables.typical.shape[1]
-        ended = _take(lanes, slice(1))
-        ended = ended._replace(rows=ended.rows.copy())
-        unpack(ended.rows, size).status[:] = Status.CONVERGED
         if self.resident:
-            return self._in_calls(
-                lambda own: self._to_the_end(program, flags, own, ended, size, fresh), lanes, self.most
-            )
+            return self._in_calls(lambda own: self._to_the_end(program, flags, own, size, fresh), lanes, self.most)
+        lanes = lanes._replace(rows=begin(lanes.rows)) if fresh else lanes
+        ended = _take(lanes, slice(1))._replace(rows=lanes.rows[:1].copy())
+        unpack(ended.rows, size).status[:] = Status.CONVERGED
 
         def call(own: Lanes) -> NDArray:
             return self._get(program(self._filled(own, ended, self.most), flags[fresh]))[: len(own.draw)]
@@ -107,28 +112,23 @@ class Devices:
         return lanes.rows
 
     def _to_the_end(
-        self,
-        program: Callable[..., Array],
-        flags: dict[bool, Array],
-        own: Lanes,
-        ended: Lanes,
-        parameters: int,
-        fresh: bool,
+        self, program: Callable[..., Array], flags: dict[bool, Array], own: Lanes, size: int, fresh: bool
     ) -> NDArray:
         """All rounds of one call's lanes, on the devices."""
-        state = self._filled(own, ended, self._size(len(own.draw)))
+        failing = _take(own, slice(1))._replace(rows=np.full_like(own.rows[:1], np.nan))  # ends at once
+        state = self._filled(own, failing, self._size(len(own.draw)))
+        state = state._replace(rows=_begin(state.rows)) if fresh else state
         done, place = state.rows, None
         while True:
             rows, fresh = program(state, flags[fresh]), False
             done = rows if place is None else _scatter(done, place, rows)
-            here = self._get(_status(rows, parameters))
+            here = self._get(_status(rows, size))
             left = np.flatnonzero(here == Status.RUNNING)
             if not len(left):
                 return self._get(done)[: len(own.draw)]
-            state = state._replace(rows=rows)
-            size = self._size(len(left))
-            if size < len(here):  # filled up with some lane that has ended
-                spare = np.full(size - len(left), np.argmax(here != Status.RUNNING))
+            state, room = state._replace(rows=rows), self._size(len(left))
+            if room < len(here):  # filled up with some lane that has ended
+                spare = np.full(room - len(left), np.argmax(here != Status.RUNNING))
                 chosen = self._share(np.concatenate([left, spare]))
                 place = chosen if place is None else _pick(place, chosen)
                 state = _pick(state, chosen)
@@ -167,12 +167,15 @@ class Devices:
         return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
 
     def _get(self, sharded: Array) -> NDArray:
-        """A copy on the host."""
-        return np.array(multihost_utils.process_allgather(sharded, tiled=True) if self._across_hosts else sharded)
+        """On the host."""
+        return np.asarray(multihost_utils.process_allgather(sharded, tiled=True) if self._across_hosts else sharded)
 
 
 def _take(items: Any, index: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], items)
+
+
+_begin = jax.jit(begin)
 
 
 @jax.jit

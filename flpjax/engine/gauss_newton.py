@@ -45,6 +45,7 @@ class Task:
         huber: Corner of the Huber loss, None for squared loss.
         steps: The most steps.
         tolerance: Share of the objective that a further step must gain.
+        backwards: How derivatives are taken; see :func:`flpjax.engine.moments.moments`.
     """
 
     residual: Residual
@@ -52,6 +53,7 @@ class Task:
     huber: float | None
     steps: int
     tolerance: float
+    backwards: bool = False
 
 
 class Problem(NamedTuple):
@@ -88,7 +90,16 @@ def descend(task: Task, problem: Problem, row: Array, fresh: Array, steps: int) 
     tiny = float(jnp.finfo(row.dtype).eps)
 
     def around(vector: Array, corners: Corners | None) -> Moments:
-        return moments(task.residual, problem.data, problem.weight, vector, problem.anchor, task.huber, corners)
+        return moments(
+            task.residual,
+            problem.data,
+            problem.weight,
+            vector,
+            problem.anchor,
+            task.huber,
+            corners,
+            backwards=task.backwards,
+        )
 
     def step(state: _State) -> _State:
         lane, model, move, left = state
@@ -177,7 +188,7 @@ def _project(task: Task, problem: Problem, vector: Array) -> Array:
     if not task.linear or task.huber is not None:
         return vector
     data, weight, anchor, _ = problem
-    there = moments(task.residual, data, weight, vector, anchor, None, None, task.linear)
+    there = moments(task.residual, data, weight, vector, anchor, None, None, task.linear, backwards=task.backwards)
     move, _ = solve_definite(there.hessian, there.gradient, 1e2 * float(jnp.finfo(vector.dtype).eps))
     best = vector.at[jnp.asarray(task.linear)].add(-move)
     return jnp.where(jnp.isfinite(there.value), best, vector)
@@ -185,6 +196,6 @@ def _project(task: Task, problem: Problem, vector: Array) -> Array:
 
 def _mean_size(residual: Residual, problem: Problem, vector: Array) -> Array:
     """Weighted mean of the absolute residuals."""
-    size = jnp.where(problem.weight > 0, jnp.abs(jax.vmap(residual, (None, 0))(vector, problem.data)), 0.0)
+    size = jnp.abs(jax.vmap(residual, (None, 0))(vector, problem.data))
     mean = jnp.sum(problem.weight * size) / jnp.maximum(jnp.sum(problem.weight), 1.0)
     return jnp.where(jnp.isfinite(mean), mean, jnp.inf)

@@ -95,15 +95,21 @@ def _round(task: Task, tile: int | None, steps: int, tables: Tables, lanes: Lane
     """On one device."""
 
     def one(lanes: Lanes) -> Array:
-        data, weight = jax.tree.map(lambda leaf: leaf[lanes.problem], (tables.data, tables.weight))
+        data, weight, typical = jax.tree.map(
+            lambda leaf: _own(leaf, lanes.problem), (tables.data, tables.weight, tables.typical)
+        )
         resample, anchor = jax.tree.map(lambda leaf: leaf[lanes.draw], (tables.resample, tables.anchor))
-        problem = Problem(data, weight * resample, anchor, tables.typical[lanes.problem])
-        return descend(task, problem, lanes.rows, fresh, steps)
+        return descend(task, Problem(data, weight * resample, anchor, typical), lanes.rows, fresh, steps)
 
     if tile is None:
         return jax.vmap(one)(lanes)
     tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), lanes)
     return lax.map(jax.vmap(one), tiled).reshape(lanes.rows.shape)
+
+
+def _own(leaf: Array, problem: Array) -> Array:
+    """A lane's part of a table; all lanes share one copy of the only problem there is."""
+    return leaf[0] if len(leaf) == 1 else leaf[problem]
 
 
 def _sharded(program: Callable[..., Array], mesh: Mesh | None) -> Callable[..., Array]:

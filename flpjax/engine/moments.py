@@ -59,26 +59,25 @@ def moments(
     huber: float | None,
     corners: Corners | None = None,
     along: tuple[int, ...] | None = None,
+    *,
+    backwards: bool = False,
 ) -> Moments:
     """Sum over rows what describes the objective at a point.
 
     Args:
         residual: Static function ``(vector (p,), data of one row) -> number``.
         data: Pytree of one problem, leaves ``(row, …)``.
-        weight: ``(row,)`` non-negative weights; a row of weight 0 is not there, whatever stands in it.
+        weight: ``(row,)`` non-negative weights. Rows of weight 0 must hold finite numbers.
         vector: ``(p,)``.
         anchor: A pull towards known parameters, or None.
         huber: Corner of the Huber loss, None for squared loss.
         corners: Other corners for now, on the way to ``huber``; None for ``huber`` itself.
         along: The parameters to differentiate by, static; None for all.
+        backwards: Take derivatives backwards: 1.3 times as fast on a GPU, half as fast on a CPU.
     """
     along = tuple(range(len(vector))) if along is None else along
     now: Corner | None = huber if corners is None else corners.now
-    there = weight > 0
-    r, columns = _tangents(residual, data, vector, along)
-    r = jnp.where(there, r, 0.0)
-    columns = [jnp.where(there, column, 0.0) for column in columns]
-
+    r, columns = _tangents(residual, data, vector, along, backwards or len(along) > UNROLL)
     cautious = weight * reweight(r, now)
     exact = None if huber is None else weight * curvature(r, now)
     values = [weight * rho(r, now)]
@@ -99,11 +98,10 @@ def moments(
     return Moments(value, before, final, gradient, hessian, stiffness)
 
 
-def _tangents(residual: Residual, data: Any, vector: Array, along: Sequence[int]) -> tuple[Array, list[Array]]:
-    """Residuals ``(row,)`` and their derivatives, one ``(row,)`` a parameter: kept apart, they fuse with the sums.
-
-    Forwards for few parameters, which XLA fuses best on a CPU; else backwards, whose cost does not grow with them.
-    """
+def _tangents(
+    residual: Residual, data: Any, vector: Array, along: Sequence[int], backwards: bool
+) -> tuple[Array, list[Array]]:
+    """Residuals ``(row,)`` and their derivatives, one ``(row,)`` a parameter: kept apart, they fuse with the sums."""
     parts = [vector[k] for k in range(len(vector))]
 
     def at(chosen: list[Array], row: Any) -> Array:
@@ -111,7 +109,7 @@ def _tangents(residual: Residual, data: Any, vector: Array, along: Sequence[int]
         return residual(jnp.stack([new.get(k, part) for k, part in enumerate(parts)]), row)
 
     chosen = [parts[k] for k in along]
-    if len(along) > UNROLL:
+    if backwards:
         return jax.vmap(jax.value_and_grad(at), (None, 0))(chosen, data)
     r, push = jax.linearize(lambda *c: jax.vmap(at, (None, 0))(list(c), data), *chosen)
     one, zero = jnp.ones((), vector.dtype), jnp.zeros((), vector.dtype)

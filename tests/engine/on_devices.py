@@ -11,11 +11,6 @@ import sys
 import warnings
 
 import jax
-
-warnings.simplefilter("error")
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_rank_promotion", "raise")
-
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -57,6 +52,9 @@ def save(path: str, found: dict[str, Solution]) -> None:
 
 def main(out: str, chosen: str, coordinator: str = "", process: str = "0", processes: str = "1") -> None:
     """See the module."""
+    warnings.simplefilter("error")
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_numpy_rank_promotion", "raise")
     if coordinator:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(coordinator, int(processes), int(process))

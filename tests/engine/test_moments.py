@@ -6,19 +6,29 @@ import numpy as np
 import pytest
 
 from flpjax.engine import moments as module
-from flpjax.engine.moments import UNROLL, Anchor, Corners, moments
+from flpjax.engine.moments import UNROLL, Anchor, Corners, Moments
 from flpjax.engine.objective import rho
 
 ROWS = 23
-SIZES = (3, UNROLL, UNROLL + 3)
+SIZES = (3, UNROLL + 1)  # summed one by one, and as matrices
 LOSSES = [None, 0.3]
+
+
+def moments(residual, data, weight, vector, anchor, huber, corners=None, along=None):
+    """Compiled anew each time, so that a patched module counts."""
+
+    def program(*numbers):
+        *numbers, corners = numbers
+        return module.moments(residual, *numbers, huber, corners, along)
+
+    return jax.tree.map(np.asarray, jax.jit(program)(data, weight, vector, anchor, corners))
 
 
 def wave(vector, row):
     """Neither linear in the parameters nor alike in any two of them."""
     x, y = row
     k = jnp.arange(1.0, len(vector) + 1.0)
-    return jnp.sum(jnp.sin(k * x + 0.3 * vector) * jnp.exp(0.1 * vector)) - y
+    return jnp.mean(jnp.sin(k * x + 0.3 * vector) * jnp.exp(0.1 * vector)) - y
 
 
 def case(size, seed=0):
@@ -35,7 +45,7 @@ def objective(vector, data, weight, anchor, corner):
 
 
 def assert_same(one, two, rtol=1e-12):
-    for name, a, b in zip(module.Moments._fields, one, two, strict=True):
+    for name, a, b in zip(Moments._fields, one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.max(np.abs(b)), err_msg=name)
 
 
@@ -46,12 +56,12 @@ def test_against_the_objective(size, huber, anchored):
     data, weight, vector, anchor = case(size)
     anchor = anchor if anchored else None
     found = moments(wave, data, weight, vector, anchor, huber)
-    value, gradient = jax.value_and_grad(objective)(vector, data, weight, anchor, huber)
+    value, gradient = jax.jit(jax.value_and_grad(lambda v: objective(v, data, weight, anchor, huber)))(vector)
     np.testing.assert_allclose([found.value, found.before, found.final], [value] * 3, rtol=1e-13)
     np.testing.assert_allclose(found.gradient, gradient, rtol=1e-12, atol=1e-12)
 
-    r = np.asarray(jax.vmap(wave, (None, 0))(vector, data))
-    jacobian = np.asarray(jax.jacrev(jax.vmap(wave, (None, 0)))(vector, data))
+    waves = jax.vmap(wave, (None, 0))
+    r, jacobian = (np.asarray(f(vector, data)) for f in (jax.jit(waves), jax.jit(jax.jacrev(waves))))
     beyond = np.zeros(ROWS, bool) if huber is None else np.abs(r) > huber
     assert huber is None or 0 < np.sum(beyond & (weight > 0)) < np.sum(weight > 0)
     pull = np.diag(anchor.precision) if anchored else np.zeros((size, size))
@@ -75,7 +85,7 @@ def test_hessian_of_a_line_is_the_second_derivative():
 
     weight, vector = jnp.asarray(rng.uniform(size=ROWS)), jnp.asarray([0.2, -0.4, 1.0])
     found = moments(line, data, weight, vector, None, 0.7)
-    np.testing.assert_allclose(found.hessian, jax.hessian(total)(vector), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(found.hessian, jax.jit(jax.hessian(total))(vector), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -98,11 +108,11 @@ def test_along_some_parameters_is_a_part_of_all(along, huber):
     part = moments(wave, data, weight, vector, anchor, huber, along=along)
     whole = moments(wave, data, weight, vector, anchor, huber)
     k = np.array(along)
-    assert_same(part, module.Moments(*whole[:3], whole.gradient[k], whole.hessian[np.ix_(k, k)], whole.stiffness[k]))
+    assert_same(part, Moments(*whole[:3], whole.gradient[k], whole.hessian[np.ix_(k, k)], whole.stiffness[k]))
 
 
 @pytest.mark.parametrize("huber", LOSSES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [1, UNROLL])
 def test_both_ways_of_summing_agree(size, huber, monkeypatch):
     data, weight, vector, anchor = case(size, seed=3)
     corners = None if huber is None else Corners(jnp.asarray(0.9), jnp.asarray(1.1))
@@ -114,15 +124,14 @@ def test_both_ways_of_summing_agree(size, huber, monkeypatch):
     np.testing.assert_array_equal(ways[1].hessian, ways[1].hessian.T)
 
 
-@pytest.mark.parametrize("junk", [np.nan, np.inf, 1e300], ids=str)
-@pytest.mark.parametrize("huber", LOSSES)
+@pytest.mark.parametrize(("junk", "huber"), [(np.nan, None), (np.nan, 0.3), (np.inf, 0.3), (1e300, None)], ids=str)
 @pytest.mark.parametrize("size", SIZES)
 def test_rows_of_weight_zero_are_not_there(size, huber, junk):
     data, weight, vector, anchor = case(size, seed=5)
     absent = np.asarray(weight) == 0
     assert 0 < absent.sum() < ROWS
-    spoilt = jax.tree.map(lambda leaf: jnp.where(absent, junk, leaf), data)
-    kept = jax.tree.map(lambda leaf: leaf[~absent], data)
+    spoilt = jax.tree.map(lambda leaf: np.where(absent, junk, leaf), data)
+    kept = jax.tree.map(lambda leaf: np.asarray(leaf)[~absent], data)
     found = moments(wave, spoilt, weight, vector, anchor, huber)
     assert_same(found, moments(wave, kept, weight[~absent], vector, anchor, huber))
 
