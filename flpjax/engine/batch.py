@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flpjax.engine.devices import CALL_STEP, Devices
 from flpjax.engine.gauss_newton import Task
 from flpjax.engine.lane import Lane, unpack
-from flpjax.engine.lanes import STAY, Lanes, Tables, group_count
+from flpjax.engine.lanes import STAY, Lanes, Tables, group_count, padded_starts
 from flpjax.engine.moments import Anchor, Residual
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import USABLE, Status
@@ -94,7 +94,7 @@ def solve(
     tables = devices.place(jax.tree.map(lambda leaf: _cast(leaf, dtype), tables))
     scouted = settings.follow == "promising" and per_fit > STAY
     first = starts.astype(dtype)
-    first = devices.place(first) if scouted else first
+    places = devices.place(padded_starts(first)) if scouted else None
 
     draw, problem = (i.ravel().astype(np.int32) for i in np.meshgrid(chosen, np.arange(problems), indexing="ij"))
     followed = STAY * group_count(per_fit) if scouted else per_fit
@@ -103,7 +103,7 @@ def solve(
     for at in range(0, len(draw), per_block):
         fits = slice(at, at + per_block)
         if scouted:
-            lanes = devices.scout(task, tables, (draw[fits], problem[fits]), first)
+            lanes = devices.scout(task, tables, (draw[fits], problem[fits]), places, per_fit)
         else:
             vectors = first[problem[fits]].reshape(-1, size)
             lanes = Lanes(np.repeat(draw[fits], per_fit), np.repeat(problem[fits], per_fit), vectors)
@@ -124,7 +124,9 @@ def _best(lane: Lane) -> Solution:
     order = value.argmin(1)
     at = np.arange(len(value)), order
     best, chosen = value[at], lane.status[at]
-    same = ~failed & (value <= (best * (1.0 + AGREE) + lane.floor[at])[:, None])
+    floor = lane.floor[at]
+    rounding = floor + 2.0 * np.sqrt(np.where(np.isfinite(best), best, 0.0) * floor)
+    same = ~failed & (value <= (best * (1.0 + AGREE) + rounding)[:, None])
     finished = same & np.isin(lane.status, USABLE)
     status = np.where(finished.any(1), np.where(finished, lane.status, Status.ALL_FAILED).min(1), chosen)
     status = np.where(failed.all(1), Status.ALL_FAILED, status).astype(np.int32)
@@ -140,8 +142,8 @@ def _condition(hessian: NDArray[np.floating]) -> NDArray[np.float64]:
     safe = np.where(scale > 0, scale, 1.0)
     unit = np.where(np.eye(hessian.shape[1], dtype=bool), 1.0, hessian / (safe[:, :, None] * safe[:, None, :]))
     eigenvalues = np.linalg.eigvalsh(np.nan_to_num(unit))
-    condition = eigenvalues[:, -1] / np.maximum(eigenvalues[:, 0], np.finfo(hessian.dtype).tiny)
-    return np.where((scale > 0).all(1), condition, np.inf)
+    least, known = eigenvalues[:, 0], (scale > 0).all(1) & (eigenvalues[:, 0] > 0)
+    return np.divide(eigenvalues[:, -1], least, out=np.full(len(least), np.inf), where=known)
 
 
 def _typical(starts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -151,10 +153,20 @@ def _typical(starts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _without_junk(data: Any, weight: NDArray[np.float64]) -> Any:
-    """Data whose rows of weight 0 repeat the problem's first row that counts: what stood there can't spoil a sum."""
-    first = (weight > 0).argmax(axis=1)
-    row = np.where(weight > 0, np.arange(weight.shape[1]), first[:, None])
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[np.arange(len(row))[:, None], row], data)
+    """Data whose rows of weight 0 repeat the problem's first row that counts: what stood there can't spoil a sum.
+
+    A problem without any row, of which an anchor may still make a fit, gets ones.
+    """
+    counts = weight > 0
+    row = np.where(counts, np.arange(weight.shape[1]), counts.argmax(axis=1)[:, None])
+    empty = ~counts.any(axis=1)
+
+    def clean(leaf: Any) -> NDArray:
+        kept = np.asarray(leaf)[np.arange(len(row))[:, None], row]
+        kept[empty] = 1
+        return kept
+
+    return jax.tree.map(clean, data)
 
 
 def _padded(leaf: Any) -> NDArray:

@@ -62,19 +62,21 @@ class Devices:
         """A copy on every device."""
         return jax.tree.map(lambda leaf: self._put(np.asarray(leaf), PartitionSpec()), numbers)
 
-    def scout(self, task: Task, tables: Tables, fits: tuple[NDArray, NDArray], starts: Any) -> Lanes:
+    def scout(self, task: Task, tables: Tables, fits: tuple[NDArray, NDArray], starts: Any, per_fit: int) -> Lanes:
         """The lanes that :func:`flpjax.engine.lanes.scout` leaves of fits, as many of each.
 
         Args:
             task: What is minimised.
             tables: On the devices.
             fits: Draw and problem of each fit, ``(fit,)``.
-            starts: ``(problem, start, p)``, on the devices.
+            starts: ``(problem, place, p)``, on the devices; see :func:`flpjax.engine.lanes.padded_starts`.
+            per_fit: How many starts there are.
         """
-        count = group_count(starts.shape[1])
+        count = group_count(per_fit)
         draw, problem = (np.repeat(leaf, count) for leaf in fits)
-        groups = Groups(draw, problem, np.tile(np.arange(count, dtype=np.int32), len(fits[0])))
-        none_left = _take(groups, slice(1))._replace(first=np.array([starts.shape[1]], np.int32))
+        first = np.tile(np.arange(count, dtype=np.int32), len(fits[0]))
+        groups = Groups(draw, problem, first, np.full_like(first, count))
+        none_left = _take(groups, slice(1))._replace(first=np.array([per_fit], np.int32))
         most = max(self.most // GROUP, 1)
 
         def call(own: Groups) -> NDArray:

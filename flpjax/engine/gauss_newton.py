@@ -30,6 +30,7 @@ LEAST_CURVATURE = 1e-4  # of what the stiffest parameter has, for a change of ty
 FIRST_CORNER = 3.0  # mean residuals
 CORNER_FALL = 0.3
 CORNER_READY = 0.3  # the corner comes down where a step would gain less than this share of the objective
+POLISH = 1e-2  # typical sizes: a longer last step, along a valley without a floor, would need another look
 CLOSE = 1e-3
 """At the step limit, a decrement times rows below this counts as converged: 3 % of a standard error."""
 
@@ -110,11 +111,15 @@ def descend(task: Task, problem: Problem, row: Array, fresh: Array, steps: int) 
             corner = jnp.where(ready, jnp.maximum(task.huber, CORNER_FALL * corner), corner)
         trial = _project(task, problem, lane.vector - move)
         there = around(trial, None if task.huber is None else Corners(corner, lane.corner))
-        better = first | (there.before < model.value)
+        # At the optimum of a corner above the one asked for, no step goes down, and the corner must all the same.
+        level = (corner < lane.corner) & (there.before <= model.value * (1.0 + tiny**0.5))
+        better = first | (there.before < model.value) | level
         predicted = jnp.sum(model.gradient * move) - 0.5 * jnp.sum(move * (model.hessian @ move))
         ratio = (model.value - there.before) / predicted
-        fall = jnp.where(ratio > 0.75, 0.1, jnp.where(ratio > 0.25, 0.5, 2.0))
-        damping = jnp.where(better, jnp.maximum(fall * lane.damping, tiny), lane.growth * lane.damping)
+        damping = lane.damping * jnp.select(
+            [~better, ratio > 0.75, ratio > 0.25], [lane.growth, *jnp.array([0.1, 0.5], row.dtype)], row.dtype.type(2.0)
+        )
+        damping = jnp.maximum(damping, tiny)
         growth = jnp.where(better, GROWTH, 2.0 * lane.growth)
         vector, corner, model = jax.tree.map(
             lambda new, old: jnp.where(better, new, old), (trial, corner, there), (lane.vector, lane.corner, model)
@@ -127,7 +132,7 @@ def descend(task: Task, problem: Problem, row: Array, fresh: Array, steps: int) 
             steps=lane.steps + jnp.where(first, 0.0, 1.0),
         )
         (newton, move), pivot = _moves(model, lane.damping, problem.typical)
-        lane = _settle(task, lane, model, newton, pivot, jnp.sum(problem.weight))
+        lane = _settle(task, problem, lane, model, newton, pivot)
         return _State(lane, model, move, left - 1)
 
     if task.huber is not None:
@@ -158,9 +163,10 @@ def _moves(model: Moments, damping: Array, typical: Array) -> tuple[Array, Array
     return moves, pivots[0]
 
 
-def _settle(task: Task, lane: Lane, model: Moments, newton: Array, pivot: Array, rows: Array) -> Lane:
+def _settle(task: Task, problem: Problem, lane: Lane, model: Moments, newton: Array, pivot: Array) -> Lane:
     """Decide whether this point is the end; an optimum is polished by the Newton step that shows it is one."""
     tiny = float(jnp.finfo(lane.vector.dtype).eps)
+    rows = jnp.sum(problem.weight)
     # What rounding of residuals near 1, and of the parameters, does to the objective.
     floor = 10.0 * tiny**2 * (rows + jnp.sum(model.stiffness * lane.vector**2))
     decrement = 0.5 * jnp.sum(model.gradient * newton) / jnp.maximum(model.value, floor)
@@ -179,7 +185,8 @@ def _settle(task: Task, lane: Lane, model: Moments, newton: Array, pivot: Array,
     ]
     number = lane.vector.dtype.type
     status = jnp.select([case for case, _ in cases], [number(s) for _, s in cases], number(Status.RUNNING))
-    polished = jnp.where(optimum & ~flat, lane.vector - newton, lane.vector)
+    small = jnp.all(jnp.abs(newton) <= POLISH * problem.typical)
+    polished = jnp.where(optimum & ~flat & small, lane.vector - newton, lane.vector)
     return lane._replace(vector=polished, status=status, decrement=decrement, floor=floor)
 
 

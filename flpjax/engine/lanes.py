@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
+from numpy.typing import NDArray
 
 from flpjax.engine.gauss_newton import Problem, Task, descend
 from flpjax.engine.lane import Numbers, begin, unpack
@@ -53,6 +54,7 @@ class Groups(NamedTuple):
     draw: Numbers  # (group,)
     problem: Numbers  # (group,)
     first: Numbers  # (group,) the first start of each
+    stride: Numbers  # (group,) from one start to the next
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), compiler_options=REORDER)
@@ -66,11 +68,9 @@ def scout(task: Task, mesh: Mesh | None, tile: int | None, tables: Tables, group
     """Two short rounds of groups of starts; the lowest eighth stays each time. Rows ``(group · stay, width)``."""
 
     def own(tables: Tables, groups: Groups, starts: Array) -> Array:
-        per_fit, size = starts.shape[1:]
-        index = groups.first[:, None] + np.arange(GROUP)[None, :] * group_count(per_fit)
-        vector = starts[groups.problem[:, None], jnp.minimum(index, per_fit - 1)].reshape(-1, size)
-        # Places behind the last start hold one that fails.
-        rows = begin(jnp.where((index < per_fit).ravel()[:, None], vector, jnp.nan))
+        size = starts.shape[2]
+        index = groups.first[:, None] + np.arange(GROUP)[None, :] * groups.stride[:, None]
+        rows = begin(starts[groups.problem[:, None], jnp.minimum(index, starts.shape[1] - 1)].reshape(-1, size))
         in_group = GROUP
         for fresh in (True, False):
             draw, problem = (jnp.repeat(leaf, in_group) for leaf in (groups.draw, groups.problem))
@@ -89,6 +89,14 @@ def scout(task: Task, mesh: Mesh | None, tile: int | None, tables: Tables, group
 def group_count(per_fit: int) -> int:
     """Groups that the starts of a fit make; the i-th takes every such start from the i-th on, so all are alike."""
     return -(-per_fit // GROUP)
+
+
+def padded_starts(starts: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Starts ``(problem, start, p)``, and behind them some that fail, up to one of few numbers."""
+    size = GROUP
+    while size <= starts.shape[1]:
+        size *= 4
+    return np.pad(starts, [(0, 0), (0, size - starts.shape[1]), (0, 0)], constant_values=np.nan)
 
 
 def _round(task: Task, tile: int | None, steps: int, tables: Tables, lanes: Lanes, fresh: Array) -> Array:

@@ -117,3 +117,16 @@ def test_nothing_is_compiled_twice(bootstrap, counts):
     assert advance._cache_size() == before
     fit(ladder(), resample=counts, own=residual(45.0))  # and the count does count
     assert advance._cache_size() == before + 1
+
+
+def test_a_problem_without_rows_does_not_spoil_the_others():
+    """Nothing finite stands in it, and nothing can be fitted; its neighbours are what they are."""
+    x, y = ladder()
+    weight = np.ones((PROBLEMS, ROWS))
+    weight[1] = 0.0
+    spoilt = fit((x, np.where(weight > 0, y, np.nan)), weight)
+    clean = fit((x, y))
+    for problem in (0, 2):
+        assert spoilt.status[0, problem] == Status.CONVERGED
+        np.testing.assert_allclose(spoilt.value[0, problem], clean.value[0, problem], rtol=1e-12)
+    assert Status(spoilt.status[0, 1]) is not Status.CONVERGED

@@ -125,7 +125,6 @@ def test_nothing_is_compiled_for_another_number_of_draws(warm):
     assert caches() == before
 
 
-@pytest.mark.xfail(strict=True, reason="scout takes the table of starts: its shape is compiled")
 def test_nothing_is_compiled_for_another_number_of_starts(warm):
     before = caches()
     fit(starts(301))
