@@ -67,7 +67,7 @@ def arithmetic(optimum: np.ndarray, step_us: float) -> dict[str, Any]:
         "ceiling_bytes": ceiling["bytes"],
         "share_of_arithmetic": least_s / pass_s,
         "share_of_arithmetic_step": 1e6 * least_s / (cores * step_us),
-        "share_of_memory": bytes_xla / ceiling["bytes"] / pass_s,
+        "share_of_memory": None if on_cpu else bytes_xla / ceiling["bytes"] / pass_s,  # a CPU has caches
     }
 
 

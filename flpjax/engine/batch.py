@@ -17,6 +17,8 @@ from flpjax.engine.lanes import STAY, Lanes, Tables, group_count, padded_starts
 from flpjax.engine.moments import Anchor, Residual
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import USABLE, Status
+from flpjax.errors import InputError
+from flpjax.numerics import require_x64
 
 BLOCK_CALLS = 8  # of lanes on the host at a time
 BLOCK_LEAST = 1 << 15  # lanes: enough for all threads of a CPU
@@ -63,7 +65,7 @@ def solve(
 
     Resampling is a matter of weights: no draw copies the data. Neither the number of draws nor that of starts is part
     of the compiled program, and only the answer grows with them. The answer of a fit depends on nothing but the fit:
-    not on its neighbours in the batch, nor on the devices.
+    not on its neighbours in the batch, nor, but for rounding, on the devices.
 
     Args:
         residual: Static function ``(vector (p,), data of one row) -> number``.
@@ -75,16 +77,25 @@ def solve(
         anchor: A pull of each draw towards known parameters, leaves ``(draw, p)``, or None.
         huber: Corner of the Huber loss, None for squared loss.
         linear: Components of the vector in which residuals are affine, given the others: they are solved for, not
-            searched (variable projection). If that is all of them and the loss is squared, one start is enough.
+            searched (variable projection). If that is all of them, one start is enough. With a Huber loss they are
+            searched like the others.
         typical: ``(p,)`` sizes of changes of the parameters that are neither small nor large; None takes the root
             mean square of the starts.
         settings: Steps, tolerance, precision and devices.
+
+    Raises:
+        InputError: There is nothing to fit, a draw is not there, or weights are negative or not finite.
+        PrecisionError: JAX is in 32 bits, and float32 was not asked for.
     """
     settings = settings or Settings()
     dtype = np.dtype(settings.precision)
-    if huber is None and len(linear) == starts.shape[2]:
-        starts = starts[:, :1]
+    if settings.precision == "float64":
+        require_x64("Settings(precision='float64')")
     chosen = np.arange(len(resample)) if draws is None else np.asarray(draws)
+    _check(np.asarray(weight), np.asarray(resample), starts, chosen, anchor)
+    linear = () if huber is not None else linear
+    if len(linear) == starts.shape[2]:  # any point will do
+        starts = np.where(np.isfinite(starts[:, :1]), starts[:, :1], 0.0)
     problems, per_fit, size = starts.shape
     devices = Devices(settings.mesh, lane_bytes=dtype.itemsize * np.shape(weight)[1] * (2 * size + 4))
     task = Task(residual, linear, huber, settings.steps, settings.share(dtype), backwards=devices.resident)
@@ -121,19 +132,19 @@ def _best(lane: Lane) -> Solution:
     """
     failed = ~np.isfinite(lane.value) | (lane.status == Status.NON_FINITE_START)
     value = np.where(failed, np.inf, lane.value)
-    order = value.argmin(1)
-    at = np.arange(len(value)), order
-    best, chosen = value[at], lane.status[at]
-    floor = lane.floor[at]
+    one, lowest = np.arange(len(value)), value.argmin(1)
+    best, floor = value[one, lowest], lane.floor[one, lowest]
     rounding = floor + 2.0 * np.sqrt(np.where(np.isfinite(best), best, 0.0) * floor)
     same = ~failed & (value <= (best * (1.0 + AGREE) + rounding)[:, None])
     finished = same & np.isin(lane.status, USABLE)
-    status = np.where(finished.any(1), np.where(finished, lane.status, Status.ALL_FAILED).min(1), chosen)
-    status = np.where(failed.all(1), Status.ALL_FAILED, status).astype(np.int32)
+    # Of those that agree, one that has converged; of these the lowest.
+    rank = np.where(finished, lane.status, np.where(same, Status.ALL_FAILED, Status.ALL_FAILED + 1))
+    at = one, np.where(rank == rank.min(1, keepdims=True), value, np.inf).argmin(1)
+    status = np.where(failed.all(1), Status.ALL_FAILED, lane.status[at]).astype(np.int32)
     gradient = np.linalg.norm(lane.gradient[at], axis=-1)
     whole = np.int32
     starts = Ends(lane.vector.copy(), lane.value.copy(), lane.status.astype(whole), lane.steps.astype(whole))
-    return Solution(lane.vector[at], best, status, same.mean(1), gradient, _condition(lane.hessian[at]), starts)
+    return Solution(lane.vector[at], value[at], status, same.mean(1), gradient, _condition(lane.hessian[at]), starts)
 
 
 def _condition(hessian: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -146,9 +157,35 @@ def _condition(hessian: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.divide(eigenvalues[:, -1], least, out=np.full(len(least), np.inf), where=known)
 
 
+def _check(weight: NDArray, resample: NDArray, starts: NDArray, draws: NDArray[np.intp], anchor: Anchor | None) -> None:
+    if 0 in starts.shape or weight.shape[1] == 0 or len(draws) == 0:
+        raise InputError(
+            f"{len(draws)} draws, {len(starts)} problems, {starts.shape[1]} starts, {weight.shape[1]} rows",
+            where="solve",
+            remedy="Give at least one of each",
+        )
+    if draws.min() < 0 or draws.max() >= len(resample):
+        raise InputError(
+            f"draws {draws.min()} to {draws.max()} are asked for, and there are {len(resample)}",
+            where="solve",
+            remedy="Number them from 0",
+        )
+    for name, weights in (("weight", weight), ("resample", resample)):
+        if not (np.isfinite(weights) & (weights >= 0)).all():
+            raise InputError(
+                f"{name} holds numbers that are negative or not finite",
+                where="solve",
+                remedy="Give 0 to rows that don't count",
+            )
+    if anchor is not None and any(len(leaf) != len(resample) for leaf in anchor):
+        raise InputError("the anchor does not have a row for each draw", where="solve", remedy="Give leaves (draw, p)")
+
+
 def _typical(starts: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(problem, p)`` root mean squares of the finite starts, 1 where they are 0."""
-    size = np.sqrt(np.mean(np.where(np.isfinite(starts), starts, 0.0) ** 2, axis=1))
+    finite = np.isfinite(starts)
+    squares = np.where(finite, starts, 0.0) ** 2
+    size = np.sqrt(squares.sum(axis=1) / np.maximum(finite.sum(axis=1), 1))
     return np.where(size > 0, size, 1.0)
 
 

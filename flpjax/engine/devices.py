@@ -51,7 +51,7 @@ class Devices:
         self.resident = not on_cpu
         self._least = LEAST_CALL * devices.size
         self._tile = CPU_TILE if on_cpu else None
-        self._mesh = Mesh(devices, (AXIS,)) if devices.size > 1 else None
+        self._mesh = Mesh(devices, (AXIS,)) if mesh is not None or devices.size > 1 else None
         self._across_hosts = len({device.process_index for device in devices}) > 1
         # One device of a CPU uses one core a call; two calls of an accelerator hide the transfers. Calls that gather
         # over hosts must come in the same order everywhere: one at a time.

@@ -1,6 +1,6 @@
 """Damped Gauss-Newton for one start of one problem; the batch is made around it.
 
-Levenberg-Marquardt with a robust loss: each step costs one pass over the rows and a few small Cholesky factorisations,
+Levenberg-Marquardt with a robust loss: each step costs one pass over the rows and two small eliminations,
 whatever happens, so that thousands of lanes march together. A line search does not: under ``vmap`` every lane waits
 for the slowest. Three things make it sure and quick for the Huber loss:
 
@@ -41,8 +41,7 @@ class Task:
 
     Attributes:
         residual: ``(vector (p,), data of one row) -> number``.
-        linear: The components of the vector in which residuals are affine, given the others. They are solved for where
-            the loss is squared.
+        linear: The components of the vector that are solved for, not searched; none with a Huber loss.
         huber: Corner of the Huber loss, None for squared loss.
         steps: The most steps.
         tolerance: Share of the objective that a further step must gain.
@@ -144,7 +143,7 @@ def descend(task: Task, problem: Problem, row: Array, fresh: Array, steps: int) 
     nowhere = Moments(infinite, infinite, infinite, still, jnp.zeros((size, size), row.dtype), still)
     # What a lane carries out but not around the loop is put back behind it.
     state = _State(lane._replace(gradient=still, hessian=nowhere.hessian), nowhere, still, jnp.int32(steps))
-    if task.huber is None and len(task.linear) == size:  # the projection is the answer; a second one refines it
+    if len(task.linear) == size:  # the projection is the answer; should it not settle, another round refines it
         end = step(state)
         end = end._replace(lane=end.lane._replace(steps=end.lane.steps + 1.0))
     else:
@@ -166,15 +165,18 @@ def _moves(model: Moments, damping: Array, typical: Array) -> tuple[Array, Array
 def _settle(task: Task, problem: Problem, lane: Lane, model: Moments, newton: Array, pivot: Array) -> Lane:
     """Decide whether this point is the end; an optimum is polished by the Newton step that shows it is one."""
     tiny = float(jnp.finfo(lane.vector.dtype).eps)
-    rows = jnp.sum(problem.weight)
+    rows, counted = jnp.sum(problem.weight), jnp.maximum(jnp.sum(problem.weight > 0), 1)
     # What rounding of residuals near 1, and of the parameters, does to the objective.
     floor = 10.0 * tiny**2 * (rows + jnp.sum(model.stiffness * lane.vector**2))
-    decrement = 0.5 * jnp.sum(model.gradient * newton) / jnp.maximum(model.value, floor)
+    # Where all rows that a parameter moves lie beyond the corner, Newton's step does not see its slope.
+    unseen = (jnp.diagonal(model.hessian) <= 0) & (model.stiffness > 0)
+    slope = jnp.where(unseen, model.gradient**2 / jnp.where(unseen, model.stiffness, 1.0), 0.0)
+    decrement = 0.5 * jnp.sum(model.gradient * newton + slope) / jnp.maximum(model.value, floor)
     flat = pivot < 1e2 * tiny
     stuck = lane.damping > 1.0 / tiny
     out_of_steps = lane.steps >= task.steps
     arrived = jnp.asarray(True) if task.huber is None else lane.corner <= task.huber
-    close = (stuck | out_of_steps) & ~flat & (decrement * rows <= CLOSE)
+    close = (stuck | out_of_steps) & ~flat & (decrement * counted <= CLOSE)
     optimum = arrived & ((decrement <= task.tolerance) | (model.value <= floor) | close)
     cases = [
         (~jnp.isfinite(model.value) & (lane.steps == 0), Status.NON_FINITE_START),
@@ -192,7 +194,7 @@ def _settle(task: Task, problem: Problem, lane: Lane, model: Moments, newton: Ar
 
 def _project(task: Task, problem: Problem, vector: Array) -> Array:
     """Variable projection (Golub & Pereyra 1973): the linear parameters that are best given the others."""
-    if not task.linear or task.huber is not None:
+    if not task.linear:
         return vector
     data, weight, anchor, _ = problem
     there = moments(task.residual, data, weight, vector, anchor, None, None, task.linear, backwards=task.backwards)
@@ -204,5 +206,6 @@ def _project(task: Task, problem: Problem, vector: Array) -> Array:
 def _mean_size(residual: Residual, problem: Problem, vector: Array) -> Array:
     """Weighted mean of the absolute residuals."""
     size = jnp.abs(jax.vmap(residual, (None, 0))(vector, problem.data))
-    mean = jnp.sum(problem.weight * size) / jnp.maximum(jnp.sum(problem.weight), 1.0)
+    total = jnp.sum(problem.weight)
+    mean = jnp.sum(problem.weight * size) / jnp.where(total > 0, total, 1.0)
     return jnp.where(jnp.isfinite(mean), mean, jnp.inf)

@@ -23,7 +23,7 @@ class Lane(NamedTuple):
 
     vector: Numbers  # (…, p) unconstrained parameters
     gradient: Numbers  # (…, p) there, before the last polish
-    hessian: Numbers  # (…, p, p) Gauss-Newton Hessian there: what the data determine
+    hessian: Numbers  # (…, p, p) Gauss-Newton Hessian there, by the curvature of the loss, anchor included
     value: Numbers  # (…) the objective there
     decrement: Numbers  # (…) share of the objective that one more Newton step would gain
     floor: Numbers  # (…) objectives below this are rounding: an exact fit

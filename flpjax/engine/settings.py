@@ -17,8 +17,8 @@ class Settings:
         steps: The most steps a start may take.
         tolerance: Stop when the next Newton step would lower the objective by less than this share of it; None takes
             what the precision allows.
-        follow: ``"all"`` starts to their ends; or only the ``"promising"`` ones: all take a few steps, and of each 64
-            the one that then stands lowest goes on. The share that agree is of those followed.
+        follow: ``"all"`` starts to their ends; or only the ``"promising"`` ones: all take eight steps at most, and the
+            lowest 1 in 64 goes on. The share that agree is of those followed.
         precision: ``"float64"``, or ``"float32"`` for half the memory and more speed on a GPU, at fewer digits.
         mesh: The devices to spread fits over; None takes all of this process. With a mesh over several processes
             (``jax.distributed``), each must make the same call, and each gets the whole answer.

@@ -10,6 +10,7 @@ from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import Status
+from flpjax.errors import InputError, PrecisionError
 from flpjax.forms.form import size
 from flpjax.forms.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
@@ -259,3 +260,38 @@ def test_every_status_is_reached_here():
     """A new way to end needs a test of its own."""
     reached = ["CONVERGED", "STEP_LIMIT", "NON_FINITE_START", "SINGULAR", "STALLED", "ALL_FAILED"]
     assert [s.name for s in Status if s is not Status.RUNNING] == reached
+
+
+def location_residual(vector, row):
+    return vector[0] - row
+
+
+def test_rows_beyond_the_corner_still_pull():
+    """At this start all three lie beyond it: no curvature, and a slope that must not pass for an optimum."""
+    data = jnp.asarray([[-0.4, -0.5, 0.9]])
+    found = run(location_residual, [[1.0], [-0.4]], data=data, huber=0.27)
+    assert found.status.item() == Status.CONVERGED
+    assert found.vector.item() == pytest.approx(-0.315, abs=1e-9)  # (−.4 − .5 + .27) / 2
+    assert found.agree.item() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"draws": [1]}, "draws 1 to 1 are asked for, and there are 1"),
+        ({"draws": []}, "0 draws"),
+        ({"weight": -np.ones((1, 3))}, "weight holds numbers that are negative"),
+        ({"resample": np.full((1, 3), np.nan)}, "resample holds numbers"),
+        ({"starts": np.ones((1, 0, 1))}, "0 starts"),
+        ({"anchor": Anchor(jnp.ones((2, 1)), jnp.ones((2, 1)))}, "the anchor does not have a row for each draw"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(wrong, message):
+    given = {"weight": np.ones((1, 3)), "resample": np.ones((1, 3)), "starts": np.ones((1, 1, 1))} | wrong
+    with pytest.raises(InputError, match=message):
+        solve(location_residual, jnp.ones((1, 3)), **given)
+
+
+def test_float64_needs_64_bits():
+    with jax.enable_x64(False), pytest.raises(PrecisionError):
+        solve(location_residual, np.ones((1, 3)), np.ones((1, 3)), np.ones((1, 3)), np.ones((1, 1, 1)))
