@@ -4,8 +4,8 @@ Levenberg-Marquardt with a robust loss: each step costs one pass over the rows a
 whatever happens, so that thousands of lanes march together. A line search does not: under ``vmap`` every lane waits
 for the slowest. Three things make it sure and quick for the Huber loss:
 
-- *The curvature of the loss itself.* The Hessian weighs rows by rho'', 0 beyond the corner, and converges in ten steps
-  where iteratively reweighted squares (rho'/r) creep for fifty. Those weights measure the damping instead.
+- *The curvature of the loss itself.* The Hessian weighs rows by rho'', 0 beyond the corner, and converges where
+  iteratively reweighted squares (rho'/r) creep. Those weights measure the damping instead.
 - *A corner that comes down.* A start begins at three times its own mean residual and works down to the corner asked
   for, so that far starts see a smooth bowl instead of the many kinks of a sum of absolute values.
 - *Damping relative to what a parameter can do.* A parameter without effect at some point (a term that has vanished)

@@ -460,3 +460,17 @@ def test_sigmoid_asymptotes_do_not_cross(upper, free):
     form = Sigmoid(upper=upper)
     constants = form.constants(unpack(form, jnp.full(size(form), free)))
     assert 0.0 <= constants["lower"] <= constants["upper"] <= 1.0
+
+
+def test_declared_affine_parameters_are(case):
+    """Along them together, a residual is a straight line, and it moves: what is solved in closed form must be one."""
+    residual = Residual(case.form, space(case.form))
+    x = row(inputs(case.form), 3)
+    vector = np.asarray(pack(case.form, truth(case)))
+    along = np.zeros_like(vector)
+    along[list(residual.linear)] = 0.3
+    r = [float(residual(jnp.asarray(vector + k * along), (x, jnp.asarray(1.7)))) for k in range(3)]
+    assert r[2] - 2.0 * r[1] + r[0] == pytest.approx(0.0, abs=1e-12)
+    assert (r[1] != r[0]) == bool(residual.linear)
+    closed = {"PowerLaw", "Linear"}
+    assert (len(residual.linear) == size(case.form)) == (type(case.form).__name__ in closed)
