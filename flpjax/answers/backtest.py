@@ -16,7 +16,7 @@ from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point
 from flpjax.numerics import require_x64
 from flpjax.predictors.predictor import Predictor
-from flpjax.runs.table import Runs
+from flpjax.runs.table import AVERAGE, Runs
 
 
 def backtest(
@@ -71,7 +71,7 @@ def backtest(
         except (InputError, FitError) as error:
             records[name] = Record(failed=str(error))
             continue
-        via[name] = tuple(fitted.model.domains[i] for i in sorted(set(fitted.model.via)))
+        via[name] = tuple(fitted.model.domains[i] for i in sorted({i for task in fitted.model.via for i in task}))
     return Backtest(actual.names, level, records, via)
 
 
@@ -94,6 +94,8 @@ def record_of(draws: Draws, runs: Runs, *, level: float = 0.9, method: str = "")
         InputError: Nothing is held out.
     """
     actual = runs.targets().finals()
+    if AVERAGE in draws.model.domains:
+        actual = actual.with_average()
     seen = forecast(draws, targets_of(actual), level=level, method=method)
     model = draws.model
     columns = [actual.domains.index(d) for d in model.domains]

@@ -98,6 +98,7 @@ class Forecast:
                     "flops": t.flops,
                     "params": t.params,
                     "tokens": t.tokens,
+                    "mix": None if t.mix is None else dict(t.mix),
                     "extrapolation": self.extrapolation[i],
                     "loss": {name: v.to_dict() for name, v in self.loss[i].items()},
                     "score": {name: v.to_dict() for name, v in self.score[i].items()},
@@ -143,10 +144,14 @@ def forecast(
     check_level(level)
     filled = tuple(t.filled(draws.ladder.rule) for t in targets)
     noise = scatter(draws) if measured else None
-    loss, score = (np.asarray(v) for v in predict(draws.model, draws.params, compute_of(filled), noise))
+    loss, score = (
+        np.asarray(v) for v in predict(draws.model, draws.params, compute_of(filled, draws.model.sources), noise)
+    )
     warnings = list(draws.warnings)
     if draws.kind == "point":
         warnings.append("this is a point fit: it has no intervals")
+    if draws.kind == "tied":
+        warnings.append("intervals span fits that tie on the ladder; what other runs would have changed is not in them")
     silent = _unknown(draws.model, filled, np.concatenate([loss, score], axis=2))
     if not np.isfinite(loss).any() and not np.isfinite(score).any():
         raise InputError(silent[0], remedy="There is nothing to forecast")
@@ -187,13 +192,19 @@ def check_level(level: float) -> None:
         raise InputError(f"the level {level:g} is no probability", remedy="Give it between 0 and 1, say 0.9")
 
 
-def compute_of(targets: Sequence[Target]) -> Compute:
-    """The compute of targets, leaves ``(target,)``; NaN where N and D are not given."""
+def compute_of(targets: Sequence[Target], sources: Sequence[str] = ()) -> Compute:
+    """The compute of targets, leaves ``(target,)``; NaN where N and D, or a mixture of ``sources``, are not given.
+
+    Raises:
+        InputError: A target's mixture is not one of these sources.
+    """
 
     def log(values: list[float | None]) -> NDArray[np.float64]:
         return np.log([np.nan if v is None else v for v in values])
 
-    return Compute(log([t.params for t in targets]), log([t.tokens for t in targets]), log([t.flops for t in targets]))
+    weights = np.stack([t.weights(sources) for t in targets]) if sources else ()
+    params, tokens, flops = ([getattr(t, what) for t in targets] for what in ("params", "tokens", "flops"))
+    return Compute(log(params), log(tokens), log(flops), weights)
 
 
 def scatter(draws: Draws) -> Prediction:
@@ -205,7 +216,7 @@ def scatter(draws: Draws) -> Prediction:
     order = np.arange(1, len(draws) + 1)
 
     def normal(stage: str, names: tuple[str, ...], irrational: float) -> Array:
-        if stage not in draws.fits or draws.kind == "point":
+        if stage not in draws.fits or draws.kind in ("point", "tied"):
             return jnp.zeros((len(draws), len(names)))
         level = (order[:, None] * irrational + 0.5 * irrational * np.arange(len(names))[None, :]) % 1.0
         return jnp.asarray(ndtri(level) * draws.fits[stage].residual_sd[None, :])
@@ -241,11 +252,17 @@ def predict_from_loss(model: Model, params: StageParams, loss: Array) -> Array |
 def _unknown(model: Model, targets: Sequence[Target], values: NDArray[np.float64]) -> list[str]:
     """Warnings about what no draw ``(draw, target, output)`` says anything of: targets first, then outputs."""
     known: NDArray[np.bool_] = np.isfinite(values).max(axis=0)
-    silent = [
-        f"target '{target.name}' is not forecast: this law needs its N and D, write N=7e9,D=4e12"
-        for target, told in zip(targets, known.max(axis=1), strict=True)
-        if not told and (target.params is None or target.tokens is None)
-    ]
+    silent = []
+    for target, told in zip(targets, known.max(axis=1), strict=True):
+        why = ""
+        if model.sources and target.mix is None:
+            why = f"its mixture, write {','.join(f'mix/{s}=…' for s in model.sources[:2])}" + ",…" * (
+                len(model.sources) > 2
+            )
+        elif target.params is None or target.tokens is None:
+            why = "its N and D, write N=7e9,D=4e12"
+        if not told and why:
+            silent.append(f"target '{target.name}' is not forecast: this law needs {why}")
     if len(silent) == len(targets):
         return silent
     names = zip((*model.domains, *model.tasks), known.max(axis=0), strict=True)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flpjax.errors import InputError
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Ladder
+from flpjax.runs.check import MIX_SLACK
 from flpjax.runs.compute import FlopsRule
 from flpjax.runs.table import Runs
 
@@ -24,12 +29,14 @@ class Target:
         params: Non-embedding parameters N.
         tokens: Training tokens D.
         flops: Training FLOPs C; left out, they are counted by the ladder's own rule.
+        mix: Data source → mixture weight, for methods that know sources; those not named have none.
     """
 
     name: str
     params: float | None = None
     tokens: float | None = None
     flops: float | None = None
+    mix: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for what in ("params", "tokens", "flops"):
@@ -43,6 +50,16 @@ class Target:
                 remedy="Write N=7e9,D=4e12 or C=1.7e23",
             )
 
+    def weights(self, sources: Sequence[str]) -> NDArray[np.float64]:
+        """``(source,)`` mixture weights, NaN without a mixture.
+
+        Raises:
+            InputError: A source is not the ladder's, or the weights are no mixture.
+        """
+        if self.mix is None:
+            return np.full(len(sources), np.nan)
+        return mixture_of(self.mix, sources, f"target '{self.name}'")
+
     def filled(self, rule: FlopsRule) -> Target:
         """With FLOPs, counted as the ladder counts them where they are not given."""
         if self.flops is not None or self.params is None or self.tokens is None:
@@ -50,16 +67,57 @@ class Target:
         return replace(self, flops=rule(self.params, self.tokens))
 
 
+def mixture_of(mix: Mapping[str, float], sources: Sequence[str], where: str) -> NDArray[np.float64]:
+    """``(source,)`` the weights of a mixture given by name, scaled to sum to 1; sources not named have none.
+
+    Raises:
+        InputError: A source is not there, a weight is negative, or they don't sum to 1.
+    """
+    for name, weight in mix.items():
+        if name not in sources:
+            raise InputError(f"there is no data source '{name}'", where=where, remedy=did_you_mean(name, sources))
+        if not 0.0 <= weight <= 1.0:
+            raise InputError(f"the weight of '{name}' is {weight:g}", where=where, remedy="Give a share from 0 to 1")
+    weights = np.array([mix.get(name, 0.0) for name in sources])
+    if abs(weights.sum() - 1.0) > MIX_SLACK:
+        named = ", ".join(f"{name}={weight:g}" for name, weight in mix.items())
+        raise InputError(
+            f"the mixture weights {named} sum to {weights.sum():.4g}, not to 1",
+            where=where,
+            remedy=f"The sources are {', '.join(sources)}",
+        )
+    return weights / weights.sum()
+
+
+def parse_mix(text: str) -> dict[str, float]:
+    """Read ``code=0.3,general=0.7``.
+
+    Raises:
+        InputError: The text is something else.
+    """
+    mix: dict[str, float] = {}
+    for piece in filter(None, (p.strip() for p in text.split(","))):
+        name, equals, number = (p.strip() for p in piece.rpartition("="))
+        if not equals or name in mix:
+            raise InputError(f"'{piece}' is not understood", where=f"mixture '{text}'", remedy="Write SOURCE=WEIGHT,…")
+        mix[name] = _number(number, text)
+    return mix
+
+
 def parse_target(text: str) -> Target:
-    """Read ``N=7e9,D=4e12``, ``C=1e23`` or ``7B: N=7e9, D=4e12``.
+    """Read ``N=7e9,D=4e12``, ``C=1e23``, ``7B: N=7e9, D=4e12`` or, with a mixture, ``C=1e23,mix/code=0.3,mix/web=0.7``.
 
     Raises:
         InputError: The text is something else.
     """
     head, colon, rest = text.rpartition(":")
     values: dict[str, float] = {}
+    mix: dict[str, float] = {}
     for piece in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, number = (p.strip() for p in piece.partition("="))
+        if equals and key.startswith("mix/"):
+            mix[key.removeprefix("mix/")] = _number(number, text)
+            continue
         if not equals or key.lower() not in _KEYS:
             raise InputError(
                 f"'{piece}' is not understood",
@@ -70,14 +128,19 @@ def parse_target(text: str) -> Target:
             raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
         values[_KEYS[key.lower()]] = _number(number, text)
     name = head.strip() if colon else text.strip()
-    return Target(name or "target", **values)
+    return Target(name or "target", **values, mix=mix or None)
 
 
 def targets_of(runs: Runs) -> list[Target]:
     """The final checkpoints of runs, as targets."""
     finals = runs.finals()
-    each = zip(finals.run, finals.params, finals.tokens, finals.flops, strict=True)
-    return [Target(finals.names[r], float(n), float(d), float(c)) for r, n, d, c in each]
+    each = zip(finals.run, finals.params, finals.tokens, finals.flops, finals.mix, strict=True)
+    return [
+        Target(
+            finals.names[r], float(n), float(d), float(c), dict(zip(finals.sources, map(float, w), strict=True)) or None
+        )
+        for r, n, d, c, w in each
+    ]
 
 
 def extrapolation(target: Target, ladder: Ladder) -> float:

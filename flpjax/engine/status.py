@@ -15,11 +15,12 @@ class Status(IntEnum):
     SINGULAR = 3
     STALLED = 4
     ALL_FAILED = 5
+    TRAINED = 6
 
     @property
     def usable(self) -> bool:
         """Whether forecasts from such a fit mean anything (a flat direction can leave the forecast determined)."""
-        return self in (Status.CONVERGED, Status.SINGULAR)
+        return self in (Status.CONVERGED, Status.SINGULAR, Status.TRAINED)
 
     @property
     def advice(self) -> str:
@@ -38,5 +39,6 @@ _ADVICE = {
     "form needs, or use a form with fewer parameters",
     Status.STALLED: "no step lowers the objective although the gradient does not vanish: rescale the table, or use "
     "a larger Huber corner",
+    Status.TRAINED: "the recipe of training has ended: judge it by how far tied starts differ in what they predict",
     Status.ALL_FAILED: "no start reached an optimum: look for extreme values, or use a form with fewer parameters",
 }

@@ -91,7 +91,7 @@ def forecast_and_show(
     if plot is not None:
         from flpjax.faces.plots import plot_forecast
 
-        routes = [fitted.model.domains[i] for i in fitted.model.via]
+        routes = [fitted.model.domains[task[0]] for task in fitted.model.via]
         session.save_figure(plot, plot_forecast(result, table, (routes or table.general_domains)[0]))
     ladder = fitted.ladder
     session.out.print(
@@ -115,7 +115,7 @@ def _loss_rows(model: Model) -> tuple[str, ...]:
     """The losses worth a line: all of a few, otherwise those that scores go through."""
     if len(model.domains) <= FEW_LOSSES:
         return model.domains
-    return tuple(model.domains[i] for i in sorted(set(model.via)))[:FEW_LOSSES]
+    return tuple(model.domains[i] for i in sorted({i for task in model.via for i in task}))[:FEW_LOSSES]
 
 
 def reached(table: Runs) -> Truth:

@@ -14,7 +14,7 @@ from flpjax.engine.status import Status
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, make_draws
 from flpjax.fitting.joint import refine
-from flpjax.fitting.point import STARTS, bind, fit_stages
+from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.staged import Vectors, judge, rows_per_run
 from flpjax.forms.form import size
 from flpjax.numerics import generator
@@ -34,7 +34,7 @@ def bootstrap(
     *,
     draws: int = 200,
     joint: bool = False,
-    starts: int = STARTS,
+    starts: int | None = None,
     settings: Settings | None = None,
     strict: bool = True,
     progress: Callable[[str], None] | None = None,
@@ -50,7 +50,8 @@ def bootstrap(
         key: JAX random key.
         draws: Number of draws.
         joint: Fit both stages of every draw in one objective.
-        starts: Starts of the point fit, from which the draws start warm.
+        starts: Starts of the point fit, from which the draws start warm; None for 8, or 32 of a network, whose draws
+            start from all ends that tie.
         settings: Of the solver.
         strict: Raise if the point fit of any output fails; otherwise leave that output out, with a warning.
         progress: Called with what is fitted, before it is.
@@ -147,7 +148,7 @@ def spread(plan: Plan, vectors: Vectors, uniform: NDArray[np.float64]) -> Vector
         informed = (rows_per_run(stage, runs) > 0).sum(1)
         factor = np.ones((len(drawn), len(informed)))
         for i, k in enumerate(informed):
-            if k < informed_first:
+            if k < informed_first and stage.recipe is None:  # networks have no straight line through their weights
                 needed = k / _chi_squared(max(k - size(stage.form), 1), uniform)
                 factor[:, i] = np.sqrt(np.maximum(needed / given, 1.0))
         factor = factor[:, :, None]

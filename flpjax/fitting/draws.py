@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from flpjax.engine.status import Status
 from flpjax.errors import count
 from flpjax.forms.form import Form, Params, unpack
+from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Model, Plan, StageParams
 from flpjax.runs.compute import FlopsRule, flops_rule
 from flpjax.runs.table import Runs
 
-Kind = Literal["point", "bootstrap", "posterior"]
+Kind = Literal["point", "tied", "bootstrap", "posterior"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,8 @@ class Ladder:
     params: tuple[float, float]
     tokens: tuple[float, float]
     rule: FlopsRule
+    sources: tuple[str, ...] = ()
+    mixtures: tuple[tuple[float, ...], ...] = ()  # those tried
 
     @classmethod
     def of(cls, runs: Runs) -> Ladder:
@@ -100,6 +103,8 @@ class Ladder:
             span(finals.params),
             span(finals.tokens),
             flops_rule(finals.params, finals.tokens, finals.flops),
+            runs.sources,
+            tuple(map(tuple, distinct(finals.mix).tolist())) if runs.sources else (),
         )
 
 

@@ -144,7 +144,7 @@ def _refine(
 
 def _chain_used(model: Model, used: dict[str, Array]) -> Array:
     """``(task,)`` whether both a task's own fit and that of its loss are usable."""
-    return used["score"] & used["loss"][jnp.array(model.via)]
+    return used["score"] & used["loss"][jnp.array(model.via)].all(axis=1)
 
 
 def _whiten(residual: Residual, vector: Array, data: Any, weight: Array) -> _Whitening:

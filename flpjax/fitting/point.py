@@ -17,8 +17,6 @@ from flpjax.numerics import generator, require_x64
 from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs
 
-STARTS = 8
-
 
 def point(
     predictor: Predictor,
@@ -26,19 +24,22 @@ def point(
     key: Array,
     *,
     joint: bool = False,
-    starts: int = STARTS,
+    starts: int | None = None,
     settings: Settings | None = None,
     strict: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
-    """Fit a predictor to the runs that are not held out; returns Draws with one draw.
+    """Fit a predictor to the runs that are not held out.
+
+    Returns Draws with one draw; of kind ``"tied"``, with several, where starts of a network fit the ladder equally
+    well: one of them is not a forecast.
 
     Args:
         predictor: The method.
         runs: The ladder.
         key: JAX random key, for the starts.
         joint: Fit both stages in one objective (see :mod:`flpjax.fitting.joint`) instead of one after the other.
-        starts: Starts per fit.
+        starts: Starts per fit; None for 8, or 32 of a network.
         settings: Of the solver.
         strict: Raise if any fit fails; otherwise leave that output out, with a warning.
         progress: Called with what is fitted, before it is.
@@ -51,9 +52,11 @@ def point(
     plan = bind(predictor, runs)
     vectors, _, fits = fit_stages(plan, np.ones((1, len(plan.runs.names))), key, starts, settings, progress)
     warnings = plan.warnings + judge(fits, strict)
+    ties = max(len(v) for v in vectors.values())
+    vectors = {name: v[np.arange(ties) % len(v)] for name, v in vectors.items()}
     if joint:
-        vectors = refine(plan, vectors, np.ones((1, len(plan.runs.names))))
-    return make_draws(plan, vectors, "point", fits, warnings)
+        vectors = refine(plan, vectors, np.ones((ties, len(plan.runs.names))))
+    return make_draws(plan, vectors, "point" if ties == 1 else "tied", fits, warnings)
 
 
 def bind(predictor: Predictor, runs: Runs) -> Plan:
@@ -71,7 +74,7 @@ def fit_stages(
     plan: Plan,
     counts: NDArray[np.float64],
     key: Array,
-    starts: int,
+    starts: int | None,
     settings: Settings | None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Vectors, dict[str, NDArray[np.int32]], dict[str, StageFit]]:

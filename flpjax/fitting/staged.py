@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,17 +17,20 @@ from flpjax.engine.settings import Settings
 from flpjax.engine.status import USABLE, Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
+from flpjax.fitting.trained import train_stage
 from flpjax.forms.form import Form, pack, prior_normal, size, spread_starts, unpack
 from flpjax.forms.residual import Residual
 from flpjax.predictors.predictor import Stage
 
+STARTS = 8
+TRAINED_STARTS = 32
 CONDITION_LIMIT = 1e8  # beyond this, float64 leaves fewer than 8 digits of the parameters
 Vectors = dict[str, NDArray[np.float64]]
 """Stage → unconstrained ``(draw, output, p)``; NaN where a fit failed."""
 
 
 def fit_stage(
-    stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int, settings: Settings
+    stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int | None, settings: Settings
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], StageFit]:
     """Fit every output of a stage: under the first draw's counts from many starts, under the others from its end.
 
@@ -38,13 +41,16 @@ def fit_stage(
         stage: The batch of fits.
         counts: ``(draw, run)`` how often each draw takes each run; the first takes every run once.
         rng: For the starts and the pulls.
-        starts: How many starts an output gets.
+        starts: How many starts an output gets; None for 8, or 32 where a recipe trains them.
         settings: Of the solver.
 
     Returns:
         Unconstrained vectors ``(draw, output, p)``, NaN where a fit failed; statuses ``(draw, output)``; and how the
-        first draw's fits ended.
+        first draw's fits ended. A trained stage without resamples gives all ends that tie, ``(tie, output, p)``.
     """
+    if stage.recipe is not None:
+        return _trained(stage, counts, rng, starts or TRAINED_STARTS)
+    starts = starts or STARTS
     data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
     weight, resample = jnp.asarray(stage.weight), counts[:, stage.run]
     guess = np.asarray(_guess(stage.form, data, weight))
@@ -75,7 +81,47 @@ def fit_stage(
         again = run(np.stack([warm, guess], axis=1), range(1, len(counts)))
         vectors.append(np.where(_determined(stage, counts[1:])[..., None], mask_failed(again), np.nan))
         statuses.append(again.status)
-    return np.concatenate(vectors), np.concatenate(statuses), _report(stage, data, point)
+    ended = _Ended(
+        point.vector[0],
+        point.value[0],
+        point.status[0],
+        point.agree[0],
+        point.gradient[0],
+        point.condition[0],
+        point.starts.status[0],
+    )
+    return np.concatenate(vectors), np.concatenate(statuses), _report(stage, data, ended)
+
+
+class _Ended(NamedTuple):
+    """How the point fit of every output ended."""
+
+    vector: NDArray  # (output, p)
+    value: NDArray  # (output,)
+    status: NDArray  # (output,)
+    agree: NDArray  # (output,)
+    gradient: NDArray  # (output,)
+    condition: NDArray  # (output,)
+    start_status: NDArray  # (output, start)
+
+
+def _trained(
+    stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32], StageFit]:
+    """The same for a stage with a recipe."""
+    fit = train_stage(stage, counts, rng, starts)
+    status = fit.start_status.min(axis=1, initial=Status.TRAINED, where=fit.start_status == Status.TRAINED)
+    failed = ~(fit.start_status == Status.TRAINED).any(axis=1)
+    status = np.where(failed, Status.ALL_FAILED, status).astype(np.int32)
+    unknown = np.full(len(status), np.nan)
+    ended = _Ended(fit.vectors[0], fit.value, status, fit.agree, fit.gradient, unknown, fit.start_status)
+    vectors = fit.vectors
+    if len(counts) > 1:
+        vectors = np.concatenate(
+            [vectors[:1], np.where(_determined(stage, counts[1:])[..., None], vectors[1:], np.nan)]
+        )
+    data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
+    return vectors, np.broadcast_to(status, vectors.shape[:2]), _report(stage, data, ended)
 
 
 def _anchor(residual: Residual, draws: int, rng: np.random.Generator) -> Anchor | None:
@@ -132,8 +178,8 @@ def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:
     return rows
 
 
-def _report(stage: Stage, data: Any, point: Solution) -> StageFit:
-    constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, jnp.asarray(point.vector[0]), data))
+def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
+    constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, jnp.asarray(ended.vector), data))
     if stage.name == "loss" and stage.residual.space == "linear":
         residual = residual / stage.y
     freedom = np.maximum(stage.weight.sum(1) - size(stage.form), 1.0)
@@ -141,13 +187,13 @@ def _report(stage: Stage, data: Any, point: Solution) -> StageFit:
     return StageFit(
         form=str(stage.form),
         outputs=stage.outputs,
-        status=point.status[0],
-        agree=point.agree[0],
-        condition=point.condition[0],
-        objective=point.value[0],
-        gradient=point.gradient[0],
+        status=ended.status,
+        agree=ended.agree,
+        condition=ended.condition,
+        objective=ended.value,
+        gradient=ended.gradient,
         residual_sd=np.sqrt(squares),
-        start_status=np.asarray(point.starts.status[0]),
+        start_status=np.asarray(ended.start_status),
         constants=constants,
     )
 

@@ -25,7 +25,8 @@ class Straight:
     compute_score: Form
     tasks: tuple[str, ...]
     domains: tuple[str, ...] = ()
-    via: tuple[int, ...] = ()
+    via: tuple[tuple[int, ...], ...] = ()
+    sources: tuple[str, ...] = ()
 
     def apply(self, params: StageParams, x: Compute) -> Prediction:
         """Scores ``(task,)`` at the compute of one target; no losses."""

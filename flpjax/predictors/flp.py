@@ -11,14 +11,15 @@ import numpy as np
 from jax import Array
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.forms.form import Form, Space, size
+from flpjax.forms.form import Form, Space
 from flpjax.forms.loss_score import Linear
 from flpjax.forms.power_law import PowerLaw
 from flpjax.forms.residual import TYPICAL_NOISE, Residual
-from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, final_losses
+from flpjax.predictors.emergence import emerged_checkpoints
+from flpjax.predictors.predictor import Plan, Prediction, StageParams, final_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.select import Selection
-from flpjax.runs.table import Runs
+from flpjax.runs.table import AVERAGE, Runs
 
 OWN: Literal["own"] = "own"
 
@@ -31,7 +32,8 @@ class Chain:
     loss_score: Form
     domains: tuple[str, ...]
     tasks: tuple[str, ...]
-    via: tuple[int, ...]  # (task,) the domain that each task's score is a function of
+    via: tuple[tuple[int], ...]  # (task,) the domain that each task's score is a function of
+    sources: tuple[str, ...] = ()
 
     def apply(self, params: StageParams, x: Compute) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the compute of one target."""
@@ -42,7 +44,7 @@ class Chain:
         """Scores ``(task,)`` at known losses ``(domain,)``."""
         if not self.tasks:
             return jnp.zeros((0,), loss.dtype)
-        return jax.vmap(self.loss_score.apply)(params["score"], loss[jnp.array(self.via)])
+        return jax.vmap(self.loss_score.apply)(params["score"], loss[jnp.array(self.via)[:, 0]])
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class FLP:
     Attributes:
         compute_loss: Form of stage 1.
         loss_score: Form of stage 2.
-        via: The loss domain that scores are a function of; None takes the table's first, ``"own"`` the domain that
-            has the task's name (the negative log-likelihood, or bits per byte, of the right answers).
+        via: The loss domain that scores are a function of; None takes the table's first, ``"average"`` the mean of
+            all, ``"own"`` the domain that has the task's name (the negative log-likelihood, or bits per byte, of the
+            right answers).
         selection: The checkpoints that fit stage 2.
         space: Residuals of stage 1: of log losses, or ``"linear"``.
         huber: Corner of the Huber loss on the residuals of stage 1; None for squared loss.
@@ -85,36 +88,28 @@ class FLP:
                 where=runs.source,
                 remedy="FLP goes through a loss; the method 'fp' goes straight from compute to the score",
             )
+        if self.via == AVERAGE:
+            runs = runs.with_average()
         domains, via = self._route(runs)
         noise = TYPICAL_NOISE[self.space] if self.prior else None
         residual = Residual(self.compute_loss, self.space, self.huber, noise)
         stage_1, warned = final_losses(runs, residual, domains, frozenset(domains[d] for d in via))
-        columns = [runs.domains.index(domains[d]) for d in via]
-        loss = runs.loss[:, columns]
-        selected = self.selection.apply(runs, loss)
-        warnings = [*warned] + [
-            t.chance_warning for t in runs.tasks if not t.chance_known and self.selection.above_chance is not None
-        ]
-        tasks = []
-        for i, task in enumerate(runs.tasks):
-            problem = self._unfit(runs, i, selected.keep[:, i])
-            if problem is None:
-                tasks.append(i)
-            else:
-                reasons = ", ".join(f"{n[i]} {why}" for why, n in selected.dropped.items() if n[i])
-                warnings.append(f"task '{task.name}' is not forecast: {problem} ({reasons})")
-        outputs = tuple(runs.tasks[i].name for i in tasks)
-        keep = selected.keep[:, tasks].T
-        x = np.where(keep, loss[:, tasks].T, 1.0)
-        form = self.loss_score.centred(x[keep]) if tasks else self.loss_score
-        stages: tuple[Stage, ...] = (stage_1,)
-        if tasks:
-            y = np.where(keep, runs.score[:, tasks].T, 0.5)
-            residual = Residual(form, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
-            stages += (Stage("score", residual, outputs, x, y, keep.astype(float), runs.run),)
-        route = tuple(stage_1.outputs.index(domains[via[i]]) for i in tasks)
-        chain = Chain(stage_1.form, form, stage_1.outputs, outputs, route)
-        return Plan(chain, stages, runs, tuple(warnings))
+        loss = runs.loss[:, [runs.domains.index(domains[d]) for d in via]]
+        emerged = emerged_checkpoints(runs, self.selection, loss, self.loss_score)
+        if not emerged.tasks:
+            return Plan(
+                Chain(stage_1.form, self.loss_score, stage_1.outputs, (), ()),
+                (stage_1,),
+                runs,
+                (*warned, *emerged.warnings),
+            )
+        x = np.where(emerged.keep, loss[:, emerged.tasks].T, 1.0)
+        form = self.loss_score.centred(x[emerged.keep])
+        residual = Residual(form, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
+        stage_2 = emerged.stage(runs, residual, x)
+        route = tuple((stage_1.outputs.index(domains[via[i]]),) for i in emerged.tasks)
+        chain = Chain(stage_1.form, form, stage_1.outputs, stage_2.outputs, route)
+        return Plan(chain, (stage_1, stage_2), runs, (*warned, *emerged.warnings))
 
     def _route(self, runs: Runs) -> tuple[tuple[str, ...], list[int]]:
         """The domains of stage 1, and for each task the position of its own among them."""
@@ -133,17 +128,3 @@ class FLP:
         if via not in domains:
             raise InputError(f"there is no loss domain '{via}'", where=runs.source, remedy=did_you_mean(via, domains))
         return domains, [domains.index(via)] * len(runs.tasks)
-
-    def _unfit(self, runs: Runs, task: int, keep: np.ndarray) -> str | None:
-        """Why a task can't be fitted, or None."""
-        rows, in_runs = int(keep.sum()), len(np.unique(runs.run[keep]))
-        facts = runs.tasks[task]
-        if rows == 0 and self.selection.above_chance is not None and np.isfinite(runs.score[:, task]).any():
-            best = np.nanmax(runs.score[:, task])
-            return f"no checkpoint is above its chance level of {facts.chance:.3g} (best {best:.3g})"
-        if rows < size(self.loss_score):
-            have = "1 checkpoint is" if rows == 1 else f"{rows} checkpoints are"
-            return f"{have} fewer than the {size(self.loss_score)} parameters"
-        if in_runs < 2:
-            return f"its {rows} checkpoints are all of one run"
-        return None

@@ -8,11 +8,16 @@ from dataclasses import replace
 from flpjax.errors import InputError, did_you_mean
 from flpjax.forms.form import Form
 from flpjax.forms.loss_score import Exponential, Linear, Sigmoid
+from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
+from flpjax.forms.mixture_loss import M2, M3, M4
+from flpjax.forms.network import DomainLinear, Network
 from flpjax.forms.power_law import Chinchilla, LogPowerLaw, PowerLaw, PowerLawE
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP, OWN
+from flpjax.predictors.flpm import FLPM
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.select import Selection
+from flpjax.runs.table import AVERAGE
 
 COMPUTE_LOSS: dict[str, Form] = {
     "power": PowerLaw(),
@@ -26,16 +31,39 @@ LOSS_SCORE: dict[str, Form] = {
     "sigmoid4": Sigmoid(),
     "exponential": Exponential(),
 }
+FLOOR = 0.01
+MIXTURE_LOSS: dict[str, Form] = {
+    "m1": PowerLaw(),
+    "m2": M2(),
+    "m2-floor": M2(floor=FLOOR),
+    "m3": M3(),
+    "m4": M4(),
+    "m4-floor": M4(floor=FLOOR),
+    "mix-exponential": MixExponential(),
+    "bimix": BiMix(),
+    "bimix-floor": BiMix(floor=FLOOR),
+    "mix-chinchilla": MixChinchilla(),
+}
+DOMAINS_SCORE: dict[str, Form] = {
+    "network": Network(),
+    "domain-linear": DomainLinear(),
+    "domain-average": DomainLinear(average=True),
+}
+CLOSED_FORM = frozenset({"m1", "m2", "m2-floor", "m4", "m4-floor"})
+"""Laws that are solved as they are; the others need their priors where mixtures are few."""
 ALL_EMERGED = Selection(improving=False, above_chance=None)
 """For maps that know a chance level themselves: every checkpoint after warm-up."""
 
 NAMED: dict[str, Callable[[], Predictor]] = {
     "flp": FLP,
+    "flp-average": lambda: FLP(via=AVERAGE),
+    "flp-m": FLPM,
     "fp": FP,
     "fp-gpt4": lambda: FP(LogPowerLaw()),
     "llama3": lambda: two_stages("power", "sigmoid", via=OWN),
 }
-"""The methods of Chen et al. 2024: FLP, FP (eq. 3), FP in GPT-4's form (eq. 6), and Llama 3's two stages."""
+"""The methods of Chen et al. 2024: FLP, through one loss or the average loss; FLP-M; FP (eq. 3), FP in GPT-4's form
+(eq. 6), and Llama 3's two stages."""
 
 DEFAULT = "flp"
 COMPARED = ("flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "llama3")
@@ -48,12 +76,17 @@ def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FL
     return FLP(COMPUTE_LOSS[compute_loss], LOSS_SCORE[loss_score], via=via, selection=selection, prior=True)
 
 
+def mixed_stages(compute_loss: str, loss_score: str) -> FLPM:
+    """FLP-M with other forms; priors are weighed in where a law is not solved in closed form."""
+    return FLPM(MIXTURE_LOSS[compute_loss], DOMAINS_SCORE[loss_score], prior=compute_loss not in CLOSED_FORM)
+
+
 def method(name: str, via: str | None = None) -> Predictor:
     """The method of this name: one of :data:`NAMED`, or ``stage1+stage2`` such as ``chinchilla+sigmoid``.
 
     Args:
         name: The method.
-        via: The loss domain that scores are a function of, for methods with two stages.
+        via: The loss domain that scores are a function of, for methods with two stages that go through one.
 
     Raises:
         InputError: There is no such method.
@@ -61,17 +94,23 @@ def method(name: str, via: str | None = None) -> Predictor:
     first, plus, second = name.partition("+")
     if plus and first in COMPUTE_LOSS and second in LOSS_SCORE:
         return two_stages(first, second, via)
-    if name in NAMED:
-        predictor = NAMED[name]()
-        if via is None:
-            return predictor
-        if isinstance(predictor, FLP) and predictor.via is None:
-            return replace(predictor, via=via)
-        raise InputError(f"method '{name}' does not go through a loss domain of choice", remedy="Leave the domain out")
-    combined = [f"{a}+{b}" for a in COMPUTE_LOSS for b in LOSS_SCORE]
-    remedy = did_you_mean(name, [*NAMED, *combined])
-    if not remedy.startswith("Did"):
-        remedy = (
-            f"There is: {', '.join(NAMED)}, or STAGE1+STAGE2 with {', '.join(COMPUTE_LOSS)} and {', '.join(LOSS_SCORE)}"
-        )
-    raise InputError(f"there is no method '{name}'", remedy=remedy)
+    predictor: Predictor | None = NAMED[name]() if name in NAMED else None
+    if plus and first in MIXTURE_LOSS and second in DOMAINS_SCORE:
+        predictor = mixed_stages(first, second)
+    if predictor is None:
+        raise InputError(f"there is no method '{name}'", remedy=_remedy(name))
+    if via is None:
+        return predictor
+    if isinstance(predictor, FLP) and predictor.via is None:
+        return replace(predictor, via=via)
+    raise InputError(f"method '{name}' does not go through a loss domain of choice", remedy="Leave the domain out")
+
+
+def _remedy(name: str) -> str:
+    """The nearest name, or all there are."""
+    families = ((COMPUTE_LOSS, LOSS_SCORE), (MIXTURE_LOSS, DOMAINS_SCORE))
+    remedy = did_you_mean(name, [*NAMED, *(f"{a}+{b}" for one, two in families for a in one for b in two)])
+    if remedy.startswith("Did"):
+        return remedy
+    pairs = [f"{', '.join(one)} and {', '.join(two)}" for one, two in families]
+    return f"There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {pairs[0]}; for mixtures, with {pairs[1]}"

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from flpjax.engine.recipe import Recipe
 from flpjax.errors import InputError, count
 from flpjax.forms.form import Form, Params, size
 from flpjax.forms.residual import Residual
@@ -40,8 +41,13 @@ class Model(Protocol):
         ...
 
     @property
-    def via(self) -> tuple[int, ...]:
-        """``(task,)`` the domain that each score is a function of; empty for a model without losses."""
+    def sources(self) -> tuple[str, ...]:
+        """``(source,)`` the data sources whose mixture weights it reads; empty if the mixture has no say."""
+        ...
+
+    @property
+    def via(self) -> tuple[tuple[int, ...], ...]:
+        """``(task,)`` the domains that each score is a function of; empty for a model without losses."""
         ...
 
     def apply(self, params: StageParams, x: Compute) -> Prediction:
@@ -65,6 +71,7 @@ class Stage:
         y: ``(output, row)``; where the weight is 0, any finite number.
         weight: ``(output, row)``.
         run: ``(row,)`` which training run a row belongs to.
+        recipe: How to train the form, if it is one that the solver can't search; None for the solver.
     """
 
     name: str
@@ -74,6 +81,7 @@ class Stage:
     y: NDArray[np.float64]
     weight: NDArray[np.float64]
     run: NDArray[np.int64]
+    recipe: Recipe | None = None
 
     @property
     def form(self) -> Form:

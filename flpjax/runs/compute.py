@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 class Compute(NamedTuple):
     """The compute of one run, in natural logarithms (1e26 FLOPs to the 1.5 overflows float32; its logarithm does not).
 
-    A pytree: leaves are scalars for one run, ``(run,)`` arrays for many.
+    A pytree: leaves are scalars for one run, ``(run,)`` arrays for many; mixture weights have a last axis ``source``.
     """
 
     log_params: Any  # log non-embedding parameters
     log_tokens: Any  # log training tokens
     log_flops: Any  # log training FLOPs
+    weights: Any = ()  # (source,) mixture weights, a share of the tokens each; () on a ladder without sources
 
 
 def six_nd(params: ArrayLike, tokens: ArrayLike) -> NDArray[np.float64]:

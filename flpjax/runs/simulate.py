@@ -11,8 +11,11 @@ from numpy.typing import ArrayLike
 from flpjax.errors import InputError
 from flpjax.runs.build import build_runs
 from flpjax.runs.compute import transformer_flops, transformer_params
+from flpjax.runs.simulate_noise import DESCENT as DESCENT
+from flpjax.runs.simulate_noise import RUN_NOISE as RUN_NOISE
+from flpjax.runs.simulate_noise import check_noise, measure, sized_tasks
 from flpjax.runs.table import Floats, Runs, index_of
-from flpjax.runs.tasks import Task, known_task
+from flpjax.runs.tasks import Task
 
 # Chen et al. 2024, Table 1: size → layers, width, FFN width, training tokens.
 LADDER = {
@@ -50,14 +53,6 @@ TASKS = {  # task of Table 2: threshold of the general loss, w1 of eq. 2, questi
     "race": (2.88, -0.22, 1_045),
     "triviaqa": (2.70, -1.00, 17_944),
 }
-
-DESCENT = 0.085  # within a run, loss ∝ (fraction trained)^-DESCENT: 33 % above its end at 1/30, 6 % at one half
-TRAIN_RATIO = 0.99  # training loss over the general validation loss
-# Standard deviations at noise = 1, all relative.
-RUN_NOISE = 0.004  # of a run's losses, one draw for all its domains and checkpoints
-EVAL_NOISE = 0.001  # of one validation loss at one checkpoint
-TRAIN_NOISE = 0.002  # of the training loss at one checkpoint
-SKILL_NOISE = 0.02  # of what a run scores above chance, one draw a run and task
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +141,7 @@ def simulate_ladder(
     Raises:
         InputError: An argument can't be, or names a size or a task that is not there.
     """
-    _check(seed, noise, questions or {}, checkpoints)
+    check_noise("simulate_ladder", seed, noise, checkpoints, questions or {}, tuple(TASKS))
     truth = _truth(questions or {}, noise)
     chosen = {index_of(size, tuple(LADDER), "size", "simulate_ladder") for size in (LADDER if sizes is None else sizes)}
     if not chosen:
@@ -157,61 +152,44 @@ def simulate_ladder(
     return Simulated(build_runs(columns, tasks=tasks, source=f"simulated ladder (seed {seed})"), truth)
 
 
-def _check(seed: int, noise: float, questions: Mapping[str, int], checkpoints: int) -> None:
-    for bad, what, remedy in (
-        (seed < 0, f"the seed is {seed}", "Give 0 or more"),
-        (
-            noise != 0 and not 1e-6 <= noise <= 5,
-            f"the noise is {noise}",
-            "Give 0 (exact) or a scale from 1e-6 to 5; 1 is realistic",
-        ),
-        (checkpoints < 1, f"{checkpoints} checkpoints a run", "Give at least 1"),
-        (any(n < 2 for n in questions.values()), "a test set of fewer than 2 questions", "Give at least 2"),
-    ):
-        if bad:
-            raise InputError(what, where="simulate_ladder", remedy=remedy)
-    for name in questions:
-        index_of(name, tuple(TASKS), "task", "simulate_ladder")
-
-
 def _truth(questions: Mapping[str, int], noise: float) -> Truth:
     threshold, w1, _ = np.array(list(TASKS.values())).T
     c_n, alpha_n = np.array(list(DOMAINS.values())).T
-    asked = {name: questions.get(name, usual) for name, (_, _, usual) in TASKS.items()}
-    size = {name: max(2, round(n / noise**2)) if noise else None for name, n in asked.items()}
-    tasks = tuple(Task(name, chance=known_task(name).chance, questions=size[name]) for name in TASKS)
+    tasks = sized_tasks({name: usual for name, (_, _, usual) in TASKS.items()}, questions, noise)
     w0 = np.array([t.chance for t in tasks]) - w1 * threshold
     return Truth(tuple(DOMAINS), c_n, alpha_n, tasks, w0, w1, threshold)
 
 
 def _run(index: int, truth: Truth, rng: np.random.Generator, noise: float, checkpoints: int) -> dict[str, np.ndarray]:
     """One run's canonical columns, ``(checkpoint,)`` each."""
-    size, (layers, width, ffn, all_tokens) = list(LADDER.items())[index]
+    size = list(LADDER)[index]
     trained = np.arange(1, checkpoints + 1) / checkpoints
+    compute = size_columns(size, trained)
+    general = np.arange(len(truth.domains)) == 0
+    end = truth.loss(compute["flops"][-1])
+    measured = measure(
+        end,
+        trained,
+        general.astype(np.float64),
+        truth.domains,
+        truth.tasks,
+        lambda loss: truth.score_at(loss[:, 0]),
+        rng,
+        noise,
+    )
+    return {
+        "run": np.full(checkpoints, size, object),
+        **compute,
+        "final": trained == 1.0,
+        "held_out": np.full(checkpoints, size in TARGETS),
+        **measured,
+    }
+
+
+def size_columns(size: str, trained: Floats) -> dict[str, np.ndarray]:
+    """``params``, ``tokens`` and ``flops`` of a size of Table 1 at the fractions ``trained`` ``(checkpoint,)``."""
+    layers, width, ffn, all_tokens = LADDER[size]
     tokens = all_tokens * trained
     params = transformer_params(layers, width, ffn)
     flops = transformer_flops(tokens, params, layers, width, CONTEXT)
-
-    factor = np.exp(noise * RUN_NOISE * rng.standard_normal()) * trained**-DESCENT
-    loss = truth.loss(flops[-1]) * factor[:, None]
-    skill = 1.0 + noise * SKILL_NOISE * rng.standard_normal(len(truth.tasks))
-    expected = truth.chance + (truth.score_at(loss[:, 0]) - truth.chance) * skill
-    score, stderr = expected, np.zeros_like(expected)
-    if noise:
-        asked = np.array([t.questions for t in truth.tasks], np.int64)
-        score = rng.binomial(asked, np.clip(expected, 0.0, 1.0)) / asked
-        stderr = np.sqrt(score * (1.0 - score) / (asked - 1))  # as lm-evaluation-harness gives it
-    measured = loss * np.exp(noise * EVAL_NOISE * rng.standard_normal(loss.shape))
-    train_loss = TRAIN_RATIO * loss[:, 0] * np.exp(noise * TRAIN_NOISE * rng.standard_normal(checkpoints))
-    return {
-        "run": np.full(checkpoints, size, object),
-        "params": np.full(checkpoints, params),
-        "tokens": tokens,
-        "flops": flops,
-        "final": trained == 1.0,
-        "held_out": np.full(checkpoints, size in TARGETS),
-        "train_loss": train_loss,
-        **{f"loss/{d}": measured[:, i] for i, d in enumerate(truth.domains)},
-        **{f"score/{t.name}": score[:, i] for i, t in enumerate(truth.tasks)},
-        **{f"stderr/{t.name}": stderr[:, i] for i, t in enumerate(truth.tasks)},
-    }
+    return {"params": np.full(len(trained), params), "tokens": tokens, "flops": flops}

@@ -14,6 +14,8 @@ from flpjax.runs.compute import Compute
 from flpjax.runs.tasks import Task
 
 Floats = NDArray[np.float64]
+AVERAGE = "average"
+"""The loss domain that :meth:`Runs.with_average` adds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,8 @@ class Runs:
     @property
     def compute(self) -> Compute:
         """The compute of every row, leaves ``(row,)``."""
-        return Compute(np.log(self.params), np.log(self.tokens), np.log(self.flops))
+        weights = self.mix if self.sources else ()
+        return Compute(np.log(self.params), np.log(self.tokens), np.log(self.flops), weights)
 
     def rows(self, keep: NDArray[np.bool_]) -> Runs:
         """The rows where ``keep`` ``(row,)`` is true; runs without a row left are gone."""
@@ -144,6 +147,14 @@ class Runs:
             raise InputError(f"asked for the {count} largest of {len(self.names)} runs", where=self.source)
         most = np.array([self.flops[self.run == i].max() for i in range(len(self.names))])
         return tuple(self.names[i] for i in np.argsort(most, kind="stable")[len(most) - count :])
+
+    def with_average(self) -> Runs:
+        """The same table with the mean loss of all general domains as its first domain, ``average``; NaN if one is."""
+        if AVERAGE in self.domains:
+            return self
+        general = [self.domains.index(d) for d in self.general_domains]
+        mean = self.loss[:, general].mean(axis=1, keepdims=True)
+        return replace(self, domains=(AVERAGE, *self.domains), loss=np.hstack([mean, self.loss]))
 
     def finals(self) -> Runs:
         """One row a run: its final checkpoint, losses and scores averaged over its last ``final_average`` rows.

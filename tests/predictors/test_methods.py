@@ -12,7 +12,7 @@ from flpjax.fitting.point import point
 from flpjax.forms.power_law import LogPowerLaw, PowerLaw
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP
-from flpjax.predictors.methods import COMPARED, COMPUTE_LOSS, DEFAULT, LOSS_SCORE, NAMED, method
+from flpjax.predictors.methods import COMPARED, COMPUTE_LOSS, DEFAULT, LOSS_SCORE, MIXTURE_LOSS, NAMED, method
 
 
 @pytest.mark.parametrize("stage_2", LOSS_SCORE)
@@ -56,8 +56,9 @@ UNKNOWN = {
     "flop": "there is no method 'flop'. Did you mean 'flp'?",
     "chinchila+sigmoid": "there is no method 'chinchila+sigmoid'. Did you mean 'chinchilla+sigmoid'?",
     "power+sigmoids": "there is no method 'power+sigmoids'. Did you mean 'power+sigmoid'?",
-    "quux": "there is no method 'quux'. There is: flp, fp, fp-gpt4, llama3, or STAGE1+STAGE2 with power, power-e, "
-    "chinchilla, chinchilla-tied and linear, sigmoid, sigmoid4, exponential",
+    "quux": "there is no method 'quux'. There is: flp, flp-average, flp-m, fp, fp-gpt4, llama3; STAGE1+STAGE2 with "
+    "power, power-e, chinchilla, chinchilla-tied and linear, sigmoid, sigmoid4, exponential; for mixtures, with "
+    f"{', '.join(MIXTURE_LOSS)} and network, domain-linear, domain-average",
 }
 
 

@@ -1,0 +1,148 @@
+"""FLP-M: compute per source → loss per domain → score, with any mixture form and any map from domain losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from flpjax.engine.recipe import Recipe
+from flpjax.errors import InputError, did_you_mean
+from flpjax.forms.form import Form, Space
+from flpjax.forms.mixture_loss import M4
+from flpjax.forms.network import Network
+from flpjax.forms.residual import TYPICAL_NOISE, Residual
+from flpjax.predictors.emergence import emerged_checkpoints
+from flpjax.predictors.mixtures import check_mixtures, own_first
+from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, final_losses
+from flpjax.runs.compute import Compute
+from flpjax.runs.select import Selection
+from flpjax.runs.table import Runs
+
+
+@dataclass(frozen=True)
+class MixChain:
+    """FLP-M bound to a ladder's sources, domains and tasks."""
+
+    compute_loss: Form
+    loss_score: Form
+    sources: tuple[str, ...]
+    domains: tuple[str, ...]
+    tasks: tuple[str, ...]
+    order: tuple[
+        tuple[int, ...], ...
+    ] = ()  # (domain, source) the sources as each domain's law takes them; () as they are
+
+    @property
+    def via(self) -> tuple[tuple[int, ...], ...]:
+        """``(task,)`` every score is a function of all domains."""
+        return (tuple(range(len(self.domains))),) * len(self.tasks)
+
+    def apply(self, params: StageParams, x: Compute) -> Prediction:
+        """Losses ``(domain,)`` and scores ``(task,)`` at the compute and mixture of one target."""
+        if self.order:
+            rolled = jnp.asarray(x.weights)[jnp.array(self.order)]
+            loss = jax.vmap(lambda p, w: self.compute_loss.apply(p, x._replace(weights=w)))(params["loss"], rolled)
+        else:
+            loss = jax.vmap(lambda p: self.compute_loss.apply(p, x))(params["loss"])
+        return Prediction(loss, self.score_from_loss(params, loss))
+
+    def score_from_loss(self, params: StageParams, loss: Array) -> Array:
+        """Scores ``(task,)`` at known losses ``(domain,)``."""
+        if not self.tasks:
+            return jnp.zeros((0,), loss.dtype)
+        return jax.vmap(lambda p: self.loss_score.apply(p, loss))(params["score"])
+
+
+@dataclass(frozen=True)
+class FLPM:
+    """FLOPs per source → domain losses → performance (Chen et al. 2024, §4).
+
+    Domain losses are fitted on each run's final checkpoint, scores on the checkpoints that ``selection`` keeps. The
+    defaults are the paper's: M4, and a network trained by its recipe from many starts, all but the best of which are
+    kept too if they fit as well. A ladder without tasks has the first stage only.
+
+    Attributes:
+        compute_loss: Form of stage 1, of :mod:`flpjax.forms.mixture_loss` or :mod:`flpjax.forms.mixture_laws`.
+        loss_score: Form of stage 2, of :mod:`flpjax.forms.network`.
+        domains: The loss domains that scores are a function of; () for all that are no task's own loss.
+        selection: The checkpoints that fit stage 2.
+        space: Residuals of stage 1: of log losses, or ``"linear"``.
+        huber: Corner of the Huber loss on the residuals of stage 1; None for squared loss.
+        prior: Weigh the forms' priors in, against the typical noise of losses and scores.
+        recipe: How the network is trained.
+    """
+
+    compute_loss: Form = field(default_factory=M4)
+    loss_score: Form = field(default_factory=Network)
+    domains: tuple[str, ...] = ()
+    selection: Selection = field(default_factory=Selection)
+    space: Space = "log"
+    huber: float | None = None
+    prior: bool = False
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def on(self, runs: Runs) -> Plan:
+        """Bind to a ladder.
+
+        Raises:
+            InputError: No sources or no such domain; fewer runs than parameters; or a mixture that the form is
+                singular at.
+        """
+        domains = _domains(runs, self.domains)
+        warnings = check_mixtures(runs, self.compute_loss)
+        noise = TYPICAL_NOISE[self.space] if self.prior else None
+        residual = Residual(self.compute_loss, self.space, self.huber, noise)
+        stage_1, warned = final_losses(runs, residual, domains, frozenset(domains) if runs.tasks else frozenset())
+        order: tuple[tuple[int, ...], ...] = ()
+        if getattr(self.compute_loss, "own_first", False):
+            order = own_first(runs, stage_1.outputs)
+            stage_1 = replace(stage_1, x=_reordered(stage_1.x, order))
+        model = MixChain(stage_1.form, self.loss_score, runs.sources, stage_1.outputs, (), order)
+        if not runs.tasks:
+            return Plan(model, (stage_1,), runs, (*warnings, *warned))
+        loss = np.stack([runs.loss_of(d) for d in stage_1.outputs], axis=1)
+        average = np.repeat(loss.mean(axis=1, keepdims=True), len(runs.tasks), axis=1)
+        emerged = emerged_checkpoints(runs, self.selection, average, self.loss_score)
+        warnings += (*warned, *emerged.warnings)
+        if not emerged.tasks:
+            return Plan(model, (stage_1,), runs, warnings)
+        stage_2 = self._scores(runs, np.asarray(emerged.keep.any(axis=0)), loss, emerged.stage)
+        model = replace(model, loss_score=stage_2.form, tasks=stage_2.outputs)
+        return Plan(model, (stage_1, stage_2), runs, warnings)
+
+    def _scores(self, runs: Runs, used: np.ndarray, loss: np.ndarray, stage: Any) -> Stage:
+        """Stage 2: all tasks on the same rows, each with weights of its own."""
+        form = self.loss_score.centred(loss[used])
+        x = np.where(used[:, None], loss, loss[used].mean(axis=0))
+        recipe = None
+        if isinstance(form, Network):
+            scores = runs.score[used]
+            form, recipe = form.scaled(scores[np.isfinite(scores)]), self.recipe
+        residual = Residual(form, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
+        return stage(runs, residual, np.broadcast_to(x, (len(runs.tasks), *x.shape)), recipe)
+
+
+def _domains(runs: Runs, chosen: Iterable[str]) -> tuple[str, ...]:
+    """The domains asked for, or all general ones."""
+    if not runs.domains:
+        raise InputError(
+            "there is no column 'loss/<domain>'", where=runs.source, remedy="FLP-M goes through domain losses"
+        )
+    for name in chosen:
+        if name not in runs.domains:
+            raise InputError(
+                f"there is no loss domain '{name}'", where=runs.source, remedy=did_you_mean(name, runs.domains)
+            )
+    return tuple(chosen) or runs.general_domains
+
+
+def _reordered(x: Compute, order: tuple[tuple[int, ...], ...]) -> Compute:
+    """Inputs ``(domain, row, …)`` with each domain's sources in its own order."""
+    weights = np.asarray(x.weights)
+    return x._replace(weights=np.stack([weights[d][:, list(o)] for d, o in enumerate(order)]))
