@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
+
+UNROLLED = 8  # parameters; beyond, programs would grow long to compile
 
 
 def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Array]:
@@ -24,9 +28,25 @@ def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Arra
     there = diagonal > 0
     scale = jnp.where(there, diagonal, 1.0)
     table = jnp.concatenate([matrix, rhs[:, None]], axis=1)
-    shares = []
-    for j in range(len(rhs)):
-        shares.append(table[j, j] / scale[j])
-        row = table[j] / jnp.maximum(table[j, j], least * scale[j])
-        table = (table - table[:, j, None] * row[None, :]).at[j].set(row)
-    return jnp.where(there, table[:, -1], 0.0), jnp.min(jnp.where(there, jnp.stack(shares), 0.0))
+
+    def eliminate(j: Any, table: Array) -> tuple[Array, Array]:
+        column = table[:, j]
+        share = column[j] / scale[j]
+        row = table[j] / jnp.maximum(column[j], least * scale[j])
+        return (table - column[:, None] * row[None, :]).at[j].set(row), share
+
+    if len(rhs) <= UNROLLED:
+        shares = []
+        for j in range(len(rhs)):
+            table, share = eliminate(j, table)
+            shares.append(share)
+        smallest = jnp.min(jnp.where(there, jnp.stack(shares), 0.0))
+    else:
+
+        def step(carry: tuple[Array, Array], j: Array) -> tuple[tuple[Array, Array], None]:
+            table, share = eliminate(j, carry[0])
+            return (table, jnp.minimum(carry[1], jnp.where(there[j], share, 0.0))), None
+
+        first = (table, jnp.full((), jnp.inf, table.dtype))
+        (table, smallest), _ = lax.scan(step, first, jnp.arange(len(rhs)))
+    return jnp.where(there, table[:, -1], 0.0), smallest

@@ -1,4 +1,4 @@
-"""The command line: check, forecast, backtest, demo.
+"""The command line: check, forecast, backtest, demo; and, on mixtures, mix and compare.
 
 Results go to stdout, messages to stderr. Exit codes: 0 good, 2 bad input, 1 anything else.
 """
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.faces import steps
+from flpjax.faces import mixing, steps
+from flpjax.faces.options import Draws, Exclude, Fits, Json, Level, Mapping, Only, Plot, RunsArgument, Seed, Via
 
 if TYPE_CHECKING:
     from flpjax.faces.show import Truth
@@ -23,23 +24,8 @@ app = typer.Typer(
     help="From a ladder of small language models to a forecast of a big one, with intervals.",
 )
 
-RunsArgument = Annotated[
-    str, typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a public ladder such as olmo-ladder.")
-]
-Mapping = Annotated[Path | None, typer.Option("--mapping", "-m", help="TOML file: columns, units, facts about tasks.")]
-Only = Annotated[list[str] | None, typer.Option("--only", help="Use these runs only (* and ? match). Repeatable.")]
-Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave these runs out. Repeatable.")]
-Plot = Annotated[
-    Path | None, typer.Option("--plot", help="Draw the forecast into this file (PNG, PDF, SVG); needs flpjax[viz].")
-]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON, too.")]
-Via = Annotated[
-    str | None, typer.Option("--via", help="Loss domain that scores go through; 'own' for each task's own.")
-]
-Draws = Annotated[int, typer.Option("--draws", min=0, help="Bootstrap draws; 0 for no intervals.")]
-Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random seed.")]
-Fits = Annotated[bool, typer.Option("--fits", help="Show the fitted constants and how every fit ended.")]
+app.command()(mixing.mix)
+app.command()(mixing.compare)
 
 
 @app.command()
@@ -119,20 +105,7 @@ def backtest(
     json: Json = None,
 ) -> None:
     """How well each method would have forecast the largest runs you already have."""
-    from flpjax.errors import InputError
-
-    table = steps.read(runs, mapping, only, exclude)
-    if largest is not None and hold_out:
-        raise InputError("--largest and --hold-out are both given", remedy="Give one of them")
-    if hold_out:
-        marked = table.held_out
-        table = table.hold_out(steps.split(hold_out))
-        table = table.rows((table.held_out | ~marked)[table.run])  # a marked target is no run to fit on
-    elif largest is not None:
-        table = table.training()
-        table = table.hold_out(table.largest(largest))
-    elif not table.held_out.any():
-        raise InputError("no run is held out", where=table.source, remedy="Add --largest 2, or --hold-out NAME")
+    table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
 
     from flpjax.faces import session, show
 

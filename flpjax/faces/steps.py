@@ -57,6 +57,38 @@ def split(names: Sequence[str]) -> list[str]:
     return [name for each in names for name in each.split(",")]
 
 
+def held_out(table: Runs, largest: int | None, names: Sequence[str] | None) -> Runs:
+    """The table with the runs held out that were asked for, or those that it marks itself.
+
+    Raises:
+        InputError: Both ways of asking are used, a name matches no run, or nothing is held out.
+    """
+    if largest is not None and names:
+        raise InputError("--largest and --hold-out are both given", remedy="Give one of them")
+    if names:
+        marked = table.held_out
+        table = table.hold_out(split(names))
+        return table.rows((table.held_out | ~marked)[table.run])  # a marked target is no run to fit on
+    if largest is not None:
+        table = table.training()
+        return table.hold_out(table.largest(largest))
+    if not table.held_out.any():
+        raise InputError("no run is held out", where=table.source, remedy="Add --largest 2, or --hold-out NAME")
+    return table
+
+
+def a_number(text: str, where: str) -> float:
+    """A number from the command line.
+
+    Raises:
+        InputError: The text is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"'{text}' is not a number", where=where) from None
+
+
 def forecast_and_show(
     table: Runs, targets: list[Target], truth: Truth, how: How, plot: Path | None, json: Path | None
 ) -> None:

@@ -19,6 +19,7 @@ import optax
 from jax import Array, lax
 from numpy.typing import NDArray
 
+from flpjax.engine.recipe import Recipe
 from flpjax.errors import FitError
 from flpjax.fitting.staged import Vectors
 from flpjax.forms.form import prior_normal, unpack
@@ -28,6 +29,7 @@ from flpjax.runs.compute import Compute
 
 STEPS = 300
 SMALLEST_SCALE = 1e-4  # an exactly fitted output must not get all the weight
+TOGETHER = 16  # draws that are trained side by side
 TOLERANCE = 3e-2  # of the gradient's norm, in standard errors: parameters are that close to the optimum
 Free = dict[str, Array]
 
@@ -75,7 +77,8 @@ def refine(plan: Plan, vectors: Vectors, counts: NDArray[np.float64]) -> Vectors
     for stage in plan.stages:
         anywhere, _ = prior_normal(stage.form)  # for fits that are left out, and have no weight
         start[stage.name] = np.where(usable[stage.name][..., None], vectors[stage.name], anywhere)
-    refined, norm = _refine(plan.model, residuals, start, usable, counts, _data(plan))
+    recipe = next((stage.recipe for stage in plan.stages if stage.recipe is not None), None)
+    refined, norm = _refine(plan.model, residuals, recipe, start, usable, counts, _data(plan))
     norm = np.asarray(norm)
     failed = ~(norm <= TOLERANCE)
     if failed.all():
@@ -100,16 +103,17 @@ def _data(plan: Plan) -> _Data:
     return _Data(*jax.tree.map(jnp.asarray, (stages, finals.compute, known, weight.astype(float), run)))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def _refine(
     model: Model,
     stages: tuple[tuple[str, Residual], ...],
+    recipe: Recipe | None,
     vectors: dict[str, Array],
     usable: dict[str, Array],
     counts: Array,
     data: _Data,
 ) -> tuple[dict[str, Array], Array]:
-    """One draw after the other: L-BFGS searches along lines, and a batch would wait for its slowest member."""
+    """Draws one after the other where L-BFGS searches along lines: a batch would wait for its slowest member."""
 
     def one(args: tuple[dict[str, Array], dict[str, Array], Array]) -> tuple[dict[str, Array], Array]:
         start, used, count = args
@@ -125,7 +129,7 @@ def _refine(
             for name, residual in stages:
                 vector = white[name].centre + jnp.einsum("opq,oq->op", white[name].root, free[name])
                 log_scale = white[name].log_scale + free[name + "_scale"] / jnp.sqrt(2.0 * white[name].rows)
-                r = jax.vmap(residual)(vector, data.stages[name][0])
+                r = by_row(residual)(vector, data.stages[name][0])
                 total += _gaussian(r, weights[name], log_scale) + _prior(residual, vector)
                 params[name] = jax.vmap(partial(unpack, residual.form))(vector)
             predicted = jax.vmap(lambda c: model.apply(params, c).score, out_axes=1)(data.compute)
@@ -135,11 +139,14 @@ def _refine(
         free = {name: jnp.zeros_like(start[name]) for name, _ in stages}
         free |= {name + "_scale": jnp.zeros(len(start[name])) for name, _ in stages}
         free["chain_scale"] = jnp.zeros(len(data.score))
-        end, norm = _lbfgs(negative_log_density, free)
+        if recipe is None:
+            end, norm = _lbfgs(negative_log_density, free)
+        else:
+            end, norm = _trained(negative_log_density, free, recipe)
         moved = {n: white[n].centre + jnp.einsum("opq,oq->op", white[n].root, end[n]) for n, _ in stages}
         return moved, norm
 
-    return lax.map(one, (vectors, usable, counts))
+    return lax.map(one, (vectors, usable, counts), batch_size=None if recipe is None else TOGETHER)
 
 
 def _chain_used(model: Model, used: dict[str, Array]) -> Array:
@@ -149,8 +156,8 @@ def _chain_used(model: Model, used: dict[str, Array]) -> Array:
 
 def _whiten(residual: Residual, vector: Array, data: Any, weight: Array) -> _Whitening:
     """The map for outputs ``(output, p)`` at their staged optimum."""
-    jacobian = jax.vmap(jax.jacfwd(residual))(vector, data)
-    r = jax.vmap(residual)(vector, data)
+    jacobian = by_row(jax.jacfwd(residual))(vector, data)
+    r = by_row(residual)(vector, data)
     rows = jnp.maximum(jnp.sum(weight, axis=1), 1.0)
     variance = SMALLEST_SCALE**2 + jnp.sum(weight * r**2, axis=1) / rows
     precision = jnp.einsum("or,orp,orq->opq", weight, jacobian, jacobian) / variance[:, None, None]
@@ -160,6 +167,11 @@ def _whiten(residual: Residual, vector: Array, data: Any, weight: Array) -> _Whi
     unit = precision / (scale[:, :, None] * scale[:, None, :]) + 1e-10 * jnp.eye(vector.shape[1])[None, :, :]
     inverse = jnp.linalg.inv(jnp.linalg.cholesky(unit))
     return _Whitening(vector, jnp.swapaxes(inverse, 1, 2) / scale[:, :, None], 0.5 * jnp.log(variance), rows)
+
+
+def by_row(residual: Any) -> Any:
+    """A residual of one row made one of ``(output, p)`` and leaves ``(output, row, …)``."""
+    return jax.vmap(jax.vmap(residual, (None, 0)))
 
 
 def _gaussian(residual: Array, weight: Array, log_scale: Array) -> Array:
@@ -195,3 +207,19 @@ def _lbfgs(objective: Any, start: Free) -> tuple[Free, Array]:
     infinite = jnp.full((), jnp.inf)
     params, _, norm, _ = lax.while_loop(going, step, (start, solver.init(start), infinite, jnp.zeros((), int)))
     return params, norm
+
+
+def _trained(objective: Any, start: Free, recipe: Recipe) -> tuple[Free, Array]:
+    """Train by a recipe; the lower of its end and its start, and 0, or NaN if neither is finite."""
+    solver = optax.adam(optax.linear_schedule(recipe.rate, 0.0, recipe.steps))
+
+    def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+        params, state = carry
+        updates, state = solver.update(jax.grad(objective)(params), state)
+        return (optax.apply_updates(params, updates), state), None
+
+    (end, _), _ = lax.scan(step, (start, solver.init(start)), None, length=recipe.steps)
+    before, after = objective(start), objective(end)
+    lower = after < before
+    kept = jax.tree.map(lambda a, b: jnp.where(lower, a, b), end, start)
+    return kept, jnp.where(jnp.isfinite(jnp.where(lower, after, before)), 0.0, jnp.nan)

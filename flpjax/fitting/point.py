@@ -17,6 +17,8 @@ from flpjax.numerics import generator, require_x64
 from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs
 
+STEPS = 500  # laws with dozens of parameters creep at the end; the others never get there
+
 
 def point(
     predictor: Predictor,
@@ -87,6 +89,6 @@ def fit_stages(
     for i, stage in enumerate(plan.stages):
         if progress is not None:
             progress(f"{count(len(stage.outputs), stage.name)} × {count(len(counts), 'draw')}")
-        fitted = fit_stage(stage, counts, generator(key, i), starts, settings or Settings())
+        fitted = fit_stage(stage, counts, generator(key, i), starts, settings or Settings(steps=STEPS))
         vectors[stage.name], statuses[stage.name], fits[stage.name] = fitted
     return vectors, statuses, fits

@@ -181,7 +181,8 @@ def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:
 def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
     constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, jnp.asarray(ended.vector), data))
     if stage.name == "loss" and stage.residual.space == "linear":
-        residual = residual / stage.y
+        zero, unit = np.array(stage.units or ((0.0, 1.0),)).T[:, :, None]
+        residual = unit * residual / (zero + unit * stage.y)
     freedom = np.maximum(stage.weight.sum(1) - size(stage.form), 1.0)
     squares = (stage.weight * residual**2).sum(1) / freedom
     return StageFit(

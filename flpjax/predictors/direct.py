@@ -13,6 +13,7 @@ from flpjax.errors import InputError
 from flpjax.forms.form import Form, size
 from flpjax.forms.power_law import PowerLaw
 from flpjax.forms.residual import Residual
+from flpjax.predictors.mixtures import check_mixtures
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, enough_runs, tile_outputs
 from flpjax.runs.compute import Compute
 from flpjax.runs.table import Runs
@@ -42,7 +43,7 @@ class FP:
     """FLOPs → performance on final checkpoints (Chen et al. 2024, eq. 3; with ``LogPowerLaw``, eq. 6).
 
     Attributes:
-        compute_score: The form.
+        compute_score: The form; of compute per source, for the baseline *FLOPs* of §6.2, if it is one of mixtures.
         above_chance: Final checkpoints count only if they beat chance by this much; None takes all.
     """
 
@@ -57,6 +58,8 @@ class FP:
         """
         if not runs.tasks:
             raise InputError("there is no column 'score/<task>'", where=runs.source, remedy="FP needs scores")
+        mixed = hasattr(self.compute_score, "mixtures_needed")
+        mixture_warnings = check_mixtures(runs, self.compute_score) if mixed else ()
         finals = runs.finals()
         enough_runs(self.compute_score, len(finals), runs.source)
         y = finals.score.T
@@ -89,4 +92,5 @@ class FP:
             keep[fit].astype(float),
             np.array([runs.names.index(n) for n in finals.names], np.int64)[finals.run],
         )
-        return Plan(Straight(form, tasks), (stage,), runs, tuple(warnings))
+        straight = Straight(form, tasks, sources=runs.sources if mixed else ())
+        return Plan(straight, (stage,), runs, (*mixture_warnings, *warnings))

@@ -19,7 +19,7 @@ from flpjax.forms.network import Network
 from flpjax.forms.residual import TYPICAL_NOISE, Residual
 from flpjax.predictors.emergence import emerged_checkpoints
 from flpjax.predictors.mixtures import check_mixtures, own_first
-from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, final_losses
+from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, final_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.select import Selection
 from flpjax.runs.table import Runs
@@ -34,9 +34,8 @@ class MixChain:
     sources: tuple[str, ...]
     domains: tuple[str, ...]
     tasks: tuple[str, ...]
-    order: tuple[
-        tuple[int, ...], ...
-    ] = ()  # (domain, source) the sources as each domain's law takes them; () as they are
+    order: tuple[tuple[int, ...], ...] = ()  # (domain, source) the sources as each domain's law takes them; or ()
+    units: Units = ()  # (domain,) of losses that the law gives standardised; or ()
 
     @property
     def via(self) -> tuple[tuple[int, ...], ...]:
@@ -50,6 +49,9 @@ class MixChain:
             loss = jax.vmap(lambda p, w: self.compute_loss.apply(p, x._replace(weights=w)))(params["loss"], rolled)
         else:
             loss = jax.vmap(lambda p: self.compute_loss.apply(p, x))(params["loss"])
+        if self.units:
+            zero, unit = jnp.array(self.units, loss.dtype).T
+            loss = zero + unit * loss
         return Prediction(loss, self.score_from_loss(params, loss))
 
     def score_from_loss(self, params: StageParams, loss: Array) -> Array:
@@ -72,7 +74,7 @@ class FLPM:
         loss_score: Form of stage 2, of :mod:`flpjax.forms.network`.
         domains: The loss domains that scores are a function of; () for all that are no task's own loss.
         selection: The checkpoints that fit stage 2.
-        space: Residuals of stage 1: of log losses, or ``"linear"``.
+        space: Residuals of stage 1: of log losses, or ``"linear"``. A form that wants standardised losses has its own.
         huber: Corner of the Huber loss on the residuals of stage 1; None for squared loss.
         prior: Weigh the forms' priors in, against the typical noise of losses and scores.
         recipe: How the network is trained.
@@ -99,11 +101,13 @@ class FLPM:
         noise = TYPICAL_NOISE[self.space] if self.prior else None
         residual = Residual(self.compute_loss, self.space, self.huber, noise)
         stage_1, warned = final_losses(runs, residual, domains, frozenset(domains) if runs.tasks else frozenset())
+        if getattr(self.compute_loss, "standardised", False):
+            stage_1 = _standardised(stage_1)
         order: tuple[tuple[int, ...], ...] = ()
         if getattr(self.compute_loss, "own_first", False):
             order = own_first(runs, stage_1.outputs)
             stage_1 = replace(stage_1, x=_reordered(stage_1.x, order))
-        model = MixChain(stage_1.form, self.loss_score, runs.sources, stage_1.outputs, (), order)
+        model = MixChain(stage_1.form, self.loss_score, runs.sources, stage_1.outputs, (), order, stage_1.units)
         if not runs.tasks:
             return Plan(model, (stage_1,), runs, (*warnings, *warned))
         loss = np.stack([runs.loss_of(d) for d in stage_1.outputs], axis=1)
@@ -140,6 +144,19 @@ def _domains(runs: Runs, chosen: Iterable[str]) -> tuple[str, ...]:
                 f"there is no loss domain '{name}'", where=runs.source, remedy=did_you_mean(name, runs.domains)
             )
     return tuple(chosen) or runs.general_domains
+
+
+def _standardised(stage: Stage) -> Stage:
+    """Losses that are 0 at a domain's lowest and 1 a standard deviation above it."""
+    used = stage.weight > 0
+    units = []
+    for y, mask in zip(stage.y, used, strict=True):
+        spread = float(np.std(y[mask]))
+        units.append((float(y[mask].min()), spread if spread > 0 else 1.0))
+    zero, unit = np.array(units).T[:, :, None]
+    residual = replace(stage.residual, space="linear", prior_sd=getattr(stage.form, "prior_sd", None))
+    y = np.where(used, (stage.y - zero) / unit, 1.0)
+    return replace(stage, residual=residual, y=y, units=tuple(units))
 
 
 def _reordered(x: Compute, order: tuple[tuple[int, ...], ...]) -> Compute:

@@ -12,6 +12,7 @@ from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
 from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.network import DomainLinear, Network
 from flpjax.forms.power_law import Chinchilla, LogPowerLaw, PowerLaw, PowerLawE
+from flpjax.forms.power_mix import PowerMix
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP, OWN
 from flpjax.predictors.flpm import FLPM
@@ -43,6 +44,7 @@ MIXTURE_LOSS: dict[str, Form] = {
     "bimix": BiMix(),
     "bimix-floor": BiMix(floor=FLOOR),
     "mix-chinchilla": MixChinchilla(),
+    "mix-power": PowerMix(),
 }
 DOMAINS_SCORE: dict[str, Form] = {
     "network": Network(),
@@ -65,7 +67,7 @@ NAMED: dict[str, Callable[[], Predictor]] = {
 """The methods of Chen et al. 2024: FLP, through one loss or the average loss; FLP-M; FP (eq. 3), FP in GPT-4's form
 (eq. 6), and Llama 3's two stages."""
 
-DEFAULT = "flp"
+DEFAULT, DEFAULT_MIX = "flp", "m3+network"
 COMPARED = ("flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "llama3")
 """What a backtest compares unless told otherwise."""
 

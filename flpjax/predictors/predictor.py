@@ -20,6 +20,10 @@ StageParams = dict[str, Params]
 """Stage → parameter → ``(output, …)``."""
 
 
+Units = tuple[tuple[float, float], ...]
+"""Output → zero and unit of standardised values."""
+
+
 class Prediction(NamedTuple):
     """What a model says about one target."""
 
@@ -72,6 +76,7 @@ class Stage:
         weight: ``(output, row)``.
         run: ``(row,)`` which training run a row belongs to.
         recipe: How to train the form, if it is one that the solver can't search; None for the solver.
+        units: Per output ``(zero, unit)`` of ``y``, where the form is fitted to standardised values; () where not.
     """
 
     name: str
@@ -82,6 +87,7 @@ class Stage:
     weight: NDArray[np.float64]
     run: NDArray[np.int64]
     recipe: Recipe | None = None
+    units: Units = ()
 
     @property
     def form(self) -> Form:

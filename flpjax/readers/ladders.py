@@ -7,9 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from flpjax.readers.datablations import datablations, datablations_code
 from flpjax.readers.gadre import gadre2024
+from flpjax.readers.mixinglaws import mixinglaws
 from flpjax.readers.olmo_ladder import olmo_ladder
 from flpjax.readers.public import fetch
+from flpjax.readers.regmix import regmix
 from flpjax.runs.table import Runs
 
 
@@ -31,6 +34,28 @@ LADDERS = {
     "gadre2024-rpj": Ladder("gadre2024", partial(gadre2024, corpus="rpj"), "Gadre et al., trained on RedPajama"),
     "gadre2024-rw": Ladder(
         "gadre2024", partial(gadre2024, corpus="rw_original"), "Gadre et al., trained on RefinedWeb"
+    ),
+    "regmix": Ladder(
+        "regmix", regmix, "RegMix: 17 sources mixed at random; fit on 512 runs of 1M, all others held out"
+    ),
+    "regmix-1m": Ladder(
+        "regmix", partial(regmix, scales=("1m",)), "RegMix: the runs of 1M parameters only; 256 held out"
+    ),
+    "mixinglaws-2": Ladder("mixinglaws", partial(mixinglaws, mixes="2Mix"), "Data Mixing Laws: Github and Pile-CC"),
+    "mixinglaws-3": Ladder(
+        "mixinglaws", partial(mixinglaws, mixes="3Mix"), "Data Mixing Laws: Github, Books3 and Pile-CC"
+    ),
+    "mixinglaws-5": Ladder(
+        "mixinglaws",
+        partial(mixinglaws, mixes="5Mix"),
+        "Data Mixing Laws: five kinds of text; 6 mixtures and 1B held out",
+    ),
+    "mixinglaws-rpj": Ladder(
+        "mixinglaws", partial(mixinglaws, mixes="RedPajama"), "Data Mixing Laws: RedPajama's seven sources; 1B held out"
+    ),
+    "datablations": Ladder("datablations", datablations, "Muennighoff et al.: 182 runs on repeated data"),
+    "datablations-code": Ladder(
+        "datablations", datablations_code, "Muennighoff et al.: Python in C4 and in OSCAR, 19 tasks, no losses"
     ),
 }
 

@@ -1,0 +1,185 @@
+"""The paper's two ablations on a ladder of the user's: which law of mixtures, and which map from losses to scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jax import Array
+
+from flpjax.answers.backtest import record_of
+from flpjax.answers.record import Cell, Record
+from flpjax.errors import FitError, InputError
+from flpjax.fitting.discovery import Discovery, discover
+from flpjax.fitting.point import point
+from flpjax.forms.form import Form
+from flpjax.forms.mixture_loss import M4
+from flpjax.predictors.direct import FP
+from flpjax.predictors.flpm import FLPM
+from flpjax.predictors.methods import FLOOR, MIXTURE_LOSS, mixed_stages
+from flpjax.predictors.predictor import Predictor
+from flpjax.runs.table import Runs
+
+MAPS = {"average": "domain-average", "domain-linear": "domain-linear", "domain-neural": "network"}
+"""Names of §6.2 → of methods."""
+
+Errors = Mapping[str, float]
+"""Task or loss domain → mean absolute relative error over targets."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One form or map.
+
+    Attributes:
+        name: What it is called.
+        errors: Domain or task → mean absolute relative error over the held-out targets (Chen et al. 2024, eq. 4).
+        failed: Why there are none.
+    """
+
+    name: str
+    errors: Errors = field(default_factory=dict)
+    failed: str = ""
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over domains or tasks."""
+        return float(np.mean(list(self.errors.values()))) if self.errors else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"name": self.name, "errors": dict(self.errors), "mean": self.mean, "failed": self.failed or None}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Errors on held-out targets.
+
+    Attributes:
+        held_out: The targets.
+        forms: Compute per source → domain loss (Chen et al. 2024, Table 3), best first.
+        maps: Loss → score, from the targets' true losses (Table 4, §6.2), in the paper's order.
+        discovery: What automated discovery tried, with reasons; None if it failed.
+    """
+
+    held_out: tuple[str, ...]
+    forms: tuple[Row, ...]
+    maps: tuple[Row, ...]
+    discovery: Discovery | None = None
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one per form or map and domain or task."""
+        both = (("form", self.forms), ("map", self.maps))
+        return [
+            {"kind": kind, "name": row.name, "output": output, "error": error}
+            for kind, rows in both
+            for row in rows
+            for output, error in row.errors.items()
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "held_out": list(self.held_out),
+            "forms": [row.to_dict() for row in self.forms],
+            "maps": [row.to_dict() for row in self.maps],
+            "discovery": None if self.discovery is None else json.loads(self.discovery.to_json()),
+        }
+
+    def to_json(self) -> str:
+        """The comparison as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        def percent(row: Row) -> str:
+            return row.failed or f"{100 * (row.mean or 0.0):.2f} %"
+
+        lines = [f"{row.name}: {percent(row)} mean error of domain losses" for row in self.forms]
+        return "\n".join([*lines, *(f"{row.name}: {percent(row)} mean error of scores" for row in self.maps)])
+
+
+def compare(
+    runs: Runs,
+    key: Array,
+    *,
+    forms: Sequence[str] = tuple(MIXTURE_LOSS),
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Fit every form and map on the runs that are not held out; score them on those that are.
+
+    Args:
+        runs: A ladder with mixtures, and targets held out.
+        key: JAX random key.
+        forms: Names of mixture forms, keys of :data:`flpjax.predictors.methods.MIXTURE_LOSS`.
+        progress: Called with what is fitted, before it is.
+
+    Raises:
+        InputError: Nothing is held out, or nothing is left to fit on.
+        PrecisionError: JAX is in 32 bits.
+    """
+    if not runs.held_out.any() or runs.held_out.all():
+        raise InputError(
+            "no run is held out" if not runs.held_out.any() else "all runs are held out",
+            where=runs.source,
+            remedy="Errors are counted on held-out targets: name some, or hold out the largest K",
+        )
+    say = progress or (lambda _: None)
+    losses_only = replace(runs, tasks=(), score=np.empty((len(runs), 0)), stderr=np.empty((len(runs), 0)))
+    first = []
+    for name in forms:
+        say(name)
+        predictor = replace(mixed_stages(name, "domain-linear"))
+        first.append(_row(name, predictor, losses_only, key, lambda record: record.losses))
+    maps, discovery = [], None
+    if runs.tasks:
+        say("flops")
+        zeros = bool((runs.training().finals().mix == 0).any()) if runs.sources else False
+        straight: Form = M4(floor=FLOOR if zeros else None) if runs.sources else MIXTURE_LOSS["m1"]
+        maps.append(_row("flops", FP(straight), runs, key, lambda record: record.scores))
+        for name, score in MAPS.items():
+            say(name)
+            predictor = FLPM(MIXTURE_LOSS["m1"], mixed_stages("m1", score).loss_score)
+            maps.append(_row(name, predictor, runs, key, _with_true_loss))
+        say("discovery")
+        discovered, discovery = _discovered(runs, key)
+        maps.append(discovered)
+    ranked = sorted(first, key=lambda row: (row.mean is None, row.mean or 0.0))
+    return Comparison(runs.targets().names, tuple(ranked), tuple(maps), discovery)
+
+
+def _row(name: str, predictor: Predictor, runs: Runs, key: Array, cells: Callable[[Record], Sequence[Cell]]) -> Row:
+    """Fit one method and read its errors off its record; why it failed, if it did."""
+    try:
+        record = record_of(point(predictor, runs, key, strict=False), runs)
+    except (InputError, FitError) as error:
+        return Row(name, failed=str(error))
+    errors: dict[str, list[float]] = {}
+    for cell in cells(record):
+        if cell.actual:
+            errors.setdefault(cell.name, []).append(abs(cell.rel_error))
+    return Row(name, {output: float(np.mean(found)) for output, found in errors.items()})
+
+
+def _with_true_loss(record: Record) -> list[Cell]:
+    """Scores as forecast from the targets' true losses."""
+    return [replace(c, predicted=c.true_loss) for c in record.scores if c.true_loss is not None]
+
+
+def _discovered(runs: Runs, key: Array) -> tuple[Row, Discovery | None]:
+    """The row of automated discovery."""
+    try:
+        found = discover(runs, key)
+    except (InputError, FitError) as error:
+        return Row("discovery", failed=str(error)), None
+    targets = runs.targets().finals()
+    predicted = np.clip(found.predict(np.stack([targets.loss_of(d) for d in found.domains], axis=1)), 0.0, 1.0)
+    errors = {}
+    for j, task in enumerate(found.forms):
+        actual = targets.score_of(task)
+        known = np.isfinite(actual) & np.isfinite(predicted[:, j]) & (actual > 0)
+        if known.any():
+            errors[task] = float(np.abs(predicted[known, j] / actual[known] - 1.0).mean())
+    return Row("discovery", errors), found

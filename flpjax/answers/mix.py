@@ -1,0 +1,155 @@
+"""The best mixture, as a result: weights, gain over a baseline, and how sure all of it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.answers.forecast import Interval
+from flpjax.answers.target import Target
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The mixture that gains are counted from."""
+
+    name: str
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One task or loss domain at the mixture found.
+
+    Attributes:
+        name: The task or domain.
+        kind: ``"score"`` or ``"loss"``.
+        counts: Its weight in the value, 0 if it was not asked for.
+        found: What it is expected to be there, with its interval.
+        baseline: And at the baseline.
+        gain: The difference, draw by draw: positive is better, for losses too.
+    """
+
+    name: str
+    kind: str
+    counts: float
+    found: Interval
+    baseline: Interval
+    gain: Interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        intervals = {name: getattr(self, name).to_dict() for name in ("found", "baseline", "gain")}
+        return {"name": self.name, "kind": self.kind, "counts": self.counts, **intervals}
+
+
+@dataclass(frozen=True, eq=False)
+class Mix:
+    """The best mixture for one target.
+
+    Attributes:
+        method: The name of the method.
+        target: What it is best for.
+        sources: ``(source,)``.
+        weights: ``(source,)`` the mixture.
+        value: What it was judged by: a weighted mean of scores (fractions) and of losses with a minus sign, or what the
+            goal makes of it.
+        baseline: What gains are counted from.
+        gain: Gain in value over the baseline, over draws. A mixture's optimum is flat: look at this before the weights.
+        p_gain: Share of draws in which it gains.
+        level: Probability of the intervals.
+        spread: Source → interval of the mixtures that are best for one draw each.
+        draw_weights: ``(draw, source)`` these.
+        changes: Every task and loss domain there and at the baseline.
+        binding: The limits it is at, in words.
+        nearest: The largest difference in a weight to the nearest mixture that was tried.
+        beyond: The Euclidean distance to the nearest blend of mixtures that were tried; 0 inside their hull.
+        kkt: How far it is from stationary: the largest change of a weight by a projected gradient step of length 1.
+        agree: Share of starts that found the same value.
+        status: How the search ended: ``converged``, ``kink`` (a corner of the value, from which no exchange between two
+            sources gains) or ``step_limit``.
+        draws: How many draws there were.
+        warnings: What the reader should know.
+    """
+
+    method: str
+    target: Target
+    sources: tuple[str, ...]
+    weights: NDArray[np.float64]
+    value: float
+    baseline: Baseline
+    gain: Interval
+    p_gain: float
+    level: float
+    spread: Mapping[str, Interval]
+    draw_weights: NDArray[np.float64]
+    changes: tuple[Change, ...]
+    binding: tuple[str, ...]
+    nearest: float
+    beyond: float
+    kkt: float
+    agree: float
+    status: str
+    draws: int
+    warnings: tuple[str, ...]
+
+    @property
+    def mixture(self) -> dict[str, float]:
+        """Source → weight."""
+        return dict(zip(self.sources, map(float, self.weights), strict=True))
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one a source."""
+        return [
+            {
+                "source": source,
+                "weight": weight,
+                **{f"spread_{k}": v for k, v in self.spread[source].to_dict().items()},
+                "baseline": float(self.baseline.weights.get(source, 0.0)),
+            }
+            for source, weight in self.mixture.items()
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        target = {k: getattr(self.target, k) for k in ("name", "params", "tokens", "flops")}
+        return {
+            "method": self.method,
+            "target": target,
+            "weights": self.mixture,
+            "value": self.value,
+            "baseline": {"name": self.baseline.name, "weights": dict(self.baseline.weights)},
+            "gain": self.gain.to_dict(),
+            "p_gain": self.p_gain,
+            "level": self.level,
+            "draws": self.draws,
+            "spread": {source: v.to_dict() for source, v in self.spread.items()},
+            "changes": [change.to_dict() for change in self.changes],
+            "binding": list(self.binding),
+            "nearest": self.nearest,
+            "beyond": self.beyond,
+            "search": {"kkt": self.kkt, "agree": self.agree, "status": self.status},
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self) -> str:
+        """The mixture as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{r['source']}: {r['weight']:.4f} [{r['spread_lower']:.4f}, {r['spread_upper']:.4f}], "
+            f"baseline {r['baseline']:.4f}"
+            for r in self.table()
+        ]
+        gain = self.gain
+        lines.append(
+            f"gain over {self.baseline.name}: {gain.median:.4g} [{gain.lower:.4g}, {gain.upper:.4g}], "
+            f"P(gain > 0) = {self.p_gain:.2f}"
+        )
+        return "\n".join(lines)

@@ -1,0 +1,252 @@
+"""The best mixture of data sources for a target, by gradients on the simplex, over all draws at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.answers.constraints import Constraints, Feasible, feasible
+from flpjax.answers.forecast import Interval, check_level, compute_of
+from flpjax.answers.goal import Goal, Scene, Value
+from flpjax.answers.mix import Baseline, Change, Mix
+from flpjax.answers.target import Target, extrapolation_warning, mixture_of
+from flpjax.engine.ascent import AscentStatus, Optima, ascend, spread_starts
+from flpjax.errors import FitError, InputError
+from flpjax.fitting.draws import Draws
+from flpjax.numerics import generator, require_x64
+
+BEST_TRIED = "best tried"
+STARTS = 16
+PENALTIES = (1.0, 10.0, 100.0)  # prices of a task's fall, tried in turn until none falls
+FALL = 1e-6  # a task that falls by less does not
+
+
+class Problem(NamedTuple):
+    """All that a search needs, and all that its answer is described with."""
+
+    draws: Draws
+    target: Target
+    value: Value
+    scene: Scene
+    usable: NDArray[np.int64]  # (draw,) the draws that could be fitted
+    feasible: Feasible
+    baseline: Baseline
+
+
+def optimise_mix(
+    draws: Draws,
+    target: Target,
+    key: Array,
+    *,
+    goal: Goal | None = None,
+    constraints: Constraints | None = None,
+    baseline: Mapping[str, float] | str = BEST_TRIED,
+    level: float = 0.9,
+    starts: int = STARTS,
+    method: str = "",
+) -> Mix:
+    """Find the mixture that is best at a target's compute, and how much better than a baseline, draw by draw.
+
+    Args:
+        draws: Of a model with mixtures (FLP-M); a bootstrap or posterior tells how sure the answer is.
+        target: The model to be trained; its own mixture, if it has one, is not looked at.
+        key: JAX random key, for the starts.
+        goal: What to be best at; None for the expected mean of all scores, or of all losses if there are no tasks.
+        constraints: What to keep to; None for weights within the ranges that were tried.
+        baseline: Source → weight of the mixture that gains are counted from; ``"best tried"`` for the one among the
+            ladder's that is expected to be best.
+        level: Probability of the intervals.
+        starts: Starts of the search, and of each draw's own.
+        method: What to call the method in the result.
+
+    Raises:
+        InputError: The model knows no mixture; a name or number is wrong; the constraints conflict; or the model needs
+            a fact of the target that is missing.
+        FitError: No draw is usable, or the value is not finite anywhere.
+        PrecisionError: JAX is in 32 bits.
+    """
+    require_x64("a search for mixtures")
+    check_level(level)
+    problem = pose(draws, target, goal or Goal(), constraints or Constraints(), baseline)
+    rng = generator(key, 0)
+    places = np.concatenate(
+        [_baseline_weights(problem)[None, :], spread_starts(problem.feasible.polytope, starts, rng)]
+    )
+    found, scene = _search(problem, places)
+    each = _search_draws(problem, scene, np.concatenate([found.weights, places]))
+    return _describe(problem, scene, found, each, level, method)
+
+
+def pose(
+    draws: Draws, target: Target, goal: Goal, constraints: Constraints, baseline: Mapping[str, float] | str
+) -> Problem:
+    """Check what was asked, and put it into numbers.
+
+    Raises:
+        InputError: See :func:`optimise_mix`.
+        FitError: No draw is usable.
+    """
+    model, sources = draws.model, draws.model.sources
+    if not sources:
+        raise InputError(
+            f"{type(model).__name__} does not know data sources",
+            where=draws.ladder.source,
+            remedy="Fit a method with mixtures, such as 'flp-m' or 'm3+network'",
+        )
+    domain_share, task_share = goal.shares(model)
+    share = np.concatenate([domain_share, task_share])
+    filled = target.filled(draws.ladder.rule)
+    tried = np.array(draws.ladder.mixtures)
+    compute = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), compute_of([filled])._replace(weights=()))
+    value = Value(model, goal.over_draws, goal.risk, goal.over_tasks, goal.no_worse, goal.kl > 0)
+    nobody = jnp.zeros((len(draws), len(share)))
+    scene = Scene(
+        draws.params,
+        compute,
+        jnp.asarray(share),
+        nobody,
+        jnp.asarray(tried[0]),
+        jnp.asarray(goal.kl),
+        jnp.asarray(PENALTIES[0]),
+    )
+    at_tried = np.asarray(_outputs(value, jnp.asarray(tried), scene))  # (mixture, draw, output)
+    usable = np.flatnonzero(np.isfinite(at_tried[:, :, share > 0]).all(axis=(0, 2)))
+    if not len(usable):
+        if filled.params is None or filled.tokens is None:
+            raise InputError(
+                "this law needs the target's N and D", where=f"target '{target.name}'", remedy="Write N=7e9,D=4e12"
+            )
+        raise FitError("no draw has a finite value at the mixtures that were tried", where=draws.ladder.source)
+    scene = scene._replace(params=jax.tree.map(lambda leaf: leaf[usable], draws.params), baseline=nobody[usable])
+    at_tried = at_tried[:, usable]
+    if isinstance(baseline, str):
+        if baseline != BEST_TRIED:
+            raise InputError(f"there is no baseline '{baseline}'", remedy=f"Give weights, or '{BEST_TRIED}'")
+        plain = at_tried[:, :, share > 0] @ share[share > 0]
+        weights = tried[int(plain.mean(axis=1).argmax())]
+        base = Baseline(BEST_TRIED, dict(zip(sources, map(float, weights), strict=True)))
+    else:
+        weights = mixture_of(baseline, sources, "baseline")
+        base = Baseline("baseline", dict(zip(sources, map(float, weights), strict=True)))
+    at_base = _outputs(value, jnp.asarray(weights)[None], scene)[0]
+    prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
+    scene = scene._replace(baseline=at_base, prior=jnp.asarray(prior))
+    return Problem(draws, filled, value, scene, usable, feasible(constraints, sources, tried, filled.tokens), base)
+
+
+def _baseline_weights(problem: Problem) -> NDArray[np.float64]:
+    return np.array([problem.baseline.weights[s] for s in problem.feasible.sources])
+
+
+def _search(problem: Problem, starts: NDArray[np.float64]) -> tuple[Optima, Scene]:
+    """The best over all draws; the price of falling tasks rises until none falls."""
+    scene = problem.scene
+    for penalty in PENALTIES if problem.value.no_worse else PENALTIES[:1]:
+        scene = scene._replace(penalty=jnp.asarray(penalty))
+        data = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], scene)
+        found = ascend(problem.value, data, starts, problem.feasible.polytope)
+        if not np.isfinite(found.value).all():
+            raise FitError("the value is not finite at any start", where=f"target '{problem.target.name}'")
+        gain = np.asarray(problem.value.outputs(jnp.asarray(found.weights[0]), scene) - scene.baseline).mean(axis=0)
+        if gain[np.asarray(scene.share) > 0].min() >= -FALL:
+            break
+    return found, scene
+
+
+def _search_draws(problem: Problem, scene: Scene, starts: NDArray[np.float64]) -> Optima:
+    """The best of each draw alone."""
+    draws = len(problem.usable)
+
+    def repeated(leaf: Array) -> Array:
+        return jnp.broadcast_to(leaf, (draws, *jnp.shape(leaf)))
+
+    data = Scene(
+        jax.tree.map(lambda leaf: leaf[:, None], scene.params),
+        jax.tree.map(repeated, scene.compute),
+        repeated(scene.share),
+        scene.baseline[:, None],
+        *map(repeated, (scene.prior, scene.kl, scene.penalty)),
+    )
+    return ascend(problem.value, data, starts, problem.feasible.polytope)
+
+
+def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level: float, method: str) -> Mix:
+    """The answer with everything that says how far to trust it."""
+    model, weights = problem.draws.model, found.weights[0]
+    there = np.asarray(problem.value.outputs(jnp.asarray(weights), scene))
+    base = np.asarray(scene.baseline)
+    by_draw = [np.asarray(problem.value.by_draw(jnp.asarray(v), scene)) for v in (there, base)]
+    gain = by_draw[0] - by_draw[1]
+    tried = np.array(problem.draws.ladder.mixtures)
+    share = np.asarray(scene.share)
+    names = [("loss", d) for d in model.domains] + [("score", t) for t in model.tasks]
+    changes = []
+    for j, (kind, name) in enumerate(names):
+        sign = -1.0 if kind == "loss" else 1.0
+        values = (sign * there[:, j], sign * base[:, j], there[:, j] - base[:, j])
+        intervals = [Interval.of(v, level) for v in values]
+        if all(v is not None for v in intervals):
+            changes.append(Change(name, kind, float(share[j]), *intervals))  # type: ignore[arg-type]
+    total = Interval.of(gain, level)
+    assert total is not None
+    spread = {s: Interval.of(each.weights[:, i], level) for i, s in enumerate(problem.feasible.sources)}
+    return Mix(
+        method=method or type(model).__name__,
+        target=problem.target,
+        sources=problem.feasible.sources,
+        weights=weights,
+        value=float(found.value[0]),
+        baseline=problem.baseline,
+        gain=total,
+        p_gain=float((gain > 0).mean()),
+        level=level,
+        spread={s: v for s, v in spread.items() if v is not None},
+        draw_weights=each.weights,
+        changes=tuple(changes),
+        binding=problem.feasible.binding(weights),
+        nearest=float(np.abs(tried - weights).max(axis=1).min()),
+        beyond=hull_distance(tried, weights),
+        kkt=float(found.kkt[0]),
+        agree=float(found.agree[0]),
+        status=AscentStatus(int(found.status[0])).name.lower(),
+        draws=len(problem.usable),
+        warnings=_warnings(problem, scene, there - base, found),
+    )
+
+
+def _warnings(problem: Problem, scene: Scene, gain: NDArray[np.float64], found: Optima) -> tuple[str, ...]:
+    warnings = list(problem.draws.warnings) + extrapolation_warning(problem.target, problem.draws.ladder)
+    lost = len(problem.draws) - len(problem.usable)
+    if len(problem.usable) == 1:
+        warnings.append("this is one fit: gains have no intervals")
+    if lost:
+        warnings.append(f"{lost} of {len(problem.draws)} draws could not be fitted and are left out")
+    fallen = (gain.mean(axis=0) < -FALL) & (np.asarray(scene.share) > 0)
+    if problem.value.no_worse and fallen.any():
+        model = problem.draws.model
+        names = [n for n, f in zip((*model.domains, *model.tasks), fallen, strict=True) if f]
+        warnings.append(f"no mixture was found at which nothing falls below the baseline: {', '.join(names)} does")
+    return tuple(dict.fromkeys(warnings))
+
+
+def hull_distance(tried: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Euclidean distance of a mixture ``(source,)`` to the nearest blend of mixtures ``(mixture, source)``."""
+    from scipy.optimize import nnls
+
+    heavy = 1e3  # makes the shares of the blend sum to 1
+    table = np.vstack([tried.T, np.full(len(tried), heavy)])
+    blend, _ = nnls(table, np.r_[weights, heavy])
+    return float(np.linalg.norm(tried.T @ (blend / blend.sum()) - weights))
+
+
+@partial(jax.jit, static_argnums=0)
+def _outputs(value: Value, weights: Array, scene: Scene) -> Array:
+    """``(mixture, draw, output)`` at mixtures ``(mixture, source)``."""
+    return jax.vmap(lambda w: value.outputs(w, scene))(weights)

@@ -1,0 +1,151 @@
+"""The programs that climbing starts run, and how many starts at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from numpy.typing import NDArray
+
+from flpjax.engine.climb import RUNNING, Climber, Value, begin, climb, second_order
+from flpjax.engine.kinks import ridge
+from flpjax.engine.pairs import shift_pairs
+from flpjax.engine.polytope import Polytope, linear_max, project
+
+ROUND = 6  # steps between two looks at which lanes have ended
+TILE, TILES = 32, 4  # lanes that march together on a CPU, so that they stay in its cache; tiles of a call
+FEW = 8  # lanes of a call on a CPU where there are few, or where each is large
+LEAST, MOST = 1 << 8, 1 << 14  # lanes of a call on an accelerator
+
+
+class Climbers:
+    """Lanes of problems: each method takes some of them and gives them back further on, on the host.
+
+    Args:
+        value: What they climb.
+        data: Pytree of all problems, leaves ``(problem, …)``.
+        polytope: Where weights may lie.
+        tolerance: The residual at which a lane ends.
+    """
+
+    def __init__(self, value: Value, data: Any, polytope: Polytope, tolerance: float) -> None:
+        self._value, self._tolerance = value, np.asarray(tolerance, float)
+        self._tables = jax.device_put((jax.tree.map(np.asarray, data), polytope))
+        self._on_cpu = jax.default_backend() == "cpu"
+
+    def start(self, problem: NDArray[np.int32], points: NDArray[np.float64]) -> Climber:
+        """Lanes at the feasible points nearest to ``(lane, S)``."""
+        return Climber(*(np.array(leaf) for leaf in self._call(_start, problem, points)))
+
+    def advance(self, problem: NDArray[np.int32], lanes: Climber, steps: int) -> None:
+        """Lanes that run take up to so many steps; in place."""
+        for done in range(0, steps, ROUND):
+            left = np.flatnonzero(lanes.status == RUNNING)
+            if not len(left):
+                return
+            own, most = take(lanes, left), np.int32(min(ROUND, steps - done))
+            put(lanes, left, self._call(_advance, problem[left], own, most, self._tolerance))
+
+    def follow(self, problem: NDArray[np.int32], lanes: Climber) -> Climber:
+        """Lanes along ridges; they run afterwards."""
+        return self._call(_follow, problem, lanes, few=True)
+
+    def shift(self, problem: NDArray[np.int32], lanes: Climber) -> tuple[Climber, NDArray[np.int32]]:
+        """Lanes after moves of mass between pairs of sources, and how many each made; they run afterwards."""
+        return self._call(_shift, problem, lanes, few=True)
+
+    def report(self, problem: NDArray[np.int32], points: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+        """Value, residual and Frank-Wolfe gap at ``(lane, S)``; not finite where the value or gradient is not."""
+        return self._call(_report, problem, points)
+
+    def _call(self, program: Callable[..., Any], problem: NDArray, lanes: Any, *numbers: Any, few: bool = False) -> Any:
+        """``program`` on so many lanes at a time as suit the device; the last call is filled up with its last lane."""
+        if self._on_cpu:
+            tile = FEW if few or len(problem) <= TILE else TILE
+            call = FEW if tile == FEW else TILE * TILES
+        else:
+            tile, call = None, LEAST
+            while call < min(len(problem), MOST):
+                call *= 4
+        data, polytope = self._tables
+
+        def part(at: int) -> Any:
+            own = jax.tree.map(lambda leaf: _filled(leaf[at : at + call], call), (problem, lanes))
+            out = program(self._value, tile, data, polytope, *own, *numbers)
+            return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(problem) - at], out)
+
+        places = range(0, len(problem), call)
+        if len(places) == 1:
+            return part(0)
+        with ThreadPoolExecutor((os.cpu_count() or 1) if self._on_cpu else 2) as pool:
+            parts = list(pool.map(part, places))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def _laned(one: Callable[..., Any]) -> Callable[..., Any]:
+    """``one(value, data of a problem, polytope, lane, *numbers)`` for lanes, tile by tile, compiled."""
+
+    def program(
+        value: Value, tile: int | None, data: Any, polytope: Polytope, problem: Array, lanes: Any, *numbers: Array
+    ) -> Any:
+        def lane(own: tuple[Array, Any]) -> Any:
+            # All lanes share one copy of the only problem there is.
+            numbers_of = jax.tree.map(lambda leaf: leaf[0] if len(leaf) == 1 else leaf[own[0]], data)
+            return one(value, numbers_of, polytope, own[1], *numbers)
+
+        if tile is None:
+            return jax.vmap(lane)((problem, lanes))
+        tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (problem, lanes))
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), lax.map(jax.vmap(lane), tiled))
+
+    return jax.jit(program, static_argnums=(0, 1))
+
+
+@_laned
+def _start(value: Value, data: Any, polytope: Polytope, point: Array) -> Climber:
+    return begin(project(polytope, point))
+
+
+@_laned
+def _advance(value: Value, data: Any, polytope: Polytope, lane: Climber, steps: Array, tolerance: Array) -> Climber:
+    return climb(lambda w: value(w, data), second_order(value, data), polytope, lane, steps, tolerance)
+
+
+@_laned
+def _follow(value: Value, data: Any, polytope: Polytope, lane: Climber) -> Climber:
+    end = ridge(lambda w: value(w, data), second_order(value, data), polytope, lane)
+    return begin(end.weights)._replace(value=end.value, steps=end.steps)
+
+
+@_laned
+def _shift(value: Value, data: Any, polytope: Polytope, lane: Climber) -> tuple[Climber, Array]:
+    end, moves = shift_pairs(lambda w: value(w, data), polytope, lane)
+    return begin(end.weights)._replace(value=end.value, steps=end.steps), moves
+
+
+@_laned
+def _report(value: Value, data: Any, polytope: Polytope, point: Array) -> tuple[Array, Array, Array]:
+    number, gradient = jax.value_and_grad(value)(point, data)
+    residual = jnp.max(jnp.abs(point - project(polytope, point + gradient)))
+    return number, residual, jnp.sum(gradient * (linear_max(polytope, gradient) - point))
+
+
+def _filled(leaf: NDArray, size: int) -> NDArray:
+    return leaf if len(leaf) == size else np.concatenate([leaf, np.repeat(leaf[-1:], size - len(leaf), 0)])
+
+
+def take(lanes: Climber, which: NDArray[np.intp]) -> Climber:
+    """Some of the lanes."""
+    return Climber(*(leaf[which] for leaf in lanes))
+
+
+def put(lanes: Climber, which: NDArray[np.intp], own: Climber) -> None:
+    """Write lanes back to where they were taken from; in place."""
+    for leaf, new in zip(lanes, own, strict=True):
+        leaf[which] = new

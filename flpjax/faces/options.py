@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunsArgument = Annotated[
+    str, typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a public ladder such as olmo-ladder.")
+]
+Mapping = Annotated[Path | None, typer.Option("--mapping", "-m", help="TOML file: columns, units, facts about tasks.")]
+Only = Annotated[list[str] | None, typer.Option("--only", help="Use these runs only (* and ? match). Repeatable.")]
+Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave these runs out. Repeatable.")]
+Plot = Annotated[
+    Path | None, typer.Option("--plot", help="Draw the forecast into this file (PNG, PDF, SVG); needs flpjax[viz].")
+]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON, too.")]
+Via = Annotated[
+    str | None, typer.Option("--via", help="Loss domain that scores go through; 'own' for each task's own.")
+]
+Draws = Annotated[int, typer.Option("--draws", min=0, help="Bootstrap draws; 0 for no intervals.")]
+Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random seed.")]
+Fits = Annotated[bool, typer.Option("--fits", help="Show the fitted constants and how every fit ended.")]

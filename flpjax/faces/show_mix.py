@@ -1,0 +1,98 @@
+"""Mixtures and comparisons as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flpjax.faces.show import percent, table
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from flpjax.answers.compare import Comparison, Row
+    from flpjax.answers.forecast import Interval
+    from flpjax.answers.mix import Mix
+
+MANY = 12  # losses that are shown if none of them counts
+
+
+def show_mix(result: Mix) -> list[Group]:
+    """The mixture, source by source, and what it does, task by task."""
+    interval = f"{100 * result.level:g} %"
+    rows = [
+        [
+            r["source"],
+            f"{r['weight']:.3f}",
+            f"{r['spread_lower']:.3f} to {r['spread_upper']:.3f}",
+            f"{r['baseline']:.3f}",
+        ]
+        for r in result.table()
+    ]
+    title = f"{result.method}: the best mixture for {result.target.name}"
+    columns = ["source", "weight", f"{interval} of the draws' own", result.baseline.name]
+    tables = [table(title, columns, rows)]
+    changes = [c for c in result.changes if c.kind == "score" or c.counts > 0 or len(result.changes) <= MANY]
+    shown = []
+    for c in changes:
+        unit, digits = (100.0, 1) if c.kind == "score" else (1.0, 3)
+        shown.append(
+            [
+                f"loss {c.name}" if c.kind == "loss" else c.name,
+                f"{c.counts:.2f}" if c.counts else "",
+                *(f"{unit * v.median:.{digits}f}" for v in (c.found, c.baseline)),
+                _signed(c.gain, unit, digits + 1),
+            ]
+        )
+    columns = ["", "counts", "there", result.baseline.name, f"gain, {interval} interval"]
+    tables.append(table("What it does (scores in %; a gain is better, for losses too)", columns, shown))
+    return tables
+
+
+def words(result: Mix) -> list[str]:
+    """What the tables don't say: the gain, the limits it is at, how far it is from what was tried."""
+    scores = all(c.kind == "score" for c in result.changes if c.counts > 0)
+    unit, name = (100.0, "points") if scores else (1.0, "")
+    gain = f"Gain over {result.baseline.name}: {_signed(result.gain, unit, 3)} {name}".rstrip()
+    lines = [f"{gain}; P(gain > 0) = {result.p_gain:.2f} over {result.draws} draws."]
+    if result.binding:
+        lines.append(f"At its limits: {'; '.join(result.binding)}.")
+    inside = (
+        "a blend of mixtures tried"
+        if result.beyond < 1e-6
+        else f"{result.beyond:.2g} from the nearest blend of mixtures tried"
+    )
+    lines.append(f"It is {inside}, and differs by up to {result.nearest:.2g} in a weight from the nearest one.")
+    lines.append(
+        f"Search: {result.status.replace('_', ' ')}, KKT residual {result.kkt:.0e}, {result.agree:.0%} of starts agree."
+    )
+    return lines
+
+
+def show_comparison(result: Comparison) -> list[Group]:
+    """The paper's Table 3, and its Table 4."""
+    tables = [
+        _errors("Compute per source → loss: mean |relative error| of each domain's loss, %", "form", result.forms)
+    ]
+    if result.maps:
+        title = "Loss → score, from the targets' true losses ('flops': from compute): mean |relative error|, %"
+        tables.append(_errors(title, "map", result.maps))
+    return tables
+
+
+def _errors(title: str, what: str, rows: tuple[Row, ...]) -> Group:
+    outputs = list(dict.fromkeys(output for row in rows for output in row.errors))
+    shown = outputs if len(outputs) <= MANY else []
+    cells = [
+        [row.name, *(percent(row.errors.get(output)) for output in shown), _precise(row.mean)]
+        for row in rows
+        if not row.failed
+    ]
+    return table(title, [what, *shown, "mean"], cells)
+
+
+def _precise(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _signed(value: Interval, unit: float, digits: int) -> str:
+    return f"{unit * value.median:+.{digits}f} ({unit * value.lower:+.{digits}f} to {unit * value.upper:+.{digits}f})"
