@@ -19,7 +19,7 @@ from flpjax.forms.form import Form
 from flpjax.forms.mixture_loss import M4
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flpm import FLPM
-from flpjax.predictors.methods import FLOOR, MIXTURE_LOSS, mixed_stages
+from flpjax.predictors.methods import ALL_EMERGED, FLOOR, MIXTURE_LOSS, mixed_stages
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import Runs
 
@@ -171,7 +171,7 @@ def _with_true_loss(record: Record) -> list[Cell]:
 def _discovered(runs: Runs, key: Array) -> tuple[Row, Discovery | None]:
     """The row of automated discovery."""
     try:
-        found = discover(runs, key)
+        found = discover(runs, key, selection=ALL_EMERGED)
     except (InputError, FitError) as error:
         return Row("discovery", failed=str(error)), None
     targets = runs.targets().finals()

@@ -144,9 +144,11 @@ def forecast(
     check_level(level)
     filled = tuple(t.filled(draws.ladder.rule) for t in targets)
     noise = scatter(draws) if measured else None
-    loss, score = (
-        np.asarray(v) for v in predict(draws.model, draws.params, compute_of(filled, draws.model.sources), noise)
-    )
+    compute = compute_of(filled, draws.model.sources)
+    if draws.model.singular:
+        without = (compute.weights == 0.0).any(axis=1, keepdims=True)
+        compute = compute._replace(weights=np.where(without, np.nan, compute.weights))
+    loss, score = (np.asarray(v) for v in predict(draws.model, draws.params, compute, noise))
     warnings = list(draws.warnings)
     if draws.kind == "point":
         warnings.append("this is a point fit: it has no intervals")
@@ -202,7 +204,7 @@ def compute_of(targets: Sequence[Target], sources: Sequence[str] = ()) -> Comput
     def log(values: list[float | None]) -> NDArray[np.float64]:
         return np.log([np.nan if v is None else v for v in values])
 
-    weights = np.stack([t.weights(sources) for t in targets]) if sources else ()
+    weights: Any = np.stack([t.weights(sources) for t in targets]) if sources else ()
     params, tokens, flops = ([getattr(t, what) for t in targets] for what in ("params", "tokens", "flops"))
     return Compute(log(params), log(tokens), log(flops), weights)
 
@@ -255,6 +257,13 @@ def _unknown(model: Model, targets: Sequence[Target], values: NDArray[np.float64
     silent = []
     for target, told in zip(targets, known.max(axis=1), strict=True):
         why = ""
+        if model.singular and target.mix is not None and (target.weights(model.sources) == 0.0).any():
+            lost = model.sources[int(target.weights(model.sources).argmin())]
+            silent.append(
+                f"target '{target.name}' is not forecast: source '{lost}' has no compute, where this law makes the "
+                "loss zero or infinite; use a floor ('-floor' in names of methods) or a law that is finite there, as M3"
+            )
+            continue
         if model.sources and target.mix is None:
             why = f"its mixture, write {','.join(f'mix/{s}=…' for s in model.sources[:2])}" + ",…" * (
                 len(model.sources) > 2

@@ -25,6 +25,7 @@ from flpjax.numerics import generator, require_x64
 BEST_TRIED = "best tried"
 STARTS = 16
 PENALTIES = (1.0, 10.0, 100.0)  # prices of a task's fall, tried in turn until none falls
+ROUNDING = 1e-12
 FALL = 1e-6  # a task that falls by less does not
 
 
@@ -138,7 +139,16 @@ def pose(
     at_base = _outputs(value, jnp.asarray(weights)[None], scene)[0]
     prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
     scene = scene._replace(baseline=at_base, prior=jnp.asarray(prior))
-    return Problem(draws, filled, value, scene, usable, feasible(constraints, sources, tried, filled.tokens), base)
+    allowed = feasible(constraints, sources, tried, filled.tokens)
+    empty = np.flatnonzero(np.asarray(allowed.polytope.lower) <= 0.0)
+    if model.singular and len(empty):
+        raise InputError(
+            f"source '{sources[empty[0]]}' may have no compute, where this law makes the loss zero or infinite",
+            where="constraints",
+            remedy="Bound every source from below, or use a floor ('-floor' in names of methods) or a law that is "
+            "finite there, such as M3",
+        )
+    return Problem(draws, filled, value, scene, usable, allowed, base)
 
 
 def _baseline_weights(problem: Problem) -> NDArray[np.float64]:
@@ -183,14 +193,14 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
     there = np.asarray(problem.value.outputs(jnp.asarray(weights), scene))
     base = np.asarray(scene.baseline)
     by_draw = [np.asarray(problem.value.by_draw(jnp.asarray(v), scene)) for v in (there, base)]
-    gain = by_draw[0] - by_draw[1]
+    gain = _settled(by_draw[0] - by_draw[1])
     tried = np.array(problem.draws.ladder.mixtures)
     share = np.asarray(scene.share)
     names = [("loss", d) for d in model.domains] + [("score", t) for t in model.tasks]
     changes = []
     for j, (kind, name) in enumerate(names):
         sign = -1.0 if kind == "loss" else 1.0
-        values = (sign * there[:, j], sign * base[:, j], there[:, j] - base[:, j])
+        values = (sign * there[:, j], sign * base[:, j], _settled(there[:, j] - base[:, j]))
         intervals = [Interval.of(v, level) for v in values]
         if all(v is not None for v in intervals):
             changes.append(Change(name, kind, float(share[j]), *intervals))  # type: ignore[arg-type]
@@ -219,6 +229,11 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
         draws=len(problem.usable),
         warnings=_warnings(problem, scene, there - base, found),
     )
+
+
+def _settled(gain: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gains without rounding: none where the mixture found is the baseline."""
+    return np.where(np.abs(gain) < ROUNDING, 0.0, gain)
 
 
 def _warnings(problem: Problem, scene: Scene, gain: NDArray[np.float64], found: Optima) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def parse_mix(text: str) -> dict[str, float]:
         name, equals, number = (p.strip() for p in piece.rpartition("="))
         if not equals or name in mix:
             raise InputError(f"'{piece}' is not understood", where=f"mixture '{text}'", remedy="Write SOURCE=WEIGHT,…")
-        mix[name] = _number(number, text)
+        mix[name] = _number(number, f"mixture '{text}'")
     return mix
 
 
@@ -116,7 +116,10 @@ def parse_target(text: str) -> Target:
     for piece in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, number = (p.strip() for p in piece.partition("="))
         if equals and key.startswith("mix/"):
-            mix[key.removeprefix("mix/")] = _number(number, text)
+            source = key.removeprefix("mix/")
+            if source in mix:
+                raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
+            mix[source] = _number(number, f"target '{text}'")
             continue
         if not equals or key.lower() not in _KEYS:
             raise InputError(
@@ -126,7 +129,7 @@ def parse_target(text: str) -> Target:
             )
         if _KEYS[key.lower()] in values:
             raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
-        values[_KEYS[key.lower()]] = _number(number, text)
+        values[_KEYS[key.lower()]] = _number(number, f"target '{text}'")
     name = head.strip() if colon else text.strip()
     return Target(name or "target", **values, mix=mix or None)
 
@@ -180,4 +183,4 @@ def _number(text: str, where: str) -> float:
             raise ValueError
         return float(match[1]) * {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}[match[2]]
     except ValueError:
-        raise InputError(f"'{text}' is not a number", where=f"target '{where}'", remedy="Write 7e9 or 7B") from None
+        raise InputError(f"'{text}' is not a number", where=where, remedy="Write 7e9 or 7B") from None

@@ -19,8 +19,7 @@ from flpjax.engine.pairs import shift_pairs
 from flpjax.engine.polytope import Polytope, linear_max, project
 
 ROUND = 6  # steps between two looks at which lanes have ended
-TILE, TILES = 32, 4  # lanes that march together on a CPU, so that they stay in its cache; tiles of a call
-FEW = 8  # lanes of a call on a CPU where there are few, or where each is large
+TILE, TILES = 16, 8  # lanes that march together on a CPU, so that they stay in its cache; tiles of a call
 LEAST, MOST = 1 << 8, 1 << 14  # lanes of a call on an accelerator
 
 
@@ -32,12 +31,13 @@ class Climbers:
         data: Pytree of all problems, leaves ``(problem, …)``.
         polytope: Where weights may lie.
         tolerance: The residual at which a lane ends.
+        device: Where they climb.
     """
 
-    def __init__(self, value: Value, data: Any, polytope: Polytope, tolerance: float) -> None:
+    def __init__(self, value: Value, data: Any, polytope: Polytope, tolerance: float, device: jax.Device) -> None:
         self._value, self._tolerance = value, np.asarray(tolerance, float)
-        self._tables = jax.device_put((jax.tree.map(np.asarray, data), polytope))
-        self._on_cpu = jax.default_backend() == "cpu"
+        self._tables = jax.device_put((jax.tree.map(np.asarray, data), polytope), device)
+        self._on_cpu = device.platform == "cpu"
 
     def start(self, problem: NDArray[np.int32], points: NDArray[np.float64]) -> Climber:
         """Lanes at the feasible points nearest to ``(lane, S)``."""
@@ -67,8 +67,7 @@ class Climbers:
     def _call(self, program: Callable[..., Any], problem: NDArray, lanes: Any, *numbers: Any, few: bool = False) -> Any:
         """``program`` on so many lanes at a time as suit the device; the last call is filled up with its last lane."""
         if self._on_cpu:
-            tile = FEW if few or len(problem) <= TILE else TILE
-            call = FEW if tile == FEW else TILE * TILES
+            tile, call = TILE, TILE if few else TILE * TILES
         else:
             tile, call = None, LEAST
             while call < min(len(problem), MOST):

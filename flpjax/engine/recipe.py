@@ -38,6 +38,10 @@ class Recipe:
     rate: float = 0.05
     decay: float = 0.01
 
+    def schedule(self, step: Array) -> Array:
+        """The rate of a step; optax's own would be in 32 bits."""
+        return self.rate * (1.0 - jnp.asarray(step, float) / self.steps)
+
 
 class Trained(NamedTuple):
     """Where every lane ended."""
@@ -105,7 +109,7 @@ def _train_tile(residual: Residual, recipe: Recipe, data: Any, weight: Array, re
 
     # Adam does not mind the scale of an objective, so each lane's mean is as good as any.
     gradient = jax.grad(lambda vectors: jnp.sum(squares(vectors) / total))
-    solver = optax.adamw(optax.linear_schedule(recipe.rate, 0.0, recipe.steps), weight_decay=recipe.decay)
+    solver = optax.adamw(recipe.schedule, weight_decay=recipe.decay)
 
     def step(carry: Any, _: None) -> tuple[Any, None]:
         vectors, state = carry

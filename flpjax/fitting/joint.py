@@ -211,7 +211,7 @@ def _lbfgs(objective: Any, start: Free) -> tuple[Free, Array]:
 
 def _trained(objective: Any, start: Free, recipe: Recipe) -> tuple[Free, Array]:
     """Train by a recipe; the lower of its end and its start, and 0, or NaN if neither is finite."""
-    solver = optax.adam(optax.linear_schedule(recipe.rate, 0.0, recipe.steps))
+    solver = optax.adam(recipe.schedule)
 
     def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
         params, state = carry

@@ -161,14 +161,15 @@ def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:
                     f"{where}: {Status.SINGULAR.advice}; trust forecasts only along the direction of the ladder "
                     f"(condition number {fit.condition[i]:.0e})"
                 )
-            elif starts > 2 and fit.agree[i] <= 1.5 / starts:
+            elif status != Status.TRAINED and starts > 2 and fit.agree[i] <= 1.5 / starts:
                 warnings.append(f"{where}: only one of {starts} starts found the best optimum: use more starts")
     return tuple(warnings)
 
 
 def _determined(stage: Stage, counts: NDArray[np.float64]) -> NDArray[np.bool_]:
     """``(draw, output)`` whether a resample has rows enough for an output's parameters."""
-    return (counts > 0).astype(float) @ rows_per_run(stage, counts.shape[1]).T >= size(stage.form)
+    needed = size(stage.form) if stage.recipe is None else 2  # weight decay holds what rows don't
+    return (counts > 0).astype(float) @ rows_per_run(stage, counts.shape[1]).T >= needed
 
 
 def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:

@@ -70,7 +70,11 @@ def train_stage(stage: Stage, counts: NDArray[np.float64], rng: np.random.Genera
     for i in range(outputs):
         runs = len(np.unique(run[weight[i] > 0]))
         order = np.argsort(value[i], kind="stable")
-        tied = order[value[i, order] <= value[i, order[0]] * (1.0 + 2.0 * TIE / max(runs, 1))]
+        limit = value[i, order[0]] * (1.0 + 2.0 * TIE / max(runs, 1))
+        if np.isinf(limit):
+            ties.append(np.full_like(ends.vector[i, :1], np.nan))
+            continue
+        tied = order[value[i, order] <= limit]
         ties.append(ends.vector[i, tied])
         agree[i] = len(tied) / starts
     found = Ties(ties)

@@ -6,26 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.forms.form import REAL, UNIT, Parameter, Params
+from flpjax.forms.form import REAL, Parameter, Params, unpack
+from flpjax.forms.tabulated import SCALES, Link, Tabulated, respond
 
-Link = Literal["identity", "logit", "exponential"]
-"""``P = η``; ``chance + (ceiling − chance)·σ(η)``; ``chance + floor + e^η`` (Gadre et al. 2024, eq. 5)."""
 Kind = Literal["average", "domain", "square", "hinge", "product"]
 NAMES: dict[Kind, int] = {"average": 0, "domain": 1, "square": 1, "hinge": 1, "product": 2}  # domains of a term
-FREE: dict[Link, Parameter] = {
-    "logit": Parameter(UNIT, 1.5, 1.0, "(ceiling − chance) / (1 − chance)"),
-    "exponential": Parameter(REAL, 0.0, 0.1, "score as losses grow, above chance", affine="linear"),
-}
-"""What a link fits beside the sum."""
-NAME_OF_FREE: dict[Link, str] = {"logit": "reach", "exponential": "floor"}
-CONSTANT: dict[Link, tuple[float, float]] = {"identity": (0.5, 0.5), "logit": (0.0, 2.0), "exponential": (-1.5, 1.5)}
-SLOPE: dict[Link, float] = {"identity": 0.1, "logit": 1.0, "exponential": 0.5}  # the ridge: change per s.d. of a loss
 
 
 @dataclass(frozen=True)
@@ -111,22 +101,28 @@ class Expression:
     @property
     def free(self) -> bool:
         """Whether the link has a parameter to fit: a floor, or a ceiling that is not given."""
-        return self.link in FREE and self.ceiling is None
+        return SCALES[self.link].free is not None and self.ceiling is None
+
+    def tabulated(self, width: int) -> Tabulated:
+        """Its residual with terms given as data, filled up to a width."""
+        return Tabulated(self.link, self.free, width)
 
     def parameters(self) -> Mapping[str, Parameter]:
         """The constant, the slopes, and what the link leaves free; the priors of the slopes are a ridge."""
         affine: Literal["linear"] | None = "linear" if self.link == "identity" else None
+        own = SCALES[self.link]
         table = {
-            "constant": Parameter(REAL, *CONSTANT[self.link], "the sum at the mean losses", affine=affine),
-            "slopes": Parameter(REAL, 0.0, SLOPE[self.link], "of the terms", (len(self.terms),), affine),
+            "constant": Parameter(REAL, *own.constant, "the sum at the mean losses", affine=affine),
+            "slopes": Parameter(REAL, 0.0, own.slope, "of the terms", (len(self.terms),), affine),
         }
-        return table | ({NAME_OF_FREE[self.link]: FREE[self.link]} if self.free else {})
+        return table | ({own.name: own.free} if self.free and own.free is not None else {})
 
     def features(self, x: Any) -> Any:
         """Terms ``(..., term)`` at losses ``x`` ``(..., domain)``, of NumPy or of JAX as these are."""
         xp: Any = np if isinstance(x, np.ndarray) else jnp
-        centre, spread = xp.asarray(self.centre, x.dtype), xp.asarray(self.spread, x.dtype)
-        z = (x - centre.reshape((1,) * (x.ndim - 1) + (-1,))) / spread.reshape((1,) * (x.ndim - 1) + (-1,))
+        shape = (1,) * (x.ndim - 1) + (-1,)
+        centre, spread = (xp.asarray(v, x.dtype).reshape(shape) for v in (self.centre, self.spread))
+        z = (x - centre) / spread
         columns = []
         for term in self.terms:
             own = [z[..., self.domains.index(name)] for name in term.names]
@@ -141,23 +137,21 @@ class Expression:
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the domain losses ``x`` ``(domain,)`` of one checkpoint."""
         eta = params["constant"] + jnp.dot(self.features(x), params["slopes"])
-        free = params[NAME_OF_FREE[self.link]] if self.free else None
+        free = params[SCALES[self.link].name] if self.free else None
         return respond(self.link, eta, free, self.chance, self.ceiling)
 
     def guess(self, x: Array, y: Array, weight: Array) -> Params:
-        """Free parameters just outside the scores seen; then a ridge of the sum that the link asks for."""
-        vector, free = guess_sum(self.link, self.features(x), y, weight, self.chance, self.ceiling)
-        start = {"constant": vector[0], "slopes": vector[1:]}
-        return start | ({NAME_OF_FREE[self.link]: free} if self.free else {})
+        """What the link leaves free just outside the scores seen; then a ridge of the sum that the link asks for."""
+        table = self.tabulated(len(self.terms))
+        return unpack(self, table.guess(self.features(x), y, weight, self.chance, self.ceiling))
 
     def constants(self, params: Params) -> dict[str, Array]:
         """The slope of each term by its words, and ``floor`` or ``ceiling`` as scores."""
         table = {"constant": params["constant"]}
         table |= {self.term_words(t): params["slopes"][i] for i, t in enumerate(self.terms)}
         if self.link == "logit":
-            fixed = self.ceiling if self.ceiling is not None else 0.0
-            fitted = self.chance + params["reach"] * (1.0 - self.chance) if self.free else jnp.asarray(fixed)
-            table["ceiling"] = fitted
+            given = self.chance + params["reach"] * (1.0 - self.chance) if self.free else self.ceiling
+            table["ceiling"] = jnp.asarray(given)
         if self.link == "exponential":
             table["floor"] = self.chance + params["floor"]
         return table
@@ -168,13 +162,18 @@ class Expression:
         centre = tuple(round(float(v), 2) for v in np.mean(x, axis=0))
         return replace(self, centre=centre, spread=tuple(round(float(v), 2) if v > 0.01 else 1.0 for v in spread))
 
+    def knot_of(self, term: Term) -> float:
+        """Where a hinge bends, in the loss's own unit."""
+        i = self.domains.index(term.names[0])
+        return self.centre[i] + term.knot * self.spread[i]
+
     def term_words(self, term: Term) -> str:
         """A term as it is written: knots in the losses' own unit."""
         own = [f"z({name})" for name in term.names]
         if term.kind == "hinge":
-            i = self.domains.index(term.names[0])
-            return f"max(0, {self.centre[i] + term.knot * self.spread[i]:.3g} − {term.names[0]})/{self.spread[i]:g}"
-        return {"average": "z(average)", "square": f"{own[0] if own else ''}²"}.get(term.kind, "·".join(own))
+            spread = self.spread[self.domains.index(term.names[0])]
+            return f"max(0, {self.knot_of(term):.3g} − {term.names[0]})/{spread:g}"
+        return "z(average)" if term.kind == "average" else "·".join(own) + ("²" if term.kind == "square" else "")
 
     def words(self, params: Params | None = None) -> str:
         """The formula with domain names, and with the fitted numbers if these are given."""
@@ -182,84 +181,20 @@ class Expression:
         total = " + ".join(["c0", *(f"c{i + 1}·{t}" for i, t in enumerate(terms))])
         floor, top = f"{self.chance:g} + floor", "ceiling" if self.ceiling is None else f"{self.ceiling:g}"
         if params is not None:
-            slopes = [float(s) for s in np.asarray(params["slopes"])]
-            signed = (f" {'−' if s < 0 else '+'} {abs(s):.3g}·{t}" for s, t in zip(slopes, terms, strict=True))
-            total = f"{float(params['constant']):.3g}" + "".join(signed)
+            slopes = (f" {'−' if s < 0 else '+'} {abs(s):.3g}·" for s in np.asarray(params["slopes"]).tolist())
+            total = figure(params["constant"]) + "".join(map("".join, zip(slopes, terms, strict=True)))
             known = self.constants({name: jnp.asarray(value) for name, value in params.items()})
-            floor, top = (f"{float(known[n]):.3g}" if n in known else "" for n in ("floor", "ceiling"))
+            floor, top = (figure(known[n]) if n in known else "" for n in ("floor", "ceiling"))
         if self.link == "identity":
             return total
         if self.link == "exponential":
             return f"{floor} + exp({total})"
-        return f"{self.chance:g} + ({top} − {self.chance:g})·σ({total})"
+        return f"{self.chance:g} + ({top} − {self.chance:g})·σ({total})" if self.chance else f"{top}·σ({total})"
 
     def __str__(self) -> str:
         return self.words()
 
 
-def respond(link: Link, eta: Any, free: Any, chance: Any, ceiling: Any) -> Array:
-    """The score at a sum ``eta``: link⁻¹, with the link's free parameter, if any."""
-    if link == "identity":
-        return eta
-    if link == "exponential":
-        return chance + free + jnp.exp(eta)
-    return chance + (free * (1.0 - chance) if ceiling is None else ceiling - chance) * jax.nn.sigmoid(eta)
-
-
-def guess_sum(
-    link: Link, features: Array, y: Array, weight: Array, chance: Any, ceiling: Any, reach: Any = 0.5
-) -> tuple[Array, Array]:
-    """Constant and slopes ``(1 + term,)`` by a weighted ridge through the link of the scores, and the free parameter.
-
-    Args:
-        link: The link.
-        features: ``(row, term)``.
-        y: ``(row,)`` scores.
-        weight: ``(row,)``.
-        chance: The score of random guessing.
-        ceiling: The given one, or None.
-        reach: How far outside the scores seen the free parameter starts, 0 to 1.
-    """
-    low = jnp.min(jnp.where(weight > 0, y, jnp.inf))
-    high = jnp.max(jnp.where(weight > 0, y, -jnp.inf))
-    free = jnp.zeros_like(low)
-    if link == "logit":
-        free = jnp.clip((high + reach * (1.0 - high) - chance) / (1.0 - chance), 0.02, 0.98)
-        top = chance + free * (1.0 - chance) if ceiling is None else ceiling
-        height = jnp.clip((y - chance) / jnp.maximum(top - chance, 1e-3), 0.01, 0.99)
-        y = jnp.log(height / (1.0 - height))
-    elif link == "exponential":
-        free = low - reach * jnp.maximum(high - low, 0.01) - chance
-        y = jnp.log(jnp.maximum(y - chance - free, 1e-3))
-    rows = jnp.concatenate([jnp.ones_like(features[:, :1]), features], axis=1)
-    weighed = rows * weight[:, None]
-    ridge = 1e-3 * jnp.sum(weight) * jnp.eye(rows.shape[1], dtype=rows.dtype)
-    return jnp.linalg.solve(weighed.T @ rows + ridge, weighed.T @ y), free
-
-
-@dataclass(frozen=True)
-class Tabulated:
-    """The residual of any expression of a link, its terms given as data: few programs fit the whole grammar.
-
-    The vector is constant, slopes ``(width,)`` and the link's free parameter, if any, unconstrained. A row is terms
-    ``(width,)``, filled up with zeros, then chance, ceiling and score.
-    """
-
-    link: Link
-    free: bool
-    width: int
-
-    @property
-    def prior(self) -> tuple[np.ndarray, np.ndarray]:
-        """Location and scale ``(p,)`` of the prior of :meth:`Expression.parameters`, unconstrained."""
-        (at, wide), slope = CONSTANT[self.link], SLOPE[self.link]
-        last = [FREE[self.link]] if self.free else []
-        loc = [at, *[0.0] * self.width, *(p.loc for p in last)]
-        return np.array(loc), np.array([wide, *[slope] * self.width, *(p.scale for p in last)])
-
-    def __call__(self, vector: Array, data: tuple[Array, Array, Array, Array]) -> Array:
-        """``form − y`` of ONE row; callers ``vmap``."""
-        features, chance, ceiling, y = data
-        eta = vector[0] + jnp.dot(features, vector[1 : 1 + self.width])
-        free = FREE[self.link].bijector(vector[-1]) if self.free else None
-        return respond(self.link, eta, free, chance, None if self.free else ceiling) - y
+def figure(value: Any, digits: str = ".3g") -> str:
+    """A number as formulas have it, with a true minus."""
+    return format(float(value), digits).replace("-", "−")

@@ -85,7 +85,7 @@ class M2:
 
     def guess(self, x: Compute, y: Array, weight: Array) -> Params:
         """The straight line through the logarithms, its slope shared by the sources."""
-        level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(y), weight)
+        level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(jnp.maximum(y, 1e-6)), weight)
         return {"log_level": level, "exponents": jnp.full((self.sources,), exponent / self.sources)}
 
     def constants(self, params: Params) -> dict[str, Array]:
@@ -134,7 +134,7 @@ class M3:
 
     def guess(self, x: Compute, y: Array, weight: Array) -> Params:
         """The straight line through the logarithms, all sources worth the same."""
-        level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(y), weight)
+        level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(jnp.maximum(y, 1e-6)), weight)
         return {"log_level": level, "exponent": exponent, "worth": jnp.zeros((self.sources - 1,))}
 
     def constants(self, params: Params) -> dict[str, Array]:
@@ -196,7 +196,7 @@ class M4:
 
     def guess(self, x: Compute, y: Array, weight: Array) -> Params:
         """The straight line through the logarithms, the mixture without effect."""
-        level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(y), weight)
+        level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(jnp.maximum(y, 1e-6)), weight)
         return {"log_level": level, "exponent": exponent, "exponents": jnp.zeros((self.sources,))}
 
     def constants(self, params: Params) -> dict[str, Array]:
@@ -223,10 +223,11 @@ def log_worth(worth: Array, weights: Array) -> Array:
 
 def contrasts(sources: int) -> NDArray[np.float64]:
     """``(source, source − 1)`` orthonormal directions without a mean: no source is set apart (Helmert's)."""
-    columns = [
-        np.r_[np.full(k, -1.0), float(k), np.zeros(sources - 1 - k)] / np.sqrt(k * (k + 1)) for k in range(1, sources)
-    ]
-    return np.stack(columns, axis=1)
+    table = np.zeros((sources, sources - 1))
+    for k in range(1, sources):
+        table[:k, k - 1], table[k, k - 1] = -1.0, k
+        table[:, k - 1] /= np.sqrt(k * (k + 1))
+    return table
 
 
 def numbered(name: str, values: Array) -> dict[str, Array]:

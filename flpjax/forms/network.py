@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from flpjax.forms.form import REAL, Parameter, Params
 
@@ -114,14 +115,18 @@ class Network:
 
     def centred(self, x: Array) -> Self:
         """Standardised for losses ``x`` ``(row, domain)``."""
-        spread = np.std(x, axis=0)
-        return replace(self, centre=_rounded(np.mean(x, axis=0)), spread=_rounded(np.where(spread > 0.01, spread, 1.0)))
+        return replace(self, centre=_rounded(np.mean(x, axis=0)), spread=tuple(map(_power_of_two, np.std(x, axis=0))))
 
-    def scaled(self, y: Array) -> Self:
+    def scaled(self, y: NDArray) -> Self:
         """Standardised for scores ``y`` ``(row,)``."""
-        return replace(self, level=round(float(np.mean(y)), 2), scale=max(round(float(np.std(y)), 2), 0.01))
+        return replace(self, level=round(float(np.mean(y)), 1), scale=_power_of_two(np.std(y)))
 
 
-def _rounded(values: np.ndarray) -> Numbers:
-    """Round numbers read well, and nearby ladders share their compiled programs."""
-    return tuple(round(float(v), 2) for v in values)
+def _rounded(values: NDArray) -> Numbers:
+    """To fifths of a nat: round numbers read well, and nearby ladders share their compiled programs."""
+    return tuple(round(5.0 * float(v)) / 5.0 for v in values)
+
+
+def _power_of_two(spread: float) -> float:
+    """The nearest: a standardised number need only be about 1. Of numbers that don't vary, 1."""
+    return float(2.0 ** np.round(np.log2(spread))) if spread > 1e-3 else 1.0

@@ -29,6 +29,11 @@ class Straight:
     via: tuple[tuple[int, ...], ...] = ()
     sources: tuple[str, ...] = ()
 
+    @property
+    def singular(self) -> bool:
+        """Whether a source without compute makes scores zero or infinite."""
+        return bool(getattr(self.compute_score, "singular", False))
+
     def apply(self, params: StageParams, x: Compute) -> Prediction:
         """Scores ``(task,)`` at the compute of one target; no losses."""
         score = jax.vmap(lambda p: self.compute_score.apply(p, x))(params["score"])

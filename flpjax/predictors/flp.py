@@ -34,6 +34,7 @@ class Chain:
     tasks: tuple[str, ...]
     via: tuple[tuple[int], ...]  # (task,) the domain that each task's score is a function of
     sources: tuple[str, ...] = ()
+    singular: bool = False
 
     def apply(self, params: StageParams, x: Compute) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the compute of one target."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +16,12 @@ from flpjax.forms.form import Form, Space
 from flpjax.forms.mixture_loss import M4
 from flpjax.forms.network import Network
 from flpjax.forms.residual import TYPICAL_NOISE, Residual
-from flpjax.predictors.emergence import emerged_checkpoints
+from flpjax.predictors.emergence import Emerged, emerged_checkpoints
 from flpjax.predictors.mixtures import check_mixtures, own_first
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, final_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.select import Selection
-from flpjax.runs.table import Runs
+from flpjax.runs.table import Floats, Runs
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,11 @@ class MixChain:
     tasks: tuple[str, ...]
     order: tuple[tuple[int, ...], ...] = ()  # (domain, source) the sources as each domain's law takes them; or ()
     units: Units = ()  # (domain,) of losses that the law gives standardised; or ()
+
+    @property
+    def singular(self) -> bool:
+        """Whether a source without compute makes losses zero or infinite."""
+        return bool(getattr(self.compute_loss, "singular", False))
 
     @property
     def via(self) -> tuple[tuple[int, ...], ...]:
@@ -97,7 +101,7 @@ class FLPM:
                 singular at.
         """
         domains = _domains(runs, self.domains)
-        warnings = check_mixtures(runs, self.compute_loss)
+        warnings = check_mixtures(runs, self.compute_loss, domains)
         noise = TYPICAL_NOISE[self.space] if self.prior else None
         residual = Residual(self.compute_loss, self.space, self.huber, noise)
         stage_1, warned = final_losses(runs, residual, domains, frozenset(domains) if runs.tasks else frozenset())
@@ -112,16 +116,18 @@ class FLPM:
             return Plan(model, (stage_1,), runs, (*warnings, *warned))
         loss = np.stack([runs.loss_of(d) for d in stage_1.outputs], axis=1)
         average = np.repeat(loss.mean(axis=1, keepdims=True), len(runs.tasks), axis=1)
-        emerged = emerged_checkpoints(runs, self.selection, average, self.loss_score)
+        sized = self.loss_score.centred(loss[np.isfinite(loss).all(axis=1)])
+        emerged = emerged_checkpoints(runs, self.selection, average, sized)
         warnings += (*warned, *emerged.warnings)
         if not emerged.tasks:
             return Plan(model, (stage_1,), runs, warnings)
-        stage_2 = self._scores(runs, np.asarray(emerged.keep.any(axis=0)), loss, emerged.stage)
+        stage_2 = self._scores(runs, emerged, loss)
         model = replace(model, loss_score=stage_2.form, tasks=stage_2.outputs)
         return Plan(model, (stage_1, stage_2), runs, warnings)
 
-    def _scores(self, runs: Runs, used: np.ndarray, loss: np.ndarray, stage: Any) -> Stage:
+    def _scores(self, runs: Runs, emerged: Emerged, loss: Floats) -> Stage:
         """Stage 2: all tasks on the same rows, each with weights of its own."""
+        used = np.asarray(emerged.keep.any(axis=0))
         form = self.loss_score.centred(loss[used])
         x = np.where(used[:, None], loss, loss[used].mean(axis=0))
         recipe = None
@@ -129,10 +135,10 @@ class FLPM:
             scores = runs.score[used]
             form, recipe = form.scaled(scores[np.isfinite(scores)]), self.recipe
         residual = Residual(form, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
-        return stage(runs, residual, np.broadcast_to(x, (len(runs.tasks), *x.shape)), recipe)
+        return emerged.stage(runs, residual, np.broadcast_to(x, (len(emerged.tasks), *x.shape)), recipe)
 
 
-def _domains(runs: Runs, chosen: Iterable[str]) -> tuple[str, ...]:
+def _domains(runs: Runs, chosen: Sequence[str]) -> tuple[str, ...]:
     """The domains asked for, or all general ones."""
     if not runs.domains:
         raise InputError(
@@ -143,6 +149,8 @@ def _domains(runs: Runs, chosen: Iterable[str]) -> tuple[str, ...]:
             raise InputError(
                 f"there is no loss domain '{name}'", where=runs.source, remedy=did_you_mean(name, runs.domains)
             )
+    if len(set(chosen)) < len(chosen):
+        raise InputError("a loss domain is named twice", where="domains", remedy="Name each once")
     return tuple(chosen) or runs.general_domains
 
 

@@ -14,8 +14,13 @@ SAME = 1e-3  # weights that differ by less are the same mixture
 NAMED = 6  # sources or runs that a message names
 
 
-def check_mixtures(runs: Runs, form: Any) -> tuple[str, ...]:
+def check_mixtures(runs: Runs, form: Any, domains: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Refuse mixtures that a form is singular at; warn where there are too few to tell its parameters apart.
+
+    Args:
+        runs: The ladder.
+        form: The form of stage 1.
+        domains: The loss domains to be fitted.
 
     Raises:
         InputError: The ladder has no mixtures, or a source has no compute in some run and the form can't have that.
@@ -29,11 +34,18 @@ def check_mixtures(runs: Runs, form: Any) -> tuple[str, ...]:
     finals = runs.finals()
     name = type(form).__name__
     if getattr(form, "singular", False):
-        _refuse_zeros(finals, name, own_only=getattr(form, "own_first", False))
+        own = (
+            np.isin(finals.sources, domains)
+            if getattr(form, "own_first", False)
+            else np.ones(len(finals.sources), bool)
+        )
+        _refuse_zeros(finals, name, own)
     needed = getattr(form, "mixtures_needed", 1)
     mixtures = distinct(finals.mix)
     if len(mixtures) >= needed and _rank(mixtures) >= min(needed, len(runs.sources)):
         return ()
+    if len(runs.sources) == 1:
+        return (f"there is one source only, '{runs.sources[0]}': use a method without mixtures, such as 'flp'",)
     if len(mixtures) == 1 and needed > 1:
         what = f"all runs have one mixture ({describe(mixtures[0], runs.sources)})"
         why = (
@@ -79,10 +91,9 @@ def describe(weights: NDArray[np.float64], sources: tuple[str, ...]) -> str:
     return ", ".join(f"{sources[i]} {weights[i]:.2g}" for i in most)
 
 
-def _refuse_zeros(finals: Runs, name: str, own_only: bool) -> None:
-    zero = finals.mix == 0.0
-    if own_only:  # a source without a domain has no say
-        zero &= np.isin(finals.sources, finals.domains)[None, :]
+def _refuse_zeros(finals: Runs, name: str, read: NDArray[np.bool_]) -> None:
+    """Refuse zeros of the sources ``(source,)`` that the form reads."""
+    zero = (finals.mix == 0.0) & read[None, :]
     if not zero.any():
         return
     row, source = np.argwhere(zero)[0]
@@ -116,4 +127,5 @@ def _missing(mixtures: Floats, sources: tuple[str, ...]) -> str:
     if not varied.all():
         still = [s for s, v in zip(sources, varied, strict=True) if not v]
         return f"Add runs that vary {', '.join(still[:NAMED])}" + (" …" if len(still) > NAMED else "")
-    return f"Add runs that vary sources independently: the {len(sources)} move in {_rank(mixtures)} directions"
+    free = f"{_rank(mixtures - mixtures[0])} of {len(sources) - 1} directions"
+    return f"Add runs that vary sources independently: so far mixtures differ in {free}"

@@ -50,6 +50,11 @@ class Model(Protocol):
         ...
 
     @property
+    def singular(self) -> bool:
+        """Whether a source without compute makes its predictions zero or infinite."""
+        ...
+
+    @property
     def via(self) -> tuple[tuple[int, ...], ...]:
         """``(task,)`` the domains that each score is a function of; empty for a model without losses."""
         ...

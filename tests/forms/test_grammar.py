@@ -9,8 +9,9 @@ from flpjax.engine.batch import solve
 from flpjax.engine.status import Status
 from flpjax.errors import InputError
 from flpjax.forms.form import affine, pack, prior_normal, size, unpack
-from flpjax.forms.grammar import Expression, Tabulated, Term
+from flpjax.forms.grammar import Expression, Term
 from flpjax.forms.residual import Residual
+from flpjax.forms.tabulated import Tabulated
 
 ROWS = 41
 DOMAINS = ("web", "code", "math")

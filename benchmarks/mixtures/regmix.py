@@ -1,0 +1,199 @@
+"""RegMix: a law fitted on n runs of 1M parameters, and how it ranks 256 unseen mixtures at 1M and 60M and 64 at 1B."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.mixtures.laws import (
+    OURS,
+    PLAIN,
+    Floats,
+    by_domain,
+    error_of,
+    fit,
+    losses,
+    mean_of,
+    of_scales,
+    spearman,
+    true_rank,
+    whole_mean,
+)
+from benchmarks.report import show
+from flpjax import Runs, read_runs
+from flpjax.predictors.predictor import Predictor
+
+DOMAIN = "pile_cc"
+ALL = 512
+SIZES, SUBSETS = (16, 32, 64, 128, 256, ALL), 10
+QUICK_SIZES, QUICK_SUBSETS = (32, ALL), 3
+SCALES = {"1M": "1m-test-*", "60M": "60m-*", "1B": "1b-*"}
+
+
+class Predicted(NamedTuple):
+    """What a method says of all held-out runs."""
+
+    loss: Floats  # (run, domain), NaN where a fit failed
+    seconds: float
+    failed: tuple[str, ...] = ()  # domains
+    shares: Floats | None = None  # the same with the tokens of the runs fitted on, for a law of tokens
+
+
+Method = Callable[[Runs, Runs, int], Predicted]
+"""Runs to fit, runs to predict, seed."""
+
+
+def subset(runs: Runs, n: int, seed: int) -> Runs:
+    """``n`` of the 512 training runs; all of them for 512."""
+    if n == ALL:
+        return runs.training()
+    return runs.only(f"1m-train-{i + 1}" for i in np.random.default_rng(seed).permutation(ALL)[:n])
+
+
+def by_law(law: Predictor) -> Method:
+    """A law of ours as a method."""
+
+    def method(known: Runs, unseen: Runs, seed: int) -> Predicted:
+        fitted, x = fit(known, seed, law), unseen.finals().compute
+        same = np.full_like(x.log_tokens, known.finals().compute.log_tokens.mean())
+        shares = losses(fitted.draws, x._replace(log_tokens=same)) if law is OURS else None
+        return Predicted(losses(fitted.draws, x), fitted.seconds, fitted.failed, shares)
+
+    return method
+
+
+def record(runs: Runs, method: Method, n: int, subsets: int) -> dict[str, Any]:
+    """Fit on ``subsets`` samples of ``n`` runs and score all of them.
+
+    Returns:
+        ``pile_cc``, ``mean13`` (the mean of 13 domains' rank correlations) and ``mean_loss`` (the rank correlation of
+        the mean loss), each with the mean over samples, its standard error, all values, and the true rank at 1B of the
+        run predicted best; seconds; and the failures, sample and domains. What failed has no value. ``shares_1b`` is
+        the first two at 1B had that model seen no more tokens than those at 1M.
+    """
+    unseen = runs.targets()
+    truth = unseen.finals().loss
+    rows = {s: np.isin(np.arange(len(unseen)), unseen_rows(unseen, p)) for s, p in SCALES.items()}
+    column = unseen.domains.index(DOMAIN)
+    ranked: dict[str, dict[str, list[float | None]]] = {
+        what: {s: [] for s in SCALES} for what in ("pile_cc", "mean13", "mean_loss")
+    }
+    best: dict[str, list[int | None]] = {"pile_cc": [], "mean_loss": []}
+    by_shares: dict[str, list[float | None]] = {"pile_cc": [], "mean13": []}
+    seconds, failures = [], []
+    for seed in range(subsets if n < ALL else 1):
+        found = method(subset(runs, n, seed), unseen, seed)
+        seconds.append(found.seconds)
+        if found.failed or not np.isfinite(found.loss).all():
+            lost = [d for j, d in enumerate(unseen.domains) if not np.isfinite(found.loss[:, j]).all()]
+            names = {*found.failed, *lost}
+            failures.append({"seed": seed, "domains": sorted(names)})
+        for scale, here in rows.items():
+            p, y = found.loss[here], truth[here]
+            each = by_domain(p, y)
+            ranked["pile_cc"][scale].append(each[column])
+            ranked["mean13"][scale].append(whole_mean(each))
+            ranked["mean_loss"][scale].append(spearman(p.mean(axis=1), y.mean(axis=1)))
+        p, y = found.loss[rows["1B"]], truth[rows["1B"]]
+        if found.shares is not None:
+            each = by_domain(found.shares[rows["1B"]], y)
+            by_shares["pile_cc"].append(each[column])
+            by_shares["mean13"].append(whole_mean(each))
+        best["pile_cc"].append(true_rank(p[:, column], y[:, column]))
+        best["mean_loss"].append(true_rank(p.mean(axis=1), y.mean(axis=1)))
+    best["mean13"] = best["mean_loss"]
+    return {what: _figure(ranked[what], best[what]) for what in ranked} | {
+        "seconds": float(np.median(seconds)),
+        "first_seconds": seconds[0],
+        "subsets": len(seconds),
+        "failures": failures,
+        "shares_1b": {what: mean_of(v) for what, v in by_shares.items() if v},
+    }
+
+
+def unseen_rows(unseen: Runs, pattern: str) -> list[int]:
+    """The rows of one scale's runs."""
+    names = set(unseen.only([pattern]).names)
+    return [i for i, r in enumerate(unseen.run) if unseen.names[r] in names]
+
+
+def _figure(ranked: dict[str, list[float | None]], best: Sequence[int | None]) -> dict[str, Any]:
+    there = [rank for rank in best if rank is not None]
+    return {
+        "spearman": {s: mean_of(v) for s, v in ranked.items()},
+        "se": {s: error_of(v) for s, v in ranked.items()},
+        "values": ranked,
+        "best_1b_true_rank": float(np.median(there)) if there else None,
+        "best_1b_true_ranks": list(best),
+    }
+
+
+def regmix(*, quick: bool = False) -> dict[str, Any]:
+    """Run, print and return the ranks of our law on every number of runs, and of the plain M3 and of LightGBM."""
+    from benchmarks.mixtures.peers import lightgbm_method  # it knows Predicted
+
+    runs = read_runs("regmix")
+    sizes, subsets = (QUICK_SIZES, QUICK_SUBSETS) if quick else (SIZES, SUBSETS)
+    ours = {n: record(runs, by_law(OURS), n, subsets) for n in sizes}
+    peers: dict[str, Any] = {"m3": {n: record(runs, by_law(PLAIN), n, subsets) for n in QUICK_SIZES}}
+    method, note = (None, "not run with --quick") if quick else lightgbm_method()
+    if method is not None:
+        peers["lightgbm"] = {n: record(runs, method, n, subsets) for n in QUICK_SIZES}
+    _print(ours, peers, note)
+
+    def of(what: str, records: dict[int, Any]) -> dict[str, Any]:
+        shared = ("seconds", "first_seconds", "subsets", "failures", "shares_1b")
+        return {str(n): found[what] | {k: found[k] for k in shared} for n, found in records.items()}
+
+    return {
+        "regmix": of("pile_cc", ours),
+        "regmix_mean13": of("mean13", ours),
+        "regmix_mean_loss": of("mean_loss", ours),
+        "regmix_peers": {
+            name: {what: of(what, found) for what in ("pile_cc", "mean13", "mean_loss")}
+            for name, found in peers.items()
+        },
+        "regmix_note": note,
+        "regmix_ceiling": ceiling(runs),
+    }
+
+
+def ceiling(runs: Runs) -> dict[str, float | None]:
+    """Rank correlation of true 1M with true 60M losses of the same mixtures: no method at 1M ranks 60M better."""
+    small, large = (runs.only([SCALES[s]]).finals() for s in ("1M", "60M"))
+    at = {name.rpartition("-")[2]: i for i, name in enumerate(large.names)}
+    order = [at[small.names[r].rpartition("-")[2]] for r in small.run]
+    row_of = {int(r): i for i, r in enumerate(large.run)}
+    one, other = small.loss, large.loss[[row_of[i] for i in order]]
+    column = small.domains.index(DOMAIN)
+    each = by_domain(one, other)
+    means = spearman(one.mean(axis=1), other.mean(axis=1))
+    return {"pile_cc": each[column], "mean13": mean_of(each), "mean_loss": means}
+
+
+def _print(ours: dict[int, Any], peers: dict[str, Any], note: str) -> None:
+    rows = [("PowerMix, tokens per source", n, found) for n, found in ours.items()]
+    rows += [(name, n, found) for name, records in peers.items() for n, found in records.items()]
+    for what, title in (
+        ("pile_cc", "Pile-CC loss"),
+        ("mean13", "mean of 13 domains' correlations"),
+        ("mean_loss", "mean of 13 losses"),
+    ):
+        show(
+            f"RegMix, Spearman correlation of predicted and true {title}, fitted at 1M",
+            ("method", "runs", *SCALES, "true rank at 1B of the best", "failed", "seconds a fit"),
+            [
+                (
+                    name,
+                    n,
+                    *of_scales(found[what], list(SCALES)),
+                    ", ".join(str(rank or "–") for rank in found[what]["best_1b_true_ranks"]),
+                    f"{len(found['failures'])} of {found['subsets']}",
+                    f"{found['seconds']:.1f}",
+                )
+                for name, n, found in rows
+            ],
+            f"± is a standard error over random subsets; a dash: the same prediction for all. LightGBM: {note}",
+        )

@@ -1,0 +1,119 @@
+"""What to try next on a task: the built-in proposer, which follows the critic, and the check of what any returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.fitting.critic import Finding
+from flpjax.fitting.history import Entry, History, Proposal, bare
+from flpjax.forms.grammar import Expression, Term
+from flpjax.forms.tabulated import Link
+
+Proposer = Callable[[History], Sequence[Proposal]]
+
+
+def propose(history: History) -> list[Proposal]:
+    """The built-in proposer: the paper's baselines first, then what the findings against the best so far call for."""
+    best = history.best
+    lines = [list(_baselines(history.domains))] if best is None else _answers(best)
+    found: dict[Expression, Proposal] = {}
+    for rank in range(max(len(line) for line in lines)):  # the strongest of every kind before any second
+        for proposal in (line[rank] for line in lines if rank < len(line)):
+            if not history.tried(proposal.expression):
+                found.setdefault(bare(proposal.expression), proposal)
+    return list(found.values())[: history.per_round]
+
+
+def _baselines(domains: tuple[str, ...]) -> Iterator[Proposal]:
+    """The average loss, and every domain's, under each link."""
+    for link in get_args(Link):
+        yield Proposal(Expression((Term("average"),), domains, link), "baseline: average loss")
+        if len(domains) > 1:
+            each = tuple(Term("domain", (d,)) for d in domains)
+            yield Proposal(Expression(each, domains, link), "baseline: all domains")
+
+
+def _answers(best: Entry) -> list[list[Proposal]]:
+    """What the findings against the best call for, one list for each kind, and its neighbours."""
+    lines: dict[str, list[Proposal]] = {}
+    for finding in best.findings:
+        revised = [Proposal(e, f"{finding.words}: {how}") for e, how in _revised(best.expression, finding)]
+        lines.setdefault(finding.kind, []).extend(revised)
+    return [*lines.values(), list(_neighbours(best))]
+
+
+def _revised(model: Expression, finding: Finding) -> Iterator[tuple[Expression, str]]:
+    """What a finding calls for, and in words."""
+    if finding.kind in ("domain", "bend", "product") and finding.term is not None:
+        yield replace(model, terms=(*model.terms, finding.term)), "add it"
+    elif finding.kind in ("sign", "undetermined") and finding.term is not None and len(model.terms) > 1:
+        yield replace(model, terms=_without(model, finding.term)), "drop it"
+    elif finding.kind in ("curvature", "top"):
+        rising = finding.number > 0
+        if model.link != "exponential" and rising:
+            yield replace(model, link="exponential", ceiling=None), "let it grow exponentially"
+        if model.link == "logit" and model.ceiling is None and rising:
+            yield replace(model, ceiling=1.0), "let it rise to 1"
+        if model.link == "logit" and model.ceiling is not None and not rising:
+            yield replace(model, ceiling=None), "fit the ceiling"
+    if finding.kind in ("curvature", "top", "bounds") and model.link != "logit":
+        yield replace(model, link="logit"), "keep it between chance and a ceiling"
+
+
+def _neighbours(best: Entry) -> Iterator[Proposal]:
+    """What no finding calls for, and may yet be better: fewer terms, and other links of the same terms."""
+    model = best.expression
+    weak = [f.term for f in best.findings if f.kind in ("sign", "undetermined") and f.term is not None]
+    if len(set(weak)) > 1 and (kept := _without(model, *weak)):
+        yield Proposal(replace(model, terms=kept), "several slopes are not earned: drop them all")
+    for link in get_args(Link):
+        if link != model.link:
+            yield Proposal(replace(model, link=link, ceiling=None), f"same terms, link {link}")
+    if model.link == "logit":
+        ceiling, what = (1.0, "a ceiling of 1") if model.ceiling is None else (None, "a ceiling to be fitted")
+        yield Proposal(replace(model, ceiling=ceiling), f"same terms, {what}")
+    if len(model.terms) > 1:
+        for i in np.argsort(np.abs(np.asarray(best.params["slopes"])), kind="stable"):
+            term = model.terms[i]
+            yield Proposal(replace(model, terms=_without(model, term)), f"is {model.term_words(term)} needed? drop it")
+    common = {Term("average"), *model.terms}
+    if len(common) > len(model.terms) and not {Term("domain", (d,)) for d in model.domains} <= common:
+        yield Proposal(replace(model, terms=(Term("average"), *model.terms)), "average loss as a common trend")
+
+
+def _without(model: Expression, *terms: Term) -> tuple[Term, ...]:
+    return tuple(t for t in model.terms if t not in terms)
+
+
+def checked(answer: Any, history: History) -> list[Proposal]:
+    """The proposals of an answer, without those tried before, standardised for the task's checkpoints.
+
+    Raises:
+        InputError: It is no sequence of proposals that speak of the history's domains.
+    """
+    where = f"the proposer, task '{history.task.name}', round {history.round}"
+    remedy = "Return a list of Proposal(expression, because)"
+    if not isinstance(answer, Sequence) or isinstance(answer, str):
+        raise InputError(f"it returned {type(answer).__name__}", where=where, remedy=remedy)
+    if not answer and not history.entries:
+        raise InputError("it returned no proposal", where=where, remedy="Return at least one in the first round")
+    found: dict[Expression, Proposal] = {}
+    for item in answer[: history.per_round]:
+        if not (isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Expression)):
+            raise InputError(f"{item!r} is no proposal", where=where, remedy=remedy)
+        expression, because = item
+        if not isinstance(because, str) or not because:
+            raise InputError(f"'{expression}' comes without a reason", where=where, remedy="Say why, in words")
+        for name in (n for term in expression.terms for n in term.names):
+            if name not in history.domains:
+                meant = did_you_mean(name, history.domains)
+                raise InputError(f"there is no loss domain '{name}'", where=where, remedy=meant)
+        own = replace(expression, domains=history.domains, chance=history.task.chance, centre=(), spread=())
+        if not history.tried(own):
+            found.setdefault(bare(own), Proposal(own.centred(history.loss), because))
+    return list(found.values())
