@@ -20,7 +20,7 @@ def check_mixtures(runs: Runs, form: Any, domains: tuple[str, ...] = ()) -> tupl
     Args:
         runs: The ladder.
         form: The form of stage 1.
-        domains: The loss domains to be fitted.
+        domains: The loss domains to be fitted; () for all.
 
     Raises:
         InputError: The ladder has no mixtures, or a source has no compute in some run and the form can't have that.
@@ -35,7 +35,7 @@ def check_mixtures(runs: Runs, form: Any, domains: tuple[str, ...] = ()) -> tupl
     name = type(form).__name__
     if getattr(form, "singular", False):
         own = (
-            np.isin(finals.sources, domains)
+            np.isin(finals.sources, domains or finals.domains)
             if getattr(form, "own_first", False)
             else np.ones(len(finals.sources), bool)
         )

@@ -18,14 +18,14 @@ from flpjax.forms.network import DomainLinear, Network
 from flpjax.predictors.flpm import MixChain
 from flpjax.runs.compute import Compute, FlopsRule
 
-SOURCES, DOMAINS, TASKS = ("general", "code", "math"), ("general", "code"), ("t", "u")
+SOURCES, DOMAINS, TASKS = ("general", "code", "math"), ("general", "code", "math"), ("t", "u")
 TARGET = Target("big", params=1e10, tokens=1.7e11, flops=1e22)
 TRIED = ((0.9, 0.1, 0.0), (0.5, 0.4, 0.1), (0.3, 0.4, 0.3), (0.2, 0.8, 0.0))
 DRAWS = 7
 
 
 def by_hand(sources=3, draws=DRAWS, *, third=0.0, exponent=-0.5, network=False):
-    """Draws with known parameters: each domain likes the source of its name, and ``third`` is what both get of math.
+    """Draws with known parameters: each domain likes the source of its name; ``third``: log worth of math to others.
 
     With exponent 1, losses are linear in the weights.
     """
@@ -34,17 +34,18 @@ def by_hand(sources=3, draws=DRAWS, *, third=0.0, exponent=-0.5, network=False):
     def around(shape, mean, spread=0.03):
         return jnp.asarray(mean + spread * rng.normal(size=(draws, *shape)))
 
-    log_worth = np.array([[1.0, -1.0, third], [-1.2, 1.0, third]])[:, :sources]
-    loss = {"log_level": around((2,), 0.7), "exponent": around((2,), exponent, 0.02 if exponent < 0 else 0.0)}
-    loss["worth"] = around((2, sources - 1), log_worth @ contrasts(sources), 0.15)
+    own = 1.0 if third > -1.0 else third
+    log_worth = np.array([[1.0, -1.0, third], [-1.2, 1.0, third], [-0.5, -0.5, own]])[:, :sources]
+    loss = {"log_level": around((3,), 0.7), "exponent": around((3,), exponent, 0.02 if exponent < 0 else 0.0)}
+    loss["worth"] = around((3, sources - 1), log_worth @ contrasts(sources), 0.15)
     if network:
-        form = Network(centre=(0.5, 0.5), spread=(0.1, 0.1))
-        shapes = {"hidden_weight": (2, 3, 2), "hidden_bias": (2, 3), "out_weight": (2, 3), "out_bias": (2,)}
+        form = Network(centre=(0.5,) * 3, spread=(0.1,) * 3)
+        shapes = {"hidden_weight": (2, 3, 3), "hidden_bias": (2, 3), "out_weight": (2, 3), "out_bias": (2,)}
         score = {name: around(shape, 0.0, 1.0) for name, shape in shapes.items()}
     else:
-        form = DomainLinear(centre=(0.5, 0.5))
-        slopes = np.array([[-0.5, -0.1], [-0.15, -0.6]])
-        score = {"level": around((2,), 0.5), "slopes": around((2, 2), slopes)}
+        form = DomainLinear(centre=(0.5,) * 3)
+        slopes = np.array([[-0.5, -0.1, -0.15], [-0.15, -0.6, -0.15]])
+        score = {"level": around((2,), 0.5), "slopes": around((2, 3), slopes)}
     model = MixChain(M3(sources), form, SOURCES[:sources], DOMAINS, TASKS)
     tried = np.array(TRIED)[:, :sources]
     tried = tuple(map(tuple, (tried / tried.sum(1, keepdims=True)).tolist()))
@@ -113,13 +114,13 @@ def test_the_value_is_that_of_numpy(draws, name):
 
 def test_shares_are_of_all_scores_unless_losses_are_asked_for(draws):
     shares = {
-        "mean": [0, 0, 0.5, 0.5], "one task twice as much": [0, 0, 2 / 3, 1 / 3], "losses": [0, 1, 0, 0],
-        "both": [0.25, 0, 0, 0.75],
+        "mean": [0, 0, 0, 0.5, 0.5], "one task twice as much": [0, 0, 0, 2 / 3, 1 / 3], "losses": [0, 1, 0, 0, 0],
+        "both": [0.25, 0, 0, 0, 0.75],
     }  # fmt: skip
     for name, expected in shares.items():
         np.testing.assert_allclose(np.concatenate(GOALS[name].shares(draws.model)), expected)
     scoreless = MixChain(M3(3), DomainLinear(), SOURCES, DOMAINS, ())
-    np.testing.assert_allclose(np.concatenate(Goal().shares(scoreless)), [0.5, 0.5])
+    np.testing.assert_allclose(np.concatenate(Goal().shares(scoreless)), [1 / 3] * 3)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_bad_steps_and_levels():
 
 def test_a_law_without_a_forecast_on_a_face_is_refused():
     whole = by_hand(2)
-    loss = {"log_level": whole.params["loss"]["log_level"], "exponents": jnp.full((7, 2, 2), -0.1)}
+    loss = {"log_level": whole.params["loss"]["log_level"], "exponents": jnp.full((7, 3, 2), -0.1)}
     old = whole.model
     model = MixChain(M2(2), old.loss_score, old.sources, old.domains, old.tasks)
     draws = replace(whole, model=model, params={**whole.params, "loss": loss})

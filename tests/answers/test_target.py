@@ -65,7 +65,6 @@ def test_held_out_runs_are_targets_as_they_ended(noisy):
         assert target == Target(runs.names[run], runs.params[last], runs.tokens[last], runs.flops[last])
 
 
-@pytest.mark.xfail(strict=True, reason="the last of two weights of one source is taken without a word")
 def test_a_source_given_twice_is_refused():
     with pytest.raises(InputError, match="given twice"):
         parse_target("C=1e23,mix/code=0.3,mix/code=0.7,mix/general=0.3")

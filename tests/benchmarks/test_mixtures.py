@@ -126,7 +126,8 @@ def test_tokens_carry_losses_over_in_training_and_shares_carry_ranks():
     assert found["tokens"]["spearman"] < found["shares"]["spearman"]
 
 
-def test_gradients_find_what_random_mixtures_do_not(runs):
+def test_gradients_find_what_random_mixtures_do_not(runs, monkeypatch):
+    monkeypatch.setattr(search, "REPEATS", 1)
     draws = point(search.LAW, regmix.subset(runs, 64, 0), jax.random.key(0), starts=1)
     target = search._target(runs)
     assert target.flops is None

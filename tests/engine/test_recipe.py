@@ -62,7 +62,9 @@ def adamw(residual, data, weight, vector, recipe, b1=0.9, b2=0.999, eps=1e-8):
 
 def optax_loop(residual, data, weight, vector, recipe):
     """The same with the steps of optax, one after the other."""
-    solver = optax.adamw(lambda t: recipe.rate * (1.0 - t / recipe.steps), weight_decay=recipe.decay)
+    solver = optax.adamw(
+        lambda t: recipe.rate * (1.0 - jnp.asarray(t, float) / recipe.steps), weight_decay=recipe.decay
+    )
 
     @jax.jit
     def step(v, state):

@@ -35,10 +35,10 @@ def test_number_of_weights(domains, hidden):
 
 def test_standardised_by_what_it_is_centred_on(losses, scores):
     form = Network().centred(losses).scaled(scores)
-    np.testing.assert_allclose(form.centre, losses.mean(axis=0), atol=0.005)
-    np.testing.assert_allclose(form.spread, losses.std(axis=0), atol=0.005)
-    assert form.level == pytest.approx(scores.mean(), abs=0.005)
-    assert form.scale == pytest.approx(scores.std(), abs=0.005)
+    np.testing.assert_allclose(form.centre, losses.mean(axis=0), atol=0.1)  # to fifths, and powers of two
+    np.testing.assert_allclose(np.log2(form.spread), np.log2(losses.std(axis=0)), atol=0.5)
+    assert form.level == pytest.approx(scores.mean(), abs=0.05)
+    assert np.log2(form.scale) == pytest.approx(np.log2(scores.std()), abs=0.5)
     assert form.hidden == 3
 
 
@@ -47,7 +47,7 @@ def test_domains_and_scores_that_do_not_vary_are_not_divided_by_0(losses):
     flat[:, 1] = 1.2
     form = Network().centred(flat).scaled(np.full(ROWS, 0.31))
     assert form.spread[1] == 1.0
-    assert form.scale == 0.01
+    assert form.scale == 1.0
     params = unpack(form, jnp.full(size(form), 0.3))
     assert np.isfinite(predict(form, params, flat)).all()
 
@@ -103,7 +103,7 @@ def test_silent_units_have_no_gradient_and_the_others_do(losses):
 def test_domain_linear_is_a_line_whose_constants_do_not_know_the_centre(losses, average):
     form = DomainLinear(average=average).centred(losses)
     assert size(form) == (2 if average else 1 + DOMAINS)
-    np.testing.assert_allclose(form.centre, losses.mean(axis=0), atol=0.005)
+    np.testing.assert_allclose(form.centre, losses.mean(axis=0), atol=0.1)
     params = unpack(form, jnp.asarray(np.random.default_rng(3).standard_normal(size(form))))
     c = {name: float(value) for name, value in form.constants(params).items()}
     slopes = np.full(DOMAINS, c["w1"] / DOMAINS) if average else np.array([c[f"w{i + 1}"] for i in range(DOMAINS)])

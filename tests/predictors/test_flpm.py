@@ -80,8 +80,10 @@ def test_scores_of_the_network_are_near_the_truth(exact, key):
     draws = point(FLPM(recipe=Recipe(steps=500)), exact.runs, key, strict=False)
     targets = targets_of(exact.runs.targets())
     seen = forecast(draws, targets)
-    assert draws.model.via == (tuple(range(5)),) * 6
-    truth = exact.truth.score_at(true_losses(exact.truth, targets))
+    tasks = [exact.runs.task_names.index(t) for t in draws.model.tasks]  # those with as many checkpoints as weights
+    assert len(tasks) >= 4
+    assert draws.model.via == (tuple(range(5)),) * len(tasks)
+    truth = exact.truth.score_at(true_losses(exact.truth, targets))[:, tasks]
     middle = np.array([[each[t].median for t in draws.model.tasks] for each in seen.score])
     assert np.abs(middle - truth)[:2].max() < 0.03  # 3B at ratios left out
     assert np.abs(middle - truth)[2].max() < 0.15  # 7B, five times beyond the ladder
@@ -152,7 +154,7 @@ def test_straight_maps_are_least_squares_by_hand(exact, fitted, key, average):
 def test_domains_of_choice_and_those_that_are_not_there(exact):
     plan = FLPM(domains=("code", "paper")).on(exact.runs.training())
     assert plan.model.domains == ("code", "paper")
-    assert plan.stages[1].form.centre == tuple(np.round(plan.stages[1].x[0].mean(axis=0), 2))
+    np.testing.assert_allclose(plan.stages[1].form.centre, plan.stages[1].x[0].mean(axis=0), atol=0.1)
     with pytest.raises(InputError, match=r"there is no loss domain 'papers'\. Did you mean 'paper'\?"):
         FLPM(domains=("papers",)).on(exact.runs)
     bare = replace(exact.runs, domains=(), loss=exact.runs.loss[:, :0])
@@ -183,22 +185,20 @@ def test_a_forecast_carries_the_mixture_and_names_targets_that_have_none(fitted)
     assert any(w.startswith("target 'plain' is not forecast: this law needs its mixture") for w in seen.warnings)
 
 
-# Bugs.
-
-
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="M4 at a weight of 0 is 0 or infinite: a loss of 0 is forecast without a word",
-)
 def test_a_target_that_the_law_is_singular_at_is_not_forecast(fitted):
-    seen = forecast(fitted, [Target("plain text", flops=1e22, mix={"general": 1.0})])
-    assert not any(interval.median == 0.0 for interval in seen.loss[0].values())
+    plain = Target("plain text", flops=1e22, mix={"general": 1.0})
+    mixed = Target("mixed", flops=1e22, mix={"general": 0.7, "code": 0.3})
+    seen = forecast(fitted, [plain, mixed])
+    assert not seen.loss[0]
+    assert seen.loss[1]
     assert any("'code'" in w and "'plain text'" in w for w in seen.warnings)
+    with pytest.raises(InputError, match="source 'code' has no compute, where this law makes the loss"):
+        forecast(fitted, [plain])
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="stage 2's inputs are made for all tasks, fitted ones or not")
-@pytest.mark.parametrize("predictor", [LINEAR, FLPM(recipe=Recipe(steps=5))], ids=["linear", "network"])
+@pytest.mark.parametrize(
+    "predictor", [LINEAR, FLPM(domains=("general", "code"), recipe=Recipe(steps=5))], ids=["linear", "network"]
+)
 def test_a_task_that_has_not_emerged_is_left_out(exact, key, predictor):
     score = exact.runs.score.copy()
     score[:, exact.runs.task_names.index("humaneval")] = 0.01
@@ -207,9 +207,6 @@ def test_a_task_that_has_not_emerged_is_left_out(exact, key, predictor):
     assert any(w.startswith("task 'humaneval' is not forecast") for w in draws.warnings)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="checkpoints are counted against a form of two domains, not five"
-)
 def test_a_task_needs_as_many_checkpoints_as_the_map_of_its_domains_has_parameters(exact):
     runs = exact.runs.training()
     score = np.full_like(runs.score, np.nan)
@@ -218,7 +215,6 @@ def test_a_task_needs_as_many_checkpoints_as_the_map_of_its_domains_has_paramete
     assert FLPM(M3(), DomainLinear(), selection=ALL).on(replace(runs, score=score)).model.tasks == ()
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="contrasts of one source are an empty stack")
 def test_one_source_is_a_mixture_too(exact, key):
     runs = without_tasks(replace(exact.runs, sources=("web",), mix=np.ones((len(exact.runs), 1))))
     point(FLPM(M3()), runs, key)

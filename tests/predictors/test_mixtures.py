@@ -139,9 +139,6 @@ def test_what_bimix_does_not_read_may_be_zero(ladder):
         check_mixtures(runs, M4())
 
 
-@pytest.mark.xfail(
-    strict=True, raises=InputError, reason="zeros of every domain's source are refused, also of domains not asked for"
-)
 def test_bimix_of_one_domain_reads_one_source(ladder):
     runs = ladder(by_code(0.0, 0.2, 0.3, 0.4, 0.5), domains=TWO)
     FLPM(BiMix(), domains=("general",)).on(runs)
