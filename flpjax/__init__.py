@@ -12,12 +12,22 @@ if TYPE_CHECKING:
     from flpjax.answers.backtest import backtest as backtest
     from flpjax.answers.check import Check as Check
     from flpjax.answers.check import check as check
+    from flpjax.answers.compare import Comparison as Comparison
+    from flpjax.answers.compare import compare as compare
+    from flpjax.answers.constraints import Constraints as Constraints
+    from flpjax.answers.constraints import Group as Group
     from flpjax.answers.forecast import Forecast as Forecast
     from flpjax.answers.forecast import Interval as Interval
     from flpjax.answers.forecast import forecast as forecast
+    from flpjax.answers.goal import Goal as Goal
+    from flpjax.answers.mix import Mix as Mix
+    from flpjax.answers.mix_curve import MixCurve as MixCurve
+    from flpjax.answers.mix_curve import mix_curve as mix_curve
+    from flpjax.answers.mixture import optimise_mix as optimise_mix
     from flpjax.answers.record import Backtest as Backtest
     from flpjax.answers.target import Target as Target
     from flpjax.answers.target import targets_of as targets_of
+    from flpjax.engine.recipe import Recipe as Recipe
     from flpjax.engine.settings import Settings as Settings
     from flpjax.engine.status import Status as Status
     from flpjax.errors import FitError as FitError
@@ -25,22 +35,36 @@ if TYPE_CHECKING:
     from flpjax.errors import InputError as InputError
     from flpjax.errors import PrecisionError as PrecisionError
     from flpjax.faces.plots import plot_forecast as plot_forecast
+    from flpjax.faces.plots_mix import plot_mix as plot_mix
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
+    from flpjax.fitting.discovery import Discovery as Discovery
+    from flpjax.fitting.discovery import discover as discover
     from flpjax.fitting.draws import Draws as Draws
     from flpjax.fitting.point import point as point
     from flpjax.forms.loss_score import Exponential as Exponential
     from flpjax.forms.loss_score import Linear as Linear
     from flpjax.forms.loss_score import Sigmoid as Sigmoid
+    from flpjax.forms.mixture_laws import BiMix as BiMix
+    from flpjax.forms.mixture_laws import MixChinchilla as MixChinchilla
+    from flpjax.forms.mixture_laws import MixExponential as MixExponential
+    from flpjax.forms.mixture_loss import M2 as M2
+    from flpjax.forms.mixture_loss import M3 as M3
+    from flpjax.forms.mixture_loss import M4 as M4
+    from flpjax.forms.network import DomainLinear as DomainLinear
+    from flpjax.forms.network import Network as Network
     from flpjax.forms.power_law import Chinchilla as Chinchilla
     from flpjax.forms.power_law import LogPowerLaw as LogPowerLaw
     from flpjax.forms.power_law import PowerLaw as PowerLaw
     from flpjax.forms.power_law import PowerLawE as PowerLawE
+    from flpjax.forms.power_mix import PowerMix as PowerMix
     from flpjax.predictors.direct import FP as FP
     from flpjax.predictors.flp import FLP as FLP
+    from flpjax.predictors.flpm import FLPM as FLPM
     from flpjax.predictors.methods import method as method
     from flpjax.readers.read import read_runs as read_runs
     from flpjax.runs.select import Selection as Selection
     from flpjax.runs.simulate import simulate_ladder as simulate_ladder
+    from flpjax.runs.simulate_mixtures import simulate_mixtures as simulate_mixtures
     from flpjax.runs.table import Runs as Runs
     from flpjax.runs.tasks import Task as Task
 
@@ -49,24 +73,39 @@ __version__ = "0.1.0"
 _HOME = {
     "answers.backtest": ("backtest",),
     "answers.check": ("Check", "check"),
+    "answers.compare": ("Comparison", "compare"),
+    "answers.constraints": ("Constraints", "Group"),
     "answers.forecast": ("Forecast", "Interval", "forecast"),
+    "answers.goal": ("Goal",),
+    "answers.mix": ("Mix",),
+    "answers.mix_curve": ("MixCurve", "mix_curve"),
+    "answers.mixture": ("optimise_mix",),
     "answers.record": ("Backtest",),
     "answers.target": ("Target", "targets_of"),
+    "engine.recipe": ("Recipe",),
     "engine.settings": ("Settings",),
     "engine.status": ("Status",),
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "faces.plots": ("plot_forecast",),
+    "faces.plots_mix": ("plot_mix",),
     "fitting.bootstrap": ("bootstrap",),
+    "fitting.discovery": ("Discovery", "discover"),
     "fitting.draws": ("Draws",),
     "fitting.point": ("point",),
     "forms.loss_score": ("Exponential", "Linear", "Sigmoid"),
+    "forms.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
+    "forms.mixture_loss": ("M2", "M3", "M4"),
+    "forms.network": ("DomainLinear", "Network"),
     "forms.power_law": ("Chinchilla", "LogPowerLaw", "PowerLaw", "PowerLawE"),
+    "forms.power_mix": ("PowerMix",),
     "predictors.direct": ("FP",),
     "predictors.flp": ("FLP",),
+    "predictors.flpm": ("FLPM",),
     "predictors.methods": ("method",),
     "readers.read": ("read_runs",),
     "runs.select": ("Selection",),
     "runs.simulate": ("simulate_ladder",),
+    "runs.simulate_mixtures": ("simulate_mixtures",),
     "runs.table": ("Runs",),
     "runs.tasks": ("Task",),
 }

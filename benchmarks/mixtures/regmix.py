@@ -20,6 +20,7 @@ from benchmarks.mixtures.laws import (
     spearman,
     true_rank,
     whole_mean,
+    written,
 )
 from benchmarks.report import show
 from flpjax import Runs, read_runs
@@ -109,7 +110,7 @@ def record(runs: Runs, method: Method, n: int, subsets: int) -> dict[str, Any]:
         "first_seconds": seconds[0],
         "subsets": len(seconds),
         "failures": failures,
-        "shares_1b": {what: mean_of(v) for what, v in by_shares.items() if v},
+        "shares_1b": {w: {"mean": mean_of(v), "se": error_of(v), "values": v} for w, v in by_shares.items() if v},
     }
 
 
@@ -173,9 +174,22 @@ def ceiling(runs: Runs) -> dict[str, float | None]:
     return {"pile_cc": each[column], "mean13": mean_of(each), "mean_loss": means}
 
 
+def _worst(values: Sequence[float | None]) -> float | None:
+    return min((v for v in values if v is not None), default=None)
+
+
 def _print(ours: dict[int, Any], peers: dict[str, Any], note: str) -> None:
     rows = [("PowerMix, tokens per source", n, found) for n, found in ours.items()]
     rows += [(name, n, found) for name, records in peers.items() for n, found in records.items()]
+    by_shares = [(n, f["pile_cc"]["values"]["1B"], f["shares_1b"]["pile_cc"]["values"]) for n, f in ours.items()]
+    show(
+        "RegMix, Pile-CC at 1B: the law in tokens (25 times those of 1M) beside the same fit in shares",
+        ("runs", "tokens", "worst", "shares", "worst"),
+        [
+            (n, *(cell for v in both for cell in (written(mean_of(v), error_of(v)), written(_worst(v)))))
+            for n, *both in by_shares
+        ],
+    )
     for what, title in (
         ("pile_cc", "Pile-CC loss"),
         ("mean13", "mean of 13 domains' correlations"),
@@ -195,5 +209,6 @@ def _print(ours: dict[int, Any], peers: dict[str, Any], note: str) -> None:
                 )
                 for name, n, found in rows
             ],
-            f"± is a standard error over random subsets; a dash: the same prediction for all. LightGBM: {note}",
+            "A failed fit has no value and is in no mean. ± is a standard error over random subsets. A dash is no value: "
+            f"a failure, or the same prediction for all. LightGBM: {note}",
         )

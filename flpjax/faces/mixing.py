@@ -135,6 +135,7 @@ def compare(
     only: Only = None,
     exclude: Exclude = None,
     seed: Seed = 0,
+    log: Annotated[bool, typer.Option("--log", help="Show every model that discovery tried, and why.")] = False,
     json: Json = None,
 ) -> None:
     """Which law of mixtures, and which map from losses to scores, is best on the runs that are held out."""
@@ -159,7 +160,8 @@ def compare(
         if row.failed:
             session.warn([f"{row.name}: {row.failed}"], label="left out")
     if result.discovery is not None:
-        session.out.print(str(result.discovery), soft_wrap=True)
+        for line in show_mix.discovered(result.discovery, log):
+            session.out.print(line, soft_wrap=True)
 
 
 def _split(pairs: Pairs) -> dict[str, str]:

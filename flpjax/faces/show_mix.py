@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flpjax.answers.compare import Comparison, Row
     from flpjax.answers.forecast import Interval
     from flpjax.answers.mix import Mix
+    from flpjax.fitting.discovery import Discovery
 
 MANY = 12  # losses that are shown if none of them counts
 
@@ -77,6 +78,15 @@ def show_comparison(result: Comparison) -> list[Group]:
         title = "Loss → score, from the targets' true losses ('flops': from compute): mean |relative error|, %"
         tables.append(_errors(title, "map", result.maps))
     return tables
+
+
+def discovered(result: Discovery, log: bool) -> list[str]:
+    """The model that discovery chose for each task; or every model that it tried."""
+    if log:
+        return [str(result)]
+    chosen = [entry for entry in result.log if result.kept(entry)]
+    lines = [f"  {entry.task}: {entry.formula}" for entry in chosen]
+    return [f"Discovery tried {len(result.log)} models (--log shows them and why) and chose:", *lines]
 
 
 def _errors(title: str, what: str, rows: tuple[Row, ...]) -> Group:

@@ -52,6 +52,13 @@ def test_a_figure_is_the_mean_of_its_subsets(on_32):
         assert figure["se"][scale] == pytest.approx(abs(values[0] - values[1]) / 2.0)
 
 
+def test_shares_alone_rank_the_largest_too(on_32):
+    found = on_32["shares_1b"]["pile_cc"]
+    assert len(found["values"]) == 2
+    assert found["mean"] >= 0.96
+    assert found["values"] != on_32["pile_cc"]["values"]["1B"]
+
+
 def test_subsets_are_the_ones_named(runs):
     known = regmix.subset(runs, 16, 3)
     chosen = np.random.default_rng(3).permutation(512)[:16]

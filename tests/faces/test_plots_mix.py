@@ -46,7 +46,9 @@ def test_panels_hold_the_numbers(drawn):
     for j, ax in enumerate(panels(figure)):
         if len(curve.sources) == 2:
             lines = {line.get_label(): line for line in ax.lines}
-            np.testing.assert_allclose(lines["forecast"].get_xydata().T, [curve.weights[:, 1], 100 * curve.median[:, j]])
+            np.testing.assert_allclose(
+                lines["forecast"].get_xydata().T, [curve.weights[:, 1], 100 * curve.median[:, j]]
+            )
             np.testing.assert_allclose(lines["best"].get_xdata(), [0.7, 0.7])
             upright = sorted(line.get_xdata()[0] for line in ax.lines if line.get_label() not in ("forecast", "best"))
             np.testing.assert_allclose(upright, sorted(curve.tried[:, 1]))

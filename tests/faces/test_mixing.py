@@ -1,0 +1,142 @@
+"""The command line on mixtures: mix and compare."""
+
+import json
+
+import numpy as np
+import pytest
+
+from flpjax.faces.cli import main
+from flpjax.runs.export import csv_of
+from flpjax.runs.simulate_mixtures import simulate_mixtures
+from tests.answers.test_compare import few
+
+METHOD = ("--method", "m3+domain-linear")
+BIG = ("--target", "N=7e9,D=1.4e12")
+SIZES = ("0.12B", "0.2B", "0.5B", "1B", "3B")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path_factory.getbasetemp() / "compiled"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Simulated mixtures of two and of three sources as CSV, most of their 3B held out."""
+    folder = tmp_path_factory.mktemp("mixtures")
+    for sources in (2, 3):
+        runs = few(simulate_mixtures(0, checkpoints=3, sizes=SIZES, sources=sources).runs)
+        (folder / f"{sources}.csv").write_text(csv_of(runs), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line; exit code, stdout, stderr."""
+
+    def go(*args):
+        try:
+            main([str(a) for a in args])
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return go
+
+
+def test_every_option_is_heard(run, tables, tmp_path):
+    file, picture = tmp_path / "mix.json", tmp_path / "mix.png"
+    code, out, err = run(
+        "mix", tables / "2.csv", *BIG, *METHOD, "--draws", 3, "--task", "bbh=2", "--task", "triviaqa", "--worst",
+        "--over-draws", "cvar", "--risk", 0.4, "--no-worse", "--kl", 0.001, "--prior", "general=0.6,code=0.4",
+        "--baseline", "general=0.8,code=0.2", "--bound", "code=0.1:0.45", "--available", "general=2e11", "--level", 0.8,
+        "--json", file, "--curve", picture,
+    )  # fmt: skip
+    assert code == 0, err
+    found = json.loads(file.read_text())
+    assert (found["method"], found["level"], found["draws"]) == ("m3+domain-linear", 0.8, 3)
+    assert found["weights"]["general"] <= 4 * 2e11 / 1.4e12 + 1e-12
+    assert 0.1 <= found["weights"]["code"] <= 0.45
+    assert found["baseline"] == {"name": "baseline", "weights": {"general": 0.8, "code": 0.2}}
+    counts = {change["name"]: change["counts"] for change in found["changes"]}
+    assert (counts["bbh"], counts["triviaqa"], counts["general"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3), 0.0)
+    for words in ("the best mixture for N=7e9,D=1.4e12", "80 % of the draws' own", "general ≤ 0.571", "P(gain > 0) ="):
+        assert words in out
+    for warning in found["warnings"]:
+        assert warning in err
+        assert warning not in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_three_sources_in_groups(run, tables, tmp_path):
+    file, picture = tmp_path / "mix.json", tmp_path / "mix.svg"
+    code, out, err = run(
+        "mix", tables / "3.csv", *BIG, *METHOD, "--draws", 0, "--domain", "code", "--fix", "math=0.2", "--group",
+        "stem=code+math:0.3:0.4", "--json", file, "--curve", picture,
+    )  # fmt: skip
+    assert code == 0, err
+    found = json.loads(file.read_text())
+    assert found["weights"] == pytest.approx({"general": 0.6, "code": 0.2, "math": 0.2}, abs=1e-9)
+    assert found["binding"] == ["math = 0.2 (fixed)", "stem together ≤ 0.4"]
+    assert "At its limits: math = 0.2 (fixed); stem together ≤ 0.4." in out
+    assert "this is one fit: gains have no intervals" in err
+    assert "svg" in picture.read_text(encoding="utf-8")[:400]
+
+
+def test_compare(run, tables, tmp_path):
+    file = tmp_path / "compare.json"
+    code, out, err = run("compare", tables / "2.csv", "--json", file)
+    assert code == 0, err
+    assert "Fitted on 25 runs; held out: 3B-code0, " in out
+    for name in ("m1", "m3", "m4-floor", "mix-chinchilla", "flops", "average", "domain-linear", "domain-neural"):
+        assert f" {name} " in out
+    assert "discovery" in out
+    assert err.count("left out: ") == 3
+    assert "left out: m2: " in err
+    result = json.loads(file.read_text())
+    assert {row["name"] for row in result["forms"] if row["failed"]} == {"m2", "m4", "bimix"}
+    assert all(np.isfinite(row["mean"]) for row in result["maps"])
+
+
+BAD = {
+    "neither": (["mix", "2"], "give either --flops or --target"),
+    "both": (["mix", "2", *BIG, "--flops", "1e23"], "give either --flops or --target"),
+    "pair": (["mix", "2", *BIG, "--fix", "code"], "'code' is not understood. Write NAME=VALUE"),
+    "twice": (["mix", "2", *BIG, "--task", "bbh=1", "--task", "bbh=2"], "'bbh=2' is not understood"),
+    "number": (["mix", "2", *BIG, "--available", "code=lots"], "--available code: 'lots' is not a number"),
+    "interval": (["mix", "2", *BIG, "--bound", "code=0.3"], "--bound code: '0.3' is no interval. Write LOW:HIGH"),
+    "group": (["mix", "2", *BIG, "--group", "stem=code"], "--group stem: 'code' is no group. Write NAME=A+B:LOW:HIGH"),
+    "prior": (["mix", "2", *BIG, "--prior", "code"], "mixture 'code': 'code' is not understood"),
+    "draws": (["mix", "2", *BIG, "--over-draws", "median"], "over_draws is 'median'. Say mean, quantile or cvar"),
+    "risk": (["mix", "2", *BIG, "--risk", "2"], "risk is 2"),
+    "picture": (["mix", "2", *BIG, "--curve", "x.tiiff"], "there is no picture format '.tiiff'"),
+    "method": (["mix", "2", *BIG, "--method", "m3+networks"], "Did you mean 'm3+network'?"),
+    "target": (["mix", "2", "--target", "N=7e9"], "neither FLOPs nor both N and D are given"),
+    "price": (["mix", "2", *BIG, "--kl", "-1"], "Invalid value for '--kl'"),
+    "no mixtures": (["mix", "2", *BIG, "--method", "m1+domain-linear", "--draws", "0", "--fix", "maths=0.1"], "maths"),
+    "flp": (["mix", "2", *BIG, "--method", "flp", "--draws", "0"], "does not know data sources"),
+    "source": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--fix", "coed=0.1"], "Did you mean 'code'?"),
+    "task": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--task", "bbb"], "Did you mean 'bbh'?"),
+    "tokens": (
+        ["mix", "2", "--flops", "1e23", *METHOD, "--draws", "0", "--available", "code=1"],
+        "Give the target's N",
+    ),
+    "conflict": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--fix", "code=0.9", "--fix", "general=0.9"], "both"),
+    "held out twice": (["compare", "2", "--largest", "2", "--hold-out", "3B*"], "--largest and --hold-out are both"),
+    "no run": (["compare", "2", "--hold-out", "7B"], "no run is named '7B'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_argument_is_one_clear_error(run, tables, tmp_path, name):
+    (command, table, *rest), message = BAD[name]
+    output = tmp_path / "never.json"
+    code, out, err = run(command, tables / f"{table}.csv", *rest, "--json", output)
+    assert code == 2
+    assert message in err
+    assert out == ""
+    assert "Traceback" not in err
+    assert not output.exists()
