@@ -18,7 +18,8 @@ import numpy as np
 from benchmarks.report import environment, finish, parser, show
 from flpjax.answers.constraints import Constraints
 from flpjax.answers.goal import Goal
-from flpjax.answers.mixture import BEST_TRIED, optimise_mix, pose
+from flpjax.answers.mixture import optimise_mix
+from flpjax.answers.problem import BEST_TRIED, pose
 from flpjax.answers.target import Target
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.predictors.methods import method

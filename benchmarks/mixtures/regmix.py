@@ -209,6 +209,6 @@ def _print(ours: dict[int, Any], peers: dict[str, Any], note: str) -> None:
                 )
                 for name, n, found in rows
             ],
-            "A failed fit has no value and is in no mean. ± is a standard error over random subsets. A dash is no value: "
+            "A failed fit has no value and is in no mean. ± is a standard error over random subsets. A dash: "
             f"a failure, or the same prediction for all. LightGBM: {note}",
         )

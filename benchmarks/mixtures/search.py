@@ -18,8 +18,9 @@ from benchmarks.report import show
 from flpjax import Runs, Target, bootstrap, read_runs
 from flpjax.answers.constraints import Constraints
 from flpjax.answers.goal import Goal, Scene, Value
-from flpjax.answers.mixture import BEST_TRIED, optimise_mix, pose
 from flpjax.answers.mixture import STARTS as MIX_STARTS
+from flpjax.answers.mixture import optimise_mix
+from flpjax.answers.problem import BEST_TRIED, pose
 from flpjax.engine.ascent import ascend, spread_starts
 from flpjax.fitting.draws import Draws
 from flpjax.forms.power_mix import PowerMix

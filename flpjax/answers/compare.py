@@ -94,11 +94,13 @@ class Comparison:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        def percent(row: Row) -> str:
-            return row.failed or f"{100 * (row.mean or 0.0):.2f} %"
+        def line(row: Row, what: str) -> str:
+            said = row.failed if row.mean is None else f"{100 * row.mean:.2f} % mean error of {what}"
+            return f"{row.name}: {said or 'no target to be scored on'}"
 
-        lines = [f"{row.name}: {percent(row)} mean error of domain losses" for row in self.forms]
-        return "\n".join([*lines, *(f"{row.name}: {percent(row)} mean error of scores" for row in self.maps)])
+        return "\n".join(
+            [line(row, "domain losses") for row in self.forms] + [line(row, "scores") for row in self.maps]
+        )
 
 
 def compare(

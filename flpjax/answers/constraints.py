@@ -122,6 +122,8 @@ def feasible(
             where="available",
             remedy="Give the target's N and D",
         )
+    if not 0.0 < constraints.repeats < np.inf:
+        raise InputError(f"{constraints.repeats:g} repeats", where="available", remedy="Give a number above 0, say 4")
     for source, there in constraints.available.items():
         i = sources.index(source)
         assert tokens is not None
@@ -131,6 +133,9 @@ def feasible(
         if cap < upper[i]:
             upper[i], why_upper[i] = cap, f"{there:.3g} tokens, {constraints.repeats:g} times at most"
     names = tuple(constraints.groups)
+    for name in names:
+        for bound in (constraints.groups[name].lower, constraints.groups[name].upper):
+            _share(bound, f"group '{name}'")
     group = np.full(len(sources), -1, np.int32)
     for g, name in enumerate(names):
         group[[sources.index(s) for s in constraints.groups[name].sources]] = g

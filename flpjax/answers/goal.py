@@ -148,7 +148,9 @@ class Value:
 
 
 def divergence(weights: Array, prior: Array) -> Array:
-    """``KL(weights ‖ prior)`` in nats, of mixtures ``(source,)``; finite and differentiable where weights are 0."""
+    """``KL(weights ‖ prior)`` in nats, of mixtures ``(source,)``.
+
+    Finite everywhere: a prior weight of 0 counts as 1e-12 and costs 28 nats a unit; a weight of 0 has as steep a slope.
+    """
     tiny = 1e-12
-    safe = jnp.maximum(weights, tiny)
-    return jnp.sum(jnp.where(weights > 0, weights * jnp.log(safe / jnp.maximum(prior, tiny)), 0.0))
+    return jnp.sum(weights * jnp.log(jnp.maximum(weights, tiny) / jnp.maximum(prior, tiny)))

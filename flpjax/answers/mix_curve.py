@@ -77,7 +77,8 @@ def mix_curve(draws: Draws, target: Target, *, step: float | None = None, level:
     Args:
         draws: Of a model with two or three sources.
         target: The model; its own mixture is not looked at.
-        step: Between mixtures of the grid; None takes 0.01 for two sources, 0.025 for three.
+        step: Between mixtures of the grid, rounded to one over a whole number; None takes 0.01 for two sources, 0.025
+            for three.
         level: Probability of the intervals.
 
     Raises:
@@ -91,7 +92,7 @@ def mix_curve(draws: Draws, target: Target, *, step: float | None = None, level:
             where=draws.ladder.source,
             remedy="optimise_mix works for any number",
         )
-    step = step or (0.01 if len(sources) == 2 else 0.025)
+    step = (0.01 if len(sources) == 2 else 0.025) if step is None else step
     if not 0.0 < step <= 0.5:
         raise InputError(f"the step {step:g} is no share", remedy="Give one up to 0.5, say 0.01")
     weights = _grid(len(sources), round(1.0 / step))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,33 +10,21 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.answers.constraints import Constraints, Feasible, feasible
-from flpjax.answers.forecast import Interval, check_level, compute_of
-from flpjax.answers.goal import Goal, Scene, Value
-from flpjax.answers.mix import Baseline, Change, Mix
-from flpjax.answers.target import Target, extrapolation_warning, mixture_of
+from flpjax.answers.constraints import Constraints
+from flpjax.answers.forecast import Interval, check_level
+from flpjax.answers.goal import Goal, Scene
+from flpjax.answers.mix import Change, Mix
+from flpjax.answers.problem import BEST_TRIED, FIRST_PENALTY, Problem, pose
+from flpjax.answers.target import Target, extrapolation_warning
 from flpjax.engine.ascent import AscentStatus, Optima, ascend, spread_starts
-from flpjax.errors import FitError, InputError
+from flpjax.errors import FitError
 from flpjax.fitting.draws import Draws
 from flpjax.numerics import generator, require_x64
 
-BEST_TRIED = "best tried"
 STARTS = 16
-PENALTIES = (1.0, 10.0, 100.0)  # prices of a task's fall, tried in turn until none falls
+PENALTIES = (FIRST_PENALTY, 10.0, 100.0)  # prices of a task's fall, tried in turn until none falls
 ROUNDING = 1e-12
 FALL = 1e-6  # a task that falls by less does not
-
-
-class Problem(NamedTuple):
-    """All that a search needs, and all that its answer is described with."""
-
-    draws: Draws
-    target: Target
-    value: Value
-    scene: Scene
-    usable: NDArray[np.int64]  # (draw,) the draws that could be fitted
-    feasible: Feasible
-    baseline: Baseline
 
 
 def optimise_mix(
@@ -85,72 +71,6 @@ def optimise_mix(
     return _describe(problem, scene, found, each, level, method)
 
 
-def pose(
-    draws: Draws, target: Target, goal: Goal, constraints: Constraints, baseline: Mapping[str, float] | str
-) -> Problem:
-    """Check what was asked, and put it into numbers.
-
-    Raises:
-        InputError: See :func:`optimise_mix`.
-        FitError: No draw is usable.
-    """
-    model, sources = draws.model, draws.model.sources
-    if not sources:
-        raise InputError(
-            f"{type(model).__name__} does not know data sources",
-            where=draws.ladder.source,
-            remedy="Fit a method with mixtures, such as 'flp-m' or 'm3+network'",
-        )
-    domain_share, task_share = goal.shares(model)
-    share = np.concatenate([domain_share, task_share])
-    filled = target.filled(draws.ladder.rule)
-    tried = np.array(draws.ladder.mixtures)
-    compute = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), compute_of([filled])._replace(weights=()))
-    value = Value(model, goal.over_draws, goal.risk, goal.over_tasks, goal.no_worse, goal.kl > 0)
-    nobody = jnp.zeros((len(draws), len(share)))
-    scene = Scene(
-        draws.params,
-        compute,
-        jnp.asarray(share),
-        nobody,
-        jnp.asarray(tried[0]),
-        jnp.asarray(goal.kl),
-        jnp.asarray(PENALTIES[0]),
-    )
-    at_tried = np.asarray(_outputs(value, jnp.asarray(tried), scene))  # (mixture, draw, output)
-    usable = np.flatnonzero(np.isfinite(at_tried[:, :, share > 0]).all(axis=(0, 2)))
-    if not len(usable):
-        if filled.params is None or filled.tokens is None:
-            raise InputError(
-                "this law needs the target's N and D", where=f"target '{target.name}'", remedy="Write N=7e9,D=4e12"
-            )
-        raise FitError("no draw has a finite value at the mixtures that were tried", where=draws.ladder.source)
-    scene = scene._replace(params=jax.tree.map(lambda leaf: leaf[usable], draws.params), baseline=nobody[usable])
-    at_tried = at_tried[:, usable]
-    if isinstance(baseline, str):
-        if baseline != BEST_TRIED:
-            raise InputError(f"there is no baseline '{baseline}'", remedy=f"Give weights, or '{BEST_TRIED}'")
-        plain = at_tried[:, :, share > 0] @ share[share > 0]
-        weights = tried[int(plain.mean(axis=1).argmax())]
-        base = Baseline(BEST_TRIED, dict(zip(sources, map(float, weights), strict=True)))
-    else:
-        weights = mixture_of(baseline, sources, "baseline")
-        base = Baseline("baseline", dict(zip(sources, map(float, weights), strict=True)))
-    at_base = _outputs(value, jnp.asarray(weights)[None], scene)[0]
-    prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
-    scene = scene._replace(baseline=at_base, prior=jnp.asarray(prior))
-    allowed = feasible(constraints, sources, tried, filled.tokens)
-    empty = np.flatnonzero(np.asarray(allowed.polytope.lower) <= 0.0)
-    if model.singular and len(empty):
-        raise InputError(
-            f"source '{sources[empty[0]]}' may have no compute, where this law makes the loss zero or infinite",
-            where="constraints",
-            remedy="Bound every source from below, or use a floor ('-floor' in names of methods) or a law that is "
-            "finite there, such as M3",
-        )
-    return Problem(draws, filled, value, scene, usable, allowed, base)
-
-
 def _baseline_weights(problem: Problem) -> NDArray[np.float64]:
     return np.array([problem.baseline.weights[s] for s in problem.feasible.sources])
 
@@ -193,6 +113,7 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
     there = np.asarray(problem.value.outputs(jnp.asarray(weights), scene))
     base = np.asarray(scene.baseline)
     by_draw = [np.asarray(problem.value.by_draw(jnp.asarray(v), scene)) for v in (there, base)]
+    there, base = (np.where(problem.known, v, np.nan) for v in (there, base))
     gain = _settled(by_draw[0] - by_draw[1])
     tried = np.array(problem.draws.ladder.mixtures)
     share = np.asarray(scene.share)
@@ -259,9 +180,3 @@ def hull_distance(tried: NDArray[np.float64], weights: NDArray[np.float64]) -> f
     table = np.vstack([tried.T, np.full(len(tried), heavy)])
     blend, _ = nnls(table, np.r_[weights, heavy])
     return float(np.linalg.norm(tried.T @ (blend / blend.sum()) - weights))
-
-
-@partial(jax.jit, static_argnums=0)
-def _outputs(value: Value, weights: Array, scene: Scene) -> Array:
-    """``(mixture, draw, output)`` at mixtures ``(mixture, source)``."""
-    return jax.vmap(lambda w: value.outputs(w, scene))(weights)

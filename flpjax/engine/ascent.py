@@ -19,6 +19,7 @@ from flpjax.numerics import require_x64
 FOLLOWED = 8  # stuck starts of a problem, its highest, that are followed along ridges
 ROUNDS = 4  # of ridges and of moves between pairs
 AGREE = 1e-6  # starts whose values differ by less, relatively or absolutely, found the same
+ROUNDING = 1e-14  # of a weight: nearer to its lower bound it is there, so that zeros are exact
 SAME = 1e-12  # of such starts one that has converged is the answer, and of these the first
 
 
@@ -57,7 +58,7 @@ def ascend(
     """Maximise ``value(weights, data of a problem)`` over a polytope, for every problem from every start.
 
     All starts climb as far as gradients and curvature lead. Of those that end at a kink, the highest of each problem
-    follow its ridges. Neither the numbers of problems and starts nor bounds are part of the compiled programs. A
+    follow its ridges. Neither the number of starts nor bounds are part of the compiled programs. A
     concave value is maximised; of others the answer is the best that was found, and more starts find better ones.
 
     Args:
@@ -109,7 +110,8 @@ def ascend(
     status = np.where(kkt <= tolerance, AscentStatus.CONVERGED, status)
     status = np.where(lost, AscentStatus.NON_FINITE, status).astype(np.int32)
     kkt, gap = (np.where(lost | ~np.isfinite(leaf), np.inf, leaf) for leaf in (kkt, gap))
-    return Optima(lanes.weights[best], np.where(lost, -np.inf, number), kkt, gap, agree, status)
+    weights = np.where(np.abs(lanes.weights[best] - polytope.lower) < ROUNDING, polytope.lower, lanes.weights[best])
+    return Optima(weights, np.where(lost, -np.inf, number), kkt, gap, agree, status)
 
 
 def spread_starts(polytope: Polytope, count: int, rng: np.random.Generator) -> NDArray[np.float64]:

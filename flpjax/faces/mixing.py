@@ -90,7 +90,8 @@ def mix(
     import jax
 
     from flpjax.answers.mix_curve import mix_curve
-    from flpjax.answers.mixture import BEST_TRIED, optimise_mix
+    from flpjax.answers.mixture import optimise_mix
+    from flpjax.answers.problem import BEST_TRIED
     from flpjax.fitting.bootstrap import bootstrap
     from flpjax.fitting.point import point
     from flpjax.predictors.methods import DEFAULT_MIX

@@ -58,10 +58,12 @@ def _curve(ax: Axes, curve: MixCurve, j: int, mix: Mix | None) -> None:
     ax.plot(x, unit * curve.median[:, j], color=TARGET, label="forecast")
     for i, tried in enumerate(curve.tried[:, 1]):
         ax.axvline(tried, color=LADDER, linewidth=0.6, label="" if i else "tried")
+    for beyond in ((0.0, curve.tried[:, 1].min()), (curve.tried[:, 1].max(), 1.0)):
+        ax.axvspan(*beyond, color=LADDER, alpha=0.15, linewidth=0)
     if mix is not None:
         ax.axvline(mix.weights[1], color=TRUTH, linestyle="--", label="best")
     name = "score (%)" if curve.kind == "score" else "loss"
-    ax.set(xlabel=f"share of {curve.sources[1]}", ylabel=name, title=curve.outputs[j], xlim=(0, 1))
+    ax.set(xlabel=f"share of {curve.sources[1]}", ylabel=name, title=curve.outputs[j], xlim=(-0.02, 1.02))
 
 
 def _triangle(ax: Axes, curve: MixCurve, j: int, mix: Mix | None) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.forms.form import POSITIVE, REAL, UNIT, Parameter, Params, centre_of
-from flpjax.forms.mixture_loss import check_floor, contrasts, log_worth, numbered
+from flpjax.forms.sources import check_floor, contrasts, log_worth, numbered
 from flpjax.runs.compute import Compute
 
 

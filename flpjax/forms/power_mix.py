@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.forms.form import POSITIVE, REAL, Parameter, Params, centre_of
-from flpjax.forms.mixture_loss import numbered
+from flpjax.forms.sources import numbered
 from flpjax.runs.compute import Compute
 
 TINY = (

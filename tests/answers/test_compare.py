@@ -107,7 +107,6 @@ def test_json_and_table(seen):
     assert "m3: " in str(seen)
 
 
-@pytest.mark.xfail(strict=True, reason="the reason of a failure is followed by 'mean error of domain losses'")
 def test_the_text_of_a_failure_is_its_reason(seen):
     (row,) = [row for row in seen.forms if row.failed]
     assert f"m2: {row.failed}" in str(seen).splitlines()

@@ -9,12 +9,13 @@ from scipy.special import rel_entr
 from flpjax.answers.constraints import Constraints
 from flpjax.answers.forecast import predict
 from flpjax.answers.goal import Goal, Value, divergence
-from flpjax.answers.mixture import pose
+from flpjax.answers.problem import pose
 from flpjax.answers.target import Target
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, Ladder
-from flpjax.forms.mixture_loss import M3, contrasts
+from flpjax.forms.mixture_loss import M3
 from flpjax.forms.network import DomainLinear, Network
+from flpjax.forms.sources import contrasts
 from flpjax.predictors.flpm import MixChain
 from flpjax.runs.compute import Compute, FlopsRule
 

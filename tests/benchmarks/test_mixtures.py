@@ -9,7 +9,7 @@ import pytest
 from benchmarks.mixtures import datablations, mixinglaws, peers, regmix, search
 from benchmarks.mixtures.laws import OURS, spearman, true_rank
 from flpjax import read_runs
-from flpjax.answers.mixture import BEST_TRIED, pose
+from flpjax.answers.problem import BEST_TRIED, pose
 from flpjax.fitting.point import point
 from flpjax.runs.compute import six_nd
 

@@ -174,7 +174,6 @@ def test_smooth_concave_values_agree_with_grids(size):
         np.testing.assert_allclose(found.weights, dense[curves(law, dense).argmax(1)], atol=1e-4)
 
 
-@pytest.mark.xfail(strict=True, reason="a few sources that have no place in the optimum get 5.6e-17")
 def test_a_source_that_has_no_place_gets_nothing():
     found = ascend(curve, laws(3, 3), starts(3), simplex(3))
     assert np.all((found.weights == 0) | (found.weights > 1e-12))

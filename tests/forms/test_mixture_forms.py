@@ -10,8 +10,9 @@ import pytest
 from flpjax.errors import InputError
 from flpjax.forms.form import pack, size, unpack
 from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
-from flpjax.forms.mixture_loss import M2, M3, M4, contrasts
+from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.power_law import Chinchilla, PowerLaw
+from flpjax.forms.sources import contrasts
 from flpjax.runs.compute import Compute
 
 FINITE = {

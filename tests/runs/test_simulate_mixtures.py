@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import brentq, least_squares, minimize_scalar
 
 from flpjax.errors import InputError
+from flpjax.runs.mixture_truth import AFFINITY, DOMAINS, TASKS
 from flpjax.runs.simulate import simulate_ladder
-from flpjax.runs.simulate_mixtures import AFFINITY, DOMAINS, TASKS, simulate_mixtures
+from flpjax.runs.simulate_mixtures import simulate_mixtures
 from flpjax.runs.simulate_noise import DESCENT, RUN_NOISE
 
 COMPUTE = {"1B": 9.76e20, "3B": 9.63e21, "7B": 5.09e22}

@@ -1,0 +1,112 @@
+"""A search for mixtures, posed: what was asked, checked and put into numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.answers.constraints import Constraints, Feasible, feasible
+from flpjax.answers.forecast import compute_of
+from flpjax.answers.goal import Goal, Scene, Value
+from flpjax.answers.mix import Baseline
+from flpjax.answers.target import Target, mixture_of
+from flpjax.errors import FitError, InputError
+from flpjax.fitting.draws import Draws
+
+BEST_TRIED = "best tried"
+FIRST_PENALTY = 1.0
+
+
+class Problem(NamedTuple):
+    """All that a search needs, and all that its answer is described with."""
+
+    draws: Draws
+    target: Target
+    value: Value
+    scene: Scene
+    usable: NDArray[np.int64]  # (draw,) the draws that could be fitted
+    known: NDArray[np.bool_]  # (draw, output) whether a draw says anything of an output; those that count, all do
+    feasible: Feasible
+    baseline: Baseline
+
+
+def pose(
+    draws: Draws, target: Target, goal: Goal, constraints: Constraints, baseline: Mapping[str, float] | str
+) -> Problem:
+    """Check what was asked, and put it into numbers.
+
+    Raises:
+        InputError: See :func:`optimise_mix`.
+        FitError: No draw is usable.
+    """
+    model, sources = draws.model, draws.model.sources
+    if not sources:
+        raise InputError(
+            "the method that was fitted does not know data sources",
+            where=draws.ladder.source,
+            remedy="Fit a method with mixtures, such as 'flp-m' or 'm3+network'",
+        )
+    domain_share, task_share = goal.shares(model)
+    share = np.concatenate([domain_share, task_share])
+    filled = target.filled(draws.ladder.rule)
+    tried = np.array(draws.ladder.mixtures)
+    compute = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), compute_of([filled])._replace(weights=()))
+    value = Value(model, goal.over_draws, goal.risk, goal.over_tasks, goal.no_worse, goal.kl > 0)
+    nobody = jnp.zeros((len(draws), len(share)))
+    scene = Scene(
+        draws.params,
+        compute,
+        jnp.asarray(share),
+        nobody,
+        jnp.asarray(tried[0]),
+        jnp.asarray(goal.kl),
+        jnp.asarray(FIRST_PENALTY),
+    )
+    at_tried = np.asarray(_outputs(value, jnp.asarray(tried), scene))  # (mixture, draw, output)
+    usable = np.flatnonzero(np.isfinite(at_tried[:, :, share > 0]).all(axis=(0, 2)))
+    if not len(usable):
+        if filled.params is None or filled.tokens is None:
+            raise InputError(
+                "this law needs the target's N and D", where=f"target '{target.name}'", remedy="Write N=7e9,D=4e12"
+            )
+        raise FitError("no draw has a finite value at the mixtures that were tried", where=draws.ladder.source)
+    # An output that does not count may be missing; its NaN must not get into sums and their derivatives.
+    sound = jax.tree.map(lambda leaf: jnp.nan_to_num(leaf[usable]), draws.params)
+    scene = scene._replace(params=sound, baseline=nobody[usable])
+    at_tried = at_tried[:, usable]
+    if isinstance(baseline, str):
+        if baseline != BEST_TRIED:
+            raise InputError(f"there is no baseline '{baseline}'", remedy=f"Give weights, or '{BEST_TRIED}'")
+        plain = at_tried[:, :, share > 0] @ share[share > 0]
+        weights = tried[int(plain.mean(axis=1).argmax())]
+        base = Baseline(BEST_TRIED, dict(zip(sources, map(float, weights), strict=True)))
+    else:
+        weights = mixture_of(baseline, sources, "baseline")
+        base = Baseline("baseline", dict(zip(sources, map(float, weights), strict=True)))
+    at_base = _outputs(value, jnp.asarray(weights)[None], scene)[0]
+    prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
+    scene = scene._replace(baseline=at_base, prior=jnp.asarray(prior))
+    allowed = feasible(constraints, sources, tried, filled.tokens)
+    empty = np.flatnonzero(np.asarray(allowed.polytope.lower) <= 0.0)
+    if model.singular and len(empty):
+        raise InputError(
+            f"source '{sources[empty[0]]}' may have no compute, where this law makes the loss zero or infinite",
+            where="constraints",
+            remedy="Bound every source from below, or use a floor ('-floor' in names of methods) or a law that is "
+            "finite there, such as M3",
+        )
+    known = np.isfinite(at_tried).all(axis=0)
+    return Problem(draws, filled, value, scene, usable, known, allowed, base)
+
+
+@partial(jax.jit, static_argnums=0)
+def _outputs(value: Value, weights: Array, scene: Scene) -> Array:
+    """``(mixture, draw, output)`` at mixtures ``(mixture, source)``."""
+    return jax.vmap(lambda w: value.outputs(w, scene))(weights)
