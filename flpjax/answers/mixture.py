@@ -50,7 +50,7 @@ def optimise_mix(
         baseline: Source → weight of the mixture that gains are counted from; ``"best tried"`` for the one among the
             ladder's that is expected to be best.
         level: Probability of the intervals.
-        starts: Starts of the search, and of each draw's own.
+        starts: Starts of the search, of which the baseline is one; each draw's own search has half as many.
         method: What to call the method in the result.
 
     Raises:
@@ -63,16 +63,11 @@ def optimise_mix(
     check_level(level)
     problem = pose(draws, target, goal or Goal(), constraints or Constraints(), baseline)
     rng = generator(key, 0)
-    places = np.concatenate(
-        [_baseline_weights(problem)[None, :], spread_starts(problem.feasible.polytope, starts, rng)]
-    )
-    found, scene = _search(problem, places)
-    each = _search_draws(problem, scene, np.concatenate([found.weights, places]))
+    spread = spread_starts(problem.feasible.polytope, starts, rng)
+    base = np.array([[problem.baseline.weights[s] for s in problem.feasible.sources]])
+    found, scene = _search(problem, np.concatenate([base, spread[: starts - 1]]))
+    each = _search_draws(problem, scene, np.concatenate([found.weights, base, spread[: max(starts // 2 - 2, 0)]]))
     return _describe(problem, scene, found, each, level, method)
-
-
-def _baseline_weights(problem: Problem) -> NDArray[np.float64]:
-    return np.array([problem.baseline.weights[s] for s in problem.feasible.sources])
 
 
 def _search(problem: Problem, starts: NDArray[np.float64]) -> tuple[Optima, Scene]:

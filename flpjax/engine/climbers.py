@@ -19,7 +19,7 @@ from flpjax.engine.pairs import shift_pairs
 from flpjax.engine.polytope import Polytope, linear_max, project
 
 ROUND = 6  # steps between two looks at which lanes have ended
-TILE, TILES = 16, 8  # lanes that march together on a CPU, so that they stay in its cache; tiles of a call
+TILE, TILES = 8, 16  # lanes that march together on a CPU, so that they stay in its cache; tiles of a call
 LEAST, MOST = 1 << 8, 1 << 14  # lanes of a call on an accelerator
 
 
@@ -67,7 +67,7 @@ class Climbers:
     def _call(self, program: Callable[..., Any], problem: NDArray, lanes: Any, *numbers: Any, few: bool = False) -> Any:
         """``program`` on so many lanes at a time as suit the device; the last call is filled up with its last lane."""
         if self._on_cpu:
-            tile, call = TILE, TILE if few else TILE * TILES
+            tile, call = TILE, TILE if few or len(problem) <= TILE * TILES // 2 else TILE * TILES
         else:
             tile, call = None, LEAST
             while call < min(len(problem), MOST):

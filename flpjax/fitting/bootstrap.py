@@ -16,7 +16,7 @@ from flpjax.fitting.draws import Draws, make_draws
 from flpjax.fitting.joint import refine
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.staged import Vectors, judge, rows_per_run
-from flpjax.forms.form import size
+from flpjax.forms.form import determined_by, size
 from flpjax.numerics import generator
 from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs
@@ -104,8 +104,9 @@ def resample_runs(
         FitError: Nearly all resamples are degenerate: there are too few runs.
     """
     first = plan.stages[0]
-    runs, parameters = len(plan.runs.names), size(first.form)
+    runs = len(plan.runs.names)
     in_stage = rows_per_run(first, runs).max(0) > 0
+    parameters = determined_by(first.form, int(in_stage.sum()))
     remedy = "Give more runs, choose a form with fewer parameters, or forecast without an interval (draws=0)"
     if in_stage.sum() <= parameters:
         raise InputError(
@@ -141,7 +142,7 @@ def spread(plan: Plan, vectors: Vectors, uniform: NDArray[np.float64]) -> Vector
     """
     runs = len(plan.runs.names)
     informed_first = int((rows_per_run(plan.stages[0], runs).max(0) > 0).sum())
-    given = informed_first / _chi_squared(informed_first - size(plan.stages[0].form), uniform)
+    given = informed_first / _chi_squared(informed_first - determined_by(plan.stages[0].form, informed_first), uniform)
     widened = {}
     for stage in plan.stages:
         best, drawn = vectors[stage.name][:1], vectors[stage.name][1:]

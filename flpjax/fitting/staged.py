@@ -168,7 +168,8 @@ def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:
 
 def _determined(stage: Stage, counts: NDArray[np.float64]) -> NDArray[np.bool_]:
     """``(draw, output)`` whether a resample has rows enough for an output's parameters."""
-    needed = size(stage.form) if stage.recipe is None else 2  # weight decay holds what rows don't
+    held = stage.recipe is not None or getattr(stage.form, "held", False)  # by weight decay, by priors
+    needed = 2 if held else size(stage.form)
     return (counts > 0).astype(float) @ rows_per_run(stage, counts.shape[1]).T >= needed
 
 

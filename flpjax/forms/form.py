@@ -79,6 +79,11 @@ def size(form: Form) -> int:
     return sum(_count(p.shape) for p in form.parameters().values())
 
 
+def determined_by(form: Form, runs: int) -> int:
+    """How many numbers so many runs determine: all that a form has, unless its priors hold it (``held``)."""
+    return min(size(form), max(runs // 2, 1)) if getattr(form, "held", False) else size(form)
+
+
 def unpack(form: Form, vector: Array) -> Params:
     """Unconstrained ``(p,)`` → parameters inside their supports."""
     params, at = {}, 0

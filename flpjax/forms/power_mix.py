@@ -36,6 +36,7 @@ class PowerMix:
     centre: float = 24.0
     singular = False
     standardised = True
+    held = True  # by its priors: it may have more parameters than runs
     prior_sd = 0.1  # residual s.d. that the priors are weighed against
 
     @property
