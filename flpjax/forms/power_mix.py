@@ -14,9 +14,7 @@ from flpjax.forms.form import POSITIVE, REAL, Parameter, Params, centre_of
 from flpjax.forms.sources import numbered
 from flpjax.runs.compute import Compute
 
-TINY = (
-    1e-6  # a share that keeps the derivative finite where a source has none, and changes no loss by a digit that counts
-)
+TINY = 1e-6  # a share that keeps derivatives finite where a source has no tokens, too small to change a loss
 
 
 @dataclass(frozen=True)
