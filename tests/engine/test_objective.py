@@ -55,8 +55,8 @@ def test_a_parameter_without_curvature_does_not_move():
     np.testing.assert_allclose(solution, [1.5, 0.0, 1.0], rtol=1e-12)
 
 
-def test_only_an_optimum_is_usable():
-    assert [s for s in Status if s.usable] == [Status.CONVERGED, Status.SINGULAR]
+def test_only_an_optimum_or_a_recipe_s_end_is_usable():
+    assert [s for s in Status if s.usable] == [Status.CONVERGED, Status.SINGULAR, Status.TRAINED]
     assert len({s.advice for s in Status}) == len(Status)
     assert "raise Settings.steps" in Status.STEP_LIMIT.advice
 

@@ -257,8 +257,8 @@ def test_the_value_is_the_objective_where_the_solver_ended():
 
 
 def test_every_status_is_reached_here():
-    """A new way to end needs a test of its own."""
-    reached = ["CONVERGED", "STEP_LIMIT", "NON_FINITE_START", "SINGULAR", "STALLED", "ALL_FAILED"]
+    """A new way to end needs a test of its own; a network's is in tests/fitting/test_trained.py."""
+    reached = ["CONVERGED", "STEP_LIMIT", "NON_FINITE_START", "SINGULAR", "STALLED", "ALL_FAILED", "TRAINED"]
     assert [s.name for s in Status if s is not Status.RUNNING] == reached
 
 
