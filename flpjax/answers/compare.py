@@ -12,7 +12,7 @@ from jax import Array
 
 from flpjax.answers.backtest import record_of
 from flpjax.answers.record import Cell, Record
-from flpjax.errors import FitError, InputError
+from flpjax.errors import FitError, InputError, did_you_mean
 from flpjax.fitting.discovery import Discovery, discover
 from flpjax.fitting.point import point
 from flpjax.forms.form import Form
@@ -128,12 +128,15 @@ def compare(
             where=runs.source,
             remedy="Errors are counted on held-out targets: name some, or hold out the largest K",
         )
+    unknown = [name for name in forms if name not in MIXTURE_LOSS]
+    if unknown:
+        raise InputError(f"there is no form '{unknown[0]}'", remedy=did_you_mean(unknown[0], MIXTURE_LOSS))
     say = progress or (lambda _: None)
     losses_only = replace(runs, tasks=(), score=np.empty((len(runs), 0)), stderr=np.empty((len(runs), 0)))
     first = []
     for name in forms:
         say(name)
-        predictor = replace(mixed_stages(name, "domain-linear"))
+        predictor = replace(mixed_stages(name, "domain-linear"), domains=runs.general_domains)
         first.append(_row(name, predictor, losses_only, key, lambda record: record.losses))
     maps, discovery = [], None
     if runs.tasks:

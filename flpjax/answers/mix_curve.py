@@ -99,7 +99,8 @@ def mix_curve(draws: Draws, target: Target, *, step: float | None = None, level:
     filled = target.filled(draws.ladder.rule)
     one = compute_of([filled])
     params, tokens, flops = (np.repeat(leaf, len(weights)) for leaf in one[:3])
-    points = Compute(params, tokens, flops, weights)
+    told = np.where((weights == 0.0).any(axis=1, keepdims=True) & draws.model.singular, np.nan, weights)
+    points = Compute(params, tokens, flops, told)
     seen = predict(draws.model, draws.params, points, None)
     names, kind, values = draws.model.tasks, "score", np.asarray(seen.score)
     if not names:

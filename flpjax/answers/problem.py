@@ -72,6 +72,14 @@ def pose(
     at_tried = np.asarray(_outputs(value, jnp.asarray(tried), scene))  # (mixture, draw, output)
     usable = np.flatnonzero(np.isfinite(at_tried[:, :, share > 0]).all(axis=(0, 2)))
     if not len(usable):
+        names = np.array([*model.domains, *model.tasks])[share > 0]
+        lost = [
+            str(n)
+            for n, ok in zip(names, np.isfinite(at_tried[:, :, share > 0]).any(axis=(0, 1)), strict=True)
+            if not ok
+        ]
+        if lost and len(lost) < len(names):
+            raise FitError(f"could not be fitted in any draw: {', '.join(lost)}", remedy="Leave it out of the goal")
         if filled.params is None or filled.tokens is None:
             raise InputError(
                 "this law needs the target's N and D", where=f"target '{target.name}'", remedy="Write N=7e9,D=4e12"
@@ -91,6 +99,12 @@ def pose(
         weights = mixture_of(baseline, sources, "baseline")
         base = Baseline("baseline", dict(zip(sources, map(float, weights), strict=True)))
     at_base = _outputs(value, jnp.asarray(weights)[None], scene)[0]
+    if not np.isfinite(np.asarray(at_base)[:, share > 0]).all():
+        raise InputError(
+            "the law has no finite value at the baseline",
+            where="baseline",
+            remedy="Give every source a weight there, or use a law that is finite without, such as M3",
+        )
     prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
     scene = scene._replace(baseline=at_base, prior=jnp.asarray(prior))
     allowed = feasible(constraints, sources, tried, filled.tokens)

@@ -86,6 +86,8 @@ def mix(
     if curve is not None:
         session.check_picture(curve)
     table = steps.read(runs, mapping, only, exclude)
+    if curve is not None and len(table.sources) not in (2, 3):
+        raise InputError(f"--curve is for 2 or 3 sources, and there are {len(table.sources)}", remedy="Leave it out")
     session.start_jax()
     import jax
 

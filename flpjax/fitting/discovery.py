@@ -142,6 +142,8 @@ def discover(
     least = Expression((Term("average"),), names)
     emerged = emerged_checkpoints(training, selection, average, least)
     folds = Folds.of(training, generator(key, 0))
+    # Checkpoints without some loss fit nothing; what stands in their rows must be finite all the same.
+    loss = np.where(np.isfinite(loss), loss, np.nanmean(loss, axis=0))
     samples = [
         Sample(training.tasks[i], loss, np.where(keep, training.score[:, i], 0.5), training.run, keep, folds)
         for i, keep in zip(emerged.tasks, emerged.keep, strict=True)

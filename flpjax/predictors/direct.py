@@ -66,13 +66,14 @@ class FP:
         mixed = hasattr(self.compute_score, "mixtures_needed")
         mixture_warnings = check_mixtures(runs, self.compute_score) if mixed else ()
         finals = runs.finals()
-        enough_runs(self.compute_score, len(finals), runs.source)
+        form = self.compute_score.centred(finals.compute)
+        enough_runs(form, len(finals), runs.source)
         y = finals.score.T
         chance = np.array([t.chance for t in runs.tasks])
         keep = np.isfinite(y)
         if self.above_chance is not None:
             keep &= np.where(keep, y, -np.inf) >= (chance + self.above_chance)[:, None]
-        need = size(self.compute_score)
+        need = size(form)
         fit = keep.sum(1) > need  # as many runs as parameters leave nothing to say how sure the fit is
         warnings = [t.chance_warning for t in runs.tasks if not t.chance_known and self.above_chance is not None]
         warnings += [
@@ -87,7 +88,6 @@ class FP:
                 remedy="FLP uses intermediate checkpoints too: try the method 'flp'",
             )
         tasks = tuple(t.name for t, ok in zip(runs.tasks, fit, strict=True) if ok)
-        form = self.compute_score.centred(finals.compute)
         stage = Stage(
             "score",
             Residual(form, "linear"),

@@ -116,7 +116,14 @@ class FLPM:
             return Plan(model, (stage_1,), runs, (*warnings, *warned))
         loss = np.stack([runs.loss_of(d) for d in stage_1.outputs], axis=1)
         average = np.repeat(loss.mean(axis=1, keepdims=True), len(runs.tasks), axis=1)
-        sized = self.loss_score.centred(loss[np.isfinite(loss).all(axis=1)])
+        whole = np.isfinite(loss).all(axis=1)
+        if not whole.any():
+            raise InputError(
+                f"no checkpoint has the losses of all domains ({', '.join(stage_1.outputs)})",
+                where=runs.source,
+                remedy="Measure them at the same checkpoints, or name fewer (domains=…)",
+            )
+        sized = self.loss_score.centred(loss[whole])
         emerged = emerged_checkpoints(runs, self.selection, average, sized)
         warnings += (*warned, *emerged.warnings)
         if not emerged.tasks:

@@ -140,8 +140,10 @@ def final_losses(
         InputError: A needed domain, or every domain, has fewer runs than the form has parameters.
     """
     finals = runs.finals()
+    compute = finals.compute
+    residual = replace(residual, form=residual.form.centred(compute))
     counts = {d: int(np.isfinite(finals.loss_of(d)).sum()) for d in domains}
-    need = max(size(residual.form), 2)
+    need = runs_needed(residual.form)
     fit = tuple(d for d in domains if counts[d] >= need or d in needed) or domains[:1]
     for domain in fit:
         enough_runs(residual.form, counts[domain], f"{runs.source}, loss '{domain}'")
@@ -151,11 +153,10 @@ def final_losses(
         if d not in fit
     )
     y = np.stack([finals.loss_of(d) for d in fit])
-    compute = finals.compute
     weight = np.isfinite(y).astype(float)
     stage = Stage(
         "loss",
-        replace(residual, form=residual.form.centred(compute)),
+        residual,
         fit,
         tile_outputs(compute, len(fit)),
         np.where(weight > 0, y, 1.0),
@@ -165,13 +166,18 @@ def final_losses(
     return stage, warnings
 
 
+def runs_needed(form: Form) -> int:
+    """Runs for a point fit: as many as a centred form has parameters, unless its priors hold it."""
+    return 2 if getattr(form, "held", False) else max(size(form), 2)
+
+
 def enough_runs(form: Form, runs: int, where: str) -> None:
     """Refuse a law with more parameters than runs.
 
     Raises:
         InputError: There are fewer runs than parameters, or one run only.
     """
-    name, need = type(form).__name__, max(size(form), 2)
+    name, need = type(form).__name__, runs_needed(form)
     if runs < need:
         have = "one run only" if runs == 1 else f"{runs} runs"
         raise InputError(
