@@ -21,6 +21,8 @@ from flpjax.fitting.draws import Draws, StageFit
 from flpjax.predictors.predictor import Model, Prediction, StageParams
 from flpjax.runs.compute import Compute
 
+GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -212,19 +214,23 @@ def compute_of(targets: Sequence[Target], sources: Sequence[str] = ()) -> Comput
 def scatter(draws: Draws) -> Prediction:
     """What a measured value departs from the fit by: log losses ``(draw, domain)`` and scores ``(draw, task)``.
 
-    Normal, with each fit's own residual standard deviation; a point fit has none. The numbers are the quantiles at a
-    golden-ratio sequence, which fills 0 to 1 evenly for any number of draws and needs no random key.
+    Normal, with the draws' own noise, or else each fit's residual standard deviation; a point fit has none. The numbers
+    are the quantiles at a golden-ratio sequence, which fills 0 to 1 evenly for any number of draws and needs no key.
     """
     order = np.arange(1, len(draws) + 1)
 
-    def normal(stage: str, names: tuple[str, ...], irrational: float) -> Array:
-        if stage not in draws.fits or draws.kind in ("point", "tied"):
-            return jnp.zeros((len(draws), len(names)))
-        level = (order[:, None] * irrational + 0.5 * irrational * np.arange(len(names))[None, :]) % 1.0
-        return jnp.asarray(ndtri(level) * draws.fits[stage].residual_sd[None, :])
+    def normal(sd: NDArray[np.float64], irrational: float) -> Array:
+        level = (order[:, None] * irrational + 0.5 * irrational * np.arange(sd.shape[1])[None, :]) % 1.0
+        return jnp.asarray(ndtri(level) * sd)
 
-    loss = normal("loss", draws.model.domains, 0.5 * (np.sqrt(5.0) - 1.0))
-    return Prediction(loss, normal("score", draws.model.tasks, np.sqrt(2.0) - 1.0))
+    def of_fits(stage: str, names: tuple[str, ...]) -> Any:
+        known = stage in draws.fits and draws.kind not in ("point", "tied")
+        return np.broadcast_to(draws.fits[stage].residual_sd if known else 0.0, (len(draws), len(names)))
+
+    sd = draws.noise
+    if sd is None:
+        sd = Prediction(of_fits("loss", draws.model.domains), of_fits("score", draws.model.tasks))
+    return Prediction(normal(np.asarray(sd.loss), GOLDEN), normal(np.asarray(sd.score), np.sqrt(2.0) - 1.0))
 
 
 @partial(jax.jit, static_argnums=0)

@@ -16,7 +16,7 @@ from flpjax.engine.status import Status
 from flpjax.errors import count
 from flpjax.forms.form import Form, Params, unpack
 from flpjax.predictors.mixtures import distinct
-from flpjax.predictors.predictor import Model, Plan, StageParams
+from flpjax.predictors.predictor import Model, Plan, Prediction, StageParams
 from flpjax.runs.compute import FlopsRule, flops_rule
 from flpjax.runs.table import Runs
 
@@ -120,6 +120,8 @@ class Draws:
         fits: Stage → how its point fit ended.
         ladder: The runs it was fitted on, in brief.
         warnings: What the user should know.
+        noise: Standard deviations of what one measured value departs from the model by: of log losses
+            ``(draw, domain)``, of scores ``(draw, task)``. None takes those of the fits' residuals.
     """
 
     model: Model
@@ -128,6 +130,7 @@ class Draws:
     fits: dict[str, StageFit]
     ladder: Ladder
     warnings: tuple[str, ...] = ()
+    noise: Prediction | None = None
 
     def __len__(self) -> int:
         return len(next(iter(next(iter(self.params.values())).values())))
