@@ -23,6 +23,7 @@ from flpjax.numerics import require_x64
 BLOCK_CALLS = 8  # of lanes on the host at a time
 BLOCK_LEAST = 1 << 15  # lanes: enough for all threads of a CPU
 LEAST_DRAWS = 512  # that tables hold; programs for more come in steps
+LEAST_ROOM = 16  # for problems and for rows, if there are several
 AGREE = 1e-6  # starts whose objectives differ by less, relatively, found the same optimum
 
 
@@ -44,6 +45,7 @@ class Solution(NamedTuple):
     agree: NDArray[np.float64]  # (draw, problem) share of the starts followed that found the same optimum
     gradient: NDArray[np.floating]  # (draw, problem) length of the gradient there
     condition: NDArray[np.float64]  # (draw, problem) of the Gauss-Newton Hessian scaled to unit diagonal
+    hessian: NDArray[np.floating]  # (draw, problem, p, p) Gauss-Newton's, the anchor included
     starts: Ends  # of the starts followed
 
 
@@ -101,6 +103,8 @@ def solve(
     task = Task(residual, linear, huber, settings.steps, settings.share(dtype), backwards=devices.resident)
     sizes = np.broadcast_to(_typical(starts) if typical is None else typical, (problems, size))
     resample, anchor = jax.tree.map(_padded, (resample, anchor))
+    if not devices.resident:  # an accelerator is bound by the rows it reads
+        data, weight, resample, sizes = _roomy(data, np.asarray(weight), resample, sizes)
     tables = Tables(_without_junk(data, np.asarray(weight)), weight, resample, anchor, sizes)
     tables = devices.place(jax.tree.map(lambda leaf: _cast(leaf, dtype), tables))
     scouted = settings.follow == "promising" and per_fit > STAY
@@ -144,7 +148,9 @@ def _best(lane: Lane) -> Solution:
     gradient = np.linalg.norm(lane.gradient[at], axis=-1)
     whole = np.int32
     starts = Ends(lane.vector.copy(), lane.value.copy(), lane.status.astype(whole), lane.steps.astype(whole))
-    return Solution(lane.vector[at], value[at], status, same.mean(1), gradient, _condition(lane.hessian[at]), starts)
+    hessian = lane.hessian[at]
+    condition = _condition(hessian)
+    return Solution(lane.vector[at], value[at], status, same.mean(1), gradient, condition, hessian, starts)
 
 
 def _condition(hessian: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -204,6 +210,26 @@ def _without_junk(data: Any, weight: NDArray[np.float64]) -> Any:
         return kept
 
     return jax.tree.map(clean, data)
+
+
+def _roomy(data: Any, weight: NDArray, resample: Any, sizes: NDArray) -> tuple[Any, NDArray, NDArray, NDArray]:
+    """Tables with room: problems and rows of weight 0 up to one of few numbers, so that ladders share programs."""
+    problems, rows = (n if n == 1 else _few_sizes(n, LEAST_ROOM) for n in weight.shape)
+    more = problems - weight.shape[0], rows - weight.shape[1]
+
+    def pad(leaf: Any, *widths: int) -> NDArray:
+        values = np.asarray(leaf)
+        return np.pad(values, [(0, w) for w in widths] + [(0, 0)] * (values.ndim - len(widths)))
+
+    data = jax.tree.map(lambda leaf: pad(leaf, *more), data)
+    sizes = np.concatenate([sizes, np.ones((more[0], sizes.shape[1]))])
+    return data, pad(weight, *more), pad(resample, 0, more[1]), sizes
+
+
+def _few_sizes(n: int, least: int) -> int:
+    """The next of ``least``, 5/4, 3/2, 7/4 and 2 times it, 5/2, …: at most a fifth of it is room, beyond the least."""
+    step = max(1 << max((n - 1).bit_length() - 3, 0), 1)
+    return max(least, -(-n // step) * step)
 
 
 def _padded(leaf: Any) -> NDArray:

@@ -90,5 +90,5 @@ def fit_stages(
         if progress is not None:
             progress(f"{count(len(stage.outputs), stage.name)} × {count(len(counts), 'draw')}")
         fitted = fit_stage(stage, counts, generator(key, i), starts, settings or Settings(steps=STEPS))
-        vectors[stage.name], statuses[stage.name], fits[stage.name] = fitted
+        vectors[stage.name], statuses[stage.name], fits[stage.name] = fitted[:3]
     return vectors, statuses, fits

@@ -29,9 +29,24 @@ Vectors = dict[str, NDArray[np.float64]]
 """Stage → unconstrained ``(draw, output, p)``; NaN where a fit failed."""
 
 
+class Fitted(NamedTuple):
+    """A stage, fitted under every draw's counts."""
+
+    vectors: NDArray[np.float64]  # (draw, output, p) unconstrained; NaN where a fit failed
+    status: NDArray[np.int32]  # (draw, output)
+    report: StageFit  # how the first draw's fits ended
+    hessian: NDArray[np.float64]  # (draw, output, p, p) at the ends, prior included; NaN of what a recipe trains
+
+
 def fit_stage(
-    stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int | None, settings: Settings
-) -> tuple[NDArray[np.float64], NDArray[np.int32], StageFit]:
+    stage: Stage,
+    counts: NDArray[np.float64],
+    rng: np.random.Generator,
+    starts: int | None,
+    settings: Settings,
+    *,
+    pulls: bool = True,
+) -> Fitted:
     """Fit every output of a stage: under the first draw's counts from many starts, under the others from its end.
 
     Where the form's prior is weighed in, each draw but the first pulls towards parameters of its own, drawn from the
@@ -43,10 +58,10 @@ def fit_stage(
         rng: For the starts and the pulls.
         starts: How many starts an output gets; None for 8, or 32 where a recipe trains them.
         settings: Of the solver.
+        pulls: Give draws pulls of their own; False pulls all of them to the prior's middle.
 
     Returns:
-        Unconstrained vectors ``(draw, output, p)``, NaN where a fit failed; statuses ``(draw, output)``; and how the
-        first draw's fits ended. A trained stage without resamples gives all ends that tie, ``(tie, output, p)``.
+        The fits. A trained stage without resamples gives all ends that tie, ``(tie, output, p)``.
     """
     if stage.recipe is not None:
         return _trained(stage, counts, rng, starts or TRAINED_STARTS)
@@ -57,7 +72,7 @@ def fit_stage(
     first = spread_starts(stage.form, guess, starts, rng)
     # To solve for some of the parameters is a second pass over rows, and saves less than one step in ten.
     closed = stage.residual.linear if len(stage.residual.linear) == size(stage.form) else ()
-    anchor, scale = _anchor(stage.residual, len(counts), rng), prior_normal(stage.form)[1]
+    anchor, scale = _anchor(stage.residual, len(counts), rng if pulls else None), prior_normal(stage.form)[1]
 
     def run(from_: NDArray[np.float64], draws: range) -> Solution:
         return solve(
@@ -75,12 +90,13 @@ def fit_stage(
         )
 
     point = run(first, range(1))
-    vectors, statuses = [mask_failed(point)], [point.status]
+    vectors, statuses, hessians = [mask_failed(point)], [point.status], [point.hessian]
     if len(counts) > 1:
         warm = np.where(np.isfinite(vectors[0][0]), vectors[0][0], guess)
         again = run(np.stack([warm, guess], axis=1), range(1, len(counts)))
         vectors.append(np.where(_determined(stage, counts[1:])[..., None], mask_failed(again), np.nan))
         statuses.append(again.status)
+        hessians.append(again.hessian)
     ended = _Ended(
         point.vector[0],
         point.value[0],
@@ -90,7 +106,8 @@ def fit_stage(
         point.condition[0],
         point.starts.status[0],
     )
-    return np.concatenate(vectors), np.concatenate(statuses), _report(stage, data, ended)
+    report = _report(stage, data, ended)
+    return Fitted(np.concatenate(vectors), np.concatenate(statuses), report, np.concatenate(hessians))
 
 
 class _Ended(NamedTuple):
@@ -105,9 +122,7 @@ class _Ended(NamedTuple):
     start_status: NDArray  # (output, start)
 
 
-def _trained(
-    stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int
-) -> tuple[NDArray[np.float64], NDArray[np.int32], StageFit]:
+def _trained(stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int) -> Fitted:
     """The same for a stage with a recipe."""
     fit = train_stage(stage, counts, rng, starts)
     status = fit.start_status.min(axis=1, initial=Status.TRAINED, where=fit.start_status == Status.TRAINED)
@@ -121,16 +136,18 @@ def _trained(
             [vectors[:1], np.where(_determined(stage, counts[1:])[..., None], vectors[1:], np.nan)]
         )
     data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
-    return vectors, np.broadcast_to(status, vectors.shape[:2]), _report(stage, data, ended)
+    none = np.full((*vectors.shape, vectors.shape[2]), np.nan)
+    return Fitted(vectors, np.broadcast_to(status, vectors.shape[:2]), _report(stage, data, ended), none)
 
 
-def _anchor(residual: Residual, draws: int, rng: np.random.Generator) -> Anchor | None:
+def _anchor(residual: Residual, draws: int, rng: np.random.Generator | None) -> Anchor | None:
     """The form's prior as a pull on unconstrained parameters, weighed against the residual s.d."""
     if residual.prior_sd is None:
         return None
     loc, scale = prior_normal(residual.form)
-    centre = loc + scale * rng.standard_normal((draws, len(loc)))
-    centre[0] = loc
+    centre = np.broadcast_to(loc, (draws, len(loc))).copy()
+    if rng is not None:
+        centre[1:] += scale * rng.standard_normal((draws - 1, len(loc)))
     precision = np.broadcast_to((residual.prior_sd / scale) ** 2, centre.shape)
     return Anchor(jnp.asarray(centre), jnp.asarray(precision))
 
@@ -174,19 +191,22 @@ def _determined(stage: Stage, counts: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:
-    """``(output, run)`` the weight that each run has in each fit."""
+    """``(output, run)`` how many rows each run has in each fit."""
     rows = np.zeros((len(stage.outputs), runs))
-    np.add.at(rows.T, stage.run, stage.weight.T)
+    np.add.at(rows.T, stage.run, (stage.weight > 0).T.astype(float))
     return rows
 
 
 def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
     constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, jnp.asarray(ended.vector), data))
+    zero, unit = np.array(stage.units or ((0.0, 1.0),)).T[:, :, None]
+    if stage.residual.space == "linear":
+        residual = unit * residual
     if stage.name == "loss" and stage.residual.space == "linear":
-        zero, unit = np.array(stage.units or ((0.0, 1.0),)).T[:, :, None]
-        residual = unit * residual / (zero + unit * stage.y)
-    freedom = np.maximum(stage.weight.sum(1) - size(stage.form), 1.0)
-    squares = (stage.weight * residual**2).sum(1) / freedom
+        residual = residual / (zero + unit * stage.y)
+    rows = (stage.weight > 0).sum(1)
+    mean = (stage.weight * residual**2).sum(1) / np.maximum(stage.weight.sum(1), 1e-300)
+    squares = mean * rows / np.maximum(rows - size(stage.form), 1.0)
     return StageFit(
         form=str(stage.form),
         outputs=stage.outputs,

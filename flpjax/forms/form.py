@@ -137,9 +137,9 @@ def weighted_line(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
     return mean_y - slope * mean_x, slope
 
 
-def centre_of(values: Any) -> float:
+def centre_of(values: Any, step: float = 1.0) -> float:
     """A centre for an input, rounded: a round number reads well, and nearby ladders share their compiled programs."""
-    return round(float(np.mean(values)), 1)
+    return step * round(float(np.mean(values)) / step)
 
 
 def _count(shape: tuple[int, ...]) -> int:

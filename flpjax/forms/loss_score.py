@@ -46,7 +46,7 @@ class Linear:
 
     def centred(self, x: Array) -> Self:
         """Centred on the mean loss."""
-        return replace(self, centre=centre_of(x))
+        return replace(self, centre=centre_of(x, 0.5))
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,12 @@ class Sigmoid:
         upper: The score that training approaches in the end; None fits it. Small models never come near it, so the
             ladder hardly determines it.
         centre: The loss from which ``middle`` is counted.
+        from_zero: The lower asymptote is 0, not fitted: for skills, which are 0 at chance level.
     """
 
     upper: float | None = None
     centre: float = 2.5
+    from_zero: bool = False
 
     def __post_init__(self) -> None:
         if self.upper is not None and not 0.0 < self.upper <= 1.0:
@@ -79,13 +81,16 @@ class Sigmoid:
         }
         if self.upper is not None:
             del table["reach"]
+        if self.from_zero:
+            del table["lower"]
         return table
 
     def _asymptotes(self, params: Params) -> tuple[Array, Array]:
         """Lower one, and the way from it to the upper one."""
+        lower = jnp.zeros_like(params["slope"]) if self.from_zero else params["lower"]
         if self.upper is not None:
-            return self.upper * params["lower"], self.upper * (1.0 - params["lower"])
-        return params["lower"], params["reach"] * (1.0 - params["lower"])
+            return self.upper * lower, self.upper * (1.0 - lower)
+        return lower, params["reach"] * (1.0 - lower)
 
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the loss ``x`` of one checkpoint."""
@@ -98,7 +103,7 @@ class Sigmoid:
         there = weight > 0
         low, high = jnp.min(jnp.where(there, y, jnp.inf)), jnp.max(jnp.where(there, y, -jnp.inf))
         cap = 1.0 if self.upper is None else self.upper
-        lower = cap * jnp.clip(0.95 * low / cap, 0.01, 0.95)
+        lower = jnp.zeros_like(low) if self.from_zero else cap * jnp.clip(0.95 * low / cap, 0.01, 0.95)
         upper = high + 0.5 * (1.0 - high) if self.upper is None else jnp.asarray(self.upper, y.dtype)
         height = jnp.clip((y - lower) / jnp.maximum(upper - lower, 1e-3), 0.01, 0.99)
         at_centre, slope = weighted_line(x - self.centre, jnp.log(height / (1.0 - height)), weight)
@@ -119,7 +124,7 @@ class Sigmoid:
 
     def centred(self, x: Array) -> Self:
         """Centred on the mean loss."""
-        return replace(self, centre=centre_of(x))
+        return replace(self, centre=centre_of(x, 0.5))
 
 
 @dataclass(frozen=True)
@@ -162,4 +167,4 @@ class Exponential:
 
     def centred(self, x: Array) -> Self:
         """Centred on the mean loss."""
-        return replace(self, centre=centre_of(x))
+        return replace(self, centre=centre_of(x, 0.5))

@@ -55,6 +55,31 @@ class PowerLaw:
 
 
 @dataclass(frozen=True)
+class Flat:
+    """``P(C) = level``: nothing grows. What a task has to be held against that no model of the ladder can do."""
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The level."""
+        return {"level": Parameter(REAL, 0.3, 0.3, "score of every model, fraction", affine="linear")}
+
+    def apply(self, params: Params, x: Compute) -> Array:
+        """The level, whatever the compute ``x``."""
+        return params["level"] + 0.0 * x.log_flops
+
+    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+        """The mean."""
+        return {"level": jnp.sum(weight * y) / jnp.sum(weight)}
+
+    def constants(self, params: Params) -> dict[str, Array]:
+        """``level``."""
+        return dict(params)
+
+    def centred(self, x: Compute) -> Self:
+        """Itself."""
+        return self
+
+
+@dataclass(frozen=True)
 class LogPowerLaw:
     """``−log P(C) = (C / C_M)^{α_M}`` (OpenAI 2023, GPT-4 report; Chen et al. 2024, eq. 6).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import jax
@@ -16,7 +16,7 @@ from flpjax.forms.loss_score import Linear
 from flpjax.forms.power_law import PowerLaw
 from flpjax.forms.residual import TYPICAL_NOISE, Residual
 from flpjax.predictors.emergence import emerged_checkpoints
-from flpjax.predictors.predictor import Plan, Prediction, StageParams, final_losses
+from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, final_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.select import Selection
 from flpjax.runs.table import AVERAGE, Runs
@@ -35,6 +35,7 @@ class Chain:
     via: tuple[tuple[int], ...]  # (task,) the domain that each task's score is a function of
     sources: tuple[str, ...] = ()
     singular: bool = False
+    units: Units = ()  # (task,) chance level and the way from it to 1, of scores that the map gives as skills; or ()
 
     def apply(self, params: StageParams, x: Compute) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the compute of one target."""
@@ -45,7 +46,11 @@ class Chain:
         """Scores ``(task,)`` at known losses ``(domain,)``."""
         if not self.tasks:
             return jnp.zeros((0,), loss.dtype)
-        return jax.vmap(self.loss_score.apply)(params["score"], loss[jnp.array(self.via)[:, 0]])
+        score = jax.vmap(self.loss_score.apply)(params["score"], loss[jnp.array(self.via)[:, 0]])
+        if not self.units:
+            return score
+        zero, unit = jnp.array(self.units, score.dtype).T
+        return zero + unit * score
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class FLP:
         huber: Corner of the Huber loss on the residuals of stage 1; None for squared loss.
         prior: Weigh the forms' priors in, against the typical noise of losses and scores. They keep an irreducible
             loss or a ceiling, which small ladders hardly determine, from running away.
+        skill: Fit stage 2 to skills, ``(P − chance) / (1 − chance)``: 0 is chance level for every task.
     """
 
     compute_loss: Form = field(default_factory=PowerLaw)
@@ -76,6 +82,7 @@ class FLP:
     space: Space = "log"
     huber: float | None = None
     prior: bool = False
+    skill: bool = False
 
     def on(self, runs: Runs) -> Plan:
         """Bind to a ladder.
@@ -108,8 +115,10 @@ class FLP:
         form = self.loss_score.centred(x[emerged.keep])
         residual = Residual(form, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
         stage_2 = emerged.stage(runs, residual, x)
+        if self.skill:
+            stage_2 = _skills(stage_2, [runs.tasks[i].chance for i in emerged.tasks])
         route = tuple((stage_1.outputs.index(domains[via[i]]),) for i in emerged.tasks)
-        chain = Chain(stage_1.form, form, stage_1.outputs, stage_2.outputs, route)
+        chain = Chain(stage_1.form, form, stage_1.outputs, stage_2.outputs, route, units=stage_2.units)
         return Plan(chain, (stage_1, stage_2), runs, (*warned, *emerged.warnings))
 
     def _route(self, runs: Runs) -> tuple[tuple[str, ...], list[int]]:
@@ -129,3 +138,10 @@ class FLP:
         if via not in domains:
             raise InputError(f"there is no loss domain '{via}'", where=runs.source, remedy=did_you_mean(via, domains))
         return domains, [domains.index(via)] * len(runs.tasks)
+
+
+def _skills(stage: Stage, chance: list[float]) -> Stage:
+    """Scores as the share of the way from chance to 1."""
+    units = tuple((c, 1.0 - c) for c in chance)
+    zero, unit = np.array(units).T[:, :, None]
+    return replace(stage, y=np.where(stage.weight > 0, (stage.y - zero) / unit, 0.5), units=units)

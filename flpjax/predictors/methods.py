@@ -11,7 +11,7 @@ from flpjax.forms.loss_score import Exponential, Linear, Sigmoid
 from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
 from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.network import DomainLinear, Network
-from flpjax.forms.power_law import Chinchilla, LogPowerLaw, PowerLaw, PowerLawE
+from flpjax.forms.power_law import Chinchilla, Flat, LogPowerLaw, PowerLaw, PowerLawE
 from flpjax.forms.power_mix import PowerMix
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP, OWN
@@ -30,6 +30,7 @@ LOSS_SCORE: dict[str, Form] = {
     "linear": Linear(),
     "sigmoid": Sigmoid(upper=1.0),
     "sigmoid4": Sigmoid(),
+    "skill": Sigmoid(upper=1.0, from_zero=True),
     "exponential": Exponential(),
 }
 FLOOR = 0.01
@@ -62,6 +63,7 @@ NAMED: dict[str, Callable[[], Predictor]] = {
     "flp-m": FLPM,
     "fp": FP,
     "fp-gpt4": lambda: FP(LogPowerLaw()),
+    "flat": lambda: FP(Flat(), above_chance=None),
     "llama3": lambda: two_stages("power", "sigmoid", via=OWN),
 }
 """The methods of Chen et al. 2024: FLP, through one loss or the average loss; FLP-M; FP (eq. 3), FP in GPT-4's form
@@ -75,7 +77,8 @@ COMPARED = ("flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "ll
 def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FLP:
     """FLP with other forms, priors weighed in. The linear map takes emerged checkpoints, the others take all."""
     selection = Selection(monotone=True) if loss_score == "linear" else ALL_EMERGED
-    return FLP(COMPUTE_LOSS[compute_loss], LOSS_SCORE[loss_score], via=via, selection=selection, prior=True)
+    first, second = COMPUTE_LOSS[compute_loss], LOSS_SCORE[loss_score]
+    return FLP(first, second, via=via, selection=selection, prior=True, skill=loss_score == "skill")
 
 
 def mixed_stages(compute_loss: str, loss_score: str) -> FLPM:

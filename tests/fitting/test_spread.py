@@ -360,7 +360,7 @@ def test_resamples_that_leave_a_direction_open_are_counted(noisy, key, share_of_
 
 
 def fitted(plan, counts, seed=3):
-    vectors, _, _ = fit_stage(plan.stages[0], counts, np.random.default_rng(seed), 2, Settings())
+    vectors, *_ = fit_stage(plan.stages[0], counts, np.random.default_rng(seed), 2, Settings())
     return vectors
 
 

@@ -126,7 +126,7 @@ def test_resamples_start_from_the_ties_in_turn(stage, fit):
 def test_an_output_that_is_not_finite_is_reported_and_the_others_are_fitted(stage, fit):
     y = stage.y.copy()
     y[1, 0] = np.nan
-    vectors, status, report = fit_stage(
+    vectors, status, report, _ = fit_stage(
         replace(stage, y=y), np.ones((1, RUNS)), np.random.default_rng(1), STARTS, Settings()
     )
     np.testing.assert_array_equal(status[0], [Status.TRAINED, Status.ALL_FAILED, Status.TRAINED])

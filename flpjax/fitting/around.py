@@ -1,0 +1,48 @@
+"""Draws around an optimum: normal, with the curvature there, as wide as few runs make them (Laplace's approximation)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincinv, ndtri
+
+
+def draws_around(
+    centre: NDArray[np.float64],
+    root: NDArray[np.float64],
+    freedom: NDArray[np.float64],
+    level: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """``(draw, output, p)``: Student's t, all parameters of a draw stretched alike.
+
+    Args:
+        centre: ``(draw, output, p)`` optima.
+        root: ``(draw, output, p, p)`` square roots of the covariances.
+        freedom: ``(output,)`` degrees of freedom.
+        level: ``(draw,)`` from 0 to 1, where in the distribution of its scale each draw lies.
+        rng: For the directions.
+    """
+    wide = np.sqrt(freedom / (2.0 * gammaincinv(0.5 * freedom[None, :], level[:, None])))
+    return np.asarray(centre + wide[..., None] * np.einsum("dopq,doq->dop", root, rng.standard_normal(centre.shape)))
+
+
+def covariance_roots(hessian: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Square roots ``(…, p, p)`` of the inverses of symmetric matrices; NaN where one is not finite.
+
+    Directions that the data and the prior leave open get the widest that float64 can tell from open.
+    """
+    finite = np.isfinite(hessian).all(axis=(-2, -1))[..., None, None]
+    value, vector = np.linalg.eigh(np.where(finite, hessian, np.eye(hessian.shape[-1])))
+    root = vector / np.sqrt(np.maximum(value, 1e-10 * value[..., -1:]))[..., None, :]
+    return np.where(finite, root, np.nan)
+
+
+def even_levels(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """``(count,)`` numbers that fill 0 to 1 evenly, in random order."""
+    return np.asarray((rng.permutation(count) + 0.5) / count)
+
+
+def even_normal(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """``(count,)`` standard normal numbers that fill the distribution evenly, in random order."""
+    return np.asarray(ndtri(even_levels(count, rng)))

@@ -1,0 +1,152 @@
+"""One method at all origins of a ladder: each row weighed by its own noise, all origins as one batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.engine.settings import Settings
+from flpjax.fitting.around import covariance_roots, draws_around
+from flpjax.fitting.draws import StageFit
+from flpjax.fitting.noise import BELIEF, Noise, noise_of, typical_noise, unknown_noise, weighed
+from flpjax.fitting.origins import Origins
+from flpjax.fitting.point import STEPS
+from flpjax.fitting.staged import Fitted, fit_stage
+from flpjax.forms.form import Form, Params, size, unpack
+from flpjax.numerics import generator
+from flpjax.predictors.predictor import Model, Plan, Predictor, Stage, StageParams
+from flpjax.runs.table import Runs
+
+PASSES = 2  # fits that tell the noise
+
+
+class StageAt(NamedTuple):
+    """One stage at all origins."""
+
+    stage: Stage  # as it was weighed
+    fitted: Fitted  # first axis: origin
+    noise: Noise
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A method, fitted at all origins.
+
+    Attributes:
+        name: The method.
+        plan: As it was bound to all runs.
+        stages: Stage → its fits.
+    """
+
+    name: str
+    plan: Plan
+    stages: dict[str, StageAt]
+
+    @property
+    def model(self) -> Model:
+        """The bound predictor."""
+        return self.plan.model
+
+    @property
+    def fits(self) -> dict[str, StageFit]:
+        """Stage → how the fit to all runs ended."""
+        return {name: at.fitted.report for name, at in self.stages.items()}
+
+    def draw(
+        self, origins: NDArray[np.intp], level: NDArray[np.float64], rng: np.random.Generator, stretch: float = 1.0
+    ) -> StageParams:
+        """Draws of the parameters at some origins, of each stage on its own.
+
+        Args:
+            origins: ``(draw,)`` the origin of each.
+            level: ``(draw,)`` from 0 to 1, where in the distribution of its scale each draw lies.
+            rng: For the directions.
+            stretch: Factor on departures from the optimum.
+
+        Returns:
+            Stage → parameter → ``(draw, output, …)``; NaN where a fit failed.
+        """
+        drawn = {}
+        for name, at in self.stages.items():
+            vectors = at.fitted.vectors[origins]
+            if at.stage.recipe is None:
+                root = stretch * typical_noise(at.stage) * covariance_roots(at.fitted.hessian)
+                freedom = BELIEF + np.maximum(at.noise.facts - size(at.stage.form), 0.0)
+                vectors = draws_around(vectors, root[origins], freedom, level, rng)
+            drawn[name] = _unpacked(at.stage.form, jnp.asarray(vectors))
+        return drawn
+
+
+Known = dict[object, StageAt]
+"""Stages that were fitted before: methods share them."""
+
+
+def fit_member(name: str, predictor: Predictor, runs: Runs, origins: Origins, key: Array, known: Known) -> Member:
+    """Fit a method at all origins.
+
+    Fits to all runs tell the noise first; the last one, at all origins at once, weighs rows by it, as a posterior does.
+
+    Args:
+        name: What to call it.
+        predictor: The method.
+        runs: The runs that a fit may see.
+        origins: Where to fit.
+        key: JAX random key, for the starts.
+        known: Filled with what is fitted here.
+
+    Raises:
+        InputError: The ladder can't carry the method.
+    """
+    plan = predictor.on(runs)
+    stages = {}
+    for i, stage in enumerate(plan.stages):
+        same = _identity(stage)
+        if same not in known:
+            known[same] = _at_origins(stage, runs, origins, generator(key, i))
+        stages[stage.name] = known[same]
+    return Member(name, plan, stages)
+
+
+def _identity(stage: Stage) -> object:
+    """What makes two stages the same."""
+    numbers = jax.tree.leaves((stage.x, stage.y, stage.weight))
+    return stage.residual, stage.outputs, stage.units, tuple(np.asarray(n).tobytes() for n in numbers)
+
+
+def _at_origins(stage: Stage, runs: Runs, origins: Origins, rng: np.random.Generator) -> StageAt:
+    settings = Settings(steps=STEPS)
+    if stage.recipe is not None:
+        fitted = fit_stage(stage, origins.counts, rng, None, settings)
+        return StageAt(stage, fitted, noise_of(stage, fitted.vectors[0]))
+    sampling, noise = _sampling(stage, runs), unknown_noise(stage)
+    for _ in range(PASSES):
+        fitted = fit_stage(weighed(stage, noise, sampling), origins.counts[:1], rng, None, settings)
+        noise = noise_of(stage, fitted.vectors[0])
+    sized = weighed(stage, noise, sampling)
+    return StageAt(sized, fit_stage(sized, origins.counts, rng, None, settings, pulls=False), noise)
+
+
+def _sampling(stage: Stage, runs: Runs) -> NDArray[np.float64]:
+    """``(output, row)`` variance of scores by the questions that were asked, in the stage's units; NaN unknown."""
+    if stage.name != "score" or stage.y.shape[1] != len(runs):
+        return np.full(stage.y.shape, np.nan)
+    columns = [runs.task_names.index(t) for t in stage.outputs]
+    score, stderr = runs.score[:, columns].T, runs.stderr[:, columns].T
+    asked = np.array([[runs.tasks[i].questions or np.nan] for i in columns])
+    middle = (np.nan_to_num(score) * asked + 1.0) / (asked + 2.0)  # no score of 0 or 1 is exact
+    variance = np.where(np.isfinite(stderr) & (stderr > 0), stderr**2, middle * (1.0 - middle) / asked)
+    unit = np.array(stage.units or ((0.0, 1.0),))[:, 1][:, None]
+    return np.asarray(variance / unit**2)
+
+
+@partial(jax.jit, static_argnums=0)
+def _unpacked(form: Form, vectors: Array) -> Params:
+    """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
+    return jax.vmap(jax.vmap(lambda v: unpack(form, v)))(vectors)

@@ -1,0 +1,56 @@
+"""Origins: the ladder as it stood when it was smaller, from which its own later runs can be forecast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.runs.table import Runs
+
+MOST = 12  # origins: more are nearly the same
+FEWEST_RUNS = 3  # that a law is fitted to at an origin
+SAME_COMPUTE = 0.05  # log FLOPs; runs nearer than this are one step of the ladder
+FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Origins:
+    """Which runs are seen from each origin, and which runs are then forecast.
+
+    Attributes:
+        seen: ``(origin, run)`` the runs that a fit may see; the first origin sees all.
+        ahead: ``(origin, run)`` finished runs that are forecast from there; none from the first.
+        distance: ``(origin, run)`` e-folds of FLOPs from the largest run seen to a run, 0 inside.
+    """
+
+    seen: NDArray[np.bool_]
+    ahead: NDArray[np.bool_]
+    distance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, runs: Runs, rng: np.random.Generator) -> Origins:
+        """The k smallest runs see all larger ones, for up to :data:`MOST` values of k.
+
+        On a ladder of one scale, where nothing is larger, some runs at random see the others: distances are 0 then.
+        """
+        log_flops = np.array([np.log(runs.flops[runs.run == i].max()) for i in range(len(runs.names))])
+        finished = np.isin(np.arange(len(runs.names)), runs.run[runs.final])
+        order = np.argsort(log_flops, kind="stable")
+        step = np.r_[True, np.diff(log_flops[order]) > SAME_COMPUTE]
+        cuts = [k for k in np.flatnonzero(step) if finished[order[:k]].sum() >= FEWEST_RUNS]
+        cuts = [cuts[i] for i in np.unique(np.linspace(0, len(cuts) - 1, MOST).round().astype(int))] if cuts else []
+        seen = [np.isin(np.arange(len(order)), order[:k]) for k in cuts]
+        if len(cuts) < 2:
+            fold = rng.permutation(len(order)) % max(min(FOLDS, len(order)), 2)
+            seen += [fold != f for f in range(fold.max() + 1) if finished[fold != f].sum() >= FEWEST_RUNS]
+        table = np.array([np.ones(len(order), bool), *seen])
+        edge = np.array([log_flops[s].max() for s in table])
+        distance = np.maximum(log_flops[None, :] - edge[:, None], 0.0)
+        return cls(table, ~table & finished[None, :], distance)
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """``(origin, run)`` as fits take them."""
+        return self.seen.astype(float)

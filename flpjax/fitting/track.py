@@ -1,0 +1,163 @@
+"""The track record: what each method forecast of the ladder's own larger runs, and what came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.fitting.around import even_levels
+from flpjax.fitting.member import Member
+from flpjax.fitting.noise import BELIEF
+from flpjax.fitting.origins import MOST, Origins
+from flpjax.forms.form import size
+from flpjax.forms.residual import TYPICAL_NOISE
+from flpjax.numerics import generator
+from flpjax.predictors.predictor import Model, Prediction, StageParams
+from flpjax.runs.compute import Compute
+from flpjax.runs.table import Runs
+
+EACH = 64  # draws an origin
+ROOM = 16  # finished runs come in multiples, and origins are filled up: few sizes, few compiled programs
+WITHIN = 0.6827  # probability within one standard deviation
+RECORD_SALT = 7
+
+
+class Outputs(NamedTuple):
+    """All that some member forecasts: losses, then scores."""
+
+    domains: tuple[str, ...]
+    tasks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, members: Sequence[Member], runs: Runs) -> Outputs:
+        """The outputs of these members, in the table's order."""
+        domains = {d for m in members for d in m.model.domains}
+        tasks = {t for m in members for t in m.model.tasks}
+        order = tuple(d for d in runs.domains if d in domains)
+        return cls(order, tuple(t for t in runs.task_names if t in tasks))
+
+    @property
+    def is_loss(self) -> NDArray[np.bool_]:
+        """``(output,)``."""
+        return np.arange(len(self.domains) + len(self.tasks)) < len(self.domains)
+
+    def places(self, member: Member) -> NDArray[np.intp]:
+        """``(output,)`` where in the member's own outputs each is; −1 where it has none."""
+        domains, tasks = member.model.domains, member.model.tasks
+        loss = [domains.index(d) if d in domains else -1 for d in self.domains]
+        score = [len(domains) + tasks.index(t) if t in tasks else -1 for t in self.tasks]
+        return np.array(loss + score, np.intp)
+
+    def measured(self, finals: Runs) -> NDArray[np.float64]:
+        """``(final, output)`` log losses and scores of final checkpoints."""
+        losses = [np.log(finals.loss_of(d)) for d in self.domains]
+        return np.stack([*losses, *(finals.score_of(t) for t in self.tasks)], axis=1)
+
+
+class Track(NamedTuple):
+    """Forecasts of the runs ahead of every origin, as log losses and scores."""
+
+    error: NDArray[np.float64]  # (member, cell, output) what came minus the median forecast; NaN if there is none
+    spread: NDArray[np.float64]  # (member, cell, output) s.d. that the parameters' uncertainty gives the forecast
+    noise: NDArray[np.float64]  # (member, output) s.d. of one measured value about the law
+    distance: NDArray[np.float64]  # (cell,) e-folds of FLOPs beyond the largest run that was seen
+    run: NDArray[np.intp]  # (cell,) the run that was forecast
+    seen: NDArray[np.float64]  # (cell,) share of the runs that was seen
+
+
+def track_record(members: Sequence[Member], outputs: Outputs, runs: Runs, origins: Origins, key: Array) -> Track:
+    """Let every member forecast, from every origin, what lay ahead of it.
+
+    Args:
+        members: Fitted at the origins.
+        outputs: What to forecast.
+        runs: The runs that a fit may see.
+        origins: Where forecasts are made from.
+        key: JAX random key.
+    """
+    finals = runs.finals()
+    number = np.array([runs.names.index(finals.names[r]) for r in finals.run], np.intp)
+    came = outputs.measured(finals)
+    origin, at = np.nonzero(origins.ahead[:, number])
+    error, spread, noise = [], [], []
+    for member in members:
+        middle, wide = _forecasts(member, outputs, finals, len(origins.seen), generator(key, RECORD_SALT))
+        error.append(came[at] - middle[origin, at])
+        spread.append(wide[origin, at])
+        noise.append(_noise(came - middle[0], np.log(finals.flops), outputs.is_loss, _sizes(member, outputs)))
+    seen = origins.seen[origin].mean(axis=1)
+    distance = origins.distance[origin, number[at]]
+    return Track(np.stack(error), np.stack(spread), np.stack(noise), distance, number[at], seen)
+
+
+def _forecasts(
+    member: Member, outputs: Outputs, finals: Runs, origins: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median and s.d. ``(origin, final, output)``."""
+    which = np.repeat(np.minimum(np.arange(MOST + 1), origins - 1), EACH)
+    params = member.draw(which, np.tile(even_levels(EACH, rng), MOST + 1), rng)
+    told = _tell(member.model, params, _roomy(finals.compute))
+    loss, score = (np.asarray(v)[:, : len(finals)] for v in told)
+    values = np.concatenate([np.log(np.maximum(loss, 1e-12)), np.clip(score, 0.0, 1.0)], axis=2)
+    values = np.moveaxis(values.reshape(-1, EACH, *values.shape[1:])[:origins], 1, -1)
+    some = np.isfinite(values).sum(axis=-1) > EACH // 2
+    tail = 0.5 * (1.0 - WITHIN)
+    low, middle, high = np.full((3, *values.shape[:-1]), np.nan)
+    if some.any():
+        low[some], middle[some], high[some] = np.nanquantile(values[some], [tail, 0.5, 1.0 - tail], axis=-1)
+    place = outputs.places(member)
+
+    def placed(own: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(place >= 0, own[..., np.maximum(place, 0)], np.nan)
+
+    return placed(middle), placed(0.5 * (high - low))
+
+
+def _sizes(member: Member, outputs: Outputs) -> NDArray[np.float64]:
+    """``(output,)`` parameters of the stage that each comes from."""
+    sizes = {kind: size(at.stage.form) for kind, at in member.stages.items()}
+    return np.array([sizes.get("loss" if loss else "score", 0) for loss in outputs.is_loss], float)
+
+
+def _noise(
+    off: NDArray[np.float64], log_flops: NDArray[np.float64], is_loss: NDArray[np.bool_], sizes: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """S.d. ``(output,)`` of what a run measures about the law, from the departures ``(final, output)`` of runs seen.
+
+    Large runs count more: the next one will be like them.
+    """
+    typical = np.where(is_loss, TYPICAL_NOISE["log"], TYPICAL_NOISE["linear"])
+    rank = np.argsort(np.argsort(log_flops)) + 1.0
+    weight = np.where(np.isfinite(off), (rank / len(rank))[:, None] ** 2, 0.0)
+    total = weight.sum(axis=0)
+    facts = total**2 / np.maximum((weight**2).sum(axis=0), 1e-12)
+    mean = (weight * np.nan_to_num(off) ** 2).sum(axis=0) / np.maximum(total, 1e-12)
+    freedom = np.maximum(facts - sizes, 0.0)
+    lost = facts / np.maximum(freedom, 1.0)
+    noise = np.sqrt((BELIEF * typical**2 + freedom * lost * mean) / (BELIEF + freedom))
+    return np.where(total > 0, noise, np.nan)
+
+
+@partial(jax.jit, static_argnums=0)
+def _tell(model: Model, params: StageParams, compute: Compute) -> Prediction:
+    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``."""
+    return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)
+
+
+def _roomy(compute: Compute) -> Compute:
+    """Rows up to a multiple of :data:`ROOM`, by repeating the last."""
+    more = -len(compute.log_flops) % ROOM
+
+    def pad(leaf: Any) -> Any:
+        if isinstance(leaf, tuple):
+            return leaf
+        values = np.asarray(leaf)
+        return np.concatenate([values, np.repeat(values[-1:], more, axis=0)])
+
+    return Compute(*(pad(leaf) for leaf in compute))

@@ -1,0 +1,69 @@
+"""The methods that ``auto`` weighs against each other: which of them, a ladder's table says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flpjax.errors import InputError
+from flpjax.predictors.methods import method
+from flpjax.predictors.mixtures import distinct
+from flpjax.predictors.predictor import Predictor
+from flpjax.runs.table import Runs
+
+PLAIN = (
+    "power+sigmoid",
+    "power+linear",
+    "power+exponential",
+    "chinchilla-tied+sigmoid",
+    "chinchilla-tied+linear",
+    "chinchilla-tied+exponential",
+)
+OWN = ("power+sigmoid", "chinchilla-tied+sigmoid")
+DIRECT = ("fp-gpt4", "flat")
+MIXED = (
+    "m3+domain-linear",
+    "m4-floor+domain-linear",
+    "mix-exponential+domain-linear",
+    "mix-chinchilla+domain-linear",
+    "m3+domain-average",
+    "mix-chinchilla+domain-average",
+)
+
+
+@dataclass(frozen=True)
+class Auto:
+    """All methods that a ladder can carry, blended by how well each forecast the ladder's own larger runs.
+
+    Attributes:
+        methods: The methods; () takes those that suit the table.
+        via: The loss domain that scores are a function of, for methods that go through one; None takes the first.
+    """
+
+    methods: tuple[str, ...] = ()
+    via: str | None = None
+
+    def members(self, runs: Runs) -> dict[str, Predictor]:
+        """Name → method.
+
+        Raises:
+            InputError: There is neither a loss nor a score, or no such method or domain.
+        """
+        if self.methods:
+            return {name: method(name, self.via if "+" in name else None) for name in self.methods}
+        chosen: dict[str, Predictor] = {}
+        training = runs.training()
+        if runs.domains:
+            chosen |= {name: method(name, self.via) for name in PLAIN}
+            if runs.tasks and set(runs.task_names) <= set(runs.domains):
+                chosen |= {f"{name}, own loss": method(name, "own") for name in OWN}
+            if runs.sources and len(distinct(training.mix)) > 1:
+                chosen |= {name: method(name) for name in MIXED}
+        if runs.tasks:
+            chosen |= {name: method(name) for name in DIRECT}
+        if not chosen:
+            raise InputError(
+                "there is neither a column 'loss/<domain>' nor 'score/<task>'",
+                where=runs.source,
+                remedy="Add losses or scores: there is nothing to forecast",
+            )
+        return chosen
