@@ -1,6 +1,7 @@
 """Discovery on a ladder of known formulas: what it finds, what it says, and what it refuses."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -131,6 +132,17 @@ def test_all_checkpoints_serve_better_than_those_above_chance():
 
     mean = [np.mean([error_of(seed, selection) for seed in (1, 2)]) for selection in (ALL_EMERGED, Selection())]
     np.testing.assert_allclose(mean, [4.6, 6.2], atol=0.1)
+
+
+def test_checkpoints_without_some_loss_are_left_out(found, runs):
+    """What was measured of them changes nothing, finite or not."""
+    loss = np.array(runs.loss)
+    loss[:6, 2] = np.nan
+    gone = discover(replace(runs, loss=loss), jax.random.key(7), rounds=1, selection=ALL)
+    assert all(np.isfinite(e.log_score) for e in gone.log)
+    assert set(gone.forms) == set(found.forms)
+    loss[:6] = np.nan
+    assert discover(replace(runs, loss=loss), jax.random.key(7), rounds=1, selection=ALL).to_json() == gone.to_json()
 
 
 def test_a_prediction_is_not_clipped(found, runs):
