@@ -18,6 +18,7 @@ from scipy.special import ndtri
 from flpjax.answers.target import Target, extrapolation, extrapolation_warning
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, StageFit
+from flpjax.numerics import compiled
 from flpjax.predictors.predictor import Model, Prediction, StageParams
 from flpjax.runs.compute import Compute
 
@@ -233,7 +234,7 @@ def scatter(draws: Draws) -> Prediction:
     return Prediction(normal(np.asarray(sd.loss), GOLDEN), normal(np.asarray(sd.score), np.sqrt(2.0) - 1.0))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def predict(model: Model, params: StageParams, compute: Compute, noise: Prediction | None) -> Prediction:
     """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``.
 
@@ -251,7 +252,7 @@ def predict(model: Model, params: StageParams, compute: Compute, noise: Predicti
     return jax.vmap(lambda p, off: jax.vmap(lambda x: one(p, x, off))(compute))(params, noise)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def predict_from_loss(model: Model, params: StageParams, loss: Array) -> Array | None:
     """Scores ``(draw, target, task)`` at known losses ``(target, domain)``; None for a model without losses."""
     return jax.vmap(lambda p: jax.vmap(lambda value: model.score_from_loss(p, value))(loss))(params)

@@ -19,6 +19,7 @@ from flpjax.answers.mix import Baseline
 from flpjax.answers.target import Target, mixture_of
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws
+from flpjax.numerics import compiled
 
 BEST_TRIED = "best tried"
 FIRST_PENALTY = 1.0
@@ -120,7 +121,7 @@ def pose(
     return Problem(draws, filled, value, scene, usable, known, allowed, base)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _outputs(value: Value, weights: Array, scene: Scene) -> Array:
     """``(mixture, draw, output)`` at mixtures ``(mixture, source)``."""
     return jax.vmap(lambda w: value.outputs(w, scene))(weights)

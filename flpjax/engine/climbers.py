@@ -17,6 +17,7 @@ from flpjax.engine.climb import RUNNING, Climber, Value, begin, climb, second_or
 from flpjax.engine.kinks import ridge
 from flpjax.engine.pairs import shift_pairs
 from flpjax.engine.polytope import Polytope, linear_max, project
+from flpjax.numerics import compiled
 
 ROUND = 6  # steps between two looks at which lanes have ended
 TILE, TILES = 8, 16  # lanes that march together on a CPU, so that they stay in its cache; tiles of a call
@@ -103,7 +104,7 @@ def _laned(one: Callable[..., Any]) -> Callable[..., Any]:
         tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (problem, lanes))
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), lax.map(jax.vmap(lane), tiled))
 
-    return jax.jit(program, static_argnums=(0, 1))
+    return compiled(program, static_argnums=(0, 1))
 
 
 @_laned

@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 UNROLLED = 8  # parameters; beyond, programs would grow long to compile
+
+
+def diagonal_of(matrix: Array) -> Array:
+    """``(p,)`` of ``(p, p)``; ``jnp.diagonal`` is a gather, which takes longer to compile."""
+    return jnp.sum(jnp.where(np.eye(len(matrix), dtype=bool), matrix, 0.0), axis=1)
+
+
+def diagonal_matrix(diagonal: Array) -> Array:
+    """``(p, p)`` of ``(p,)``, zero beside it."""
+    return jnp.where(np.eye(len(diagonal), dtype=bool), diagonal[:, None], 0.0)
 
 
 def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Array]:
@@ -24,16 +35,19 @@ def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Arra
     Returns:
         The solution ``(p,)``, 0 for parameters without any curvature, and the smallest share, before the floor.
     """
-    diagonal = jnp.diagonal(matrix)
+    diagonal = diagonal_of(matrix)
     there = diagonal > 0
     scale = jnp.where(there, diagonal, 1.0)
     table = jnp.concatenate([matrix, rhs[:, None]], axis=1)
 
+    places = np.arange(len(rhs))
+
     def eliminate(j: Any, table: Array) -> tuple[Array, Array]:
-        column = table[:, j]
-        share = column[j] / scale[j]
-        row = table[j] / jnp.maximum(column[j], least * scale[j])
-        return (table - column[:, None] * row[None, :]).at[j].set(row), share
+        column, row = (lax.dynamic_index_in_dim(table, j, axis, keepdims=False) for axis in (1, 0))
+        pivot, size = row[j], scale[j]
+        share = pivot / size
+        row = row / jnp.maximum(pivot, least * size)
+        return jnp.where(places[:, None] == j, row[None, :], table - column[:, None] * row[None, :]), share
 
     if len(rhs) <= UNROLLED:
         shares = []

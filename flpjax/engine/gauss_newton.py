@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from flpjax.engine.elimination import solve_definite
+from flpjax.engine.elimination import diagonal_matrix, diagonal_of, solve_definite
 from flpjax.engine.lane import GROWTH, Lane, pack, unpack
 from flpjax.engine.moments import Anchor, Corners, Moments, Residual, moments
 from flpjax.engine.status import Status
@@ -115,9 +115,8 @@ def descend(task: Task, problem: Problem, row: Array, fresh: Array, steps: int) 
         better = first | (there.before < model.value) | level
         predicted = jnp.sum(model.gradient * move) - 0.5 * jnp.sum(move * (model.hessian @ move))
         ratio = (model.value - there.before) / predicted
-        damping = lane.damping * jnp.select(
-            [~better, ratio > 0.75, ratio > 0.25], [lane.growth, *jnp.array([0.1, 0.5], row.dtype)], row.dtype.type(2.0)
-        )
+        kept = jnp.where(ratio > 0.75, 0.1, jnp.where(ratio > 0.25, 0.5, 2.0)).astype(row.dtype)
+        damping = lane.damping * jnp.where(better, kept, lane.growth)
         damping = jnp.maximum(damping, tiny)
         growth = jnp.where(better, GROWTH, 2.0 * lane.growth)
         vector, corner, model = jax.tree.map(
@@ -156,7 +155,7 @@ def _moves(model: Moments, damping: Array, typical: Array) -> tuple[Array, Array
     """The Newton step and the damped one ``(2, p)``, to be subtracted, and the least pivot of the Hessian."""
     stiffness = model.stiffness
     stiffness = jnp.maximum(stiffness, LEAST_CURVATURE * jnp.max(stiffness * typical**2) / typical**2)
-    both = jnp.stack([model.hessian, model.hessian + jnp.diag(damping * stiffness)])
+    both = jnp.stack([model.hessian, model.hessian + diagonal_matrix(damping * stiffness)])
     least = 1e2 * float(jnp.finfo(stiffness.dtype).eps)
     moves, pivots = jax.vmap(lambda matrix: solve_definite(matrix, model.gradient, least))(both)
     return moves, pivots[0]
@@ -169,7 +168,7 @@ def _settle(task: Task, problem: Problem, lane: Lane, model: Moments, newton: Ar
     # What rounding of residuals near 1, and of the parameters, does to the objective.
     floor = 10.0 * tiny**2 * (rows + jnp.sum(model.stiffness * lane.vector**2))
     # Where all rows that a parameter moves lie beyond the corner, Newton's step does not see its slope.
-    unseen = (jnp.diagonal(model.hessian) <= 0) & (model.stiffness > 0)
+    unseen = (diagonal_of(model.hessian) <= 0) & (model.stiffness > 0)
     slope = jnp.where(unseen, model.gradient**2 / jnp.where(unseen, model.stiffness, 1.0), 0.0)
     decrement = 0.5 * jnp.sum(model.gradient * newton + slope) / jnp.maximum(model.value, floor)
     flat = pivot < 1e2 * tiny
@@ -178,15 +177,15 @@ def _settle(task: Task, problem: Problem, lane: Lane, model: Moments, newton: Ar
     arrived = jnp.asarray(True) if task.huber is None else lane.corner <= task.huber
     close = (stuck | out_of_steps) & ~flat & (decrement * counted <= CLOSE)
     optimum = arrived & ((decrement <= task.tolerance) | (model.value <= floor) | close)
-    cases = [
-        (~jnp.isfinite(model.value) & (lane.steps == 0), Status.NON_FINITE_START),
-        (optimum & flat, Status.SINGULAR),
-        (optimum, Status.CONVERGED),
-        (stuck, Status.STALLED),
+    status = lane.vector.dtype.type(Status.RUNNING)
+    for case, ended in (  # the last that holds counts
         (out_of_steps, Status.STEP_LIMIT),
-    ]
-    number = lane.vector.dtype.type
-    status = jnp.select([case for case, _ in cases], [number(s) for _, s in cases], number(Status.RUNNING))
+        (stuck, Status.STALLED),
+        (optimum, Status.CONVERGED),
+        (optimum & flat, Status.SINGULAR),
+        (~jnp.isfinite(model.value) & (lane.steps == 0), Status.NON_FINITE_START),
+    ):
+        status = jnp.where(case, lane.vector.dtype.type(ended), status)
     small = jnp.all(jnp.abs(newton) <= POLISH * problem.typical)
     polished = jnp.where(optimum & ~flat & small, lane.vector - newton, lane.vector)
     return lane._replace(vector=polished, status=status, decrement=decrement, floor=floor)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from flpjax.engine.gauss_newton import Problem, Task, descend
 from flpjax.engine.lane import Numbers, begin, unpack
 from flpjax.engine.moments import Anchor
+from flpjax.numerics import compiled
 
 ROUND = 8  # steps between two looks at which lanes have ended
 LOOK = 4  # steps before a look at which are promising
@@ -57,13 +58,13 @@ class Groups(NamedTuple):
     stride: Numbers  # (group,) from one start to the next
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2), compiler_options=REORDER)
+@partial(compiled, static_argnums=(0, 1, 2), options=REORDER)
 def advance(task: Task, mesh: Mesh | None, tile: int | None, tables: Tables, lanes: Lanes, fresh: Array) -> Array:
     """Rows ``(lane, width)`` after one round of lanes, tile by tile on each device of the mesh."""
     return _sharded(partial(_round, task, tile, ROUND), mesh)(tables, lanes, fresh)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2), compiler_options=REORDER)
+@partial(compiled, static_argnums=(0, 1, 2), options=REORDER)
 def scout(task: Task, mesh: Mesh | None, tile: int | None, tables: Tables, groups: Groups, starts: Array) -> Array:
     """Two short rounds of groups of starts; the lowest eighth stays each time. Rows ``(group · stay, width)``."""
 

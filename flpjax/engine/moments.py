@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from flpjax.engine.elimination import diagonal_matrix, diagonal_of
 from flpjax.engine.objective import Corner, curvature, reweight, rho
 
 UNROLL = 8
@@ -77,22 +78,30 @@ def moments(
     """
     along = tuple(range(len(vector))) if along is None else along
     now: Corner | None = huber if corners is None else corners.now
-    r, columns = _tangents(residual, data, vector, along, backwards or len(along) > UNROLL)
+    if len(along) > UNROLL:
+        # Differentiating by the whole vector, and picking some columns, keeps the program short.
+        r, slopes = jax.vmap(jax.value_and_grad(residual), (None, 0))(vector, data)
+        columns = slopes if len(along) == len(vector) else slopes[:, jnp.asarray(along)]
+        products: Products = _stacked
+    else:
+        r, columns = _tangents(residual, data, vector, along, backwards)
+        products = _unrolled
     cautious = weight * reweight(r, now)
     exact = None if huber is None else weight * curvature(r, now)
     values = [weight * rho(r, now)]
     if huber is not None and corners is not None:
         values += [weight * rho(r, corners.before), weight * rho(r, huber)]
-    products = _unrolled if len(along) <= UNROLL else _stacked
     sums, gradient, hessian, stiffness = products(values, r, columns, cautious, exact)
     value, before, final = sums if len(sums) == 3 else 3 * sums
     if anchor is not None:
-        off, k = vector - anchor.centre, jnp.asarray(along)
-        pull = 0.5 * jnp.sum(anchor.precision * off**2)
+        off, precision = vector - anchor.centre, anchor.precision
+        pull, slope = 0.5 * jnp.sum(precision * off**2), precision * off
         value, before, final = value + pull, before + pull, final + pull
-        gradient += (anchor.precision * off)[k]
-        hessian += jnp.diag(anchor.precision[k])
-        stiffness += anchor.precision[k]
+        if len(along) < len(vector):
+            precision, slope = precision[jnp.asarray(along)], slope[jnp.asarray(along)]
+        gradient += slope
+        hessian += diagonal_matrix(precision)
+        stiffness += precision
     finite = jnp.all(jnp.isfinite(hessian)) & jnp.all(jnp.isfinite(gradient))
     value, before, final = (jnp.where(finite, v, jnp.inf) for v in (value, before, final))
     return Moments(value, before, final, gradient, hessian, stiffness)
@@ -117,6 +126,7 @@ def _tangents(
 
 
 Sums = tuple[list[Array], Array, Array, Array]
+Products = Callable[..., Sums]
 
 
 def _unrolled(values: list[Array], r: Array, columns: list[Array], cautious: Array, exact: Array | None) -> Sums:
@@ -133,13 +143,12 @@ def _unrolled(values: list[Array], r: Array, columns: list[Array], cautious: Arr
     at_stiffness = at_hessian + len(upper)
     place = [[upper.index((min(a, b), max(a, b))) for b in range(k)] for a in range(k)]
     hessian = jnp.stack([jnp.stack([total[at_hessian + i] for i in row]) for row in place])
-    stiffness = jnp.diagonal(hessian) if exact is None else jnp.stack(total[at_stiffness:])
+    stiffness = diagonal_of(hessian) if exact is None else jnp.stack(total[at_stiffness:])
     return list(total[:at_gradient]), jnp.stack(total[at_gradient:at_hessian]), hessian, stiffness
 
 
-def _stacked(values: list[Array], r: Array, columns: list[Array], cautious: Array, exact: Array | None) -> Sums:
-    """The same by products of matrices."""
-    jacobian = jnp.stack(columns)  # (k, row)
+def _stacked(values: list[Array], r: Array, jacobian: Array, cautious: Array, exact: Array | None) -> Sums:
+    """The same by products of matrices, of derivatives ``(row, k)``."""
     curved = cautious if exact is None else exact
-    hessian = (jacobian * curved[None, :]) @ jacobian.T
-    return [jnp.sum(v) for v in values], jacobian @ (cautious * r), hessian, jacobian**2 @ cautious
+    hessian = (jacobian * curved[:, None]).T @ jacobian
+    return [jnp.sum(v) for v in values], (cautious * r) @ jacobian, hessian, cautious @ jacobian**2

@@ -25,7 +25,7 @@ from flpjax.fitting.proposer import Proposer, checked, propose
 from flpjax.fitting.trials import try_models
 from flpjax.forms.form import Params
 from flpjax.forms.grammar import Expression, Term
-from flpjax.numerics import generator, require_x64
+from flpjax.numerics import compiled, generator, require_x64
 from flpjax.predictors.emergence import emerged_checkpoints
 from flpjax.runs.select import Selection
 from flpjax.runs.table import Floats, Runs
@@ -181,7 +181,7 @@ def _why_none(entries: list[Entry]) -> str:
     return f"its runs are too few to leave any out and fit the others, {FEWEST_RUNS} or more"
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _apply(form: Expression, params: Params, x: Array) -> Array:
     """Scores ``(row,)``."""
     return jax.vmap(form.apply, (None, 0))(params, x)

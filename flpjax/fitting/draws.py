@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from flpjax.engine.status import Status
 from flpjax.errors import count
 from flpjax.forms.form import Form, Params, unpack
+from flpjax.numerics import compiled
 from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Model, Plan, Prediction, StageParams
 from flpjax.runs.compute import FlopsRule, flops_rule
@@ -160,7 +161,7 @@ def make_draws(
     return Draws(plan.model, params, kind, fits, Ladder.of(plan.runs), warnings)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _unpack_all(form: Form, vectors: Array) -> Params:
     """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
     return jax.vmap(jax.vmap(lambda v: unpack(form, v)))(vectors)

@@ -24,6 +24,7 @@ from flpjax.errors import FitError
 from flpjax.fitting.staged import Vectors
 from flpjax.forms.form import prior_normal, unpack
 from flpjax.forms.residual import Residual
+from flpjax.numerics import compiled
 from flpjax.predictors.predictor import Model, Plan
 from flpjax.runs.compute import Compute
 
@@ -78,8 +79,8 @@ def refine(plan: Plan, vectors: Vectors, counts: NDArray[np.float64]) -> Vectors
         anywhere, _ = prior_normal(stage.form)  # for fits that are left out, and have no weight
         start[stage.name] = np.where(usable[stage.name][..., None], vectors[stage.name], anywhere)
     recipe = next((stage.recipe for stage in plan.stages if stage.recipe is not None), None)
-    refined, norm = _refine(plan.model, residuals, recipe, start, usable, counts, _data(plan))
-    norm = np.asarray(norm)
+    refined, gradient = _refine(plan.model, residuals, recipe, start, usable, counts, _data(plan))
+    norm = np.asarray(gradient)
     failed = ~(norm <= TOLERANCE)
     if failed.all():
         raise FitError(
@@ -103,7 +104,7 @@ def _data(plan: Plan) -> _Data:
     return _Data(*jax.tree.map(jnp.asarray, (stages, finals.compute, known, weight.astype(float), run)))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(compiled, static_argnums=(0, 1, 2))
 def _refine(
     model: Model,
     stages: tuple[tuple[str, Residual], ...],

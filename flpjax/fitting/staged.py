@@ -20,6 +20,7 @@ from flpjax.fitting.draws import StageFit
 from flpjax.fitting.trained import train_stage
 from flpjax.forms.form import Form, pack, prior_normal, size, spread_starts, unpack
 from flpjax.forms.residual import Residual
+from flpjax.numerics import compiled
 from flpjax.predictors.predictor import Stage
 
 STARTS = 8
@@ -221,14 +222,14 @@ def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _guess(form: Form, data: Any, weight: Array) -> Array:
     """``(output, p)`` the form's own starts."""
     x, y = data
     return jax.vmap(lambda *rows: pack(form, form.guess(*rows)))(x, y, weight)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _describe(residual: Residual, vector: Array, data: Any) -> tuple[dict[str, Array], Array]:
     """The paper's constants → ``(output,)``, and residuals ``(output, row)``."""
     constants = jax.vmap(lambda v: residual.form.constants(unpack(residual.form, v)))(vector)

@@ -21,6 +21,7 @@ from flpjax.forms.form import Params, unpack
 from flpjax.forms.grammar import Expression
 from flpjax.forms.residual import TYPICAL_NOISE
 from flpjax.forms.tabulated import Tabulated
+from flpjax.numerics import compiled
 from flpjax.runs.table import Floats
 
 REACHES = (0.1, 0.4, 0.8)  # how far outside the scores seen a ceiling or floor starts
@@ -100,7 +101,7 @@ def _fitted(
     return np.asarray(found.vector, np.float64), found.status, np.asarray(predicted, np.float64)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _starts(
     residual: Tabulated, features: Array, y: Array, weight: Array, chance: Array, ceiling: Array, reach: Array
 ) -> Array:
@@ -108,7 +109,7 @@ def _starts(
     return jax.vmap(residual.guess, (0, 0, 0, 0, 0, None))(features, y, weight, chance, ceiling, reach)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _scores(residual: Tabulated, vector: Array, features: Array, chance: Array, ceiling: Array) -> Array:
     """``(draw, model, row)`` predicted by vectors ``(draw, model, p)``."""
     rows = jax.vmap(residual.score, (None, 0, None, None))

@@ -112,6 +112,13 @@ def test_the_text_of_a_failure_is_its_reason(seen):
     assert f"m2: {row.failed}" in str(seen).splitlines()
 
 
+def test_an_unknown_form_is_refused_before_anything_is_fitted(runs, key):
+    told = []
+    with pytest.raises(InputError, match=r"^there is no form 'm33'\. Did you mean 'm3'\?"):
+        compare(runs, key, forms=("m1", "m33"), progress=told.append)
+    assert told == []
+
+
 def test_nothing_held_out_is_refused(runs, key):
     with pytest.raises(InputError, match=r"no run is held out\. Errors are counted on held-out targets"):
         compare(runs.hold_out([]), key)

@@ -14,6 +14,7 @@ from flpjax.answers.mixture import hull_distance, optimise_mix
 from flpjax.answers.target import Target
 from flpjax.errors import FitError, InputError
 from flpjax.forms.mixture_laws import MixChinchilla
+from flpjax.forms.mixture_loss import M2
 from tests.answers.test_goal import BASE, DRAWS, TARGET, TRIED, by_hand, outputs, worth
 
 SHARE = np.array([0.0, 0.0, 0.0, 0.5, 0.5])
@@ -238,8 +239,20 @@ def test_draws_that_failed_are_left_out(draws, key):
     assert (seen.draws, len(seen.draw_weights)) == (7, 7)
     assert seen.gain.median == pytest.approx(np.median(gain), rel=1e-9)
     assert "2 of 9 draws could not be fitted and are left out" in seen.warnings
-    with pytest.raises(FitError, match=r"^by hand: no draw has a finite value at the mixtures that were tried"):
+    with pytest.raises(FitError, match=r"^could not be fitted in any draw: t\. Leave it out of the goal"):
         optimise_mix(without(draws, range(DRAWS), 0), TARGET, key)
+    with pytest.raises(FitError, match=r"^by hand: no draw has a finite value at the mixtures that were tried"):
+        optimise_mix(without(without(draws, range(DRAWS), 0), range(DRAWS), 1), TARGET, key)
+
+
+def test_a_baseline_at_which_the_law_is_not_finite_is_refused(draws, key):
+    """M2 without one of its sources."""
+    loss = {"log_level": draws.params["loss"]["log_level"], "exponents": jnp.full((DRAWS, 3, 3), -0.1)}
+    inside = tuple(tuple(w) for w in np.random.default_rng(2).dirichlet(np.ones(3), len(TRIED)).tolist())
+    model, ladder = replace(draws.model, compute_loss=M2(3)), replace(draws.ladder, mixtures=inside)
+    singular = replace(draws, model=model, ladder=ladder, params={**draws.params, "loss": loss})
+    with pytest.raises(InputError, match=r"^baseline: the law has no finite value at the baseline\. Give every source"):
+        optimise_mix(singular, TARGET, key, baseline={"general": 0.5, "code": 0.5})
 
 
 def test_a_task_that_does_not_count_may_be_missing(draws, key):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.mixtures import datablations, mixinglaws, peers, regmix, search
-from benchmarks.mixtures.laws import OURS, spearman, true_rank
+from benchmarks.mixtures.laws import OURS, fit, losses, spearman, true_rank
 from flpjax import read_runs
 from flpjax.answers.problem import BEST_TRIED, pose
 from flpjax.fitting.point import point
@@ -85,6 +85,18 @@ def test_a_method_that_knows_the_truth_has_the_ceilings_figures(runs):
     assert ceiling["mean_loss"] == pytest.approx(0.966, abs=1e-3)
 
 
+def test_reach_at_1b_is_of_mixtures_that_no_smaller_model_saw(runs, monkeypatch):
+    monkeypatch.setattr(
+        regmix, "by_law", lambda _: lambda known, new, seed: regmix.Predicted(new.loss, 1.0, (), -new.loss)
+    )
+    found = regmix.reach_at_1b(runs)
+    assert found["distance"]["least"] > 0.05
+    assert set(found) == {"distance", "1M, 512 runs", "1M, 256 unseen runs", "60M, 256 unseen runs"}
+    for name in set(found) - {"distance"}:
+        for what, rank in (("tokens", 1.0), ("shares", -1.0)):
+            assert found[name][what] == pytest.approx(dict.fromkeys((*runs.domains, "mean13"), rank))
+
+
 def test_what_failed_is_told_and_has_no_rank(runs):
     def broken(_, unseen, seed):
         loss = np.array(unseen.finals().loss)
@@ -113,6 +125,17 @@ def test_unseen_mixtures_of_five_sources_are_predicted_to_a_percent():
     assert list(found) == ["published", "random 0", "random 1", "random 2"]
     assert not any(split["failed"] for split in found.values())
     assert np.mean([split["mae"] for split in found.values()]) <= 0.015
+
+
+def test_splits_side_by_side_are_fitted_as_each_alone():
+    """One batch, in which what a split holds out is missing: the published split alone has the same errors."""
+    runs = mixinglaws.at_step("70M", mixinglaws.STEP)
+    whole = mixinglaws.side_by_side(dict(mixinglaws.splits(runs)))
+    assert not whole.held_out.any()
+    assert np.isnan(whole.loss).sum(axis=0).tolist() == [mixinglaws.UNSEEN] * (4 * len(runs.domains))
+    fitted, unseen = fit(runs), runs.targets()
+    gap = (losses(fitted.draws, unseen.compute) - unseen.loss) @ mixinglaws.valid_weights(runs.domains)
+    assert mixinglaws.errors(runs)["published"]["mae"] == pytest.approx(np.abs(gap).mean(), rel=1e-5)
 
 
 def test_splits_hold_out_six_and_the_published_one_is_the_authors_last():

@@ -1,6 +1,7 @@
 """The command line on mixtures: mix and compare."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,11 +24,14 @@ def _own_cache(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    """Simulated mixtures of two and of three sources as CSV, most of their 3B held out."""
+    """Simulated mixtures of two, three and four sources as CSV, most of their 3B held out."""
     folder = tmp_path_factory.mktemp("mixtures")
     for sources in (2, 3):
         runs = few(simulate_mixtures(0, checkpoints=3, sizes=SIZES, sources=sources).runs)
         (folder / f"{sources}.csv").write_text(csv_of(runs), encoding="utf-8")
+    halved = np.hstack([runs.mix[:, :2], runs.mix[:, 2:] / 2.0, runs.mix[:, 2:] / 2.0])
+    four = replace(runs, sources=(*runs.sources, "web"), mix=halved)
+    (folder / "4.csv").write_text(csv_of(four), encoding="utf-8")
     return folder
 
 
@@ -113,6 +117,7 @@ BAD = {
     "draws": (["mix", "2", *BIG, "--over-draws", "median"], "over_draws is 'median'. Say mean, quantile or cvar"),
     "risk": (["mix", "2", *BIG, "--risk", "2"], "risk is 2"),
     "picture": (["mix", "2", *BIG, "--curve", "x.tiiff"], "there is no picture format '.tiiff'"),
+    "curve": (["mix", "4", *BIG, "--curve", "x.png"], "--curve is for 2 or 3 sources, and there are 4. Leave it out"),
     "method": (["mix", "2", *BIG, "--method", "m3+networks"], "Did you mean 'm3+network'?"),
     "target": (["mix", "2", "--target", "N=7e9"], "neither FLOPs nor both N and D are given"),
     "price": (["mix", "2", *BIG, "--kl", "-1"], "Invalid value for '--kl'"),

@@ -1,6 +1,7 @@
 """Discovery on a ladder of known formulas: what it finds, what it says, and what it refuses."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -131,6 +132,20 @@ def test_all_checkpoints_serve_better_than_those_above_chance():
 
     mean = [np.mean([error_of(seed, selection) for seed in (1, 2)]) for selection in (ALL_EMERGED, Selection())]
     np.testing.assert_allclose(mean, [4.6, 6.2], atol=0.1)
+
+
+def test_checkpoints_without_some_loss_are_left_out(found, runs):
+    """What was measured of them changes nothing, finite or not."""
+    first = np.arange(len(runs))[:, None] < 6
+    logs = []
+    for without in ([False, False, True, False, False], [True] * 5):
+        gone = discover(
+            replace(runs, loss=np.where(first & without, np.nan, runs.loss)), jax.random.key(7), rounds=1, selection=ALL
+        )
+        assert set(gone.forms) == set(found.forms)
+        logs.append([(e.expression, e.log_score) for e in gone.log])
+    assert all(np.isfinite(score) for _, score in logs[0])
+    assert [score for _, score in logs[1]] == pytest.approx([score for _, score in logs[0]], rel=1e-6)
 
 
 def test_a_prediction_is_not_clipped(found, runs):

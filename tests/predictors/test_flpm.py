@@ -162,6 +162,17 @@ def test_domains_of_choice_and_those_that_are_not_there(exact):
         FLPM().on(bare)
 
 
+def test_domains_that_were_never_measured_together_are_refused(exact):
+    runs = exact.runs.training()
+    pair = [runs.domains.index(d) for d in ("code", "paper")]
+    loss = np.array(runs.loss)
+    loss[runs.run % 2 == 0, pair[0]] = loss[runs.run % 2 == 1, pair[1]] = np.nan
+    predictor = FLPM(M3(), domains=("code", "paper"))
+    with pytest.raises(InputError, match=r"no checkpoint has the losses of all domains \(code, paper\)\. Measure them"):
+        predictor.on(replace(runs, loss=loss))
+    assert predictor.on(without_tasks(replace(runs, loss=loss))).model.domains == ("code", "paper")
+
+
 MIXES = {
     "C=1e23,mix/cod=0.3,mix/general=0.7": "there is no data source 'cod'. Did you mean 'code'?",
     "C=1e23,mix/code=0.3,mix/general=0.6": "the mixture weights code=0.3, general=0.6 sum to 0.9, not to 1. The "

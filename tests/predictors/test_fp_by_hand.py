@@ -6,9 +6,21 @@ from scipy.optimize import curve_fit
 
 from flpjax.answers.forecast import forecast
 from flpjax.answers.target import targets_of
+from flpjax.errors import InputError
 from flpjax.fitting.point import point
+from flpjax.forms.mixture_loss import M3
 from flpjax.forms.power_law import LogPowerLaw
 from flpjax.predictors.direct import FP
+from flpjax.runs.simulate_mixtures import simulate_mixtures
+
+
+def test_a_law_of_mixtures_counts_the_parameters_of_the_ladders_sources():
+    """M3 has three parameters for two sources, and four for three."""
+    ratios = ((0.0, 0.0), (0.3, 0.0), (0.1, 0.4))
+    runs = simulate_mixtures(0, checkpoints=1, sizes=("1B",), ratios=ratios, sources=3).runs
+    assert len(runs.names) == 3
+    with pytest.raises(InputError, match="3 runs with a final value, and M3 has 4 parameters"):
+        FP(M3()).on(runs.hold_out([]))
 
 
 def eq_3(log_flops, level, alpha):
