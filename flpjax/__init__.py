@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from flpjax.answers.mix_curve import mix_curve as mix_curve
     from flpjax.answers.mixture import optimise_mix as optimise_mix
     from flpjax.answers.record import Backtest as Backtest
+    from flpjax.answers.review import review as review
     from flpjax.answers.target import Target as Target
     from flpjax.answers.target import targets_of as targets_of
+    from flpjax.answers.verdicts import Finding as Finding
+    from flpjax.answers.verdicts import Review as Review
+    from flpjax.answers.verdicts import Verdict as Verdict
     from flpjax.engine.recipe import Recipe as Recipe
     from flpjax.engine.settings import Settings as Settings
     from flpjax.engine.status import Status as Status
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from flpjax.errors import PrecisionError as PrecisionError
     from flpjax.faces.plots import plot_forecast as plot_forecast
     from flpjax.faces.plots_mix import plot_mix as plot_mix
+    from flpjax.fitting.auto import auto as auto
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
     from flpjax.fitting.discovery import Discovery as Discovery
     from flpjax.fitting.discovery import discover as discover
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     from flpjax.forms.power_law import PowerLaw as PowerLaw
     from flpjax.forms.power_law import PowerLawE as PowerLawE
     from flpjax.forms.power_mix import PowerMix as PowerMix
+    from flpjax.predictors.auto import Auto as Auto
     from flpjax.predictors.direct import FP as FP
     from flpjax.predictors.flp import FLP as FLP
     from flpjax.predictors.flpm import FLPM as FLPM
@@ -81,13 +87,16 @@ _HOME = {
     "answers.mix_curve": ("MixCurve", "mix_curve"),
     "answers.mixture": ("optimise_mix",),
     "answers.record": ("Backtest",),
+    "answers.review": ("review",),
     "answers.target": ("Target", "targets_of"),
+    "answers.verdicts": ("Finding", "Review", "Verdict"),
     "engine.recipe": ("Recipe",),
     "engine.settings": ("Settings",),
     "engine.status": ("Status",),
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "faces.plots": ("plot_forecast",),
     "faces.plots_mix": ("plot_mix",),
+    "fitting.auto": ("auto",),
     "fitting.bootstrap": ("bootstrap",),
     "fitting.discovery": ("Discovery", "discover"),
     "fitting.draws": ("Draws",),
@@ -98,6 +107,7 @@ _HOME = {
     "forms.network": ("DomainLinear", "Network"),
     "forms.power_law": ("Chinchilla", "LogPowerLaw", "PowerLaw", "PowerLawE"),
     "forms.power_mix": ("PowerMix",),
+    "predictors.auto": ("Auto",),
     "predictors.direct": ("FP",),
     "predictors.flp": ("FLP",),
     "predictors.flpm": ("FLPM",),

@@ -11,16 +11,14 @@ from flpjax.answers.forecast import Interval, check_level, forecast, predict_fro
 from flpjax.answers.record import Backtest, Cell, Record
 from flpjax.answers.target import targets_of
 from flpjax.errors import FitError, InputError
-from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
-from flpjax.fitting.point import point
+from flpjax.fitting.fit import Method, fit
 from flpjax.numerics import require_x64
-from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import AVERAGE, Runs
 
 
 def backtest(
-    methods: Mapping[str, Predictor],
+    methods: Mapping[str, Method],
     runs: Runs,
     key: Array,
     *,
@@ -33,7 +31,7 @@ def backtest(
     A method that the ladder can't carry is reported as failed, with the reason; the others go on.
 
     Args:
-        methods: Name → predictor.
+        methods: Name → predictor, or :class:`flpjax.Auto`.
         runs: The ladder, with targets held out (:meth:`Runs.hold_out`).
         key: JAX random key; every method gets the same, so that they see the same resamples.
         draws: Bootstrap draws; 0 for point fits without intervals.
@@ -66,19 +64,13 @@ def backtest(
         if progress is not None:
             progress(name)
         try:
-            fitted = _fit(predictor, runs, key, draws)
+            fitted = fit(predictor, runs, key, draws=draws)
             records[name] = record_of(fitted, runs, level=level, method=name)
         except (InputError, FitError) as error:
             records[name] = Record(failed=str(error))
             continue
         via[name] = tuple(fitted.model.domains[i] for i in sorted({i for task in fitted.model.via for i in task}))
     return Backtest(actual.names, level, records, via)
-
-
-def _fit(predictor: Predictor, runs: Runs, key: Array, draws: int) -> Draws:
-    if draws:
-        return bootstrap(predictor, runs, key, draws=draws, strict=False)
-    return point(predictor, runs, key, strict=False)
 
 
 def record_of(draws: Draws, runs: Runs, *, level: float = 0.9, method: str = "") -> Record:

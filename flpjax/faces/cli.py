@@ -1,4 +1,4 @@
-"""The command line: check, forecast, backtest, demo; and, on mixtures, mix and compare.
+"""The command line: check, forecast, backtest, review, demo; and, on mixtures, mix and compare.
 
 Results go to stdout, messages to stderr. Exit codes: 0 good, 2 bad input, 1 anything else.
 """
@@ -23,6 +23,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From a ladder of small language models to a forecast of a big one, with intervals.",
 )
+
+Method = Annotated[
+    str, typer.Option("--method", help="auto (the default), flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", "-t", help="N=7e9,D=4e12 or C=1e23, with a name if you like: 7B:N=7e9,D=4e12."),
+]
 
 app.command()(mixing.mix)
 app.command()(mixing.compare)
@@ -56,11 +64,8 @@ def check(
 @app.command()
 def forecast(
     runs: RunsArgument,
-    target: Annotated[
-        list[str] | None,
-        typer.Option("--target", "-t", help="N=7e9,D=4e12 or C=1e23, with a name if you like: 7B:N=7e9,D=4e12."),
-    ] = None,
-    method: Annotated[str, typer.Option("--method", help="flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")] = "",
+    target: Targets = None,
+    method: Method = "",
     joint: Annotated[bool, typer.Option("--joint", help="Fit both stages in one objective.")] = False,
     mapping: Mapping = None,
     only: Only = None,
@@ -113,11 +118,12 @@ def backtest(
     import jax
 
     from flpjax.answers.backtest import backtest as run_backtest
-    from flpjax.predictors.methods import COMPARED, DEFAULT
-    from flpjax.predictors.methods import method as method_of
+    from flpjax.fitting.fit import method_of
+    from flpjax.predictors.methods import COMPARED
 
-    names = method or list(COMPARED)
-    methods = {name: method_of(name, via if method or "+" in name or name == DEFAULT else None) for name in names}
+    names = method or [name for name in COMPARED if draws or name != "auto"]
+    chooses = ("auto", "flp")  # a loss domain, as pairs of stages do
+    methods = {name: method_of(name, via if method or "+" in name or name in chooses else None) for name in names}
     with session.progress(len(methods), "fitting") as step:
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
     steps.save(json, result.to_json())
@@ -136,11 +142,48 @@ def backtest(
 
 
 @app.command()
+def review(
+    runs: RunsArgument,
+    target: Targets = None,
+    method: Method = "",
+    mapping: Mapping = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    via: Via = None,
+    draws: Draws = 400,
+    seed: Seed = 0,
+    json: Json = None,
+) -> None:
+    """Whether a forecast from this ladder can be believed: named checks, each with a figure and a remedy."""
+    from flpjax.answers.target import parse_target, targets_of
+
+    table = steps.read(runs, mapping, only, exclude)
+    targets = [parse_target(t) for t in target or []] or targets_of(table.targets())
+
+    from flpjax.faces import session, show
+
+    session.start_jax()
+    import jax
+
+    from flpjax.answers.review import review as run_review
+    from flpjax.fitting.fit import fit, method_of
+
+    chosen = method_of(method or "auto", via)
+    with session.progress(steps.stages_of(chosen, table), f"fitting {method or 'auto'}:") as step:
+        fitted = fit(chosen, table, jax.random.key(seed), draws=draws, progress=step)
+        result = run_review(fitted, table, targets)
+    steps.save(json, result.to_json())
+    for shown in show.show_review(result):
+        session.out.print(shown)
+    session.warn(fitted.warnings)
+
+
+@app.command()
 def demo(
     draws: Draws = 200,
     level: Level = 0.9,
     seed: Seed = 0,
-    method: Annotated[str, typer.Option("--method", help="flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")] = "",
+    method: Method = "",
     save: Annotated[Path | None, typer.Option("--save", help="Write the simulated table to this CSV file.")] = None,
     fits: Fits = False,
     plot: Plot = None,

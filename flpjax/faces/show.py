@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flpjax.answers.check import Check
     from flpjax.answers.forecast import Forecast, Interval
     from flpjax.answers.record import Backtest, Record
+    from flpjax.answers.verdicts import Review
 
 Truth = dict[str, dict[str, float]]
 """Target → task or loss domain → what it reached, or truly is."""
@@ -95,6 +96,19 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
         columns = ["", "median", interval] + (["truth", "error %"] if known else [])
         tables.append(table(title, columns, [r if known else r[:3] for r in rows]))
     return tables
+
+
+def show_verdict(result: Review) -> list[Text]:
+    """One line if all checks pass; otherwise one more for each that does not."""
+    style = {"PASS": "green", "REVIEW": "yellow", "FAIL": "bold red"}[result.verdict.name]
+    head, *rest = str(result).split("\n")
+    return [Text(head, style=style), *(Text(line) for line in rest)]
+
+
+def show_review(result: Review) -> list[Group]:
+    """All checks."""
+    rows = [[r["check"], r["verdict"], r["figure"], r["remedy"]] for r in result.table()]
+    return [table("Review", ["check", "verdict", "figure", "remedy"], rows, names=4)]
 
 
 def show_backtest(result: Backtest, per_task: bool) -> list[Group]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from flpjax.answers.target import Target
     from flpjax.faces.show import Truth
+    from flpjax.fitting.fit import Method
     from flpjax.predictors.predictor import Model
     from flpjax.runs.table import Runs
 
@@ -104,20 +105,17 @@ def forecast_and_show(
 
     from flpjax.answers.forecast import check_level
     from flpjax.answers.forecast import forecast as run_forecast
-    from flpjax.fitting.bootstrap import bootstrap
-    from flpjax.fitting.point import point
-    from flpjax.predictors.methods import DEFAULT
-    from flpjax.predictors.methods import method as method_of
+    from flpjax.answers.review import review as run_review
+    from flpjax.fitting.fit import fit, method_of
+    from flpjax.predictors.auto import AUTO
 
     check_level(how.level)
-    name = how.method or DEFAULT
-    predictor, key = method_of(name, how.via), jax.random.key(how.seed)
-    with session.progress(3 if how.joint else 2, f"fitting {name}:") as step:
-        if how.draws:
-            fitted = bootstrap(predictor, table, key, draws=how.draws, joint=how.joint, strict=False, progress=step)
-        else:
-            fitted = point(predictor, table, key, joint=how.joint, strict=False, progress=step)
+    name = how.method or AUTO
+    chosen, key = method_of(name, how.via), jax.random.key(how.seed)
+    with session.progress(stages_of(chosen, table) + how.joint, f"fitting {name}:") as step:
+        fitted = fit(chosen, table, key, draws=how.draws, joint=how.joint, progress=step)
         result = run_forecast(fitted, targets, level=how.level, method=f"{name}, joint" if how.joint else name)
+        reviewed = run_review(fitted, table, targets)
     save(json, result.to_json())
     shown_losses = _loss_rows(fitted.model)
     if plot is not None:
@@ -139,15 +137,25 @@ def forecast_and_show(
     more = len(fitted.model.domains) - len(shown_losses)
     if more:
         session.out.print(f"{more} more losses are forecast; --json FILE has them all.")
+    for shown in show.show_verdict(reviewed):
+        session.out.print(shown)
     session.warn(table.notes, style="cyan", label="note")
     session.warn(result.warnings)
+
+
+def stages_of(chosen: Method, table: Runs) -> int:
+    """How many steps of progress a fit has."""
+    from flpjax.predictors.auto import Auto
+
+    return len(chosen.members(table)) if isinstance(chosen, Auto) else 2
 
 
 def _loss_rows(model: Model) -> tuple[str, ...]:
     """The losses worth a line: all of a few, otherwise those that scores go through."""
     if len(model.domains) <= FEW_LOSSES:
         return model.domains
-    return tuple(model.domains[i] for i in sorted({i for task in model.via for i in task}))[:FEW_LOSSES]
+    through = sorted({i for task in model.via for i in task}) or [0]
+    return tuple(model.domains[i] for i in through)[:FEW_LOSSES]
 
 
 def reached(table: Runs) -> Truth:

@@ -1,4 +1,4 @@
-"""Draws around an optimum: normal, with the curvature there, as wide as few runs make them (Laplace's approximation)."""
+"""Draws around an optimum: Laplace's approximation, as wide as few runs make it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def covariance_roots(hessian: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Directions that the data and the prior leave open get the widest that float64 can tell from open.
     """
-    finite = np.isfinite(hessian).all(axis=(-2, -1))[..., None, None]
+    finite = np.isfinite(hessian).all(axis=(-2, -1), keepdims=True)
     value, vector = np.linalg.eigh(np.where(finite, hessian, np.eye(hessian.shape[-1])))
     root = vector / np.sqrt(np.maximum(value, 1e-10 * value[..., -1:]))[..., None, :]
     return np.where(finite, root, np.nan)

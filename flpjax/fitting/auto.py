@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from scipy.special import stdtrit, ndtr
+from scipy.special import ndtr, stdtrit
 
-from flpjax.errors import FitError, InputError
+from flpjax.errors import FitError, InputError, count
+from flpjax.fitting.around import even_levels, even_normal
 from flpjax.fitting.draws import Draws, Ladder
 from flpjax.fitting.drift import FREEDOM, GRID, Drift, drift_of
-from flpjax.fitting.member import Member, StageAt, fit_member, normal_levels
+from flpjax.fitting.member import Known, Member, fit_member
 from flpjax.fitting.origins import Origins
+from flpjax.fitting.past import Past
+from flpjax.fitting.stacking import coverage_of_blend, stack
 from flpjax.fitting.track import Outputs, Track, track_record
 from flpjax.numerics import generator, require_x64
 from flpjax.predictors.auto import Auto
@@ -22,79 +26,110 @@ from flpjax.predictors.blend import MIXED, Blend
 from flpjax.predictors.predictor import Prediction, StageParams
 from flpjax.runs.table import Runs
 
-LEAST_WEIGHT = 0.01  # members with less of every output are left out
-TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common
+TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common: a loss too high, all scores too low
+ORIGINS_SALT, BLEND_SALT = 5, 6
+FEW_AHEAD = 3  # runs that were forecast; fewer say little about drift
 
 
 def auto(
-    config: Auto, runs: Runs, key: Array, *, draws: int = 200, progress: Callable[[str], None] | None = None
+    runs: Runs,
+    key: Array,
+    *,
+    draws: int = 400,
+    methods: Auto | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Draws:
-    """Blend all methods that a ladder can carry."""
+    """Blend methods by how well each forecast the ladder's own larger runs, with intervals that its past bears out.
+
+    Every method is fitted as the ladder stood when its k smallest runs were all there was, for many k, and forecasts
+    the runs that came. Their errors tell by how much forecasts drift with distance, beyond what the parameters' uncertainty
+    and noise explain (:mod:`flpjax.fitting.drift`), and the weights of the methods, for each loss and task
+    (:mod:`flpjax.fitting.stacking`). Draws are then drawn from the methods by weight, each around its own fit.
+
+    Args:
+        runs: The ladder; held-out runs are not used.
+        key: JAX random key.
+        draws: Number of draws.
+        methods: Which methods, and through which loss; None takes those that suit the table.
+        progress: Called with each method's name before it is fitted.
+
+    Returns:
+        Draws of a :class:`~flpjax.predictors.blend.Blend`, with the record of its past forecasts.
+
+    Raises:
+        InputError: No method can be fitted, or there are no draws.
+        PrecisionError: JAX is in 32 bits.
+    """
     require_x64("fitting")
+    if draws < 2:
+        raise InputError(f"{draws} draws", where="auto", remedy="Ask for 2 at least; a blend has no point fit")
     training = runs.training()
-    origins = Origins.of(training, generator(key, 5))
+    origins = Origins.of(training, generator(key, ORIGINS_SALT))
+    members, left_out = _fitted((methods or Auto()), training, origins, key, progress)
+    outputs = Outputs.of(members, training)
+    available = np.stack([_available(m, outputs) for m in members])
+    track = track_record(members, outputs, training, origins, key)
+    drift = drift_of(track, outputs.is_loss)
+    weight = stack(drift, outputs.is_loss, outputs.emerged(training), available)
+    blend = _blended(members, outputs, training, track, drift, weight, generator(key, BLEND_SALT), draws)
+    return replace(blend, warnings=(*left_out, *_warnings(members, outputs, blend.past)))
+
+
+def _fitted(
+    methods: Auto, training: Runs, origins: Origins, key: Array, progress: Callable[[str], None] | None
+) -> tuple[list[Member], list[str]]:
+    """The methods that can be fitted, and why the others can't."""
     members, left_out = [], []
-    known: dict[object, StageAt] = {}
-    for name, predictor in config.members(runs).items():
+    known: Known = {}
+    for name, predictor in methods.members(training).items():
         if progress is not None:
             progress(name)
         try:
             members.append(fit_member(name, predictor, training, origins, key, known))
         except (InputError, FitError) as error:
-            left_out.append(f"{name} is left out: {error}")
+            left_out.append(f"{name} takes no part: {error}")
     if not members:
         raise InputError(
-            f"no method can be fitted: {left_out[0]}", where=runs.source, remedy="Give more runs, or name a method"
+            f"no method can be fitted: {left_out[0]}", where=training.source, remedy="Give more runs, or name a method"
         )
-    outputs = Outputs.of(members, training)
-    track = track_record(members, outputs, training, origins, key)
-    available = np.stack([_available(m, outputs) for m in members])
-    drift = drift_of(track, outputs.is_loss, available)
-    return blended(members, outputs, training, track, drift, key, draws)
+    return members, left_out
 
 
 def _available(member: Member, outputs: Outputs) -> NDArray[np.bool_]:
     """``(output,)`` whether the fit to all runs forecasts it."""
+    fitted = {name: np.isfinite(at.fitted.vectors[0]).all(axis=1) for name, at in member.stages.items()}
+    loss = fitted.get("loss", np.zeros(0, bool))
+    score = fitted.get("score", np.zeros(0, bool)).copy()
+    for i, through in enumerate(member.model.via[: len(score)]):
+        score[i] &= loss[list(through)].all()
     place = outputs.places(member)
-    fitted = np.concatenate(
-        [
-            np.isfinite(member.stages[stage].fitted.vectors[0]).all(axis=1)
-            if stage in member.stages
-            else np.zeros(0, bool)
-            for stage in ("loss", "score")
-        ]
-    )
-    domains = len(member.model.domains)
-    through = np.array([all(fitted[list(v)]) for v in member.model.via or ((),) * len(member.model.tasks)], bool)
-    fitted[domains:] &= through
-    return np.asarray((place >= 0) & fitted[np.maximum(place, 0)])
+    both = np.concatenate([loss, score])
+    return np.asarray((place >= 0) & both[np.maximum(place, 0)])
 
 
-def blended(
+def _blended(
     members: Sequence[Member],
     outputs: Outputs,
     runs: Runs,
     track: Track,
     drift: Drift,
-    key: Array,
+    weight: NDArray[np.float64],
+    rng: np.random.Generator,
     draws: int,
 ) -> Draws:
-    rng = generator(key, 6)
-    weight = np.nan_to_num(drift.weight)
-    weight = np.where(weight >= LEAST_WEIGHT, weight, 0.0)
-    kept = np.flatnonzero(weight.any(axis=1))
-    share = np.cumsum(weight[kept] / np.maximum(weight[kept].sum(axis=0), 1e-300), axis=0)  # (member, output)
-    order = (rng.permutation(draws) + 0.5) / draws
-    pick = np.minimum((order[:, None, None] > share[None]).sum(axis=1), len(kept) - 1)  # (draw, output)
-    everywhere = np.arange(share.shape[1])
-    tau = _drawn(drift.probability[kept], pick, rng)
-    common = normal_levels(draws, rng)
-    apart = np.stack([normal_levels(draws, rng) for _ in everywhere], axis=1)
-    sign = np.where(outputs.is_loss, 1.0, -1.0)
-    normal = np.sqrt(TOGETHER) * common[:, None] * sign + np.sqrt(1.0 - TOGETHER) * apart
-    off = tau * stdtrit(FREEDOM, ndtr(normal))
-    noise = track.noise[kept][pick, everywhere]
+    """Draws of the blend: what each takes from which member, and how far it drifts."""
+    kept = [int(m) for m in np.flatnonzero(weight.max(axis=1) > 0)]
+    told: NDArray[np.bool_] = weight.max(axis=0) > 0
     split = len(outputs.domains)
+    share = np.cumsum(weight[kept], axis=0)  # (member, output)
+    pick = (even_levels(draws, rng)[:, None, None] > share[None]).sum(axis=1)
+    pick = np.minimum(pick, len(kept) - 1)  # (draw, output)
+    tau = _drawn(drift.probability[kept], pick, rng)
+    apart = np.stack([even_normal(draws, rng) for _ in told], axis=1)
+    sign = np.where(outputs.is_loss, 1.0, -1.0)
+    normal = np.sqrt(TOGETHER) * sign * even_normal(draws, rng)[:, None] + np.sqrt(1.0 - TOGETHER) * apart
+    off = np.where(told, tau * stdtrit(FREEDOM, ndtr(normal)), np.nan)
+    noise = np.take_along_axis(track.noise[kept], pick, axis=0)
     params: StageParams = {
         MIXED: {
             "loss_from": jnp.asarray(pick[:, :split]),
@@ -103,29 +138,52 @@ def blended(
             "score_drift": jnp.asarray(off[:, split:]),
         }
     }
-    level = (rng.permutation(draws) + 0.5) / draws
+    level = even_levels(draws, rng)
     for i, m in enumerate(kept):
         drawn = members[m].draw(np.zeros(draws, np.intp), level, rng, float(drift.stretch[m]))
         params |= {f"{i}/{stage}": values for stage, values in drawn.items()}
+    names = tuple(members[m].name for m in kept)
     model = Blend(
         tuple(members[m].model for m in kept),
-        tuple(members[m].name for m in kept),
+        names,
         outputs.domains,
         outputs.tasks,
-        float(np.log(runs.finals().flops.max())),
-        next((members[m].model.sources for m in kept if members[m].model.sources), ()),
+        float(np.log(runs.flops.max())),
+        max((members[m].model.sources for m in kept), key=len),
     )
-    fits = {f"{members[m].name}, {stage}": fit for m in kept for stage, fit in members[m].fits.items()}
-    return Draws(model, params, "posterior", fits, Ladder.of(runs), (), Prediction(noise[:, :split], noise[:, split:]))
+    fits = {f"{n}, {stage}": f for n, m in zip(names, kept, strict=True) for stage, f in members[m].fits.items()}
+    past = Past(
+        *coverage_of_blend(drift, weight, track.run),
+        (*outputs.domains, *outputs.tasks),
+        {n: weight[m] for n, m in zip(names, kept, strict=True)},
+    )
+    measured = Prediction(jnp.asarray(noise[:, :split]), jnp.asarray(noise[:, split:]))
+    return Draws(model, params, "blend", fits, Ladder.of(runs), noise=measured, past=past)
+
+
+def _warnings(members: Sequence[Member], outputs: Outputs, past: Past | None) -> list[str]:
+    """What no member forecasts and why; a ladder without a past."""
+    assert past is not None
+    total = sum(past.weights.values())
+    warnings = [
+        f"'{name}' is not forecast: no method could be fitted to it"
+        for name, weight in zip(past.outputs, np.atleast_1d(total), strict=True)
+        if not weight
+    ]
+    if not outputs.tasks:
+        warnings += members[0].plan.warnings
+    if past.runs < FEW_AHEAD:
+        warnings.append(
+            f"the ladder's past has {count(past.runs, 'run')} to learn from: how far forecasts drift is what is usual "
+            "elsewhere"
+        )
+    return warnings
 
 
 def _drawn(probability: NDArray[np.float64], pick: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float64]:
     """τ ``(draw, output)`` of the picked members, evenly over its posterior ``(member, output, grid)``."""
-    draws, outputs = pick.shape
     cumulative = np.cumsum(probability, axis=-1)
-    value = np.zeros(pick.shape)
-    for q in range(outputs):
-        u = (rng.permutation(draws) + 0.5) / draws
-        at = (cumulative[pick[:, q], q] < u[:, None]).sum(axis=1)
-        value[:, q] = GRID[np.minimum(at, len(GRID) - 1)]
-    return value
+    draws, outputs = pick.shape
+    level = np.stack([even_levels(draws, rng) for _ in range(outputs)], axis=1)
+    at = (cumulative[pick, np.arange(outputs)] < level[..., None]).sum(axis=-1)
+    return np.asarray(GRID[np.minimum(at, len(GRID) - 1)])

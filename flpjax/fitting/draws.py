@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.status import Status
 from flpjax.errors import count
+from flpjax.fitting.past import Past
 from flpjax.forms.form import Form, Params, unpack
 from flpjax.numerics import compiled
 from flpjax.predictors.mixtures import distinct
@@ -21,7 +22,7 @@ from flpjax.predictors.predictor import Model, Plan, Prediction, StageParams
 from flpjax.runs.compute import FlopsRule, flops_rule
 from flpjax.runs.table import Runs
 
-Kind = Literal["point", "tied", "bootstrap", "posterior"]
+Kind = Literal["point", "tied", "bootstrap", "posterior", "blend"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +124,7 @@ class Draws:
         warnings: What the user should know.
         noise: Standard deviations of what one measured value departs from the model by: of log losses
             ``(draw, domain)``, of scores ``(draw, task)``. None takes those of the fits' residuals.
+        past: How a blend would have forecast the ladder's own larger runs; None of other kinds.
     """
 
     model: Model
@@ -132,6 +134,7 @@ class Draws:
     ladder: Ladder
     warnings: tuple[str, ...] = ()
     noise: Prediction | None = None
+    past: Past | None = None
 
     def __len__(self) -> int:
         return len(next(iter(next(iter(self.params.values())).values())))

@@ -20,7 +20,7 @@ from flpjax.fitting.origins import Origins
 from flpjax.fitting.point import STEPS
 from flpjax.fitting.staged import Fitted, fit_stage
 from flpjax.forms.form import Form, Params, size, unpack
-from flpjax.numerics import generator
+from flpjax.numerics import compiled, generator
 from flpjax.predictors.predictor import Model, Plan, Predictor, Stage, StageParams
 from flpjax.runs.table import Runs
 
@@ -146,7 +146,7 @@ def _sampling(stage: Stage, runs: Runs) -> NDArray[np.float64]:
     return np.asarray(variance / unit**2)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _unpacked(form: Form, vectors: Array) -> Params:
     """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
     return jax.vmap(jax.vmap(lambda v: unpack(form, v)))(vectors)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flpjax.forms.form import size
 from flpjax.forms.residual import TYPICAL_NOISE, Residual
+from flpjax.numerics import compiled
 from flpjax.predictors.predictor import Stage
 from flpjax.runs.compute import Compute
 
@@ -42,10 +43,10 @@ def noise_of(stage: Stage, vectors: NDArray[np.float64]) -> Noise:
         vectors: ``(output, p)`` their optima.
     """
     data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
-    usable = np.isfinite(vectors).all(axis=1)
+    usable = np.asarray(np.isfinite(vectors).all(axis=1, keepdims=True))
     anywhere = np.where(np.isfinite(vectors), vectors, 0.0)
     residual = np.asarray(_residuals(stage.residual, jnp.asarray(anywhere), data))
-    kept = (stage.weight > 0) & np.isfinite(residual) & usable[:, None]
+    kept = (stage.weight > 0) & np.isfinite(residual) & usable
     typical = typical_noise(stage)
     growth = _growth(stage, np.where(kept, residual, np.nan), typical)
     residual = residual / growth
@@ -71,7 +72,7 @@ def noise_of(stage: Stage, vectors: NDArray[np.float64]) -> Noise:
 
 
 def _growth(stage: Stage, residual: NDArray[np.float64], typical: float) -> NDArray[np.float64]:
-    """``(row,)`` how much noisier than the largest run each is: a power of compute, shrunk to none, one for all outputs.
+    """``(row,)`` how much noisier than the largest run each is: a power of compute for all outputs, shrunk to none.
 
     Small runs scatter more about a law, and matter less for what lies beyond the large ones.
     """
@@ -118,7 +119,7 @@ def unknown_noise(stage: Stage) -> Noise:
     return Noise(np.full(outputs, typical_noise(stage)), np.full(outputs, 0.5), np.zeros(outputs), np.ones(rows))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _residuals(residual: Residual, vectors: Array, data: Any) -> Array:
     """``(output, row)``."""
     return jax.vmap(jax.vmap(residual, (None, 0)))(vectors, data)

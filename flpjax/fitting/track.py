@@ -17,13 +17,14 @@ from flpjax.fitting.noise import BELIEF
 from flpjax.fitting.origins import MOST, Origins
 from flpjax.forms.form import size
 from flpjax.forms.residual import TYPICAL_NOISE
-from flpjax.numerics import generator
+from flpjax.numerics import compiled, generator
 from flpjax.predictors.predictor import Model, Prediction, StageParams
 from flpjax.runs.compute import Compute
 from flpjax.runs.table import Runs
 
 EACH = 64  # draws an origin
 ROOM = 16  # finished runs come in multiples, and origins are filled up: few sizes, few compiled programs
+BEST, ABOVE = 3, 0.05  # runs whose mean score beats chance by so much, where a task has emerged
 WITHIN = 0.6827  # probability within one standard deviation
 RECORD_SALT = 7
 
@@ -53,6 +54,18 @@ class Outputs(NamedTuple):
         loss = [domains.index(d) if d in domains else -1 for d in self.domains]
         score = [len(domains) + tasks.index(t) if t in tasks else -1 for t in self.tasks]
         return np.array(loss + score, np.intp)
+
+    def emerged(self, runs: Runs) -> NDArray[np.bool_]:
+        """``(output,)`` whether a task's best three final scores are above chance; losses are."""
+        finals = runs.finals()
+        above = [True] * len(self.domains)
+        for task in self.tasks:
+            score = finals.score_of(task)
+            best = np.sort(score[np.isfinite(score)])[-BEST:]
+            above.append(
+                bool(len(best)) and best.mean() >= next(t for t in runs.tasks if t.name == task).chance + ABOVE
+            )
+        return np.array(above, bool)
 
     def measured(self, finals: Runs) -> NDArray[np.float64]:
         """``(final, output)`` log losses and scores of final checkpoints."""
@@ -144,7 +157,7 @@ def _noise(
     return np.where(total > 0, noise, np.nan)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _tell(model: Model, params: StageParams, compute: Compute) -> Prediction:
     """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``."""
     return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)

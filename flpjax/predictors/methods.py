@@ -69,8 +69,8 @@ NAMED: dict[str, Callable[[], Predictor]] = {
 """The methods of Chen et al. 2024: FLP, through one loss or the average loss; FLP-M; FP (eq. 3), FP in GPT-4's form
 (eq. 6), and Llama 3's two stages."""
 
-DEFAULT, DEFAULT_MIX = "flp", "m3+network"
-COMPARED = ("flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "llama3")
+DEFAULT_MIX = "m3+network"
+COMPARED = ("auto", "flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "llama3")
 """What a backtest compares unless told otherwise."""
 
 

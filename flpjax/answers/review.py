@@ -1,0 +1,146 @@
+"""Whether a forecast can be believed: named checks of the ladder, the fits, the sampling and the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from flpjax.answers.forecast import forecast
+from flpjax.answers.ladder_checks import check_distance, check_emergence, check_mixtures, check_reruns, check_runs
+from flpjax.answers.target import Target, targets_of
+from flpjax.answers.verdicts import Finding, Review, Verdict
+from flpjax.engine.status import Status
+from flpjax.errors import count
+from flpjax.fitting.draws import Draws
+from flpjax.fitting.staged import CONDITION_LIMIT
+from flpjax.runs.table import Runs
+
+RHAT, RHAT_BAD = 1.01, 1.05
+ESS, ESS_BAD = 400.0, 100.0
+KHAT, KHAT_BAD = 0.7, 1.0
+DIVERGED_BAD = 0.01  # share of draws
+MISFIT = {0.9: (0.75, 0.5)}  # interval → share of the runs fitted that it should hold, and must hold
+OWN_PAST = (0.75, 0.6)  # the same of 90 % intervals in the ladder's own past
+FEW_FORECASTS = 3  # runs; a past of fewer says nothing
+FAILED, FAILED_BAD = 0.05, 0.5  # share of draws without a forecast
+NAMED = 4  # outputs that a figure names
+
+
+def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
+    """Check draws, the ladder they were fitted on, and how far they are to be carried.
+
+    Args:
+        draws: Any: of a posterior, a bootstrap, a blend, or one point.
+        runs: The ladder; its held-out runs are not looked at.
+        targets: What is to be forecast from them.
+    """
+    training = runs.training()
+    return Review(
+        (
+            check_runs(draws, training),
+            check_reruns(training),
+            *check_mixtures(draws, training),
+            *check_emergence(draws, training),
+            check_fits(draws),
+            check_failures(draws, training),
+            *check_sampling(draws),
+            check_misfit(draws, training),
+            check_past(draws),
+            *check_distance(draws, targets),
+        )
+    )
+
+
+def check_fits(draws: Draws) -> Finding:
+    """Every point fit has an optimum, and one that data determine."""
+    failed, open_ = [], []
+    for name, fit in draws.fits.items():
+        for i, output in enumerate(fit.outputs):
+            status = Status(int(fit.status[i]))
+            if not status.usable:
+                failed.append(f"{name} '{output}' ({status.name.lower()})")
+            elif status == Status.SINGULAR or fit.condition[i] > CONDITION_LIMIT:
+                open_.append(f"{name} '{output}'")
+    total = sum(len(fit.outputs) for fit in draws.fits.values())
+    if failed:
+        worst = Verdict.FAIL if len(failed) == total or draws.past is None else Verdict.REVIEW
+        return Finding("fits", worst, f"not converged: {_some(failed)}", "Look at those columns with `flpjax check`")
+    if open_:
+        remedy = "Add runs that differ in what the form needs, or take a form with fewer parameters"
+        return Finding("fits", Verdict.REVIEW, f"undetermined combinations of parameters: {_some(open_)}", remedy)
+    return Finding("fits", Verdict.PASS, f"{count(total, 'fit')} converged")
+
+
+def check_failures(draws: Draws, training: Runs) -> Finding:
+    """Nearly all draws forecast every output."""
+    seen = forecast(draws, targets_of(training.finals())[-1:], measured=False)
+    values = np.concatenate([seen.loss_draws, seen.score_draws], axis=2)[:, 0]
+    names = (*draws.model.domains, *draws.model.tasks)
+    lost = 1.0 - np.isfinite(values).mean(axis=0)
+    bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > FAILED]
+    if not bad:
+        return Finding("draws", Verdict.PASS, f"{count(len(draws), 'draw')}, at most {lost.max(initial=0.0):.0%} fail")
+    worst = Verdict.FAIL if lost.max() > FAILED_BAD else Verdict.REVIEW
+    return Finding("draws", worst, f"draws without a forecast: {_some(bad)}", "Leave these out, or add runs")
+
+
+def check_sampling(draws: Draws) -> Iterator[Finding]:
+    """A posterior's chains agree and are long enough; or its normal approximation is one."""
+    sampling = draws.sampling
+    if sampling is None:
+        return
+    if sampling.method != "nuts":
+        k = max(sampling.khat.values(), default=0.0)
+        remedy = "" if k <= KHAT else "Sample it: method='nuts'"
+        yield Finding("k-hat", _between(k, KHAT, KHAT_BAD), f"at most {k:.2f}", remedy)
+        return
+    rhat, ess = float(np.max(sampling.forecasts.rhat)), float(np.min(sampling.forecasts.ess))
+    rhat, ess = (rhat if np.isfinite(rhat) else np.inf), (ess if np.isfinite(ess) else 0.0)
+    longer = "Sample longer (warmup=, draws=), or narrow the priors"
+    yield Finding("R-hat", _between(rhat, RHAT, RHAT_BAD), f"at most {rhat:.3f}", longer if rhat > RHAT else "")
+    yield Finding("ESS", _between(-ess, -ESS, -ESS_BAD), f"at least {ess:.0f}", longer if ess < ESS else "")
+    share = float(sampling.diverging.mean())
+    number = int(sampling.diverging.sum())
+    remedy = "Narrow the priors (priors=), or take a form with fewer parameters" if number else ""
+    yield Finding("divergences", _between(share, 0.0, DIVERGED_BAD), f"{number} of {sampling.diverging.size}", remedy)
+
+
+def check_misfit(draws: Draws, training: Runs) -> Finding:
+    """Intervals of measured values hold the runs that were fitted."""
+    level, (should, must) = next(iter(MISFIT.items()))
+    if draws.kind in ("point", "tied"):
+        return Finding("fit to the ladder", Verdict.REVIEW, "a point fit has no intervals", "Ask for draws")
+    finals = training.finals()
+    seen = forecast(draws, targets_of(finals), level=level)
+    held = []
+    for i, (losses, scores) in enumerate(zip(seen.loss, seen.score, strict=True)):
+        held += [v.lower <= finals.loss_of(n)[i] <= v.upper for n, v in losses.items() if n in finals.domains]
+        held += [v.lower <= finals.score_of(n)[i] <= v.upper for n, v in scores.items()]
+    share = float(np.mean(held)) if held else float("nan")
+    remedy = "" if share >= should else "The law does not fit: compare methods with `flpjax backtest`"
+    figure = f"{share:.0%} of what was fitted lies within its {level:.0%} intervals"
+    return Finding("fit to the ladder", _between(-share, -should, -must), figure, remedy)
+
+
+def check_past(draws: Draws) -> Finding:
+    """The ladder's own larger runs would have been covered."""
+    past = draws.past
+    if past is None:
+        remedy = "Use --method auto, or see `flpjax backtest --largest 2`"
+        return Finding("coverage of its past", Verdict.REVIEW, "not checked: intervals know no model error", remedy)
+    if past.runs < FEW_FORECASTS:
+        figure = f"{count(past.runs, 'run')} could be forecast from smaller ones"
+        return Finding("coverage of its past", Verdict.REVIEW, figure, "Train a larger rung")
+    figure = f"90 % intervals would have held {past.covered_90:.0%} of {past.cells:,} forecasts of {past.runs} runs"
+    remedy = "" if past.covered_90 >= OWN_PAST[0] else "Take intervals as too narrow by as much; train a larger rung"
+    return Finding("coverage of its past", _between(-past.covered_90, *(-v for v in OWN_PAST)), figure, remedy)
+
+
+def _between(value: float, good: float, bad: float) -> Verdict:
+    """PASS up to ``good``, FAIL beyond ``bad``; NaN fails."""
+    return Verdict.PASS if value <= good else Verdict.REVIEW if value <= bad else Verdict.FAIL
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

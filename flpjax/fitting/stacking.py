@@ -1,0 +1,70 @@
+"""Weights of methods by what each would have forecast, and how well their blend would have covered what came."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.fitting.drift import Drift
+
+Floats = NDArray[np.float64]
+SHARP_LOSS, SHARP_SCORE, SHARP_CHANCE = 0.2, 0.35, 0.15  # facts that a forecast run counts for: errors are much alike
+"""Of losses, of scores, and of scores near chance, whose record says little of what they do once they emerge."""
+OWN = 0.8  # how much an output's own record counts in its weights, against that of all outputs of its kind
+LEAST = 0.01  # weight below which a method is left out
+
+
+def stack(drift: Drift, is_loss: NDArray[np.bool_], emerged: NDArray[np.bool_], available: NDArray[np.bool_]) -> Floats:
+    """Weights ``(member, output)`` that sum to 1, or to 0 where no member forecasts: ``e^{n·sharp·mean log score}``.
+
+    Where a member could not forecast a run that others could, it gets the lowest of their scores.
+
+    Args:
+        drift: With the held-out log scores.
+        is_loss: ``(output,)``.
+        emerged: ``(output,)`` whether a score's largest runs are above chance.
+        available: ``(member, output)`` whether the fit to all runs forecasts it.
+    """
+    usable = np.where(available[:, None], drift.held_out, np.nan)
+    worst = np.where(np.isfinite(usable), usable, np.inf).min(axis=0, initial=np.inf)
+    told = np.isfinite(worst)  # (run, output)
+    filled = np.where(told, np.where(np.isfinite(usable), usable, worst), 0.0)
+    runs = np.maximum(told.sum(axis=0), 1)
+    mean = filled.sum(axis=1) / runs  # (member, output)
+    pooled = np.zeros_like(mean)
+    for kind in (is_loss, ~is_loss):
+        have = available[:, kind]
+        behind = np.where(have, mean[:, kind] - mean[:, kind].max(axis=0, initial=-np.inf), 0.0)
+        pooled[:, kind] = (behind.sum(axis=1) / np.maximum(have.sum(axis=1), 1))[:, None]
+    sharp = np.where(is_loss, SHARP_LOSS, np.where(emerged, SHARP_SCORE, SHARP_CHANCE))
+    log_weight = np.where(available, sharp * runs * (OWN * mean + (1.0 - OWN) * pooled), -np.inf)
+    top = log_weight.max(axis=0)
+    weight = np.exp(log_weight - np.where(np.isfinite(top), top, 0.0))
+    weight = _shared_out(weight)
+    return _shared_out(np.where(weight >= LEAST, weight, 0.0))
+
+
+def _shared_out(weight: Floats) -> Floats:
+    total = weight.sum(axis=0)
+    return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+
+
+def coverage_of_blend(drift: Drift, weight: Floats, run: NDArray[np.intp]) -> tuple[int, int, float, float]:
+    """How a blend's central intervals would have held what came, on all cells that some weighted member forecast.
+
+    Args:
+        drift: With the level of what came in every member's distribution.
+        weight: ``(member, output)``.
+        run: ``(cell,)`` the run that was forecast.
+
+    Returns:
+        Runs and cells that were forecast, and the shares that 50 % and 90 % intervals hold, NaN without cells.
+    """
+    share = np.where(np.isfinite(drift.level), weight[:, None], 0.0)
+    total = share.sum(axis=0)
+    told = total > 0
+    level = (np.nan_to_num(drift.level) * share).sum(axis=0)[told] / total[told]
+    if not len(level):
+        return 0, 0, float("nan"), float("nan")
+    half, most = (float(np.mean(np.abs(level - 0.5) <= 0.5 * p)) for p in (0.5, 0.9))
+    return len(np.unique(run[told.any(axis=1)])), len(level), half, most
