@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.status import Status
 from flpjax.errors import count
+from flpjax.fitting.convergence import Sampling
 from flpjax.forms.form import Form, Params, unpack
 from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Model, Plan, Prediction, StageParams
@@ -122,6 +123,7 @@ class Draws:
         warnings: What the user should know.
         noise: Standard deviations of what one measured value departs from the model by: of log losses
             ``(draw, domain)``, of scores ``(draw, task)``. None takes those of the fits' residuals.
+        sampling: How a posterior was sampled; None of other kinds.
     """
 
     model: Model
@@ -131,6 +133,7 @@ class Draws:
     ladder: Ladder
     warnings: tuple[str, ...] = ()
     noise: Prediction | None = None
+    sampling: Sampling | None = None
 
     def __len__(self) -> int:
         return len(next(iter(next(iter(self.params.values())).values())))
@@ -145,6 +148,8 @@ class Draws:
                     f"    {output}: {constants}; {Status(int(fit.status[i])).name.lower()}, "
                     f"{fit.agree[i]:.0%} of starts agree, condition {fit.condition[i]:.1e}"
                 )
+        if self.sampling is not None:
+            lines.append(f"  {self.sampling}")
         return "\n".join(lines)
 
 
