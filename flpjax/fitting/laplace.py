@@ -64,7 +64,7 @@ def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: Evidence) ->
     """
     loc, scale = np.asarray(evidence.loc), np.asarray(evidence.scale)
     at = (starts - loc) / scale
-    value, gradient, curvature = _slopes(layer, at, evidence)
+    value, gradient, curvature = slopes(layer, at, evidence)
     value = np.where(_sound(value, gradient, curvature), value, np.inf)
     damping, gain = np.full(value.shape, 0.1), np.full(value.shape, np.inf)
     for _ in range(STEPS):
@@ -75,7 +75,7 @@ def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: Evidence) ->
         stiff = np.maximum(np.abs(size), FLATTEST) + damping[..., None]
         down = np.einsum("sopq,sop->soq", basis, np.nan_to_num(gradient)) / stiff
         there = at - np.einsum("sopq,soq->sop", basis, down)
-        new = _slopes(layer, there, evidence)
+        new = slopes(layer, there, evidence)
         better = climbing & (new[0] < value) & _sound(*new)
         gain = np.where(better, value - new[0], gain)
         damping = np.where(better, 0.2 * damping, np.maximum(10.0 * damping, 1.0))
@@ -137,7 +137,8 @@ def _differentiated(layer: Layer, at: Array, evidence: Evidence) -> tuple[Array,
     return jax.vmap(lambda u: jax.vmap(of_one)(u, evidence))(at)
 
 
-def _slopes(layer: Layer, at: NDArray[np.float64], evidence: Evidence) -> tuple[NDArray, NDArray, NDArray]:
+def slopes(layer: Layer, at: NDArray[np.float64], evidence: Evidence) -> tuple[NDArray, NDArray, NDArray]:
+    """Minus the log density ``(start, output)`` at ``at`` in units of the prior, its slope and its curvature."""
     value, gradient, curvature = (np.asarray(v) for v in _differentiated(layer, at, evidence))
     return value, gradient, curvature
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
@@ -17,7 +18,7 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.convergence import Convergence, Sampling, convergence
 from flpjax.fitting.density import Evidence, noise_names, unpacked
 from flpjax.fitting.draws import Draws, Ladder, StageFit
-from flpjax.fitting.laplace import Whitening, find_modes, propose
+from flpjax.fitting.laplace import Mode, Whitening, find_modes, propose, slopes
 from flpjax.fitting.layers import layers_of
 from flpjax.fitting.likelihood import NOISE, Layer, LayerData, measured_variance
 from flpjax.fitting.nuts import Sampler, sample
@@ -85,13 +86,8 @@ def posterior(
         )
     tell = progress or (lambda _: None)
     posed = pose(bind(predictor, runs), priors, emergence)
-    tell("starts")
-    vectors, _, fits = fit_stages(posed.plan, np.ones((1, len(posed.plan.runs.names))), key, None, None)
-    tell("modes")
-    modes = [
-        find_modes(layer, _starts(vectors[layer.stage], known, chains), known)
-        for layer, known in zip(posed.layers, posed.evidence, strict=True)
-    ]
+    tell("starts and modes")
+    fits, modes = _begin(posed, key, chains)
     whitening = tuple(mode.whitening for mode in modes)
     each = -(-draws // chains)
     tell(f"{chains} chains of {each} draws" if method == "nuts" else f"{each * chains} draws")
@@ -159,6 +155,23 @@ class _Found:
     khat: dict[str, float]
 
 
+def _begin(posed: Posed, key: Array, chains: int) -> tuple[dict[str, StageFit], list[Mode]]:
+    """The staged fits, and each layer's modes from there.
+
+    What a first call waits for is compiling, so that layers compile beside the staged fit and beside each other.
+    """
+    with ThreadPoolExecutor(len(posed.layers)) as pool:
+        somewhere = [np.asarray(known.loc)[None] for known in posed.evidence]
+        compiling = pool.map(slopes, posed.layers, somewhere, posed.evidence)
+        vectors, _, fits = fit_stages(posed.plan, np.ones((1, len(posed.plan.runs.names))), key, None, None)
+        list(compiling)  # to raise here what went wrong there
+        starts = [
+            _starts(vectors[layer.stage], known, chains)
+            for layer, known in zip(posed.layers, posed.evidence, strict=True)
+        ]
+        return fits, list(pool.map(find_modes, posed.layers, starts, posed.evidence))
+
+
 def _starts(fitted: NDArray[np.float64], evidence: Evidence, chains: int) -> NDArray[np.float64]:
     """``(start, output, p)``: where the staged fits ended, tied ends each for a chain; noise where its prior is."""
     ends = fitted[:chains]
@@ -182,14 +195,20 @@ def _by_importance(
     posed: Posed, whitening: tuple[Whitening, ...], draws: int, chains: int, key: Array
 ) -> _Found:
     """Draws around the modes, resampled by smoothed weights, each output on its own: they are independent."""
-    rng, vectors, khat = generator(key, 0), [], {}
-    for i, layer in enumerate(posed.layers):
-        drawn = propose(layer, whitening[i], posed.evidence[i], PROPOSALS * draws, rng)
-        kept = np.empty((draws, *drawn.vector.shape[1:]))
-        for o, output in enumerate(posed.plan.stages[i].outputs):
-            weight, k = smoothed(drawn.log_ratio[:, o])
-            khat[f"{layer.stage} '{output}'"] = k
-            kept[:, o] = drawn.vector[resample(weight, draws, rng), o]
+    vectors: list[Array] = []
+    khat: dict[str, float] = {}
+    with ThreadPoolExecutor(len(posed.layers)) as pool:
+        rngs = [generator(key, i) for i in range(len(posed.layers))]
+        drawn = list(
+            pool.map(
+                lambda *args: propose(*args[:3], PROPOSALS * draws, args[3]), posed.layers, whitening, posed.evidence, rngs
+            )
+        )
+    for layer, stage, weighted, rng in zip(posed.layers, posed.plan.stages, drawn, rngs, strict=True):
+        kept = np.empty((draws, *weighted.vector.shape[1:]))
+        for o, output in enumerate(stage.outputs):
+            weight, khat[f"{layer.stage} '{output}'"] = smoothed(weighted.log_ratio[:, o])
+            kept[:, o] = weighted.vector[resample(weight, draws, rng), o]
         vectors.append(jnp.asarray(kept))
     shape = (chains, draws // chains)
     return _Found(tuple(vectors), np.zeros(shape, bool), np.zeros(shape, np.int64), 1, np.ones(shape), khat)
