@@ -1,8 +1,8 @@
 """Simulation-based calibration: whether posteriors are what they say, for ladders that come from their own priors.
 
-``python -m benchmarks.sbc --json FILE [--simulations 200] [--quick]``. Parameters are drawn from the priors, a ladder of
-a fixed design is simulated from them, its posterior sampled, and the truth's rank among the draws taken: uniform if the
-posterior is right (Talts et al. 2018). Two statistics: χ² of ten bins of each quantity's ranks, p-values times the
+``python -m benchmarks.sbc --json FILE [--simulations 200] [--quick]``. Parameters are drawn from the priors, a ladder
+of a fixed design is simulated from them, its posterior sampled, and the truth's rank among the draws taken: uniform if
+the posterior is right (Talts et al. 2018). Two statistics: χ² of ten bins of each quantity's ranks, p-values times the
 number of quantities (Bonferroni), which must stay above 1 %; and the dispersion, the mean of (rank − ½)² over
 quantities less its expectation, as a t-value over simulations, which must stay below 3: positive is overconfident. A
 planted overconfident posterior, its draws halved about their mean, must fail.
@@ -33,13 +33,14 @@ from flpjax.fitting.likelihood import Layer, simulate
 from flpjax.fitting.nuts import Sampler, one_chain
 from flpjax.fitting.pareto import resample, smoothed
 from flpjax.fitting.point import bind
-from flpjax.fitting.posterior import Posed, pose
+from flpjax.fitting.posed import Posed, pose
 from flpjax.fitting.priors import Normal, public_name
 from flpjax.predictors.predictor import Model, Predictor, StageParams
 from flpjax.runs.compute import Compute
 
 DRAWS, THIN, WARMUP = 99, 8, 300  # ranks from 0 to 99; NUTS keeps every 8th draw
 BINS, LEVEL, WORST = 10, 0.01, 3.0
+PROPOSALS = 4000  # of the fast path, for each simulation
 TOGETHER = 25  # simulations side by side under NUTS
 BEYOND = (3.0, 30.0)  # targets: times the largest run's compute
 NARROW = {  # where priors would make ladders that no laboratory has, narrower ones
@@ -153,7 +154,7 @@ def ranks(question: Posed, simulations: int, seed: int, method: str) -> dict[str
 
 def _resampled(layer: Layer, whitening: Whitening, evidence: Evidence, rng: np.random.Generator) -> NDArray[np.float64]:
     """``(draw, simulation · output, p)``."""
-    drawn = propose(layer, whitening, evidence, 10 * DRAWS, rng)
+    drawn = propose(layer, whitening, evidence, PROPOSALS, rng)
     columns = [
         drawn.vector[resample(smoothed(drawn.log_ratio[:, o])[0], DRAWS, rng), o] for o in range(drawn.vector.shape[1])
     ]
@@ -162,7 +163,7 @@ def _resampled(layer: Layer, whitening: Whitening, evidence: Evidence, rng: np.r
 
 def _ranked(question: Posed, truth: list[NDArray], kept: list[NDArray]) -> Ranks:
     """Ranks of every parameter and of every forecast."""
-    found = {}
+    found: dict[str, NDArray[np.int64]] = {}
     for layer, stage, true, drawn in zip(question.layers, question.plan.stages, truth, kept, strict=True):
         rank = (drawn < true[:, None]).sum(axis=1)
         names = [

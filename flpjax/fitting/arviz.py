@@ -30,16 +30,16 @@ def to_arviz(draws: Draws) -> Any:
     try:
         import arviz
     except ImportError as error:
-        raise InputError(
-            "ArviZ is not installed", where="to_arviz", remedy="pip install 'flpjax[arviz]'"
-        ) from error
+        raise InputError("ArviZ is not installed", where="to_arviz", remedy="pip install 'flpjax[arviz]'") from error
     sampling = draws.sampling
 
     def by_chain(values: Any) -> NDArray[np.float64]:
         array = np.asarray(values)
         return array.reshape(sampling.chains, len(array) // sampling.chains, *array.shape[1:])
 
-    found = {f"{stage}/{name}": v for stage, params in draws.params.items() for name, v in params.items()}
+    found: dict[str, Any] = {
+        f"{stage}/{name}": v for stage, params in draws.params.items() for name, v in params.items()
+    }
     found |= sampling.noise
     variables, dims = {}, {}
     for name, values in found.items():

@@ -47,7 +47,7 @@ def log_density(layer: Layer, vector: Array, evidence: Evidence) -> Array:
 
 
 def model(layers: tuple[Layer, ...], evidence: tuple[Evidence, ...]) -> None:
-    """The NumPyro model: one site a parameter, ``stage/parameter`` of shape ``(output, …)``, and each stage's likelihood.
+    """The NumPyro model: a site a parameter, ``stage/parameter`` of shape ``(output, …)``, and each stage's likelihood.
 
     Args:
         layers: The stages; static.

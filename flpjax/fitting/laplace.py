@@ -89,9 +89,7 @@ def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: Evidence) ->
     return Mode(Whitening(jnp.asarray(loc + scale * at), jnp.asarray(root)), _norm(gradient))
 
 
-def propose(
-    layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, rng: np.random.Generator
-) -> Weighted:
+def propose(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, rng: np.random.Generator) -> Weighted:
     """Draws of Student's t around all modes, with the log ratio of the posterior's density to theirs.
 
     Args:

@@ -36,7 +36,7 @@ _TABLES: dict[Kind, dict[str, Parameter]] = {
     },
     "runs": {
         "sd": Parameter(POSITIVE, float(np.log(0.01)), 1.0, f"{_SD} beyond its questions, fraction"),
-        "run": Parameter(POSITIVE, float(np.log(0.007)), 1.0, "s.d. of what all of a run's scores are off by, fraction"),
+        "run": Parameter(POSITIVE, float(np.log(0.007)), 1.0, "s.d. of what a run's scores are all off by, fraction"),
         "run_slope": Parameter(POSITIVE, float(np.log(0.007)), 1.0, "the same per s.d. of the loss, fraction"),
     },
     "single": {

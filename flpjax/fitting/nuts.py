@@ -74,7 +74,6 @@ def one_chain(
     key: Array,
 ) -> Chains:
     """One chain; leaves ``(draw, …)``. Pure, to be mapped over chains or over whole ladders."""
-
     shapes = [w.mode.shape for w in whitening]
     ends = np.cumsum([0, *(outputs * size for outputs, size in shapes)])
 

@@ -17,12 +17,15 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.layers import layers_of
 from flpjax.fitting.likelihood import NOISE, Layer
 from flpjax.fitting.point import bind
-from flpjax.forms.form import Form, Parameter, pack
+from flpjax.forms.form import POSITIVE, REAL, UNIT, Form, Parameter, pack
 from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs
 
 LEVELS = frozenset({"level", "log_level"})
 """Parameters that say where the ladder is, in its own units: their priors go there."""
+
+
+SUPPORTS = {"real": REAL, "positive": POSITIVE, "unit interval": UNIT}
 
 
 class Normal(NamedTuple):
@@ -88,7 +91,9 @@ class Priors:
         """
         for name in given:
             if name not in self.names:
-                raise InputError(f"there is no parameter '{name}'", where="priors", remedy=did_you_mean(name, self.names))
+                raise InputError(
+                    f"there is no parameter '{name}'", where="priors", remedy=did_you_mean(name, self.names)
+                )
         return Priors(tuple(_given(row, given[row.name]) if row.name in given else row for row in self.rows))
 
     def table(self) -> list[dict[str, Any]]:
@@ -166,10 +171,7 @@ def scaled(plan: Plan, layers: tuple[Layer, ...]) -> Priors:
                     loc = np.round(rough, 1)
                 elif parameter.affine is not None:
                     scale = np.maximum(scale, np.round(np.abs(rough - loc), 1))
-            support = str(parameter.support).strip("()").removesuffix("()")
-            support = {"Real": "real", "Positive": "positive", "UnitInterval": "unit interval"}.get(
-                type(parameter.support).__name__.lstrip("_"), support
-            )
+            support = next(name for name, kind in SUPPORTS.items() if parameter.support is kind)
             full = public_name(stage.name, name)
             rows.append(Prior(full, parameter.about, support, stage.outputs, loc, scale, parameter))
     return Priors(tuple(rows))
@@ -203,7 +205,7 @@ def _given(row: Prior, value: Normal | tuple[ArrayLike, ArrayLike]) -> Prior:
         raise InputError(
             f"the prior of '{row.name}' can't be read from {value!r}",
             where="priors",
-            remedy=f"Give (loc, scale), numbers or arrays that broadcast to {row.loc.shape}, in the unconstrained space",
+            remedy=f"Give unconstrained (loc, scale), numbers or arrays that broadcast to {row.loc.shape}",
         ) from None
     if not (np.isfinite(loc).all() and np.isfinite(scale).all() and (scale > 0).all()):
         raise InputError(

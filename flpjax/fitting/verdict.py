@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
-from flpjax.errors import FitError, count
+from flpjax.errors import FitError
 from flpjax.fitting.convergence import ESS, RHAT, Sampling
 from flpjax.fitting.pareto import RELIABLE
+from flpjax.fitting.posed import Posed
 
-if TYPE_CHECKING:
-    from flpjax.fitting.posterior import Posed
+Said = list[tuple[str, str]]
+"""What is wrong, and the remedy."""
 
 HOPELESS_RHAT = 1.05
 HOPELESS_SHARE = 0.01  # of draws that diverge
@@ -25,7 +25,8 @@ def verdict(sampling: Sampling, posed: Posed, strict: bool) -> tuple[str, ...]:
     Raises:
         FitError: It failed, and ``strict`` is set.
     """
-    bad, doubtful = [], []
+    bad: Said = []
+    doubtful: Said = []
     if sampling.method == "nuts":
         _judge_chains(sampling, posed, bad, doubtful)
     else:
@@ -36,9 +37,7 @@ def verdict(sampling: Sampling, posed: Posed, strict: bool) -> tuple[str, ...]:
     return tuple(f"posterior: {what}. {remedy}" for what, remedy in (*bad, *doubtful))
 
 
-def _judge_chains(
-    sampling: Sampling, posed: Posed, bad: list[tuple[str, str]], doubtful: list[tuple[str, str]]
-) -> None:
+def _judge_chains(sampling: Sampling, posed: Posed, bad: Said, doubtful: Said) -> None:
     names = (*posed.model.domains, *posed.model.tasks)
     rhat, ess = sampling.forecasts.rhat, sampling.forecasts.ess
     trained = any(stage.recipe is not None for stage in posed.plan.stages)
@@ -49,7 +48,9 @@ def _judge_chains(
         bad.append((f"forecasts of {_worst(np.isnan(rhat), names)} are not finite or never moved", longer))
     elif (rhat >= RHAT).any():
         place = bad if rhat.max() >= HOPELESS_RHAT else doubtful
-        place.append((f"chains disagree on forecasts of {_worst(rhat >= RHAT, names)} (R-hat {rhat.max():.3f})", longer))
+        place.append(
+            (f"chains disagree on forecasts of {_worst(rhat >= RHAT, names)} (R-hat {rhat.max():.3f})", longer)
+        )
     if (ess < ESS).any():
         doubtful.append(
             (
@@ -58,14 +59,12 @@ def _judge_chains(
                 longer if trained else "Ask for more draws",
             )
         )
-    broken, all_draws = sampling.divergences, sampling.diverging.size
+    broken = sampling.divergences
     if broken:
-        place = bad if broken > HOPELESS_SHARE * all_draws else doubtful
+        place = bad if broken > HOPELESS_SHARE * sampling.diverging.size else doubtful
         place.append(
             (
-                f"{count(broken, 'trajectory')} of {all_draws} broke off: a part of the posterior may be missing".replace(
-                    "trajectorys", "trajectories"
-                ),
+                f"{broken} of {sampling.diverging.size} trajectories broke off: a part of the posterior may be missing",
                 "Give narrower priors (priors=…) or a form with fewer parameters",
             )
         )
@@ -74,7 +73,7 @@ def _judge_chains(
         bad.append((f"chains disagree on '{worst}' (R-hat {sampling.max_rhat:.3f})", longer))
 
 
-def _judge_weights(sampling: Sampling, bad: list[tuple[str, str]], doubtful: list[tuple[str, str]]) -> None:
+def _judge_weights(sampling: Sampling, bad: Said, doubtful: Said) -> None:
     steep = {name: norm for name, norm in sampling.gradient.items() if not norm <= CLIMBED}
     if steep:
         worst = max(steep, key=lambda name: steep[name] if np.isfinite(steep[name]) else np.inf)
@@ -84,12 +83,10 @@ def _judge_weights(sampling: Sampling, bad: list[tuple[str, str]], doubtful: lis
         others = sum(k > RELIABLE for k in sampling.khat.values()) - 1
         also = f" and {others} more" if others else ""
         place = bad if sampling.max_khat > HOPELESS_KHAT else doubtful
-        place.append(
-            (f"the fast path does not fit {worst}{also} (k-hat {sampling.max_khat:.2f})", "Use method='nuts'")
-        )
+        place.append((f"the fast path does not fit {worst}{also} (k-hat {sampling.max_khat:.2f})", "Use method='nuts'"))
 
 
-def _worst(flags: np.ndarray, names: tuple[str, ...]) -> str:
+def _worst(flags: NDArray[np.bool_], names: tuple[str, ...]) -> str:
     """The quantities with a flag ``(target, quantity)``."""
-    found = [f"'{n}'" for n, flag in zip(names, flags.any(axis=0), strict=True) if flag]
+    found = [f"'{n}'" for n, flag in zip(names, np.any(flags, axis=0).tolist(), strict=True) if flag]
     return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
