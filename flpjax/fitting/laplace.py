@@ -120,7 +120,8 @@ def _densities(layer: Layer, vectors: Array, evidence: Evidence) -> Array:
     return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), vectors, batch_size=16)
 
 
-@partial(jax.jit, static_argnums=0)
+# Evaluated a few dozen times: the compiler's optimisations would take longer than they save.
+@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
 def _differentiated(layer: Layer, at: Array, evidence: Evidence) -> tuple[Array, Array, Array]:
     """Minus the log density at ``(start, output, p)`` in units of the prior, its slope and its curvature."""
 

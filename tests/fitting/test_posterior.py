@@ -1,6 +1,7 @@
 """Posteriors against closed forms and against each other, and what must make them wide."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,26 +13,27 @@ from flpjax.answers.target import Target
 from flpjax.errors import FitError, InputError, PrecisionError
 from flpjax.fitting.convergence import convergence
 from flpjax.fitting.density import log_density, model, potential
-from flpjax.fitting.laplace import _differentiated
+from flpjax.fitting.laplace import _differentiated, find_modes
 from flpjax.fitting.likelihood import LayerData, log_likelihood, student
 from flpjax.fitting.nuts import _chains
 from flpjax.fitting.point import bind
 from flpjax.fitting.posed import pose
 from flpjax.fitting.posterior import posterior
 from flpjax.fitting.priors import Normal, priors_of
+from flpjax.fitting.verdict import verdict
 from flpjax.forms.mixture_loss import M3
 from flpjax.forms.network import DomainLinear
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP
 from flpjax.predictors.flpm import FLPM
 from flpjax.runs.select import Selection
-from flpjax.runs.simulate import LADDER, simulate_ladder
+from flpjax.runs.simulate import LADDER, TASKS, simulate_ladder
 from flpjax.runs.simulate_mixtures import simulate_mixtures
 from flpjax.runs.tasks import Task
 
 ALL = Selection(improving=False, above_chance=None)
 FAR = (Target("far", flops=1e24, params=1e10, tokens=1.5e13),)
-DRAWS = 1000
+DRAWS = 2000
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +50,14 @@ def width(draws, name, kind="score"):
     told = forecast(draws, FAR, measured=False)
     interval = (told.score if kind == "score" else told.loss)[0][name]
     return interval.upper - interval.lower
+
+
+def sd_at(question, layer, x):
+    """Standard deviation ``(output,)`` of a straight line at ``x``, from the normal at the mode."""
+    known = question.evidence[layer]
+    root = np.asarray(find_modes(question.layers[layer], np.asarray(known.loc)[None], known).whitening.root)[0]
+    direction = np.array([1.0, x - question.layers[layer].form.centre])
+    return np.linalg.norm(np.einsum("p,opq->oq", direction, root[:, :2]), axis=1)
 
 
 def fit(runs, key, predictor=None, **more):
@@ -126,19 +136,16 @@ def test_the_numpyro_model_is_the_sum_over_outputs(noisy):
     assert sites["loss/exponent"]["value"].shape == (5,)
     rng = np.random.default_rng(0)
     two = [
-        [jnp.asarray(k.loc + 0.3 * k.scale * rng.standard_normal(k.loc.shape)) for k in question.evidence]
+        tuple(jnp.asarray(k.loc + 0.3 * k.scale * rng.standard_normal(k.loc.shape)) for k in question.evidence)
         for _ in range(2)
     ]
-    pairs = list(zip(question.layers, question.evidence, strict=True))
+    each = [jax.jit(jax.vmap(partial(log_density, layer))) for layer in question.layers]
     own = [
-        sum(
-            float(log_density(layer, v[o], jax.tree.map(lambda leaf, o=o: leaf[o], known)))
-            for (layer, known), v in zip(pairs, vectors, strict=True)
-            for o in range(len(v))
-        )
+        sum(float(f(v, known).sum()) for f, v, known in zip(each, vectors, question.evidence, strict=True))
         for vectors in two
     ]
-    theirs = [-float(potential(question.layers, tuple(vectors), question.evidence)) for vectors in two]
+    energy = jax.jit(potential, static_argnums=0)
+    theirs = [-float(energy(question.layers, vectors, question.evidence)) for vectors in two]
     np.testing.assert_allclose(own[0] - own[1], theirs[0] - theirs[1], rtol=1e-9)
 
 
@@ -147,8 +154,10 @@ def test_the_fast_path_agrees_with_nuts(fast, sampled):
     assert sampled.sampling.divergences == 0
     for kind in ("loss_draws", "score_draws"):
         a, b = (getattr(forecast(d, FAR, measured=False), kind)[:, 0] for d in (fast, sampled))
-        np.testing.assert_allclose(a.mean(0), b.mean(0), atol=0.2 * b.std(0).min())
-        np.testing.assert_allclose(a.std(0), b.std(0), rtol=0.15)
+        spread = b.std(axis=0)
+        np.testing.assert_allclose((np.median(a, axis=0) - np.median(b, axis=0)) / spread, 0.0, atol=0.15)
+        wide, exact = (np.ptp(np.quantile(v, [0.1, 0.9], axis=0), axis=0) for v in (a, b))
+        np.testing.assert_allclose(wide, exact, rtol=0.15)
 
 
 def test_chains_agree_on_every_forecast(sampled):
@@ -218,35 +227,32 @@ def test_single_precision_is_refused(noisy, key):
         posterior(FLP(), noisy.runs, key)
 
 
-def test_copies_of_checkpoints_say_nothing_new(noisy, key, fast):
-    runs = noisy.runs
+def test_copies_of_checkpoints_say_nothing_new(noisy):
+    runs = noisy.runs.training()
     twice = np.repeat(np.arange(len(runs)), 2)
     by_row = ("run", "params", "tokens", "flops", "loss", "score", "stderr", "mix", "train_loss", "step")
     final = runs.final[twice] & (np.arange(len(twice)) % 2 == 1)
     doubled = replace(runs, final=final, **{n: getattr(runs, n)[twice] for n in by_row})
-    keep = Selection(improving=False)
-    one, two = (fit(r, key, FLP(selection=keep)) for r in (runs, doubled))
-    for task in one.model.tasks:
-        np.testing.assert_allclose(width(two, task), width(one, task), rtol=1e-6)
+    one, two = (pose(FLP(selection=Selection(improving=False)).on(r)).evidence for r in (runs, doubled))
+    jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
-def test_more_checkpoints_of_the_same_runs_hardly_narrow(key):
-    """Eight times the checkpoints would narrow by 2.8, were they facts of their own."""
+def test_what_a_run_is_off_by_does_not_average_out():
+    """With endless test sets eight times the checkpoints would narrow a plain regression by 2.8, and here hardly."""
     sizes = [s for s in LADDER if s not in ("43M", "64M", "89M")]
+    predictor, endless = FLP(selection=Selection(improving=False)), dict.fromkeys(TASKS, 10**8)
     few, many = (
-        fit(simulate_ladder(3, checkpoints=n, sizes=sizes).runs, key, FLP(selection=Selection(improving=False)))
+        sd_at(pose(bind(predictor, simulate_ladder(3, checkpoints=n, sizes=sizes, questions=endless).runs)), 1, 2.0)
         for n in (10, 80)
     )
-    narrower = [width(few, t) / width(many, t) for t in ("hellaswag", "triviaqa", "bbh")]
-    assert np.median(narrower) < 1.6
+    assert np.median(few / many) < 1.4
 
 
-def test_four_runs_are_wider_than_twelve(key):
-    all_runs = simulate_ladder(3, checkpoints=13).runs
-    four = all_runs.only(["0.25B", "0.5B", "0.72B", "1B"])
-    wide, narrow = fit(four, key), fit(all_runs, key)
-    assert width(wide, "general", "loss") > 1.5 * width(narrow, "general", "loss")
-    assert width(wide, "hellaswag") > width(narrow, "hellaswag")
+def test_four_runs_are_wider_than_twelve():
+    runs = simulate_ladder(3, checkpoints=13).runs
+    four = runs.only(["0.25B", "0.5B", "0.72B", "1B"])
+    wide, narrow = (sd_at(pose(bind(FLP(), r)), 0, np.log(1e24)) for r in (four, runs))
+    assert (wide > 1.5 * narrow).all()
 
 
 def test_reruns_that_contradict_widen(noisy, key, fast):
@@ -264,7 +270,7 @@ def test_a_task_at_chance_is_forecast_near_chance_with_honest_width(noisy, key):
     score[:, 0] = 0.25 + rng.binomial(1000, 0.5, len(runs)) / 1000 - 0.5
     facts = (Task("dull", 0.25, 1000), *runs.tasks[1:])
     dull = replace(runs, tasks=facts, score=np.clip(score, 0, 1))
-    assert "dull" not in fit(dull, key).model.tasks
+    assert "dull" not in FLP().on(dull.training()).model.tasks
     draws = fit(dull, key, FLP(selection=ALL))
     assert type(draws.model).__name__ == "Emerging"
     near = (Target("next", flops=1e22, params=1e9, tokens=1.6e12),)
@@ -272,10 +278,11 @@ def test_a_task_at_chance_is_forecast_near_chance_with_honest_width(noisy, key):
     dull_score, risen = told.score[0]["dull"], told.score[0]["hellaswag"]
     assert dull_score.lower == pytest.approx(0.25, abs=0.02)
     assert dull_score.median < 0.35
-    assert dull_score.upper > 0.27
+    assert dull_score.upper < 0.3  # the ladder's own size
     assert risen.lower > 0.4
     far = forecast(draws, FAR, measured=False).score[0]["dull"]
-    assert far.upper - far.lower > dull_score.upper - dull_score.lower
+    assert far.upper > 0.27
+    assert far.upper - far.lower > 3 * (dull_score.upper - dull_score.lower)
     assert forecast(draws, FAR).score_draws.min() >= 0.0
 
 
@@ -301,11 +308,26 @@ def test_other_predictors(noisy, key):
     assert draws.params["loss"]["worth"].shape == (DRAWS, len(draws.model.domains), 1)
 
 
-def test_a_sampling_that_failed_raises_and_says_what_to_do(noisy, key):
-    with pytest.raises(FitError, match=r"posterior on .*: .*[Ss]ample longer|posterior on .*narrower priors"):
-        posterior(FLP(), noisy.runs, key, draws=8, warmup=20, chains=2)
-    draws = posterior(FLP(), noisy.runs, key, draws=8, warmup=20, chains=2, strict=False)
-    assert any(w.startswith("posterior: ") for w in draws.warnings)
+def test_a_sampling_that_failed_raises_and_says_what_to_do(noisy, fast, sampled):
+    question, good = pose(bind(FLP(), noisy.runs)), sampled.sampling
+    assert verdict(good, question, True) == ()
+    rhat = good.forecasts.rhat.copy()
+    rhat[1, 6] = 1.2
+    apart = replace(good, forecasts=good.forecasts._replace(rhat=rhat))
+    broken = replace(good, diverging=np.ones_like(good.diverging))
+    heavy = replace(fast.sampling, khat={"loss 'code'": 1.3})
+    lost = replace(fast.sampling, gradient={"loss 'code'": np.nan})
+    for bad, message in (
+        (apart, r"chains disagree on forecasts of 'hellaswag' \(R-hat 1.200\)\. Sample longer"),
+        (broken, r"2000 of 2000 trajectories broke off: .*narrower priors"),
+        (heavy, r"the fast path does not fit loss 'code' \(k-hat 1.30\)\. Use method='nuts'"),
+        (lost, r"no mode was found for loss 'code'"),
+    ):
+        with pytest.raises(FitError, match=message):
+            verdict(bad, question, True)
+        assert verdict(bad, question, False)[0].startswith("posterior: ")
+    (warning,) = verdict(replace(good, diverging=good.diverging | (np.arange(500) == 3)), question, True)
+    assert "4 of 2000" in warning
 
 
 def test_arviz_takes_them(sampled, staged):
