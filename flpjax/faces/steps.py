@@ -137,8 +137,8 @@ def forecast_and_show(
     more = len(fitted.model.domains) - len(shown_losses)
     if more:
         session.out.print(f"{more} more losses are forecast; --json FILE has them all.")
-    for shown in show.show_verdict(reviewed):
-        session.out.print(shown)
+    for line in show.show_verdict(reviewed):
+        session.out.print(line)
     session.warn(table.notes, style="cyan", label="note")
     session.warn(result.warnings)
 

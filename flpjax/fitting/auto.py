@@ -42,8 +42,8 @@ def auto(
     """Blend methods by how well each forecast the ladder's own larger runs, with intervals that its past bears out.
 
     Every method is fitted as the ladder stood when its k smallest runs were all there was, for many k, and forecasts
-    the runs that came. Their errors tell by how much forecasts drift with distance, beyond what the parameters' uncertainty
-    and noise explain (:mod:`flpjax.fitting.drift`), and the weights of the methods, for each loss and task
+    the runs that came. Their errors tell by how much forecasts drift with distance, beyond what the parameters'
+    uncertainty and noise explain (:mod:`flpjax.fitting.drift`), and the weights of the methods, for each loss and task
     (:mod:`flpjax.fitting.stacking`). Draws are then drawn from the methods by weight, each around its own fit.
 
     Args:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.status import Status
 from flpjax.errors import count
+from flpjax.fitting.convergence import Sampling
 from flpjax.fitting.past import Past
 from flpjax.forms.form import Form, Params, unpack
 from flpjax.numerics import compiled
@@ -125,6 +126,7 @@ class Draws:
         noise: Standard deviations of what one measured value departs from the model by: of log losses
             ``(draw, domain)``, of scores ``(draw, task)``. None takes those of the fits' residuals.
         past: How a blend would have forecast the ladder's own larger runs; None of other kinds.
+        sampling: How a posterior was sampled; None of other kinds.
     """
 
     model: Model
@@ -135,6 +137,7 @@ class Draws:
     warnings: tuple[str, ...] = ()
     noise: Prediction | None = None
     past: Past | None = None
+    sampling: Sampling | None = None
 
     def __len__(self) -> int:
         return len(next(iter(next(iter(self.params.values())).values())))
@@ -149,6 +152,8 @@ class Draws:
                     f"    {output}: {constants}; {Status(int(fit.status[i])).name.lower()}, "
                     f"{fit.agree[i]:.0%} of starts agree, condition {fit.condition[i]:.1e}"
                 )
+        if self.sampling is not None:
+            lines.append(f"  {self.sampling}")
         return "\n".join(lines)
 
 

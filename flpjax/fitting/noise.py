@@ -79,11 +79,12 @@ def _growth(stage: Stage, residual: NDArray[np.float64], typical: float) -> NDAr
     if not isinstance(stage.x, Compute):
         return np.ones(residual.shape[1])
     below = stage.x.log_flops[0].max() - stage.x.log_flops[0]
-    size_ = np.log(np.sqrt(np.nanmean(residual**2, axis=0) + typical**2)) if len(residual) else np.zeros(len(below))
-    known = np.isfinite(size_)
+    seen = np.isfinite(residual).sum(axis=0)
+    square = np.nansum(residual**2, axis=0) / np.maximum(seen, 1)
+    known, log_size = seen > 0, 0.5 * np.log(square + typical**2)
     if known.sum() < FEWEST_RUNS or np.ptp(below[known]) == 0:
         return np.ones(residual.shape[1])
-    x, y = below[known] - below[known].mean(), size_[known] - size_[known].mean()
+    x, y = below[known] - below[known].mean(), log_size[known] - log_size[known].mean()
     slope = float((x * y).sum() / ((x**2).sum() + SCATTER / STEEP**2))
     return np.asarray(np.exp(np.clip(slope, 0.0, MOST_STEEP) * below))
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flpjax.fitting.drift import Drift
 
 Floats = NDArray[np.float64]
-SHARP_LOSS, SHARP_SCORE, SHARP_CHANCE = 0.2, 0.35, 0.15  # facts that a forecast run counts for: errors are much alike
+SHARP_LOSS, SHARP_SCORE, SHARP_CHANCE = 0.2, 0.5, 0.15  # facts that a forecast run counts for: errors are much alike
 """Of losses, of scores, and of scores near chance, whose record says little of what they do once they emerge."""
 OWN = 0.8  # how much an output's own record counts in its weights, against that of all outputs of its kind
 LEAST = 0.01  # weight below which a method is left out

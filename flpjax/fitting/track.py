@@ -24,7 +24,7 @@ from flpjax.runs.table import Runs
 
 EACH = 64  # draws an origin
 ROOM = 16  # finished runs come in multiples, and origins are filled up: few sizes, few compiled programs
-BEST, ABOVE = 3, 0.05  # runs whose mean score beats chance by so much, where a task has emerged
+BEST, ABOVE = 3, 0.1  # runs whose mean score beats chance by so much, where a task has surely emerged
 WITHIN = 0.6827  # probability within one standard deviation
 RECORD_SALT = 7
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,7 @@ class Sigmoid:
     upper: float | None = None
     centre: float = 2.5
     from_zero: bool = False
+    levels_off: ClassVar[bool] = True  # it knows a chance level itself
 
     def __post_init__(self) -> None:
         if self.upper is not None and not 0.0 < self.upper <= 1.0:
@@ -136,6 +137,7 @@ class Exponential:
     """
 
     centre: float = 2.5
+    levels_off: ClassVar[bool] = True  # it knows a chance level itself
 
     def parameters(self) -> Mapping[str, Parameter]:
         """Score of a useless model, gain over it at the centre, and its growth as the loss falls."""

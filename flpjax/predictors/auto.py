@@ -13,7 +13,9 @@ from flpjax.runs.table import Runs
 # By rolling hold-outs inside the training runs of OLMo-ladder and of Gadre et al.: few methods that err differently.
 PLAIN = (
     "power+sigmoid",
+    "power+linear",
     "chinchilla-tied+sigmoid",
+    "chinchilla-tied+linear",
     "chinchilla-tied+exponential",
 )
 OWN = ("power+sigmoid", "chinchilla-tied+sigmoid")

@@ -1,0 +1,134 @@
+"""From sampled vectors to Draws: parameters, what measured values scatter by, and what the chains say of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.fitting.convergence import Convergence, Sampling, convergence
+from flpjax.fitting.density import Evidence, noise_names, unpacked
+from flpjax.fitting.draws import Draws, Ladder, StageFit
+from flpjax.fitting.likelihood import NOISE, Layer, LayerData, measured_variance
+from flpjax.fitting.posed import Posed
+from flpjax.fitting.priors import public_name
+from flpjax.fitting.verdict import verdict
+from flpjax.forms.form import Params
+from flpjax.numerics import generator
+from flpjax.predictors.predictor import Model, Prediction, StageParams
+from flpjax.runs.compute import Compute
+
+FARTHER = 10.0  # times the ladder's largest run, where forecasts are checked
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Draws, chain after chain, and what is known of how they were made."""
+
+    vectors: tuple[Array, ...]  # layer → (draw, output, p)
+    diverging: NDArray[np.bool_]  # (chain, draw)
+    steps: NDArray[np.int64]  # (chain, draw)
+    longest: int
+    acceptance: NDArray[np.float64]  # (chain, draw)
+    khat: dict[str, float]
+
+
+def assemble(
+    posed: Posed,
+    found: Found,
+    fits: dict[str, StageFit],
+    gradient: dict[str, float],
+    method: str,
+    chains: int,
+    key: Array,
+    strict: bool,
+) -> Draws:
+    """Draws with their parameters, the noise of measured values, and the verdict on the sampling.
+
+    Args:
+        posed: What was sampled.
+        found: The draws.
+        fits: Stage → how its point fit ended.
+        gradient: ``stage 'output'`` → slope at its mode.
+        method: ``"nuts"`` or ``"laplace"``.
+        chains: How many the draws are of.
+        key: JAX random key, for heavy tails.
+        strict: Raise if the sampling failed.
+
+    Raises:
+        FitError: It failed, and ``strict`` is set.
+    """
+    params: StageParams = {}
+    scale: dict[str, NDArray[np.float64]] = {}
+    checked: dict[str, Convergence] = {}
+    noise: dict[str, NDArray[np.float64]] = {}
+    averaged, rng = posed.plan.runs.final_average, generator(key, 0)
+    for layer, vector, known in zip(posed.layers, found.vectors, posed.evidence, strict=True):
+        everything, variance = _values(layer, averaged, vector, known)
+        scale[layer.stage] = _scatter(layer, everything, np.asarray(variance), rng)
+        own = noise_names(layer)
+        params[layer.stage] = {n: v for n, v in everything.items() if n not in own}
+        noise |= {public_name(layer.stage, n): np.asarray(everything[n]) for n in own}
+        checked |= {public_name(layer.stage, n): convergence(v, chains) for n, v in everything.items()}
+    sampling = Sampling(
+        method=method,
+        chains=chains,
+        diverging=found.diverging,
+        steps=found.steps,
+        longest=found.longest,
+        acceptance=found.acceptance,
+        parameters=checked,
+        forecasts=convergence(_probed(posed, params), chains),
+        khat=found.khat,
+        gradient=gradient,
+        noise=noise,
+    )
+    warnings = posed.plan.warnings + verdict(sampling, posed, strict)
+    nothing = np.zeros((len(found.vectors[0]), 0))
+    measured = Prediction(*(jnp.asarray(scale.get(stage, nothing)) for stage in ("loss", "score")))
+    ladder = Ladder.of(posed.plan.runs)
+    return Draws(posed.model, params, "posterior", fits, ladder, warnings, measured, sampling)
+
+
+def _scatter(
+    layer: Layer, params: Params, variance: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """S.d. of one measured value ``(draw, output)``; heavy tails are drawn as the normals that Student's t mixes."""
+    if layer.kind == "runs":
+        return np.sqrt(variance)
+    half = 0.5 * np.asarray(params[NOISE + "freedom"])
+    return np.sqrt(variance * half / rng.standard_gamma(half))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _values(layer: Layer, averaged: int, vector: Array, evidence: Evidence) -> tuple[Params, Array]:
+    """Parameters → ``(draw, output, …)``, and the variance of a measured value ``(draw, output)``."""
+
+    def one(v: Array, data: LayerData) -> tuple[Params, Array]:
+        params = unpacked(layer, v)
+        return params, measured_variance(layer, params, data, averaged)
+
+    return jax.lax.map(lambda v: jax.vmap(one)(v, evidence.data), vector, batch_size=16)
+
+
+def _probed(posed: Posed, params: StageParams) -> NDArray[np.float64]:
+    """``(draw, target, quantity)`` losses and scores at the largest run, and at ten times its compute."""
+    finals = posed.plan.runs.finals()
+    top = jax.tree.map(lambda v: v[finals.flops.argmax()], finals.compute)
+    further = 0.5 * np.log(FARTHER)
+    beyond = top._replace(
+        log_params=top.log_params + further, log_tokens=top.log_tokens + further, log_flops=top.log_flops + 2 * further
+    )
+    compute = jax.tree.map(lambda *v: jnp.stack([jnp.asarray(w) for w in v]), top, beyond)
+    return np.concatenate([np.asarray(v) for v in _predict(posed.model, params, compute)], axis=2)
+
+
+@partial(jax.jit, static_argnums=0)
+def _predict(model: Model, params: StageParams, compute: Compute) -> Prediction:
+    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``."""
+    return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)

@@ -1,0 +1,152 @@
+"""The normal distribution at the mode: the fast posterior, and the map under which the exact one is easy to sample.
+
+Outputs are independent, so that everything here is a batch of small problems. In units of the prior, the prior's own
+curvature is the identity: no direction is flat, whatever the data leave open.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from numpy.typing import NDArray
+
+from flpjax.fitting.density import Evidence, log_density
+from flpjax.fitting.likelihood import Layer
+
+STEPS = 60
+TOLERANCE = 1e-6  # of the gradient's norm, in units of the prior
+GAIN = 1e-11  # of log density, that a step must bring
+STIFFEST = 1e8
+FLATTEST = 0.5  # curvature that a direction is taken to have at least; the prior alone has 1
+TAILS = 6.0  # degrees of freedom of proposals: heavier than normal, so that weights stay bounded
+
+
+class Whitening(NamedTuple):
+    """An affine map under which the mode is 0 and the posterior is about a standard normal."""
+
+    mode: Array  # (output, p) unconstrained
+    root: Array  # (output, p, p)
+
+    def __call__(self, white: Array) -> Array:
+        """White ``(output, p)`` → unconstrained."""
+        return self.mode + jnp.einsum("opq,oq->op", self.root, white)
+
+
+class Mode(NamedTuple):
+    """Where each output's climbs ended."""
+
+    whitening: Whitening  # leaves (start, output, …)
+    gradient: NDArray[np.float64]  # (start, output) its norm there, in units of the prior
+
+
+class Weighted(NamedTuple):
+    """Draws from around the modes, and how far the posterior's density departs from theirs."""
+
+    vector: NDArray[np.float64]  # (draw, output, p)
+    log_ratio: NDArray[np.float64]  # (draw, output)
+
+
+def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: Evidence) -> Mode:
+    """Damped Newton steps from each of ``(start, output, p)``, each output on its own.
+
+    The steps are taken on the host: problems of a few parameters need no compiled solver, and compiling is what a first
+    fit waits for.
+
+    Args:
+        layer: The stage.
+        starts: ``(start, output, p)`` unconstrained.
+        evidence: Of the layer.
+    """
+    loc, scale = np.asarray(evidence.loc), np.asarray(evidence.scale)
+    at = (starts - loc) / scale
+    value, gradient, curvature = slopes(layer, at, evidence)
+    value = np.where(_sound(value, gradient, curvature), value, np.inf)
+    damping, gain = np.full(value.shape, 0.1), np.full(value.shape, np.inf)
+    for _ in range(STEPS):
+        climbing = (_norm(gradient) > TOLERANCE) & (gain > GAIN) & (damping < STIFFEST)
+        if not climbing.any():
+            break
+        size, basis = np.linalg.eigh(np.nan_to_num(curvature))
+        stiff = np.maximum(np.abs(size), FLATTEST) + damping[..., None]
+        down = np.einsum("sopq,sop->soq", basis, np.nan_to_num(gradient)) / stiff
+        there = at - np.einsum("sopq,soq->sop", basis, down)
+        new = slopes(layer, there, evidence)
+        better = climbing & (new[0] < value) & _sound(*new)
+        gain = np.where(better, value - new[0], gain)
+        damping = np.where(better, 0.2 * damping, np.maximum(10.0 * damping, 1.0))
+        at, value, gradient = (
+            np.where(better.reshape(*better.shape, *(1,) * (v.ndim - 2)), n, v)
+            for n, v in ((there, at), (new[0], value), (new[1], gradient))
+        )
+        curvature = np.where(better[..., None, None], new[2], curvature)
+    size, basis = np.linalg.eigh(np.nan_to_num(curvature))
+    root = scale[..., None] * basis / np.sqrt(np.maximum(size, FLATTEST))[..., None, :]
+    return Mode(Whitening(jnp.asarray(loc + scale * at), jnp.asarray(root)), _norm(gradient))
+
+
+def propose(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, rng: np.random.Generator) -> Weighted:
+    """Draws of Student's t around all modes, with the log ratio of the posterior's density to theirs.
+
+    Args:
+        layer: The stage.
+        whitening: Around each mode, leaves ``(start, output, …)``; draws come from all of them alike.
+        evidence: Of the layer.
+        draws: How many.
+        rng: For the draws: on the host, where they need no compiled program.
+    """
+    mode, root = np.asarray(whitening.mode), np.asarray(whitening.root)
+    starts, outputs, size = mode.shape
+    mixing = rng.chisquare(TAILS, (draws, outputs, 1)) / TAILS
+    white = rng.standard_normal((draws, outputs, size)) / np.sqrt(mixing)
+    of_start = np.arange(draws) % starts
+    vector = mode[of_start] + np.einsum("dopq,doq->dop", root[of_start], white)
+    inverse = np.linalg.inv(root)
+    own = np.full((draws, outputs), -np.inf)
+    for there, scale, volume in zip(mode, inverse, np.linalg.slogdet(inverse)[1], strict=True):
+        off = np.einsum("opq,doq->dop", scale, vector - there)
+        tails = 0.5 * (TAILS + size) * np.log1p((off**2).sum(axis=-1) / TAILS)
+        own = np.logaddexp(own, volume - tails)
+    return Weighted(vector, np.asarray(_densities(layer, jnp.asarray(vector), evidence)) - own)
+
+
+@partial(jax.jit, static_argnums=0)
+def _densities(layer: Layer, vectors: Array, evidence: Evidence) -> Array:
+    """``(draw, output)``; in blocks, which stay in a processor's cache."""
+    return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), vectors, batch_size=16)
+
+
+# Evaluated a few dozen times: the compiler's optimisations would take longer than they save.
+@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+def _differentiated(layer: Layer, at: Array, evidence: Evidence) -> tuple[Array, Array, Array]:
+    """Minus the log density at ``(start, output, p)`` in units of the prior, its slope and its curvature."""
+
+    def of_one(u: Array, known: Evidence) -> tuple[Array, Array, Array]:
+        def slope(v: Array) -> tuple[Array, tuple[Array, Array]]:
+            value, gradient = jax.value_and_grad(lambda w: -log_density(layer, known.loc + known.scale * w, known))(v)
+            return gradient, (value, gradient)
+
+        curvature, (value, gradient) = jax.jacfwd(slope, has_aux=True)(u)
+        return value, gradient, curvature
+
+    return jax.vmap(lambda u: jax.vmap(of_one)(u, evidence))(at)
+
+
+def slopes(layer: Layer, at: NDArray[np.float64], evidence: Evidence) -> tuple[NDArray, NDArray, NDArray]:
+    """Minus the log density ``(start, output)`` at ``at`` in units of the prior, its slope and its curvature."""
+    value, gradient, curvature = (np.asarray(v) for v in _differentiated(layer, at, evidence))
+    return value, gradient, curvature
+
+
+def _sound(value: NDArray, gradient: NDArray, curvature: NDArray) -> NDArray[np.bool_]:
+    """``(start, output)`` whether all of it is finite."""
+    return np.isfinite(value) & np.isfinite(gradient).all(axis=-1) & np.isfinite(curvature).all(axis=(-1, -2))
+
+
+def _norm(gradient: NDArray) -> NDArray[np.float64]:
+    """``(start, output)``."""
+    return np.asarray(np.linalg.norm(gradient, axis=-1))

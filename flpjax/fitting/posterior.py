@@ -1,0 +1,149 @@
+"""The posterior: everything that the ladder leaves open, both stages in one model, sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike, NDArray
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.fitting.assemble import Found, assemble
+from flpjax.fitting.density import Evidence
+from flpjax.fitting.draws import Draws, StageFit
+from flpjax.fitting.laplace import Mode, Whitening, find_modes, propose, slopes
+from flpjax.fitting.nuts import Sampler, sample
+from flpjax.fitting.pareto import resample, smoothed
+from flpjax.fitting.point import bind, fit_stages
+from flpjax.fitting.posed import Posed, pose
+from flpjax.fitting.priors import Normal, Priors
+from flpjax.numerics import generator
+from flpjax.predictors.predictor import Predictor
+from flpjax.runs.table import Runs
+
+Method = Literal["nuts", "laplace"]
+PROPOSALS = 2  # for each draw of the fast path
+
+
+def posterior(
+    predictor: Predictor,
+    runs: Runs,
+    key: Array,
+    *,
+    method: Method = "nuts",
+    draws: int = 2000,
+    chains: int = 4,
+    warmup: int = 300,
+    priors: Priors | Mapping[str, Normal | tuple[ArrayLike, ArrayLike]] | None = None,
+    emergence: bool | None = None,
+    strict: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Draws:
+    """Sample the posterior of both stages, with the noise of losses, of scores and of runs.
+
+    The draws hold, beside the parameters, what a measured value scatters by (``noise``), and how the sampling went
+    (``sampling``). Ask :func:`flpjax.convergence` of any forecast from them.
+
+    Args:
+        predictor: The method.
+        runs: The ladder; held-out runs are not used.
+        key: JAX random key.
+        method: ``"nuts"`` samples exactly; ``"laplace"`` resamples draws around the mode by importance, a few seconds,
+            and says by k̂ whether that can be trusted.
+        draws: How many in all, rounded up to a multiple of the chains.
+        chains: Chains of NUTS, side by side.
+        warmup: Steps of each chain that are not kept.
+        priors: Name → ``(loc, scale)`` in the unconstrained space, in place of those of :func:`flpjax.priors_of`; or
+            all of them.
+        emergence: Whether scores bend at chance (:mod:`flpjax.predictors.emerging`); None where a form that knows no
+            chance level is given checkpoints near it, as with ``Selection(above_chance=None)``.
+        strict: Raise if the sampling failed; otherwise a warning says so.
+        progress: Called with what is done, before it is.
+
+    Raises:
+        FitError: The sampling failed: chains disagree, trajectories break off, or the fast path does not fit.
+        InputError: The ladder can't carry the predictor, or an argument can't be.
+        PrecisionError: JAX is in 32 bits.
+    """
+    for name, value, least in (("draws", draws, 8), ("chains", chains, 1), ("warmup", warmup, 20)):
+        if value < least:
+            raise InputError(f"{name}={value}", where="posterior", remedy=f"Give {least} at least")
+    if method not in get_args(Method):
+        raise InputError(
+            f"there is no method '{method}'", where="posterior", remedy=did_you_mean(method, get_args(Method))
+        )
+    tell = progress or (lambda _: None)
+    posed = pose(bind(predictor, runs), priors, emergence)
+    tell("starts and modes")
+    fits, modes = _begin(posed, key, chains)
+    whitening = tuple(mode.whitening for mode in modes)
+    each = -(-draws // chains)
+    tell(f"{chains} chains of {each} draws" if method == "nuts" else f"{each * chains} draws")
+    key_sample, key_noise = jax.random.split(key)
+    if method == "nuts":
+        found = _by_nuts(posed, whitening, Sampler(warmup=warmup, draws=each), chains, key_sample)
+    else:
+        found = _by_importance(posed, whitening, each * chains, chains, key_sample)
+    gradient = {
+        f"{layer.stage} '{output}'": float(norm)
+        for layer, mode in zip(posed.layers, modes, strict=True)
+        for output, norm in zip(fits[layer.stage].outputs, np.asarray(mode.gradient).min(axis=0), strict=True)
+    }
+    return assemble(posed, found, fits, gradient, method, chains, key_noise, strict)
+
+
+def _begin(posed: Posed, key: Array, chains: int) -> tuple[dict[str, StageFit], list[Mode]]:
+    """The staged fits, and each layer's modes from there.
+
+    What a first call waits for is compiling, so that layers compile beside the staged fit and beside each other.
+    """
+    with ThreadPoolExecutor(len(posed.layers)) as pool:
+        somewhere = [np.asarray(known.loc)[None] for known in posed.evidence]
+        compiling = pool.map(slopes, posed.layers, somewhere, posed.evidence)
+        vectors, _, fits = fit_stages(posed.plan, np.ones((1, len(posed.plan.runs.names))), key, None, None)
+        list(compiling)  # to raise here what went wrong there
+        starts = [
+            _starts(vectors[layer.stage], known, chains)
+            for layer, known in zip(posed.layers, posed.evidence, strict=True)
+        ]
+        return fits, list(pool.map(find_modes, posed.layers, starts, posed.evidence))
+
+
+def _starts(fitted: NDArray[np.float64], evidence: Evidence, chains: int) -> NDArray[np.float64]:
+    """``(start, output, p)``: where the staged fits ended, tied ends each for a chain; noise where its prior is."""
+    ends = fitted[:chains]
+    loc = np.broadcast_to(np.asarray(evidence.loc), (len(ends), *evidence.loc.shape)).copy()
+    known = loc[:, :, : ends.shape[2]]
+    loc[:, :, : ends.shape[2]] = np.where(np.isfinite(ends), ends, known)
+    return loc
+
+
+def _by_nuts(posed: Posed, whitening: tuple[Whitening, ...], sampler: Sampler, chains: int, key: Array) -> Found:
+    of_chain = jax.tree.map(lambda v: v[np.arange(chains) % len(v)], whitening)
+    ran = sample(posed.layers, sampler, posed.evidence, of_chain, key)
+    vectors = tuple(v.reshape(-1, *v.shape[2:]) for v in ran.vectors)
+    diverging, steps, acceptance = (np.asarray(v) for v in (ran.diverging, ran.steps, ran.acceptance))
+    return Found(vectors, diverging, steps, 2**sampler.depth - 1, acceptance, {})
+
+
+def _by_importance(posed: Posed, whitening: tuple[Whitening, ...], draws: int, chains: int, key: Array) -> Found:
+    """Draws around the modes, resampled by smoothed weights, each output on its own: they are independent."""
+    vectors: list[Array] = []
+    khat: dict[str, float] = {}
+    rngs = [generator(key, i) for i in range(len(posed.layers))]
+    counts = [PROPOSALS * draws] * len(rngs)
+    with ThreadPoolExecutor(len(rngs)) as pool:
+        drawn = list(pool.map(propose, posed.layers, whitening, posed.evidence, counts, rngs))
+    for layer, stage, weighted, rng in zip(posed.layers, posed.plan.stages, drawn, rngs, strict=True):
+        kept = np.empty((draws, *weighted.vector.shape[1:]))
+        for o, output in enumerate(stage.outputs):
+            weight, khat[f"{layer.stage} '{output}'"] = smoothed(weighted.log_ratio[:, o])
+            kept[:, o] = weighted.vector[resample(weight, draws, rng), o]
+        vectors.append(jnp.asarray(kept))
+    shape = (chains, draws // chains)
+    return Found(tuple(vectors), np.zeros(shape, bool), np.zeros(shape, np.int64), 1, np.ones(shape), khat)

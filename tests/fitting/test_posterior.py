@@ -1,0 +1,345 @@
+"""Posteriors against closed forms and against each other, and what must make them wide."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flpjax.answers.forecast import forecast
+from flpjax.answers.target import Target
+from flpjax.errors import FitError, InputError, PrecisionError
+from flpjax.fitting.convergence import convergence
+from flpjax.fitting.density import log_density, model, potential
+from flpjax.fitting.laplace import _differentiated, find_modes
+from flpjax.fitting.likelihood import LayerData, log_likelihood, student
+from flpjax.fitting.nuts import _chains
+from flpjax.fitting.point import bind
+from flpjax.fitting.posed import pose
+from flpjax.fitting.posterior import posterior
+from flpjax.fitting.priors import Normal, priors_of
+from flpjax.fitting.verdict import verdict
+from flpjax.forms.mixture_loss import M3
+from flpjax.forms.network import DomainLinear
+from flpjax.predictors.direct import FP
+from flpjax.predictors.flp import FLP
+from flpjax.predictors.flpm import FLPM
+from flpjax.runs.select import Selection
+from flpjax.runs.simulate import LADDER, TASKS, simulate_ladder
+from flpjax.runs.simulate_mixtures import simulate_mixtures
+from flpjax.runs.tasks import Task
+
+ALL = Selection(improving=False, above_chance=None)
+FAR = (Target("far", flops=1e24, params=1e10, tokens=1.5e13),)
+DRAWS = 2000
+
+
+@pytest.fixture(scope="session")
+def fast(noisy, key):
+    return posterior(FLP(), noisy.runs, key, method="laplace", draws=DRAWS)
+
+
+@pytest.fixture(scope="session")
+def sampled(noisy, key):
+    return posterior(FLP(), noisy.runs, key, draws=DRAWS)
+
+
+def width(draws, name, kind="score"):
+    told = forecast(draws, FAR, measured=False)
+    interval = (told.score if kind == "score" else told.loss)[0][name]
+    return interval.upper - interval.lower
+
+
+def sd_at(question, layer, x):
+    """Standard deviation ``(output,)`` of a straight line at ``x``, from the normal at the mode."""
+    known = question.evidence[layer]
+    root = np.asarray(find_modes(question.layers[layer], np.asarray(known.loc)[None], known).whitening.root)[0]
+    direction = np.array([1.0, x - question.layers[layer].form.centre])
+    return np.linalg.norm(np.einsum("p,opq->oq", direction, root[:, :2]), axis=1)
+
+
+def fit(runs, key, predictor=None, **more):
+    return posterior(predictor or FLP(), runs, key, method="laplace", draws=DRAWS, strict=False, **more)
+
+
+def test_axes_kind_and_noise(noisy, fast):
+    assert fast.kind == "posterior"
+    assert {s: {n: v.shape for n, v in p.items()} for s, p in fast.params.items()} == {
+        "loss": {"log_level": (DRAWS, 5), "exponent": (DRAWS, 5)},
+        "score": {"level": (DRAWS, 3), "slope": (DRAWS, 3)},
+    }
+    assert fast.noise.loss.shape == (DRAWS, 5)
+    assert fast.noise.score.shape == (DRAWS, 3)
+    assert fast.sampling.noise["noise/score/run"].shape == (DRAWS, 3)
+    assert fast.ladder.runs == 11
+
+
+def test_the_linear_gaussian_posterior_is_the_closed_form(table, key):
+    """Nearly normal noise of known size: the losses' line has the posterior of Bayesian linear regression."""
+    log_c = np.log(6 * 1e7 * 2.0 ** np.arange(9) * 20 * (1e7 * 2.0 ** np.arange(9)) ** 1.1)
+    rng = np.random.default_rng(5)
+    y = 1.2 - 0.05 * (log_c - log_c.mean()) + 0.01 * rng.standard_normal(9)
+    runs = table({"c4": np.exp(y)[:, None]}, {})
+    known = {
+        "loss/log_level": (1.2, 0.3),
+        "loss/exponent": (0.0, 0.02),
+        "noise/loss/sd": (np.log(0.01), 1e-4),
+        "noise/loss/growth": (-20.0, 1e-3),
+        "noise/loss/freedom": (np.log(1e6), 1e-3),
+    }
+    draws = posterior(FLP(), runs, key, method="laplace", draws=8000, priors=known)
+    centre = draws.model.compute_loss.centre
+    x = np.stack([np.ones(9), np.log(runs.flops) - centre], axis=1)
+    precision = x.T @ x / 0.01**2 + np.diag([0.3**-2, 0.02**-2])
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ (x.T @ np.log(runs.loss[:, 0]) / 0.01**2 + np.array([1.2 / 0.3**2, 0.0]))
+    found = np.stack([draws.params["loss"][n][:, 0] for n in ("log_level", "exponent")], axis=1)
+    error = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose((found.mean(0) - mean) / error, 0.0, atol=0.05)
+    np.testing.assert_allclose(found.std(0), error, rtol=0.04)
+    np.testing.assert_allclose(np.corrcoef(found.T)[0, 1], covariance[0, 1] / error.prod(), atol=0.04)
+    np.testing.assert_allclose(draws.noise.loss, 0.01, rtol=0.01)  # the noise was known
+
+
+def test_run_effects_are_integrated_out(noisy):
+    """Woodbury's sum is the density of the full covariance, and the t-density is SciPy's."""
+    from scipy.stats import multivariate_normal, t
+
+    question = pose(bind(FLP(), noisy.runs))
+    layer, known = question.layers[1], question.evidence[1]
+    data = LayerData(*jax.tree.map(lambda v: v[0], known.data))
+    params = {"level": 0.5, "slope": -0.4, "noise/sd": 0.013, "noise/run": 0.02, "noise/run_slope": 0.011}
+    params = {n: jnp.asarray(v) for n, v in params.items()}
+    y, x, mask, lever = (np.asarray(v) for v in (data.y, data.x, data.mask, data.lever))
+    mean = 0.5 - 0.4 * (x - layer.form.centre)
+    inside = np.clip(mean, 1e-3, 1 - 1e-3)
+    expected = 0.0
+    for r in range(len(y)):
+        k = mask[r] > 0
+        if k.any():
+            covariance = np.diag(0.013**2 + float(data.per_question) * (inside * (1 - inside))[r, k])
+            covariance += 0.02**2 + 0.011**2 * np.outer(lever[r, k], lever[r, k])
+            expected += multivariate_normal.logpdf(y[r, k], mean[r, k], covariance)
+    np.testing.assert_allclose(log_likelihood(layer, params, data), expected, rtol=1e-9)
+    for freedom in (0.5, 3.0, 40.0):
+        found = student(jnp.asarray(0.7), jnp.asarray(0.25), jnp.asarray(freedom))
+        np.testing.assert_allclose(found, t.logpdf(0.7, freedom, 0, 0.5), rtol=1e-9)
+
+
+def test_the_numpyro_model_is_the_sum_over_outputs(noisy):
+    from numpyro.handlers import seed, trace
+
+    question = pose(bind(FLP(), noisy.runs))
+    sites = trace(seed(model, jax.random.key(0))).get_trace(question.layers, question.evidence)
+    assert sites["loss/exponent"]["value"].shape == (5,)
+    rng = np.random.default_rng(0)
+    two = [
+        tuple(jnp.asarray(k.loc + 0.3 * k.scale * rng.standard_normal(k.loc.shape)) for k in question.evidence)
+        for _ in range(2)
+    ]
+    each = [jax.jit(jax.vmap(partial(log_density, layer))) for layer in question.layers]
+    own = [
+        sum(float(f(v, known).sum()) for f, v, known in zip(each, vectors, question.evidence, strict=True))
+        for vectors in two
+    ]
+    energy = jax.jit(potential, static_argnums=0)
+    theirs = [-float(energy(question.layers, vectors, question.evidence)) for vectors in two]
+    np.testing.assert_allclose(own[0] - own[1], theirs[0] - theirs[1], rtol=1e-9)
+
+
+def test_the_fast_path_agrees_with_nuts(fast, sampled):
+    assert fast.sampling.max_khat < 0.7
+    assert sampled.sampling.divergences == 0
+    for kind in ("loss_draws", "score_draws"):
+        a, b = (getattr(forecast(d, FAR, measured=False), kind)[:, 0] for d in (fast, sampled))
+        spread = b.std(axis=0)
+        np.testing.assert_allclose((np.median(a, axis=0) - np.median(b, axis=0)) / spread, 0.0, atol=0.15)
+        wide, exact = (np.ptp(np.quantile(v, [0.1, 0.9], axis=0), axis=0) for v in (a, b))
+        np.testing.assert_allclose(wide, exact, rtol=0.15)
+
+
+def test_chains_agree_on_every_forecast(sampled):
+    told = forecast(sampled, FAR, measured=False)
+    for values in (told.loss_draws, told.score_draws):
+        found = convergence(values, sampled.sampling)
+        assert found.rhat.max() < 1.01
+        assert found.ess.min() > 400
+    assert sampled.sampling.forecasts.passed
+
+
+def test_a_stuck_chain_is_seen():
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((4, 250))
+    assert convergence(values.reshape(-1), 4).passed
+    values[2] += 1.0
+    assert not convergence(values.reshape(-1), 4).passed
+
+
+def test_nothing_is_traced_twice(noisy, fast, sampled):
+    before = _chains._cache_size(), _differentiated._cache_size()
+    assert min(before) > 0
+    posterior(FLP(), noisy.runs, jax.random.key(5), draws=DRAWS)
+    other = replace(noisy.runs, score=np.clip(noisy.runs.score * 1.001, 0, 1))
+    posterior(FLP(), other, jax.random.key(5), method="laplace", draws=DRAWS, priors={"score/slope": (-0.4, 0.3)})
+    assert (_chains._cache_size(), _differentiated._cache_size()) == before
+
+
+def test_priors_can_be_read_and_overridden(noisy, key, fast):
+    priors = priors_of(FLP(), noisy.runs)
+    assert "noise/loss/sd" in priors.names
+    assert "loss/exponent: 0 [-0.392, 0.392]" in str(priors)
+    rows = [r for r in priors.table() if r["name"] == "score/level"]
+    assert [r["output"] for r in rows] == ["bbh", "hellaswag", "triviaqa"]
+    tight = fit(noisy.runs, key, priors={"loss/exponent": Normal(-0.1, 1e-5)})
+    np.testing.assert_allclose(tight.params["loss"]["exponent"], -0.1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("priors", "message"),
+    [
+        (
+            {"loss/exponnent": (0.0, 1.0)},
+            "priors: there is no parameter 'loss/exponnent'. Did you mean 'loss/exponent'",
+        ),
+        ({"loss/exponent": (0.0, -1.0)}, "the prior of 'loss/exponent' is no distribution"),
+        ({"loss/exponent": (0.0, np.zeros(4))}, "the prior of 'loss/exponent' can't be read"),
+        ({"loss/exponent": 3.0}, "the prior of 'loss/exponent' can't be read"),
+    ],
+)
+def test_bad_priors_are_refused(noisy, key, priors, message):
+    with pytest.raises(InputError, match=message):
+        fit(noisy.runs, key, priors=priors)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"method": "nutz"}, "there is no method 'nutz'. Did you mean 'nuts'"), ({"draws": 2}, "posterior: draws=2")],
+)
+def test_bad_arguments_are_refused(noisy, key, arguments, message):
+    with pytest.raises(InputError, match=message):
+        posterior(FLP(), noisy.runs, key, **arguments)
+
+
+def test_single_precision_is_refused(noisy, key):
+    with jax.enable_x64(False), pytest.raises(PrecisionError, match="float64"):
+        posterior(FLP(), noisy.runs, key)
+
+
+def test_copies_of_checkpoints_say_nothing_new(noisy):
+    runs = noisy.runs.training()
+    twice = np.repeat(np.arange(len(runs)), 2)
+    by_row = ("run", "params", "tokens", "flops", "loss", "score", "stderr", "mix", "train_loss", "step")
+    final = runs.final[twice] & (np.arange(len(twice)) % 2 == 1)
+    doubled = replace(runs, final=final, **{n: getattr(runs, n)[twice] for n in by_row})
+    one, two = (pose(FLP(selection=Selection(improving=False)).on(r)).evidence for r in (runs, doubled))
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+
+
+def test_what_a_run_is_off_by_does_not_average_out():
+    """With endless test sets eight times the checkpoints would narrow a plain regression by 2.8, and here hardly."""
+    sizes = [s for s in LADDER if s not in ("43M", "64M", "89M")]
+    predictor, endless = FLP(selection=Selection(improving=False)), dict.fromkeys(TASKS, 10**8)
+    few, many = (
+        sd_at(pose(bind(predictor, simulate_ladder(3, checkpoints=n, sizes=sizes, questions=endless).runs)), 1, 2.0)
+        for n in (10, 80)
+    )
+    assert np.median(few / many) < 1.4
+
+
+def test_four_runs_are_wider_than_twelve():
+    runs = simulate_ladder(3, checkpoints=13).runs
+    four = runs.only(["0.25B", "0.5B", "0.72B", "1B"])
+    wide, narrow = (sd_at(pose(bind(FLP(), r)), 0, np.log(1e24)) for r in (four, runs))
+    assert (wide > 1.5 * narrow).all()
+
+
+def test_reruns_that_contradict_widen(noisy, key, fast):
+    loss = noisy.runs.loss.copy()
+    loss[noisy.runs.run % 2 == 0] *= 1.06
+    torn = fit(replace(noisy.runs, loss=loss), key)
+    assert width(torn, "general", "loss") > 2 * width(fast, "general", "loss")
+
+
+def test_a_task_at_chance_is_forecast_near_chance_with_honest_width(noisy, key):
+    """Checkpoints at chance say that the line has not crossed it; the paper's filter has nothing to say of the task."""
+    runs = noisy.runs
+    rng = np.random.default_rng(0)
+    score = runs.score.copy()
+    score[:, 0] = 0.25 + rng.binomial(1000, 0.5, len(runs)) / 1000 - 0.5
+    facts = (Task("dull", 0.25, 1000), *runs.tasks[1:])
+    dull = replace(runs, tasks=facts, score=np.clip(score, 0, 1))
+    assert "dull" not in FLP().on(dull.training()).model.tasks
+    draws = fit(dull, key, FLP(selection=ALL))
+    assert type(draws.model).__name__ == "Emerging"
+    near = (Target("next", flops=1e22, params=1e9, tokens=1.6e12),)
+    told = forecast(draws, near, measured=False)
+    dull_score, risen = told.score[0]["dull"], told.score[0]["hellaswag"]
+    assert dull_score.lower == pytest.approx(0.25, abs=0.02)
+    assert dull_score.median < 0.35
+    assert dull_score.upper < 0.3  # the ladder's own size
+    assert risen.lower > 0.4
+    far = forecast(draws, FAR, measured=False).score[0]["dull"]
+    assert far.upper > 0.27
+    assert far.upper - far.lower > 3 * (dull_score.upper - dull_score.lower)
+    assert forecast(draws, FAR).score_draws.min() >= 0.0
+
+
+def test_emergence_leaves_emerged_tasks_where_the_truth_is(exact, noisy, key):
+    truth = noisy.truth
+    draws = fit(noisy.runs, key, FLP(selection=ALL))
+    told = forecast(draws, (Target("7B", flops=5e22, params=6.5e9, tokens=1.26e12),), measured=False)
+    true = truth.score(5e22)
+    for name in draws.model.tasks:
+        i = [t.name for t in truth.tasks].index(name)
+        interval = told.score[0][name]
+        half = 0.5 * (interval.upper - interval.lower)
+        assert abs(interval.median - true[i]) < 2.5 * half
+
+
+def test_other_predictors(noisy, key):
+    direct = fit(noisy.runs, key, FP())
+    assert direct.model.domains == ()
+    assert direct.noise.loss.shape == (DRAWS, 0)
+    mixed = simulate_mixtures(2, checkpoints=7).runs
+    draws = fit(mixed, key, FLPM(M3(), DomainLinear()))
+    assert draws.sampling.max_khat < 1.0
+    assert draws.params["loss"]["worth"].shape == (DRAWS, len(draws.model.domains), 1)
+
+
+def test_a_sampling_that_failed_raises_and_says_what_to_do(noisy, fast, sampled):
+    question, good = pose(bind(FLP(), noisy.runs)), sampled.sampling
+    assert verdict(good, question, True) == ()
+    rhat = good.forecasts.rhat.copy()
+    rhat[1, 6] = 1.2
+    apart = replace(good, forecasts=good.forecasts._replace(rhat=rhat))
+    broken = replace(good, diverging=np.ones_like(good.diverging))
+    heavy = replace(fast.sampling, khat={"loss 'code'": 1.3})
+    lost = replace(fast.sampling, gradient={"loss 'code'": np.nan})
+    for bad, message in (
+        (apart, r"chains disagree on forecasts of 'hellaswag' \(R-hat 1.200\)\. Sample longer"),
+        (broken, r"2000 of 2000 trajectories broke off: .*narrower priors"),
+        (heavy, r"the fast path does not fit loss 'code' \(k-hat 1.30\)\. Use method='nuts'"),
+        (lost, r"no mode was found for loss 'code'"),
+    ):
+        with pytest.raises(FitError, match=message):
+            verdict(bad, question, True)
+        assert verdict(bad, question, False)[0].startswith("posterior: ")
+    (warning,) = verdict(replace(good, diverging=good.diverging | (np.arange(500) == 3)), question, True)
+    assert "4 of 2000" in warning
+
+
+def test_arviz_takes_them(sampled, staged):
+    from flpjax.fitting.arviz import to_arviz
+
+    with pytest.raises(InputError, match="point draws have no chains"):
+        to_arviz(staged)
+    pytest.importorskip("arviz", reason="ArviZ is not installed: pip install 'flpjax[arviz]'")
+    data = to_arviz(sampled)
+    assert data.posterior["loss_exponent"].dims == ("chain", "draw", "domain")
+    assert data.posterior["noise_score_run"].shape == (4, DRAWS // 4, 3)
+    assert int(data.sample_stats["diverging"].sum()) == 0
+    np.testing.assert_array_equal(
+        data.posterior["score_slope"].values.reshape(DRAWS, 3), np.asarray(sampled.params["score"]["slope"])
+    )
