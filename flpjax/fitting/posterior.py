@@ -27,7 +27,7 @@ from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import Runs
 
 Method = Literal["nuts", "laplace"]
-PROPOSALS = 2  # for each draw of the fast path
+PROPOSALS = 4  # for each draw of the fast path
 
 
 def posterior(
