@@ -92,7 +92,7 @@ def assemble(
     nothing = np.zeros((len(found.vectors[0]), 0))
     measured = Prediction(*(jnp.asarray(scale.get(stage, nothing)) for stage in ("loss", "score")))
     ladder = Ladder.of(posed.plan.runs)
-    return Draws(posed.model, params, "posterior", fits, ladder, warnings, measured, sampling)
+    return Draws(posed.model, params, "posterior", fits, ladder, warnings, measured, sampling=sampling)
 
 
 def _scatter(
