@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, did_you_mean
+from flpjax.predictors.flp import OWN
 from flpjax.predictors.methods import method
 from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Predictor
-from flpjax.runs.table import Runs
+from flpjax.runs.table import AVERAGE, Runs
 
 # By rolling hold-outs inside the training runs of OLMo-ladder and of Gadre et al.: few methods that err differently.
 PLAIN = (
@@ -18,7 +19,7 @@ PLAIN = (
     "chinchilla-tied+linear",
     "chinchilla-tied+exponential",
 )
-OWN = ("power+sigmoid", "chinchilla-tied+sigmoid")
+OWN_LOSS = ("power+sigmoid", "chinchilla-tied+sigmoid")
 AUTO = "auto"
 DIRECT = ("fp-gpt4", "flat")
 MIXED = (
@@ -49,6 +50,7 @@ class Auto:
         Raises:
             InputError: There is neither a loss nor a score, or no such method or domain.
         """
+        self._known_domain(runs)
         if self.methods:
             return {name: method(name, self.via if "+" in name else None) for name in self.methods}
         chosen: dict[str, Predictor] = {}
@@ -56,7 +58,7 @@ class Auto:
         if runs.domains:
             chosen |= {name: method(name, self.via) for name in PLAIN}
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
-                chosen |= {f"{name}, own loss": method(name, "own") for name in OWN}
+                chosen |= {f"{name}, own loss": method(name, "own") for name in OWN_LOSS}
             if runs.sources and len(distinct(training.mix)) > 1:
                 chosen |= {name: method(name) for name in MIXED}
         if runs.tasks:
@@ -68,3 +70,11 @@ class Auto:
                 remedy="Add losses or scores: there is nothing to forecast",
             )
         return chosen
+
+    def _known_domain(self, runs: Runs) -> None:
+        """Refuse a misspelt domain: every method through it would take no part, and the rest would go on."""
+        domains = runs.general_domains
+        if self.via not in (None, OWN, AVERAGE, *domains):
+            raise InputError(
+                f"there is no loss domain '{self.via}'", where=runs.source, remedy=did_you_mean(str(self.via), domains)
+            )

@@ -62,7 +62,8 @@ def test_check_counts_every_checkpoint(run, ladder, tmp_path):
 
 def test_forecast_of_a_target(run, ladder, tmp_path):
     file = tmp_path / "forecast.json"
-    code, out, err = run("forecast", ladder, "-t", "big:N=7e9,D=1.3e12", "--draws", 20, "--level", 0.8, "--json", file)
+    how = ("--method", "flp", "--draws", 20, "--level", 0.8)
+    code, out, err = run("forecast", ladder, "-t", "big:N=7e9,D=1.3e12", *how, "--json", file)
     assert code == 0
     assert "big: N=7e+09, D=1.3e+12" in out
     assert "80 % interval" in out
@@ -172,7 +173,8 @@ BAD_TABLES = {
 def test_a_bad_table_is_one_clear_error(run, ladder, tmp_path, name):
     edit, pieces = BAD_TABLES[name]
     output = tmp_path / "never.json"
-    code, out, err = run("forecast", edited(ladder, tmp_path, edit), "-t", "C=1e23", "--draws", 10, "--json", output)
+    table, how = edited(ladder, tmp_path, edit), ("--method", "flp", "--draws", 10)
+    code, out, err = run("forecast", table, "-t", "C=1e23", *how, "--json", output)
     assert code == 2
     assert out == ""
     (line,) = [line for line in err.splitlines() if line.strip()]
@@ -190,12 +192,15 @@ BAD_ARGUMENTS = {
     "no number": (["forecast", "LADDER", "-t", "N=big,D=1e12"], "'big' is not a number. Write 7e9 or 7B"),
     "method": (["forecast", "LADDER", "--method", "flpp"], "there is no method 'flpp'. Did you mean 'flp'?"),
     "domain": (["forecast", "LADDER", "--via", "codes"], "there is no loss domain 'codes'. Did you mean 'code'?"),
+    "domain of flp": (["forecast", "LADDER", "--method", "flp", "--via", "codes"], "no loss domain 'codes'. Did you"),
     "level": (["forecast", "LADDER", "--level", "90", "--draws", "9"], "the level 90 is no probability"),
     "run": (["backtest", "LADDER", "--hold-out", "7b"], "no run is named '7b'. Did you mean '7B'?"),
     "too many": (["backtest", "LADDER", "--largest", "99"], "12"),
     "both": (["backtest", "LADDER", "--largest", "2", "--hold-out", "7B"], "--largest and --hold-out are both given"),
     "unwritable": (["check", "LADDER", "--json", "no/such/folder.json"], "no/such/folder.json: can't be written"),
     "picture": (["forecast", "LADDER", "--draws", "0", "--plot", "x.tiiff"], "there is no picture format '.tiiff'"),
+    "point of auto": (["forecast", "LADDER", "--draws", "0"], "auto is a blend, which no single draw shows. Name a"),
+    "joint auto": (["forecast", "LADDER", "--joint"], "auto fits its methods stage by stage. Name a method"),
     "option": (["check", "LADDER", "--jsn", "x"], "No such option"),
 }
 
@@ -209,7 +214,7 @@ def test_a_bad_argument_is_one_clear_error(run, ladder, name):
 
 
 def test_targets_too_near_and_too_far_are_flagged(run, ladder):
-    code, _, err = run("forecast", ladder, "-t", "C=1e21", "-t", "C=1e26", "--draws", 0)
+    code, _, err = run("forecast", ladder, "-t", "C=1e21", "-t", "C=1e26", "--method", "flp", "--draws", 0)
     assert code == 0
     assert "'C=1e21' lies inside the ladder (0.1 × its largest run)" in err
     assert "'C=1e26' lies 10,382 × beyond the ladder's largest run" in err
@@ -221,7 +226,8 @@ def test_a_task_that_never_emerges_does_not_stop_the_others(run, ladder, tmp_pat
         for row in rows[1:]:
             row[at] = "0.26"
 
-    code, out, err = run("forecast", edited(ladder, tmp_path, flat), "-t", "C=1e23", "--draws", 0)
+    table, how = edited(ladder, tmp_path, flat), ("--method", "flp", "--draws", 0)
+    code, out, err = run("forecast", table, "-t", "C=1e23", *how)
     assert code == 0
     assert "task 'race' is not forecast: no checkpoint is above its chance level of 0.25 (best 0.26)" in err
     assert "hellaswag" in out

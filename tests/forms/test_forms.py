@@ -24,7 +24,7 @@ from flpjax.forms.loss_score import Exponential, Linear, Sigmoid
 from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
 from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.network import DomainLinear, Network
-from flpjax.forms.power_law import Chinchilla, LogPowerLaw, PowerLaw, PowerLawE
+from flpjax.forms.power_law import Chinchilla, Flat, LogPowerLaw, PowerLaw, PowerLawE
 from flpjax.forms.residual import Residual
 from flpjax.runs.compute import Compute
 
@@ -116,6 +116,7 @@ CASES = {
         0.01,
         {"centre": 44.1},
     ),
+    "Flat": Case(Flat(), {"level": 0.27}, lambda c, x: c["level"] + 0.0 * x.log_flops, 0.01, {}),
     "PowerLawE": Case(
         PowerLawE(centre=47.3),
         {"log_level": 1.07, "share": 0.57, "decay": 0.19},
@@ -155,6 +156,13 @@ CASES = {
         Sigmoid(upper=1.0, centre=2.6),
         {"lower": 0.26, "slope": 3.7, "middle": -0.17},
         bhagia_eq_3,
+        0.005,
+        {"centre": 2.3},
+    ),
+    "Sigmoid from 0": Case(
+        Sigmoid(upper=1.0, centre=2.6, from_zero=True),
+        {"slope": 3.7, "middle": -0.17},
+        lambda c, L: 1.0 / (1.0 + np.exp(c["slope"] * (L - c["middle"]))),
         0.005,
         {"centre": 2.3},
     ),
@@ -258,17 +266,20 @@ CASES = {
 SOLVED = {name: case for name, case in CASES.items() if name != "Network"}  # a network is trained: test_recipe.py
 VARIANTS = ("M2 floor", "M4 floor", "BiMix floor", "DomainLinear average")
 REFIT = {name: case for name, case in SOLVED.items() if name not in VARIANTS}  # a program a fit: compiling takes time
-FLAT = (MixExponential, BiMix, DomainLinear, Network)  # whose guess says nothing about what the mixture does
+FLAT = (Flat, MixExponential, BiMix, DomainLinear, Network)  # whose guess says nothing about what varies
+ON_FLOPS = (Flat, PowerLaw, LogPowerLaw, PowerLawE)
 LOSS_FORMS = (PowerLaw, PowerLawE, Chinchilla, M2, M3, M4, MixExponential, BiMix, MixChinchilla)
 BUILD_AGAIN = {  # equal by value, another object
     "PowerLaw": lambda: PowerLaw(47.3),
     "LogPowerLaw": lambda: LogPowerLaw(47.3),
+    "Flat": Flat,
     "PowerLawE": lambda: PowerLawE(47.3),
     "Chinchilla": lambda: Chinchilla(19.7, 23.9),
     "Chinchilla tied": lambda: Chinchilla(19.7, 23.9, True),
     "Linear": lambda: Linear(2.6),
     "Sigmoid": lambda: Sigmoid(None, 2.6),
     "Sigmoid to 1": lambda: Sigmoid(1.0, 2.6),
+    "Sigmoid from 0": lambda: Sigmoid(1.0, 2.6, True),
     "Exponential": lambda: Exponential(2.6),
     "M2": lambda: M2(3, None, 47.3),
     "M2 floor": lambda: M2(2, 0.013, 47.3),
@@ -305,7 +316,7 @@ def inputs(form):
     rng = np.random.default_rng(11)
     if isinstance(form, DomainLinear | Network):
         return rng.uniform(1.85, 3.35, (ROWS, len(form.centre)))
-    if not hasattr(form, "centre_params") and not hasattr(form, "sources") and "Power" not in type(form).__name__:
+    if not hasattr(form, "centre_params") and not hasattr(form, "sources") and not isinstance(form, ON_FLOPS):
         return np.linspace(1.85, 3.35, ROWS)
     log_params, log_tokens = rng.uniform(17.5, 22.0, ROWS), rng.uniform(21.5, 26.5, ROWS)
     compute = Compute(log_params, log_tokens, np.log(6.0) + log_params + log_tokens)
@@ -408,7 +419,7 @@ def test_equal_by_value(name):
     assert hash(Residual(form, huber=1e-3)) == hash(Residual(again, huber=1e-3))
     assert Residual(form, huber=1e-3) == Residual(again, huber=1e-3) != Residual(again, huber=2e-3)
     others = [case.form for other, case in CASES.items() if other != name]
-    assert form not in [*others, replace(form, **CASES[name].shift)]
+    assert form not in [*others, *(replace(form, **{k: v}) for k, v in CASES[name].shift.items())]
 
 
 def test_one_row_gives_a_scalar(case):
@@ -587,7 +598,9 @@ def test_centred_moves_the_centre_only(case):
     means |= {MixExponential: {"centre": "weights"}, BiMix: {"centre": "log_tokens"}}.get(type(case.form), {})
     for name in case.shift:
         column = getattr(x, means[name]) if isinstance(x, Compute) else x
-        near = 0.1 if isinstance(case.form, DomainLinear | Network) else 0.05  # to fifths of a nat; to tenths
+        # To fifths of a nat; to half nats; weights to tenths; compute to e-folds.
+        near = {DomainLinear: 0.1, Network: 0.1, Linear: 0.25, Sigmoid: 0.25, Exponential: 0.25, MixExponential: 0.05}
+        near = near.get(type(case.form), 0.5)
         assert getattr(moved, name) == pytest.approx(np.mean(column, axis=0), abs=near)
     if spread:
         assert np.log2(moved.spread) == pytest.approx(np.log2(np.std(x, axis=0)), abs=0.5)
@@ -651,5 +664,5 @@ def test_declared_affine_parameters_are(case):
     r = [float(residual(jnp.asarray(vector + k * along), (x, jnp.asarray(1.7)))) for k in range(3)]
     assert r[2] - 2.0 * r[1] + r[0] == pytest.approx(0.0, abs=1e-12)
     assert (r[1] != r[0]) == bool(residual.linear)
-    closed = {"PowerLaw", "Linear", "M2", "M4", "DomainLinear"}
+    closed = {"Flat", "PowerLaw", "Linear", "M2", "M4", "DomainLinear"}
     assert (len(residual.linear) == size(case.form)) == (type(case.form).__name__ in closed)
