@@ -1,0 +1,103 @@
+"""Weights of methods by what each would have forecast."""
+
+import numpy as np
+import pytest
+
+from flpjax.fitting.drift import GRID, Drift
+from flpjax.fitting.stacking import LEAST, OWN, SHARP_CHANCE, SHARP_SCORE, coverage_of_blend, stack
+
+RUNS = 11
+IS_LOSS = np.array([True, False, False])
+EMERGED = np.array([True, True, False])
+
+
+def drift_with(score):
+    """Held-out log scores ``(member, run, output)``."""
+    members, _, outputs = score.shape
+    return Drift(
+        np.full((members, outputs, len(GRID)), 1 / len(GRID)), np.ones(members), score, np.full(score.shape, 0.5)
+    )
+
+
+def even(*by_member):
+    """The same score for every run and output."""
+    return np.broadcast_to(np.array(by_member, float)[:, None, None], (len(by_member), RUNS, 3)).copy()
+
+
+ALL = np.ones((3, 3), bool)
+
+
+def test_the_better_member_gets_the_weight():
+    weight = stack(drift_with(even(2.0, 1.5, 1.0)), IS_LOSS, EMERGED, ALL)
+    np.testing.assert_allclose(weight.sum(axis=0), 1.0)
+    assert (np.diff(weight, axis=0) < 0).all()
+    equal = stack(drift_with(even(1.0, 1.0, 1.0)), IS_LOSS, EMERGED, ALL)
+    np.testing.assert_allclose(equal, 1 / 3)
+
+
+def test_weights_in_closed_form():
+    weight = stack(drift_with(even(1.3, 1.0, 1.0)), IS_LOSS, EMERGED, ALL)
+    for output, sharp in ((1, SHARP_SCORE), (2, SHARP_CHANCE)):  # pooled and own record are the same here
+        odds = np.exp(sharp * RUNS * 0.3)
+        assert weight[0, output] / weight[1, output] == pytest.approx(odds)
+    assert weight[0, 2] < weight[0, 1], "a record near chance says little"
+
+
+def test_an_output_s_own_record_counts_most():
+    score = even(1.0, 1.0, 1.0)
+    score[0, :, 1] += 0.4
+    weight = stack(drift_with(score), IS_LOSS, np.ones(3, bool), ALL)
+    assert weight[0, 0] == pytest.approx(1 / 3), "losses don't hear of scores"
+    assert weight[0, 1] > weight[0, 2] > 1 / 3
+    odds = np.exp(SHARP_SCORE * RUNS * (1 - OWN) * 0.2)  # the mean lag of the others over both scores is 0.2
+    assert weight[0, 2] / weight[1, 2] == pytest.approx(odds)
+
+
+def test_a_missing_forecast_counts_as_the_worst():
+    score = even(1.0, 1.0, 0.5)
+    some = score.copy()
+    some[1, :4] = np.nan
+    worse = score.copy()
+    worse[1, :4] = 0.5
+    np.testing.assert_allclose(
+        stack(drift_with(some), IS_LOSS, EMERGED, ALL), stack(drift_with(worse), IS_LOSS, EMERGED, ALL)
+    )
+    weight = stack(drift_with(some), IS_LOSS, EMERGED, ALL)
+    assert (weight[0] > weight[1]).all()
+
+
+def test_what_is_not_available_has_no_say():
+    available = ALL.copy()
+    available[0, 1] = False
+    available[:, 2] = False
+    weight = stack(drift_with(even(9.0, 1.0, 1.0)), IS_LOSS, EMERGED, available)
+    assert weight[0, 1] == 0.0
+    np.testing.assert_allclose(weight[1:, 1], 0.5)
+    np.testing.assert_array_equal(weight[:, 2], 0.0)
+    assert weight[0, 0] > 0.9
+
+
+def test_little_weight_is_none():
+    weight = stack(drift_with(even(3.0, 0.0, 2.9)), IS_LOSS, EMERGED, ALL)
+    assert weight[1, 1] == 0.0
+    assert (weight[weight > 0] >= LEAST).all()
+    np.testing.assert_allclose(weight.sum(axis=0), 1.0)
+
+
+def test_without_a_past_all_are_alike():
+    weight = stack(drift_with(np.full((3, RUNS, 3), np.nan)), IS_LOSS, EMERGED, ALL)
+    np.testing.assert_allclose(weight, 1 / 3)
+    nobody = stack(drift_with(np.full((3, 0, 3), np.nan)), IS_LOSS, EMERGED, ALL)
+    np.testing.assert_allclose(nobody, 1 / 3)
+
+
+def test_coverage_mixes_levels_by_weight():
+    drift = drift_with(even(1.0, 1.0))
+    level = np.array([0.9, 0.1])[:, None, None] * np.ones((2, 4, 3))
+    level[1, 0] = np.nan  # the first cell has the first member only
+    drift = drift._replace(level=level)
+    weight = np.array([[0.5] * 3, [0.5] * 3])
+    runs, cells, half, most = coverage_of_blend(drift, weight, np.array([0, 1, 1, 2]))
+    assert (runs, cells) == (3, 12)
+    assert half == pytest.approx(9 / 12), "levels of 0.5 where both speak; 0.9 of the first alone"
+    assert most == pytest.approx(1.0)
