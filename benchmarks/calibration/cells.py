@@ -89,7 +89,8 @@ def count(ladder: str, seen: int, runs: Runs, forecasters: Mapping[str, Forecast
         each = {name: Scored.of(values[:, i, j], float(came[i, j])) for name, values in told.items()}
         scored = {name: s for name, s in each.items() if s is not None}
         distance = max(float(np.log(actual.flops[i]) - edge), 0.0)
-        cells.append(Cell(ladder, seen, actual.names[actual.run[i]], *names[j], distance, scored))
+        kind, name = names[j]
+        cells.append(Cell(ladder, seen, actual.names[actual.run[i]], kind, name, distance, scored))
     return Counted(ladder, seen, tuple(cells), failed, seconds)
 
 
