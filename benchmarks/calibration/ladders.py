@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.chinchilla import points
 from flpjax import Runs, read_runs
-from flpjax.readers.mixinglaws import SIZES
 from flpjax.runs.build import build_runs
 
 OLMO, CHINCHILLA, MIXINGLAWS = "olmo-ladder", "chinchilla", "mixinglaws-5"
@@ -18,6 +17,7 @@ LADDERS = (OLMO, *GADRE, CHINCHILLA, MIXINGLAWS)
 STEPS = {OLMO: (6, 8, 10, 12, 14, 15), **dict.fromkeys(GADRE, (8, 12, 16, 20, 25, 30))}
 QUICK_STEP = 10
 LEVELS, FEWEST = 6, 20  # of compute, of Chinchilla's points, and how many lie below the lowest
+JUMP = 0.2  # e-folds of FLOPs from one scale of mixinglaws to the next: sizes and lengths of training
 TOP = 0.1  # share of Chinchilla's points that are final targets
 
 
@@ -81,14 +81,10 @@ def _steps(ladder: str) -> Iterator[int]:
     if ladder in STEPS:
         yield from STEPS[ladder]
         return
-    training = read(ladder).training()
-    if ladder == MIXINGLAWS:  # size by size; compute says nearly the same
-        log_flops = np.sort([np.log(training.flops[training.run == i].max()) for i in range(len(training.names))])
-        sizes = sorted(SIZES.values())
-        largest = [np.max(training.flops[training.params == n], initial=0.0) for n in sizes]
-        counts = [int((log_flops <= np.log(c) + 1e-9).sum()) for c in largest if c > 0]
+    log_flops = np.sort(np.log(read(ladder).training().finals().flops))
+    if ladder == MIXINGLAWS:
+        counts = np.flatnonzero(np.diff(log_flops) > JUMP) + 1
     else:
-        log_flops = np.sort(np.log(training.finals().flops))
         edges = np.linspace(log_flops[FEWEST], log_flops[-1], LEVELS + 1)[:-1]
-        counts = [int((log_flops <= edge).sum()) for edge in edges]
-    yield from sorted({k for k in counts if k < len(training.names)})
+        counts = np.searchsorted(log_flops, edges, side="right")
+    yield from map(int, counts)
