@@ -8,11 +8,13 @@ import pytest
 from flpjax.answers.forecast import forecast
 from flpjax.answers.target import targets_of
 from flpjax.errors import InputError
+from flpjax.fitting.fit import method_of
 from flpjax.fitting.point import point
 from flpjax.forms.power_law import LogPowerLaw, PowerLaw
+from flpjax.predictors.auto import AUTO, DIRECT, MIXED, OWN_LOSS, PLAIN, Auto
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP
-from flpjax.predictors.methods import COMPARED, COMPUTE_LOSS, DEFAULT, LOSS_SCORE, MIXTURE_LOSS, NAMED, method
+from flpjax.predictors.methods import COMPARED, COMPUTE_LOSS, DEFAULT_MIX, LOSS_SCORE, MIXTURE_LOSS, NAMED, method
 
 
 @pytest.mark.parametrize("stage_2", LOSS_SCORE)
@@ -42,9 +44,16 @@ def test_the_papers_names_are_the_papers_methods():
     assert llama.loss_score == LOSS_SCORE["sigmoid"]
 
 
-@pytest.mark.parametrize("name", [*COMPARED, DEFAULT, *NAMED])
+@pytest.mark.parametrize("name", [*COMPARED, DEFAULT_MIX, *NAMED])
 def test_every_name_that_is_offered_is_there(name):
-    assert callable(method(name).on)
+    chosen = method_of(name)
+    assert isinstance(chosen, Auto) == (name == AUTO)
+    assert name == AUTO or callable(chosen.on)
+
+
+def test_every_name_that_auto_weighs_is_there():
+    for name in (*PLAIN, *OWN_LOSS, *DIRECT, *MIXED):
+        assert callable(method(name).on)
 
 
 def test_a_domain_of_choice_reaches_both_kinds_of_flp():
@@ -56,8 +65,8 @@ UNKNOWN = {
     "flop": "there is no method 'flop'. Did you mean 'flp'?",
     "chinchila+sigmoid": "there is no method 'chinchila+sigmoid'. Did you mean 'chinchilla+sigmoid'?",
     "power+sigmoids": "there is no method 'power+sigmoids'. Did you mean 'power+sigmoid'?",
-    "quux": "there is no method 'quux'. There is: flp, flp-average, flp-m, fp, fp-gpt4, llama3; STAGE1+STAGE2 with "
-    "power, power-e, chinchilla, chinchilla-tied and linear, sigmoid, sigmoid4, exponential; for mixtures, with "
+    "quux": "there is no method 'quux'. There is: flp, flp-average, flp-m, fp, fp-gpt4, flat, llama3; STAGE1+STAGE2 with "
+    "power, power-e, chinchilla, chinchilla-tied and linear, sigmoid, sigmoid4, skill, exponential; for mixtures, with "
     f"{', '.join(MIXTURE_LOSS)} and network, domain-linear, domain-average",
 }
 
@@ -78,3 +87,25 @@ def test_methods_without_a_domain_of_choice_say_so(name):
 def test_an_unknown_domain_is_refused_with_the_nearest(noisy):
     with pytest.raises(InputError, match=r"there is no loss domain 'wikpedia'\. Did you mean 'wikipedia'\?"):
         FLP(via="wikpedia").on(noisy.runs.training())
+
+
+def test_skills_are_scores_from_chance_to_one(noisy, key):
+    runs = noisy.runs
+    draws = point(method("power+skill"), runs, key)
+    chance = [t.chance for t in runs.tasks if t.name in draws.model.tasks]
+    np.testing.assert_allclose(draws.model.units, [(c, 1 - c) for c in chance])
+    worst = np.asarray(draws.model.score_from_loss(_first(draws.params), np.full(len(draws.model.domains), 50.0)))
+    best = np.asarray(draws.model.score_from_loss(_first(draws.params), np.full(len(draws.model.domains), -50.0)))
+    np.testing.assert_allclose(worst, chance, atol=1e-9)
+    np.testing.assert_allclose(best, 1.0, atol=1e-9)
+
+
+def _first(params):
+    return {stage: {name: value[0] for name, value in own.items()} for stage, own in params.items()}
+
+
+def test_flat_is_the_mean_of_final_scores(noisy, key):
+    runs = noisy.runs.training()
+    draws = point(method("flat"), runs, key)
+    seen = forecast(draws, targets_of(noisy.runs.targets()))
+    np.testing.assert_allclose(seen.score_draws[0], np.broadcast_to(runs.finals().score.mean(axis=0), (2, 3)), rtol=1e-6)
