@@ -20,7 +20,8 @@ from flpjax.runs.table import Runs
 
 Forecaster = Callable[[Runs, Array, int], Draws]
 PAIR, MIXED_PAIR = "chinchilla+sigmoid", "mix-chinchilla+domain-linear"
-PAPERS, MIXED_PAPERS = "flp", "flp-m"
+PAPERS, MIXED_PAPERS = "flp", "m4-floor+network"  # M4 as it is has no finite loss where a mixture lacks a source
+FORMS = {"pair": PAIR, "pair of mixtures": MIXED_PAIR, "paper's": PAPERS, "paper's of mixtures": MIXED_PAPERS}
 DELTA_SALT = 11
 
 
@@ -54,7 +55,7 @@ def resampled(runs: Runs, key: Array, draws: int) -> Draws:
 
 
 def resampled_papers(runs: Runs, key: Array, draws: int) -> Draws:
-    """Bootstrap of the paper's method: FLP, or FLP-M where there are mixtures."""
+    """Bootstrap of the paper's method: FLP, or FLP-M with a floor where there are mixtures."""
     return bootstrap(method(MIXED_PAPERS if runs.sources else PAPERS), runs, key, draws=draws, strict=False)
 
 
