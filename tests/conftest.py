@@ -12,9 +12,11 @@ import jax
 import numpy as np
 import pytest
 
+from flpjax.fitting.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point
+from flpjax.predictors.auto import Auto
 from flpjax.predictors.flp import FLP
 from flpjax.runs.build import build_runs
 from flpjax.runs.simulate import LADDER, Simulated, simulate_ladder
@@ -77,6 +79,15 @@ def staged(noisy: Simulated, key: jax.Array) -> Draws:
 @pytest.fixture(scope="session")
 def booted(noisy: Simulated, key: jax.Array) -> Draws:
     return bootstrap(FLP(), noisy.runs, key, draws=DRAWS)
+
+
+FEW = Auto(("power+sigmoid", "chinchilla-tied+sigmoid", "fp-gpt4", "flat"))
+"""Methods enough to be weighed, and few programs to compile."""
+
+
+@pytest.fixture(scope="session")
+def blended(noisy: Simulated, key: jax.Array) -> Draws:
+    return auto(noisy.runs, key, draws=101, methods=FEW)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def check_sampling(draws: Draws) -> Iterator[Finding]:
     if sampling is None:
         return
     if sampling.method != "nuts":
-        k = max(sampling.khat.values(), default=0.0)
+        k = float(np.max([*sampling.khat.values(), 0.0]))  # NaN if one is: then it fails
         remedy = "" if k <= KHAT else "Sample it: method='nuts'"
         yield Finding("k-hat", _between(k, KHAT, KHAT_BAD), f"at most {k:.2f}", remedy)
         return

@@ -70,6 +70,7 @@ def test_forecast_of_a_target(run, ladder, tmp_path):
     assert "hellaswag" in out
     assert "truth" not in out
     assert "intervals rest on so few" in err
+    assert "REVIEW coverage of its past: not checked: intervals know no model error. Use --method auto" in out
     result = json.loads(file.read_text())
     (target,) = result["targets"]
     assert (target["name"], target["params"], target["tokens"], result["level"]) == ("big", 7e9, 1.3e12, 0.8)
@@ -124,7 +125,24 @@ def test_demo_says_that_it_is_simulated(run, tmp_path):
     assert "13B: N=1.27e+10" in out
     assert "truth" in out
     assert "saved.csv" in err
+    assert json.loads((tmp_path / "demo.json").read_text())["method"] == "auto", "the default"
+    assert "\nReview: " in out
     assert run("check", tmp_path / "saved.csv")[0] == 0
+
+
+def test_review_prints_every_check(run, ladder, tmp_path):
+    file = tmp_path / "review.json"
+    code, out, _ = run("review", ladder, "-t", "C=1e26", "--method", "flp", "--draws", 20, "--json", file)
+    assert code == 0
+    findings = {f["check"]: f for f in json.loads(file.read_text())["findings"]}
+    assert {"runs", "reruns", "emergence", "fits", "draws", "fit to the ladder", "coverage of its past"} <= set(
+        findings
+    )
+    for name, finding in findings.items():
+        assert name in out
+        assert (finding["remedy"] != "") == (finding["verdict"] != "PASS")
+    assert findings["distance"]["verdict"] == "FAIL"
+    assert "FAIL" in out
 
 
 def test_what_is_left_out_and_kept(run, ladder):

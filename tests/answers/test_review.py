@@ -1,0 +1,227 @@
+"""Every check of a review reaches PASS, REVIEW and FAIL; one line if all pass."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from flpjax.answers.ladder_checks import check_distance, check_emergence, check_mixtures, check_reruns, check_runs
+from flpjax.answers.review import (
+    check_failures,
+    check_fits,
+    check_misfit,
+    check_past,
+    check_sampling,
+    review,
+)
+from flpjax.answers.target import Target, targets_of
+from flpjax.answers.verdicts import Finding, Review, Verdict
+from flpjax.engine.status import Status
+from flpjax.fitting.past import Past
+from flpjax.predictors.predictor import Prediction
+from flpjax.runs.simulate_mixtures import simulate_mixtures
+from flpjax.runs.tasks import Task
+
+PASS, REVIEW, FAIL = Verdict
+
+
+def remedied(finding, verdict, figure=""):
+    """A finding that is as it should be, and says what to do if it is not good."""
+    assert finding.verdict == verdict, finding
+    assert (finding.remedy != "") == (verdict != PASS), finding
+    assert figure in finding.figure
+
+
+def losses(runs, steps=2):
+    return {"general": np.linspace(3.5, 2.5, runs * steps).reshape(runs, steps)}
+
+
+@pytest.mark.parametrize(("runs", "verdict"), [(8, PASS), (7, REVIEW), (5, REVIEW), (4, FAIL)])
+def test_runs(table, runs, verdict):
+    remedied(check_runs(None, table(losses(runs), {})), verdict, f"{runs} finished runs")
+
+
+@pytest.mark.parametrize(
+    ("loss", "score", "verdict"),
+    [(0.005, 0.01, PASS), (0.02, 0.0, REVIEW), (0.0, 0.07, REVIEW), (0.05, 0.0, FAIL), (0.02, 0.2, FAIL)],
+)
+def test_reruns(table, loss, score, verdict):
+    general, scores = losses(4)["general"], np.full((4, 2), 0.4)
+    general[3] = general[2] * (1 + loss)
+    scores[3] += score
+    same = {"params": np.repeat([1e7, 2e7, 4e7, 4e7], 2), "tokens": np.repeat([1e9, 2e9, 4e9, 4e9], 2)}
+    same["tokens"] *= np.tile([0.5, 1.0], 4)
+    finding = check_reruns(table({"general": general}, {"race": scores}, **same))
+    remedied(finding, verdict, "1 pair" if verdict == PASS else "'r3' and 'r2' differ by")
+
+
+def test_no_reruns(table):
+    remedied(check_reruns(table(losses(4), {})), PASS, "no reruns")
+
+
+@pytest.mark.parametrize(("ratios", "verdict"), [((0.1, 0.2, 0.5), PASS), ((0.1, 0.5), REVIEW), ((0.3,), FAIL)])
+def test_mixtures(ratios, verdict):
+    runs = simulate_mixtures(1, sizes=["0.12B", "0.2B"], ratios=ratios, checkpoints=3).runs.training()
+    draws = SimpleNamespace(model=SimpleNamespace(sources=runs.sources))
+    (finding,) = check_mixtures(draws, runs)
+    remedied(finding, verdict, f"{len(ratios)} mixture")
+
+
+@pytest.mark.parametrize(("best", "verdict"), [((0.4, 0.5), PASS), ((0.26, 0.5), REVIEW), ((0.26, 0.25), FAIL)])
+def test_emergence(table, best, verdict):
+    scores = {name: np.linspace(0.2, value, 8).reshape(4, 2) for name, value in zip("ab", best, strict=True)}
+    runs = table(losses(4), scores, tuple(Task(name, chance=0.25) for name in "ab"))
+    (finding,) = check_emergence(None, runs)
+    remedied(finding, verdict, "2 tasks above chance" if verdict == PASS else "'a' (best 26, chance 25)")
+
+
+def test_no_tasks_no_emergence(table):
+    assert not list(check_emergence(None, table(losses(4), {})))
+
+
+def with_status(draws, stage, status):
+    fit = draws.fits[stage]
+    return replace(draws, fits=draws.fits | {stage: replace(fit, status=status)})
+
+
+def test_fits(staged):
+    remedied(check_fits(staged), PASS, "8 fits converged")
+    fit = staged.fits["loss"]
+    open_ = replace(fit, condition=np.full_like(fit.condition, 1e12))
+    remedied(check_fits(replace(staged, fits=staged.fits | {"loss": open_})), REVIEW, "undetermined")
+    one = fit.status.copy()
+    one[0] = Status.ALL_FAILED
+    failed = with_status(staged, "loss", one)
+    remedied(check_fits(failed), FAIL, "not converged: loss 'general'")
+    past = Past(5, 9, 0.5, 0.9, (), {})
+    remedied(check_fits(replace(failed, past=past)), REVIEW), "a blend has others"
+    every = with_status(failed, "loss", np.full_like(one, Status.ALL_FAILED))
+    every = with_status(every, "score", np.full_like(staged.fits["score"].status, Status.ALL_FAILED))
+    remedied(check_fits(replace(every, past=past)), FAIL)
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(0, PASS), (1, REVIEW), (5, FAIL)])
+def test_draws_without_a_forecast(staged, noisy, lost, verdict):
+    def seven(values, spoilt=False):
+        values = np.repeat(np.asarray(values), 7, axis=0)
+        values[: lost * spoilt, 0] = np.nan
+        return values
+
+    params = {s: {k: seven(v, s == "score") for k, v in own.items()} for s, own in staged.params.items()}
+    finding = check_failures(replace(staged, params=params, kind="bootstrap"), noisy.runs.training())
+    remedied(finding, verdict, "'bbh'" if lost else "7 draws, at most 0% fail")
+
+
+def sampled(draws, rhat=1.003, ess=900.0, broken=0):
+    diverging = np.arange(1000).reshape(4, 250) < broken
+    forecasts = SimpleNamespace(rhat=np.array([[1.0, rhat]]), ess=np.array([[5000.0, ess]]))
+    return replace(draws, sampling=SimpleNamespace(method="nuts", forecasts=forecasts, diverging=diverging, khat={}))
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "verdict"),
+    [
+        ("R-hat", {}, PASS),
+        ("R-hat", {"rhat": 1.03}, REVIEW),
+        ("R-hat", {"rhat": 1.2}, FAIL),
+        ("R-hat", {"rhat": np.nan}, FAIL),
+        ("ESS", {}, PASS),
+        ("ESS", {"ess": 300.0}, REVIEW),
+        ("ESS", {"ess": 40.0}, FAIL),
+        ("ESS", {"ess": np.nan}, FAIL),
+        ("divergences", {}, PASS),
+        ("divergences", {"broken": 3}, REVIEW),
+        ("divergences", {"broken": 30}, FAIL),
+    ],
+)
+def test_sampling(booted, name, how, verdict):
+    findings = {f.name: f for f in check_sampling(sampled(booted, **how))}
+    assert set(findings) == {"R-hat", "ESS", "divergences"}
+    remedied(findings[name], verdict)
+    assert all(f.verdict == PASS for other, f in findings.items() if other != name)
+
+
+@pytest.mark.parametrize(("khat", "verdict"), [(0.3, PASS), (0.8, REVIEW), (1.3, FAIL), (np.nan, FAIL)])
+def test_the_normal_approximation(booted, khat, verdict):
+    sampling = SimpleNamespace(method="laplace", khat={"loss 'a'": 0.1, "loss 'b'": khat})
+    (finding,) = check_sampling(replace(booted, sampling=sampling))
+    remedied(finding, verdict)
+
+
+def test_draws_that_were_not_sampled_have_no_chains(booted):
+    assert not list(check_sampling(booted))
+
+
+def test_fit_to_the_ladder(blended, noisy, staged):
+    runs = noisy.runs.training()
+
+    def noise(factor):
+        return replace(blended, noise=Prediction(*(factor * np.asarray(v) for v in blended.noise)))
+
+    remedied(check_misfit(blended, runs), PASS)
+    remedied(check_misfit(staged, runs), REVIEW, "a point fit has no intervals")
+    shares = [check_misfit(noise(f), runs).verdict for f in np.geomspace(1.0, 0.01, 9)]
+    assert shares == sorted(shares), "the narrower, the worse"
+    lifted = replace(runs, loss=1.3 * runs.loss, score=np.clip(runs.score + 0.3, 0, 1))
+    remedied(check_misfit(blended, lifted), FAIL, "lies within its 90% intervals")
+
+
+@pytest.mark.parametrize(
+    ("share", "runs", "verdict"), [(0.9, 5, PASS), (0.7, 5, REVIEW), (0.5, 5, FAIL), (1.0, 2, REVIEW)]
+)
+def test_past(booted, share, runs, verdict):
+    remedied(check_past(replace(booted, past=Past(runs, 40, 0.5, share, (), {}))), verdict)
+
+
+def test_no_past(booted):
+    remedied(check_past(booted), REVIEW, "intervals know no model error")
+    unknown = Past(0, 0, float("nan"), float("nan"), (), {})
+    remedied(check_past(replace(booted, past=unknown)), REVIEW, "0 runs could be forecast")
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(0.5, PASS), (20.0, PASS), (100.0, REVIEW), (2000.0, FAIL)])
+def test_distance(booted, times, verdict):
+    far = Target("far", flops=times * booted.ladder.flops[1])
+    (finding,) = check_distance(booted, [Target("near", flops=1e20), far])
+    remedied(finding, verdict)
+    assert verdict == PASS or "'far'" in finding.figure
+    assert not list(check_distance(booted, []))
+
+
+def test_a_healthy_ladder_is_one_line(blended, noisy):
+    seen = review(blended, noisy.runs, targets_of(noisy.runs.targets()))
+    assert seen.verdict < FAIL
+    passing = Review(tuple(Finding(f.name, PASS, f.figure) for f in seen.findings))
+    assert str(passing) == f"Review: all {len(seen.findings)} checks pass"
+    assert json.loads(seen.to_json())["verdict"] == seen.verdict.name
+    assert len(seen.table()) == len(seen.findings)
+
+
+def test_what_is_open_comes_worst_first():
+    seen = Review(
+        (
+            Finding("a", REVIEW, "so so", "Look"),
+            Finding("b", PASS, "good"),
+            Finding("c", FAIL, "bad", "Mend"),
+        )
+    )
+    assert str(seen).split("\n") == [
+        "Review: FAIL, 1 of 3 checks pass",
+        "  FAIL c: bad. Mend",
+        "  REVIEW a: so so. Look",
+    ]
+    assert seen["a"].verdict == REVIEW
+    assert Review(()).verdict == PASS
+
+
+def test_held_out_runs_are_not_looked_at(blended, noisy):
+    runs = noisy.runs
+    spoilt = replace(runs, loss=np.where(runs.held_out[runs.run][:, None], 9.0, runs.loss))
+    assert review(blended, spoilt).to_json() == review(blended, runs).to_json()
+
+
+def test_a_point_fit_s_review_is_valid_json(staged, noisy):
+    seen = json.loads(review(staged, noisy.runs).to_json())
+    assert seen["verdict"] == "REVIEW"

@@ -1,0 +1,140 @@
+"""Several models as one: what each draw takes from where, and how far it departs."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flpjax.answers.forecast import compute_of, forecast, predict
+from flpjax.answers.mixture import optimise_mix
+from flpjax.answers.target import Target, targets_of
+from flpjax.errors import InputError
+from flpjax.fitting.auto import auto
+from flpjax.predictors.auto import Auto
+from flpjax.predictors.blend import MIXED, own
+from flpjax.runs.simulate_mixtures import simulate_mixtures
+
+INSIDE, BEYOND = Target("inside", flops=1e20), Target("beyond", params=7e9, tokens=2e12, flops=1e23)
+
+
+def one(params, draw):
+    return jax.tree.map(lambda leaf: leaf[draw], params)
+
+
+def compute(*targets):
+    return jax.tree.map(jnp.asarray, compute_of(targets))
+
+
+def at(target):
+    return jax.tree.map(lambda leaf: leaf[0], compute(target))
+
+
+def without_drift(draws):
+    still = {name: value * 0.0 if name.endswith("drift") else value for name, value in draws.params[MIXED].items()}
+    return draws.params | {MIXED: still}
+
+
+def test_each_output_comes_from_the_member_that_was_picked(blended):
+    model, x = blended.model, at(BEYOND)
+    seen = set()
+    for draw in range(7):
+        params = one(without_drift(blended), draw)
+        told = model.apply(params, x)
+        each = [m.apply(own(params, i), x) for i, m in enumerate(model.members)]
+        for kind, names in (("loss", model.domains), ("score", model.tasks)):
+            for j, name in enumerate(names):
+                i = int(params[MIXED][f"{kind}_from"][j])
+                among = model.members[i].domains if kind == "loss" else model.members[i].tasks
+                assert float(getattr(told, kind)[j]) == pytest.approx(
+                    float(getattr(each[i], kind)[among.index(name)]), rel=1e-12
+                )
+                seen.add((kind, i))
+    assert len(seen) > 2
+
+
+def test_no_loss_is_taken_from_a_member_without(blended):
+    names = np.array(blended.model.names)
+    assert {"fp-gpt4", "power+sigmoid"} <= set(names)
+    direct = np.flatnonzero(np.char.find(names, "+") < 0)
+    assert not np.isin(np.asarray(blended.params[MIXED]["loss_from"]), direct).any()
+    assert np.isin(np.asarray(blended.params[MIXED]["score_from"]), direct).any()
+
+
+def test_drift_is_none_inside_and_grows_with_distance(blended):
+    model = blended.model
+    e_folds = np.array([-3.0, 0.0, 1.0, 2.0])
+    targets = [Target(f"{e:g}", flops=float(np.exp(model.log_edge + e)), params=1e9, tokens=1e11) for e in e_folds]
+    moved, still = (predict(model, p, compute(*targets), None) for p in (blended.params, without_drift(blended)))
+    beyond = np.maximum(e_folds, 0.0)
+    of_loss = np.log(np.asarray(moved.loss) / np.asarray(still.loss))
+    drift = np.asarray(blended.params[MIXED]["loss_drift"])
+    np.testing.assert_allclose(of_loss, drift[:, None] * beyond[None, :, None], atol=1e-9)
+    of_score = np.asarray(moved.score) - np.asarray(still.score)
+    drift = np.asarray(blended.params[MIXED]["score_drift"])
+    np.testing.assert_allclose(of_score, drift[:, None] * beyond[None, :, None], atol=1e-9)
+    assert np.std(drift) > 0
+
+
+def test_jit_is_eager_and_vmap_a_loop(blended):
+    model, x = blended.model, at(BEYOND)
+    rows = jax.jit(jax.vmap(lambda p: model.apply(p, x)))(jax.tree.map(lambda v: v[:5], blended.params))
+    for draw in range(5):
+        eager = model.apply(one(blended.params, draw), x)
+        np.testing.assert_allclose(rows.loss[draw], eager.loss, rtol=1e-12)
+        np.testing.assert_allclose(rows.score[draw], eager.score, rtol=1e-12)
+
+
+def test_gradients_with_respect_to_compute_are_those_of_differences(blended):
+    model, x = blended.model, at(BEYOND)
+    picked = jax.tree.map(lambda v: v[:11], blended.params)
+
+    def total(c):
+        told = jax.vmap(lambda p: model.apply(p, x._replace(log_flops=c)))(picked)
+        return told.loss.sum() + told.score.sum()
+
+    slope = jax.grad(total)(x.log_flops)
+    assert np.isfinite(slope)
+    step = 1e-4
+    assert float(slope) == pytest.approx(
+        float(total(x.log_flops + step) - total(x.log_flops - step)) / (2 * step), rel=1e-5
+    )
+
+
+def test_a_blend_is_static_and_equal_by_value(blended):
+    same = replace(blended.model)
+    assert same == blended.model
+    assert hash(same) == hash(blended.model)
+    assert same != replace(blended.model, log_edge=1.0)
+
+
+def test_forecasts_widen_with_distance(blended, noisy):
+    near, far = Target("near", params=1e9, tokens=1e11, flops=6e20), Target("far", params=1e11, tokens=1e13, flops=6e24)
+    seen = forecast(blended, [near, far, *targets_of(noisy.runs.targets())])
+    for name in blended.model.domains:
+        wide = [np.log(seen.loss[i][name].upper / seen.loss[i][name].lower) for i in range(2)]
+        assert wide[1] > 1.5 * wide[0]
+    assert ((seen.score_draws >= 0) & (seen.score_draws <= 1)).all()
+
+
+@pytest.fixture(scope="module")
+def mixtures(key):
+    runs = simulate_mixtures(3, sizes=["0.12B", "0.2B", "0.5B", "1B"], checkpoints=5).runs
+    methods = Auto(("m3+domain-average", "power+linear"))
+    return runs, auto(runs, key, draws=41, methods=methods)
+
+
+def test_a_blend_of_mixtures_finds_the_best(mixtures, key):
+    runs, draws = mixtures
+    assert draws.model.sources == runs.sources
+    found = optimise_mix(draws, Target("3B", params=3e9, tokens=6e10), key, starts=5)
+    assert np.sum(found.weights) == pytest.approx(1.0)
+    assert np.isfinite(found.value)
+    assert found.draw_weights.shape[1] == len(runs.sources)
+    np.testing.assert_allclose(found.draw_weights.sum(axis=1), 1.0)
+
+
+def test_a_blend_without_mixtures_has_none_to_optimise(blended, key):
+    with pytest.raises(InputError, match="the method that was fitted does not know data sources"):
+        optimise_mix(blended, BEYOND, key)
