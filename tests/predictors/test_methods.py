@@ -65,9 +65,9 @@ UNKNOWN = {
     "flop": "there is no method 'flop'. Did you mean 'flp'?",
     "chinchila+sigmoid": "there is no method 'chinchila+sigmoid'. Did you mean 'chinchilla+sigmoid'?",
     "power+sigmoids": "there is no method 'power+sigmoids'. Did you mean 'power+sigmoid'?",
-    "quux": "there is no method 'quux'. There is: flp, flp-average, flp-m, fp, fp-gpt4, flat, llama3; STAGE1+STAGE2 with "
-    "power, power-e, chinchilla, chinchilla-tied and linear, sigmoid, sigmoid4, skill, exponential; for mixtures, with "
-    f"{', '.join(MIXTURE_LOSS)} and network, domain-linear, domain-average",
+    "quux": "there is no method 'quux'. There is: flp, flp-average, flp-m, fp, fp-gpt4, flat, llama3; STAGE1+STAGE2 "
+    "with power, power-e, chinchilla, chinchilla-tied and linear, sigmoid, sigmoid4, skill, exponential; for mixtures, "
+    f"with {', '.join(MIXTURE_LOSS)} and network, domain-linear, domain-average",
 }
 
 
@@ -108,4 +108,6 @@ def test_flat_is_the_mean_of_final_scores(noisy, key):
     runs = noisy.runs.training()
     draws = point(method("flat"), runs, key)
     seen = forecast(draws, targets_of(noisy.runs.targets()))
-    np.testing.assert_allclose(seen.score_draws[0], np.broadcast_to(runs.finals().score.mean(axis=0), (2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(
+        seen.score_draws[0], np.broadcast_to(runs.finals().score.mean(axis=0), (2, 3)), rtol=1e-6
+    )

@@ -1,0 +1,170 @@
+"""``auto``: what it promises of keys, held-out runs, programs, and of ladders that can't carry a forecast."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from flpjax.answers.forecast import forecast
+from flpjax.answers.review import review
+from flpjax.answers.target import Target
+from flpjax.answers.verdicts import Verdict
+from flpjax.errors import InputError
+from flpjax.fitting.auto import auto
+from flpjax.fitting.fit import fit
+from flpjax.predictors.auto import Auto
+from flpjax.predictors.methods import method
+from tests.conftest import FEW
+
+DRAWS = 101
+TARGET = Target("7B", params=7e9, tokens=1.4e12)
+
+
+def leaves(draws):
+    return [np.asarray(v) for v in jax.tree.leaves(draws.params)]
+
+
+def widths(draws):
+    """Widths of 90 % intervals, of log losses and of scores, ``(output,)``."""
+    (loss,), (score,) = (getattr(forecast(draws, [TARGET]), kind) for kind in ("loss", "score"))
+    return {n: np.log(v.upper / v.lower) for n, v in loss.items()}, {n: v.upper - v.lower for n, v in score.items()}
+
+
+def wider(draws, than):
+    """The factors by which a typical interval of losses, and of scores, is wider than one of ``than``."""
+    return [
+        np.median([a[n] / b[n] for n in a if n in b]) for a, b in zip(widths(draws), widths(than), strict=True) if a
+    ]
+
+
+def verdicts(draws, runs):
+    return {f.name: f.verdict for f in review(draws, runs, [TARGET]).findings}
+
+
+def test_a_blend_says_what_it_is(blended, noisy):
+    assert blended.kind == "blend"
+    assert len(blended) == DRAWS
+    assert blended.model.tasks == noisy.runs.task_names
+    assert blended.noise.loss.shape == (DRAWS, len(blended.model.domains))
+    past = blended.past
+    assert past.runs >= 3
+    assert 0.0 <= past.covered_50 <= past.covered_90 <= 1.0
+    total = sum(past.weights.values())
+    np.testing.assert_allclose(total, 1.0)
+    assert {row["method"] for row in past.table()} == set(past.weights) == set(blended.model.names)
+    assert past.to_dict()["covered_90"] == past.covered_90
+
+
+def test_the_truth_lies_within_what_it_says(blended, noisy):
+    runs = noisy.runs.targets().finals()
+    seen = forecast(
+        blended,
+        [
+            Target(n, *(float(getattr(runs, k)[i]) for k in ("params", "tokens", "flops")))
+            for i, n in enumerate(runs.names)
+        ],
+        level=0.95,
+    )
+    held = [v.lower <= runs.loss_of(n)[i] <= v.upper for i in range(2) for n, v in seen.loss[i].items()]
+    held += [v.lower <= runs.score_of(n)[i] <= v.upper for i in range(2) for n, v in seen.score[i].items()]
+    assert np.mean(held) >= 0.75
+
+
+def test_a_key_decides_and_another_differs_a_little(blended, noisy, key):
+    again, other = (auto(noisy.runs, k, draws=DRAWS, methods=FEW) for k in (key, jax.random.key(3)))
+    for a, b in zip(leaves(blended), leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(leaves(blended), leaves(other), strict=True) if a.shape == b.shape)
+    (one,), (two,) = (forecast(d, [TARGET]).loss for d in (blended, other))
+    for name, interval in one.items():
+        assert two[name].median == pytest.approx(interval.median, abs=0.35 * (interval.upper - interval.lower))
+
+
+def test_held_out_runs_are_not_looked_at(blended, noisy, key):
+    runs = noisy.runs
+    out = runs.held_out[runs.run][:, None]
+    spoilt = replace(runs, loss=np.where(out, 7.0, runs.loss), score=np.where(out, 0.99, runs.score))
+    for a, b in zip(leaves(blended), leaves(auto(spoilt, key, draws=DRAWS, methods=FEW)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_second_call_compiles_nothing(blended, noisy, caplog):
+    with jax.log_compiles():
+        auto(noisy.runs, jax.random.key(5), draws=DRAWS, methods=FEW)
+    assert not [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
+
+
+def test_without_methods_the_table_decides(noisy):
+    names = set(Auto().members(noisy.runs))
+    assert {"power+sigmoid", "chinchilla-tied+linear", "fp-gpt4", "flat"} <= names
+    assert not [n for n in names if n.startswith("m3")], "there are no mixtures"
+    assert set(Auto(("flp",)).members(noisy.runs)) == {"flp"}
+    with pytest.raises(InputError, match=r"there is no loss domain 'codes'\. Did you mean 'code'\?"):
+        Auto(via="codes").members(noisy.runs)
+
+
+REFUSED = {
+    "a point": ({"draws": 0}, "auto is a blend, which no single draw shows. Name a method, or ask for draws"),
+    "one draw": ({"draws": 1}, "auto: 1 draws. Ask for 2 at least; a blend has no point fit"),
+    "joint": ({"joint": True}, "auto fits its methods stage by stage. Name a method, or leave joint out"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_blend_can_not_be_is_refused(noisy, key, name):
+    how, text = REFUSED[name]
+    with pytest.raises(InputError, match=text.replace(".", r"\.")):
+        fit(FEW, noisy.runs, key, **how)
+
+
+def test_other_methods_are_fitted_as_they_were(noisy, key, staged):
+    seen = fit(method("flp"), noisy.runs, key, draws=0)
+    assert seen.kind == "point"
+    for a, b in zip(leaves(seen), leaves(staged), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_method_that_can_not_be_fitted_is_named(noisy, key):
+    draws = auto(noisy.runs, key, draws=11, methods=replace(FEW, methods=(*FEW.methods, "llama3")))
+    assert any(w.startswith("llama3 takes no part: ") for w in draws.warnings)
+    with pytest.raises(InputError, match="no method can be fitted: llama3 takes no part"):
+        auto(noisy.runs, key, draws=11, methods=Auto(("llama3",)))
+
+
+# What no forecast can rest on: each is wider than the healthy ladder's, or a review says so.
+
+
+def test_a_ladder_of_four_runs(blended, noisy, key):
+    names = noisy.runs.training().names
+    runs = noisy.runs.only(names[-4:])
+    draws = auto(runs, key, draws=DRAWS, methods=FEW)
+    assert wider(draws, blended)[0] > 1.5, "losses; scores of the four largest have all emerged"
+    assert verdicts(draws, runs)["runs"] == Verdict.FAIL
+    assert verdicts(blended, noisy.runs)["runs"] == Verdict.PASS
+    assert any("how far forecasts drift is what is usual elsewhere" in w for w in draws.warnings)
+
+
+def test_all_tasks_at_chance(noisy, key):
+    runs = noisy.runs
+    chance = np.array([t.chance for t in runs.tasks])
+    rng = np.random.default_rng(3)
+    asleep = replace(runs, score=np.clip(chance + 0.01 * rng.standard_normal(runs.score.shape), 0.0, 1.0))
+    draws = auto(asleep, key, draws=DRAWS, methods=FEW)
+    assert verdicts(draws, asleep)["emergence"] == Verdict.FAIL
+    assert verdicts(draws, runs)["emergence"] == Verdict.PASS
+
+
+def test_contradictory_reruns(blended, noisy, key):
+    """The largest run that trains, and a copy of its size that came out otherwise by a tenth."""
+    runs = noisy.runs
+    sizes = [float(runs.flops[runs.run == i].max()) for i in range(len(runs.names))]
+    *_, second, first = [i for i in np.argsort(sizes) if not runs.held_out[i]]
+    of = {k: np.array(getattr(runs, k)) for k in ("params", "tokens", "flops", "loss")}
+    for k in ("params", "tokens", "flops"):
+        of[k][runs.run == second] = of[k][runs.run == first]
+    of["loss"][runs.run == second] = 1.1 * of["loss"][runs.run == first]
+    odd = replace(runs, **of)
+    draws = auto(odd, key, draws=DRAWS, methods=FEW)
+    assert verdicts(draws, odd)["reruns"] == Verdict.FAIL
+    assert wider(draws, blended)[0] > 1.0
