@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from flpjax.fitting.priors import priors_of as priors_of
     from flpjax.forms.loss_score import Exponential as Exponential
     from flpjax.forms.loss_score import Linear as Linear
+    from flpjax.forms.loss_score import Saturating as Saturating
     from flpjax.forms.loss_score import Sigmoid as Sigmoid
     from flpjax.forms.mixture_laws import BiMix as BiMix
     from flpjax.forms.mixture_laws import MixChinchilla as MixChinchilla
@@ -114,7 +115,7 @@ _HOME = {
     "fitting.point": ("point",),
     "fitting.posterior": ("posterior",),
     "fitting.priors": ("Normal", "Prior", "Priors", "priors_of"),
-    "forms.loss_score": ("Exponential", "Linear", "Sigmoid"),
+    "forms.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
     "forms.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
     "forms.mixture_loss": ("M2", "M3", "M4"),
     "forms.network": ("DomainLinear", "Network"),

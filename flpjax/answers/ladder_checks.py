@@ -10,7 +10,7 @@ from flpjax.answers.target import Target, extrapolation
 from flpjax.answers.verdicts import Finding, Verdict
 from flpjax.errors import count
 from flpjax.fitting.draws import Draws
-from flpjax.predictors.mixtures import distinct
+from flpjax.predictors.mixtures import SAME, distinct
 from flpjax.runs.table import Runs
 
 FEW_RUNS, TOO_FEW_RUNS = 8, 5  # below the first an interval is wide, below the second it says little
@@ -39,7 +39,7 @@ def check_reruns(training: Runs) -> Finding:
             same = np.isclose(
                 [finals.params[i], finals.tokens[i]], [finals.params[j], finals.tokens[j]], SAME_SIZE, 0.0
             )
-            alike = not finals.sources or np.abs(finals.mix[i] - finals.mix[j]).max() < SAME_SIZE
+            alike = not finals.sources or np.abs(finals.mix[i] - finals.mix[j]).max() < SAME
             if not (same.all() and alike):
                 continue
             pairs += 1

@@ -68,6 +68,7 @@ def auto(
     members, left_out = _fitted((methods or Auto()), training, origins, key, progress)
     outputs = Outputs.of(members, training)
     available = np.stack([_available(m, outputs) for m in members])
+    available &= ~(outputs.is_loss & _repeats(members)[:, None])
     track = track_record(members, outputs, training, origins, key)
     drift = drift_of(track, outputs.is_loss)
     weight = stack(drift, outputs.is_loss, outputs.emerged(training), available)
@@ -93,6 +94,12 @@ def _fitted(
             f"no method can be fitted: {left_out[0]}", where=training.source, remedy="Give more runs, or name a method"
         )
     return members, left_out
+
+
+def _repeats(members: Sequence[Member]) -> NDArray[np.bool_]:
+    """``(member,)`` whether a member's losses are those of one before it, which must not have a say twice."""
+    losses = [id(m.stages["loss"].stage) if "loss" in m.stages else None for m in members]
+    return np.array([loss is not None and loss in losses[:i] for i, loss in enumerate(losses)])
 
 
 def _available(member: Member, outputs: Outputs) -> NDArray[np.bool_]:

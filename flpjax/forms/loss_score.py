@@ -170,3 +170,26 @@ class Exponential:
     def centred(self, x: Array) -> Self:
         """Centred on the mean loss."""
         return replace(self, centre=centre_of(x, 0.5))
+
+
+@dataclass(frozen=True)
+class Saturating(Exponential):
+    """``P(L) = floor + (1 − floor)·(1 − exp(−gain·e^{−γ·(L − centre)}))``: the exponential while small, 1 in the end.
+
+    What Gadre et al. 2024, eq. 5, becomes when no score can pass 1 (a complementary log-log curve).
+    """
+
+    levels_off: ClassVar[bool] = True
+
+    def apply(self, params: Params, x: Array) -> Array:
+        """Score at the loss ``x`` of one checkpoint."""
+        grown = jnp.exp(params["log_gain"] - params["gamma"] * (x - self.centre))
+        return params["floor"] - (1.0 - params["floor"]) * jnp.expm1(-grown)
+
+    def constants(self, params: Params) -> dict[str, Array]:
+        """``epsilon``, ``gain`` at a loss of 0, ``gamma``."""
+        return {
+            "epsilon": 1.0 - params["floor"],
+            "gain": jnp.exp(params["log_gain"] + params["gamma"] * self.centre),
+            "gamma": params["gamma"],
+        }

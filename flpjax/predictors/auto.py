@@ -17,7 +17,7 @@ PLAIN = (
     "power+linear",
     "chinchilla-tied+sigmoid",
     "chinchilla-tied+linear",
-    "chinchilla-tied+exponential",
+    "chinchilla-tied+saturating",
 )
 OWN_LOSS = ("power+sigmoid", "chinchilla-tied+sigmoid")
 AUTO = "auto"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flpjax.errors import InputError, did_you_mean
 from flpjax.forms.form import Form
-from flpjax.forms.loss_score import Exponential, Linear, Sigmoid
+from flpjax.forms.loss_score import Exponential, Linear, Saturating, Sigmoid
 from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
 from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.network import DomainLinear, Network
@@ -32,6 +32,7 @@ LOSS_SCORE: dict[str, Form] = {
     "sigmoid4": Sigmoid(),
     "skill": Sigmoid(upper=1.0, from_zero=True),
     "exponential": Exponential(),
+    "saturating": Saturating(),
 }
 FLOOR = 0.01
 MIXTURE_LOSS: dict[str, Form] = {
