@@ -65,9 +65,9 @@ UNKNOWN = {
     "flop": "there is no method 'flop'. Did you mean 'flp'?",
     "chinchila+sigmoid": "there is no method 'chinchila+sigmoid'. Did you mean 'chinchilla+sigmoid'?",
     "power+sigmoids": "there is no method 'power+sigmoids'. Did you mean 'power+sigmoid'?",
-    "quux": "there is no method 'quux'. There is: flp, flp-average, flp-m, fp, fp-gpt4, flat, llama3; STAGE1+STAGE2 "
-    "with power, power-e, chinchilla, chinchilla-tied and linear, sigmoid, sigmoid4, skill, exponential; for mixtures, "
-    f"with {', '.join(MIXTURE_LOSS)} and network, domain-linear, domain-average",
+    "quux": f"there is no method 'quux'. There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {', '.join(COMPUTE_LOSS)} "
+    f"and {', '.join(LOSS_SCORE)}; for mixtures, with {', '.join(MIXTURE_LOSS)} "
+    "and network, domain-linear, domain-average",
 }
 
 
