@@ -16,6 +16,7 @@ from flpjax.runs.table import Runs
 FEW_RUNS, TOO_FEW_RUNS = 8, 5  # below the first an interval is wide, below the second it says little
 SAME_SIZE = 0.01  # relative difference of N and D, of runs that are reruns
 RERUN_LOSS, RERUN_SCORE = (0.01, 0.03), (0.05, 0.1)  # differences that are odd, and too large; losses are relative
+SAME_MIX = 0.01  # difference of weights, below which a target's mixture is that of the ladder
 ABOVE = 0.05  # of chance, where a task has emerged
 FAR, TOO_FAR = 30.0, 1000.0  # × the largest run
 NAMED = 4
@@ -57,11 +58,22 @@ def check_reruns(training: Runs) -> Finding:
     return Finding("reruns", verdict, worst, "One of them has gone wrong, or the noise is that large: leave one out")
 
 
-def check_mixtures(draws: Draws, training: Runs) -> Iterator[Finding]:
-    """Mixtures differ enough for a law of mixtures."""
-    if not draws.model.sources:
+def check_mixtures(draws: Draws, training: Runs, targets: Sequence[Target] = ()) -> Iterator[Finding]:
+    """Mixtures differ enough for a law of mixtures; or there is one, and it is the targets' own."""
+    if not training.sources:
         return
-    mixtures = len(distinct(training.finals().mix))
+    tried = distinct(training.finals().mix)
+    mixtures = len(tried)
+    if not draws.model.sources:
+        weights = [t.weights(training.sources) for t in targets if t.mix is not None]
+        other = any(np.abs(tried - w).max(axis=1).min() >= SAME_MIX for w in weights)
+        if mixtures == 1 and weights and not other:
+            yield Finding("mixtures", Verdict.PASS, "one mixture, which is the targets' own")
+            return
+        verdict = Verdict.FAIL if other else Verdict.REVIEW
+        remedy = "Train runs with other mixtures, and use a method that knows them, such as 'm3+domain-linear'"
+        yield Finding("mixtures", verdict, f"{count(mixtures, 'mixture')}, which the forecast is blind to", remedy)
+        return
     needed = len(draws.model.sources)
     if mixtures >= needed + 1:
         yield Finding("mixtures", Verdict.PASS, f"{mixtures} mixtures of {count(needed, 'source')}")

@@ -40,7 +40,7 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
         (
             check_runs(draws, training),
             check_reruns(training),
-            *check_mixtures(draws, training),
+            *check_mixtures(draws, training, targets),
             *check_emergence(draws, training),
             check_fits(draws),
             check_failures(draws, training),

@@ -69,6 +69,25 @@ def test_mixtures(ratios, verdict):
     remedied(finding, verdict, f"{len(ratios)} mixture")
 
 
+@pytest.mark.parametrize(
+    ("ratios", "asked", "verdict"),
+    [((0.3,), 0.3, PASS), ((0.3,), 0.8, FAIL), ((0.3,), None, REVIEW), ((0.1, 0.5), 0.5, REVIEW)],
+)
+def test_mixtures_that_a_method_is_blind_to(ratios, asked, verdict):
+    """``auto`` on a single mixture has no law of mixtures: what another mixture does is not in any interval."""
+    runs = simulate_mixtures(1, sizes=["0.12B", "0.2B"], ratios=ratios, checkpoints=3).runs.training()
+    mix = None if asked is None else dict(zip(runs.sources, (1 - asked, asked), strict=True))
+    if mix is not None and runs.sources[0] == "code":
+        mix = dict(zip(runs.sources, (asked, 1 - asked), strict=True))
+    draws = SimpleNamespace(model=SimpleNamespace(sources=()))
+    (finding,) = check_mixtures(draws, runs, [Target("big", params=7e9, tokens=1e12, mix=mix)])
+    remedied(finding, verdict)
+
+
+def test_without_sources_there_are_no_mixtures(table):
+    assert not list(check_mixtures(SimpleNamespace(model=SimpleNamespace(sources=())), table(losses(4), {})))
+
+
 @pytest.mark.parametrize(("best", "verdict"), [((0.4, 0.5), PASS), ((0.26, 0.5), REVIEW), ((0.26, 0.25), FAIL)])
 def test_emergence(table, best, verdict):
     scores = {name: np.linspace(0.2, value, 8).reshape(4, 2) for name, value in zip("ab", best, strict=True)}
