@@ -86,8 +86,11 @@ def assert_equal(found, alone):
 
 
 @pytest.mark.parametrize(("most", "least"), [(2048, 64), (256, 256)])
-def test_lanes_that_stay_on_the_device(alone, monkeypatch, most, least):
+def test_lanes_that_stay_on_the_device(monkeypatch, most, least):
     """As on an accelerator: calls shrink while lanes end, and each result finds its way back to its place."""
+    # Tables have no room there; sums over them round otherwise with it.
+    monkeypatch.setattr(batch, "_roomy", lambda *tables: tables)
+    alone = on_devices.solutions()
     sizes, make = set(), devices.Devices.__init__
     program = devices.advance
 

@@ -20,7 +20,7 @@ from flpjax.engine.status import Status
 from flpjax.errors import InputError
 from flpjax.forms import loss_score, mixture_laws, mixture_loss, network, power_law
 from flpjax.forms.form import POSITIVE, REAL, UNIT, Form, pack, prior_normal, size, spread_starts, unpack
-from flpjax.forms.loss_score import Exponential, Linear, Sigmoid
+from flpjax.forms.loss_score import Exponential, Linear, Saturating, Sigmoid
 from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
 from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.network import DomainLinear, Network
@@ -173,6 +173,13 @@ CASES = {
         0.005,
         {"centre": 1.7},
     ),
+    "Saturating": Case(
+        Saturating(centre=2.6),
+        {"floor": 0.23, "log_gain": -1.7, "gamma": 1.9},
+        lambda c, L: 1.0 - c["epsilon"] * np.exp(-c["gain"] * np.exp(-c["gamma"] * L)),
+        0.005,
+        {"centre": 1.7},
+    ),
     "M2": Case(
         M2(sources=3, centre=47.3),
         {"log_level": 0.97, "exponents": (-0.043, -0.024, 0.007)},
@@ -281,6 +288,7 @@ BUILD_AGAIN = {  # equal by value, another object
     "Sigmoid to 1": lambda: Sigmoid(1.0, 2.6),
     "Sigmoid from 0": lambda: Sigmoid(1.0, 2.6, True),
     "Exponential": lambda: Exponential(2.6),
+    "Saturating": lambda: Saturating(2.6),
     "M2": lambda: M2(3, None, 47.3),
     "M2 floor": lambda: M2(2, 0.013, 47.3),
     "M3": lambda: M3(5, 47.3),
@@ -599,7 +607,15 @@ def test_centred_moves_the_centre_only(case):
     for name in case.shift:
         column = getattr(x, means[name]) if isinstance(x, Compute) else x
         # To fifths of a nat; to half nats; weights to tenths; compute to e-folds.
-        near = {DomainLinear: 0.1, Network: 0.1, Linear: 0.25, Sigmoid: 0.25, Exponential: 0.25, MixExponential: 0.05}
+        near = {
+            DomainLinear: 0.1,
+            Network: 0.1,
+            Linear: 0.25,
+            Sigmoid: 0.25,
+            Exponential: 0.25,
+            Saturating: 0.25,
+            MixExponential: 0.05,
+        }
         near = near.get(type(case.form), 0.5)
         assert getattr(moved, name) == pytest.approx(np.mean(column, axis=0), abs=near)
     if spread:
