@@ -142,7 +142,6 @@ def test_a_ladder_of_four_runs(blended, noisy, key):
     assert wider(draws, blended)[0] > 1.5, "losses; scores of the four largest have all emerged"
     assert verdicts(draws, runs)["runs"] == Verdict.FAIL
     assert verdicts(blended, noisy.runs)["runs"] == Verdict.PASS
-    assert any("how far forecasts drift is what is usual elsewhere" in w for w in draws.warnings)
 
 
 def test_all_tasks_at_chance(noisy, key):
