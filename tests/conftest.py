@@ -32,6 +32,13 @@ hypothesis.settings.register_profile("explore", max_examples=5000, deadline=None
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for public ladders is marked so, and CI runs it beside them."""
+    for item in items:
+        if "public_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("public")
+
+
 @pytest.fixture(scope="session")
 def public_data() -> Path:
     """The folder of public ladders, or a skip that says what to do."""

@@ -69,7 +69,8 @@ def backtest(
         except (InputError, FitError) as error:
             records[name] = Record(failed=str(error))
             continue
-        via[name] = tuple(fitted.model.domains[i] for i in sorted({i for task in fitted.model.via for i in task}))
+        through = sorted({i for task in fitted.model.via for i in task}) or ([0] if fitted.past else [])
+        via[name] = tuple(fitted.model.domains[i] for i in through[: len(fitted.model.domains)])
     return Backtest(actual.names, level, records, via)
 
 

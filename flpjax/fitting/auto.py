@@ -160,7 +160,7 @@ def _blended(
     )
     fits = {f"{n}, {stage}": f for n, m in zip(names, kept, strict=True) for stage, f in members[m].fits.items()}
     past = Past(
-        *coverage_of_blend(drift, weight, track.run),
+        *coverage_of_blend(drift, weight, track.run, track.distance),
         (*outputs.domains, *outputs.tasks),
         {n: weight[m] for n, m in zip(names, kept, strict=True)},
     )

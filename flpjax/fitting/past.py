@@ -14,8 +14,8 @@ class Past:
     """How a blend would have done on the ladder's own larger runs.
 
     Attributes:
-        runs: How many were forecast.
-        cells: Forecasts of them: every output, from every origin.
+        runs: How many were forecast from smaller ones.
+        cells: Forecasts of them, every output from every origin; on a ladder of one scale, of runs left out at random.
         covered_50: Share of the cells that central 50 % intervals hold; NaN without cells.
         covered_90: The same of 90 % intervals.
         outputs: ``(output,)`` losses, then scores.

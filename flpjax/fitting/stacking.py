@@ -49,16 +49,20 @@ def _shared_out(weight: Floats) -> Floats:
     return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
 
 
-def coverage_of_blend(drift: Drift, weight: Floats, run: NDArray[np.intp]) -> tuple[int, int, float, float]:
+def coverage_of_blend(
+    drift: Drift, weight: Floats, run: NDArray[np.intp], distance: Floats
+) -> tuple[int, int, float, float]:
     """How a blend's central intervals would have held what came, on all cells that some weighted member forecast.
 
     Args:
         drift: With the level of what came in every member's distribution.
         weight: ``(member, output)``.
         run: ``(cell,)`` the run that was forecast.
+        distance: ``(cell,)`` how far beyond what was seen.
 
     Returns:
-        Runs and cells that were forecast, and the shares that 50 % and 90 % intervals hold, NaN without cells.
+        Runs that were forecast from smaller ones; all cells; and the shares of cells that 50 % and 90 % intervals hold,
+        NaN without cells.
     """
     share = np.where(np.isfinite(drift.level), weight[:, None], 0.0)
     total = share.sum(axis=0)
@@ -67,4 +71,4 @@ def coverage_of_blend(drift: Drift, weight: Floats, run: NDArray[np.intp]) -> tu
     if not len(level):
         return 0, 0, float("nan"), float("nan")
     half, most = (float(np.mean(np.abs(level - 0.5) <= 0.5 * p)) for p in (0.5, 0.9))
-    return len(np.unique(run[told.any(axis=1)])), len(level), half, most
+    return len(np.unique(run[told.any(axis=1) & (distance > 0.0)])), len(level), half, most

@@ -141,6 +141,7 @@ def test_a_ladder_of_four_runs(blended, noisy, key):
     draws = auto(runs, key, draws=DRAWS, methods=FEW)
     assert wider(draws, blended)[0] > 1.5, "losses; scores of the four largest have all emerged"
     assert verdicts(draws, runs)["runs"] == Verdict.FAIL
+    assert any("learn from" in warning for warning in draws.warnings)
     assert verdicts(blended, noisy.runs)["runs"] == Verdict.PASS
 
 

@@ -97,7 +97,7 @@ def test_levels_are_uniform_where_the_model_is_right():
     track = record(0.02, runs=307, outputs=1)
     drift = drift_of(track, LOSS)
     assert stats.kstest(drift.level[0, :, 0], "uniform").pvalue > 0.01
-    runs, cells, half, most = coverage_of_blend(drift, np.ones((1, 1)), track.run)
+    runs, cells, half, most = coverage_of_blend(drift, np.ones((1, 1)), track.run, track.distance)
     assert (runs, cells) == (307, 307)
     assert half == pytest.approx(0.5, abs=0.08)
     assert most == pytest.approx(0.9, abs=0.05)
@@ -110,7 +110,7 @@ def test_levels_of_a_method_whose_spread_is_too_small_are_made_good_by_drift_onl
     covered = {}
     for name, track in (("right", right), ("planted", planted)):
         drift = drift_of(track._replace(distance=near), LOSS)
-        covered[name] = coverage_of_blend(drift, np.ones((1, 1)), track.run)[2:]
+        covered[name] = coverage_of_blend(drift, np.ones((1, 1)), track.run, track.distance)[2:]
     assert covered["right"][1] == pytest.approx(0.9, abs=0.06)
     assert covered["planted"][0] < 0.35
     assert covered["planted"][1] < 0.6
@@ -118,6 +118,6 @@ def test_levels_of_a_method_whose_spread_is_too_small_are_made_good_by_drift_onl
 
 def test_coverage_without_cells_is_unknown():
     none = Drift(np.ones((1, 1, 48)) / 48, np.ones(1), np.full((1, 1, 1), np.nan), np.full((1, 3, 1), np.nan))
-    runs, cells, half, most = coverage_of_blend(none, np.ones((1, 1)), np.zeros(3, int))
+    runs, cells, half, most = coverage_of_blend(none, np.ones((1, 1)), np.zeros(3, int), np.ones(3))
     assert (runs, cells) == (0, 0)
     assert np.isnan([half, most]).all()

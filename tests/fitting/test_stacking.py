@@ -97,7 +97,7 @@ def test_coverage_mixes_levels_by_weight():
     level[1, 0] = np.nan  # the first cell has the first member only
     drift = drift._replace(level=level)
     weight = np.array([[0.5] * 3, [0.5] * 3])
-    runs, cells, half, most = coverage_of_blend(drift, weight, np.array([0, 1, 1, 2]))
+    runs, cells, half, most = coverage_of_blend(drift, weight, np.array([0, 1, 1, 2]), np.ones(4))
     assert (runs, cells) == (3, 12)
     assert half == pytest.approx(9 / 12), "levels of 0.5 where both speak; 0.9 of the first alone"
     assert most == pytest.approx(1.0)
