@@ -160,7 +160,7 @@ def forecast(
     silent = _unknown(draws.model, filled, np.concatenate([loss, score], axis=2))
     if not np.isfinite(loss).any() and not np.isfinite(score).any():
         raise InputError(silent[0], remedy="There is nothing to forecast")
-    warnings += silent
+    warnings += silent + _partly(filled, np.concatenate([loss, score], axis=2))
     for target in filled:
         warnings += extrapolation_warning(target, draws.ladder)
     warnings += _outside(filled, draws.model.tasks, score)
@@ -283,6 +283,20 @@ def _unknown(model: Model, targets: Sequence[Target], values: NDArray[np.float64
         return silent
     names = zip((*model.domains, *model.tasks), known.max(axis=0), strict=True)
     return silent + [f"'{name}' is not forecast: no draw could be fitted" for name, told in names if not told]
+
+
+def _partly(targets: Sequence[Target], values: NDArray[np.float64]) -> list[str]:
+    """Warnings about targets of which some draws ``(draw, target, output)`` say nothing for want of N and D."""
+    warnings = []
+    for i, target in enumerate(targets):
+        told = np.isfinite(values[:, i]).mean(axis=0)
+        without = target.params is None or target.tokens is None
+        if without and ((told > 0.0) & (told < 1.0)).any():
+            warnings.append(
+                f"target '{target.name}' has FLOPs only: laws in N and D have no part in its forecast "
+                f"({1.0 - told[told > 0].min():.0%} of the draws); write N=7e9,D=4e12"
+            )
+    return warnings
 
 
 def _outside(targets: Sequence[Target], tasks: tuple[str, ...], score: NDArray[np.float64]) -> list[str]:

@@ -230,3 +230,11 @@ def test_a_level_that_is_no_probability_is_refused(booted, targets, level):
 def test_no_target_is_refused(booted):
     with pytest.raises(InputError, match=r"^there is no target\. Give one, say N=7e9,D=4e12$"):
         forecast(booted, [])
+
+
+def test_flops_alone_leave_laws_in_n_and_d_out_of_a_blend_and_that_is_said(blended):
+    told = forecast(blended, [Target("big", flops=1e22)])
+    assert np.isfinite(told.loss[0][blended.model.domains[0]].median)
+    assert [w for w in told.warnings if w.startswith("target 'big' has FLOPs only: laws in N and D have no part")]
+    whole = forecast(blended, [Target("big", params=3e9, tokens=5e11)])
+    assert not [w for w in whole.warnings if "FLOPs only" in w]
