@@ -19,7 +19,7 @@ from flpjax.fitting.posed import Posed
 from flpjax.fitting.priors import public_name
 from flpjax.fitting.verdict import verdict
 from flpjax.forms.form import Params
-from flpjax.numerics import generator
+from flpjax.numerics import compiled, generator
 from flpjax.predictors.predictor import Model, Prediction, StageParams
 from flpjax.runs.compute import Compute
 
@@ -105,7 +105,7 @@ def _scatter(
     return np.sqrt(variance * half / rng.standard_gamma(half))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static_argnums=(0, 1))
 def _values(layer: Layer, averaged: int, vector: Array, evidence: Evidence) -> tuple[Params, Array]:
     """Parameters → ``(draw, output, …)``, and the variance of a measured value ``(draw, output)``."""
 
@@ -128,7 +128,7 @@ def _probed(posed: Posed, params: StageParams) -> NDArray[np.float64]:
     return np.concatenate([np.asarray(v) for v in _predict(posed.model, params, compute)], axis=2)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _predict(model: Model, params: StageParams, compute: Compute) -> Prediction:
     """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``."""
     return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)

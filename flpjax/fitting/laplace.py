@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.density import Evidence, log_density
 from flpjax.fitting.likelihood import Layer
+from flpjax.numerics import compiled
 
 STEPS = 60
 TOLERANCE = 1e-6  # of the gradient's norm, in units of the prior
@@ -114,14 +115,14 @@ def propose(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, 
     return Weighted(vector, np.asarray(_densities(layer, jnp.asarray(vector), evidence)) - own)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _densities(layer: Layer, vectors: Array, evidence: Evidence) -> Array:
     """``(draw, output)``; in blocks, which stay in a processor's cache."""
     return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), vectors, batch_size=16)
 
 
 # Evaluated a few dozen times: the compiler's optimisations would take longer than they save.
-@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+@partial(compiled, static_argnums=0, options={"xla_backend_optimization_level": 0})
 def _differentiated(layer: Layer, at: Array, evidence: Evidence) -> tuple[Array, Array, Array]:
     """Minus the log density at ``(start, output, p)`` in units of the prior, its slope and its curvature."""
 
