@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class FlpjaxError(Exception):
@@ -54,6 +54,11 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     if guess is not None:
         return f"Did you mean '{guess}'?"
     return f"There is: {', '.join(names)}" if names else "There is none"
+
+
+def some_of(names: Sequence[str], most: int = 4) -> str:
+    """``a, b, c, d and 3 more``."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def count(number: int, noun: str) -> str:

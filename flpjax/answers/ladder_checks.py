@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flpjax.answers.target import Target, extrapolation
 from flpjax.answers.verdicts import Finding, Verdict
-from flpjax.errors import count
+from flpjax.errors import count, some_of
 from flpjax.fitting.draws import Draws
 from flpjax.predictors.mixtures import SAME, distinct
 from flpjax.runs.table import Runs
@@ -19,10 +20,9 @@ RERUN_LOSS, RERUN_SCORE = (0.01, 0.03), (0.05, 0.1)  # differences that are odd,
 SAME_MIX = 0.01  # difference of weights, below which a target's mixture is that of the ladder
 ABOVE = 0.05  # of chance, where a task has emerged
 FAR, TOO_FAR = 30.0, 1000.0  # × the largest run
-NAMED = 4
 
 
-def check_runs(draws: Draws, training: Runs) -> Finding:
+def check_runs(training: Runs) -> Finding:
     """There are runs enough."""
     finished = len(training.finals())
     verdict = Verdict.PASS if finished >= FEW_RUNS else Verdict.REVIEW if finished >= TOO_FEW_RUNS else Verdict.FAIL
@@ -33,29 +33,34 @@ def check_runs(draws: Draws, training: Runs) -> Finding:
 def check_reruns(training: Runs) -> Finding:
     """Runs of one size, on as many tokens and the same mixture, came out alike."""
     finals = training.finals()
+    pairs = np.argwhere(np.tril(_alike(finals), -1))
     worst, verdict = "", Verdict.PASS
-    pairs = 0
-    for i in range(len(finals)):
-        for j in range(i):
-            same = np.isclose(
-                [finals.params[i], finals.tokens[i]], [finals.params[j], finals.tokens[j]], SAME_SIZE, 0.0
-            )
-            alike = not finals.sources or np.abs(finals.mix[i] - finals.mix[j]).max() < SAME
-            if not (same.all() and alike):
-                continue
-            pairs += 1
-            loss = np.nanmax(np.abs(np.log(finals.loss[i] / finals.loss[j])), initial=0.0)
-            score = np.nanmax(np.abs(finals.score[i] - finals.score[j]), initial=0.0)
-            steps = [1 + (v > odd[1]) if v > odd[0] else 0 for v, odd in ((loss, RERUN_LOSS), (score, RERUN_SCORE))]
-            if max(steps) > verdict:
-                verdict = Verdict(max(steps))
-                names = finals.names[finals.run[i]], finals.names[finals.run[j]]
-                worst = (
-                    f"'{names[0]}' and '{names[1]}' differ by {loss:.1%} of a loss, {100 * score:.1f} points of a score"
-                )
+    for i, j in pairs:
+        loss = _largest(np.log(finals.loss[i] / finals.loss[j]))
+        score = _largest(finals.score[i] - finals.score[j])
+        steps = [int(v > odd) + int(v > bad) for v, (odd, bad) in ((loss, RERUN_LOSS), (score, RERUN_SCORE))]
+        if max(steps) > verdict:
+            verdict = Verdict(max(steps))
+            one, other = (finals.names[finals.run[k]] for k in (i, j))
+            worst = f"'{one}' and '{other}' differ by {loss:.1%} of a loss, {100 * score:.1f} points of a score"
     if verdict == Verdict.PASS:
-        return Finding("reruns", verdict, f"{count(pairs, 'pair')} of reruns agree" if pairs else "no reruns")
+        return Finding("reruns", verdict, f"{count(len(pairs), 'pair')} of reruns agree" if len(pairs) else "no reruns")
     return Finding("reruns", verdict, worst, "One of them has gone wrong, or the noise is that large: leave one out")
+
+
+def _alike(finals: Runs) -> NDArray[np.bool_]:
+    """``(run, run)`` whether two runs are of one size, on as many tokens and of the same mixture."""
+    alike = np.ones((len(finals), len(finals)), bool)
+    for size in (finals.params, finals.tokens):
+        alike &= np.abs(np.log(size[:, None] / size[None, :])) < SAME_SIZE
+    for weight in finals.mix.T:
+        alike &= np.abs(weight[:, None] - weight[None, :]) < SAME
+    return alike
+
+
+def _largest(difference: NDArray[np.float64]) -> float:
+    """The largest size of what both runs measured."""
+    return float(np.abs(difference[np.isfinite(difference)]).max(initial=0.0))
 
 
 def check_mixtures(draws: Draws, training: Runs, targets: Sequence[Target] = ()) -> Iterator[Finding]:
@@ -83,11 +88,11 @@ def check_mixtures(draws: Draws, training: Runs, targets: Sequence[Target] = ())
     yield Finding("mixtures", verdict, f"{count(mixtures, 'mixture')} of {count(needed, 'source')}", remedy)
 
 
-def check_emergence(draws: Draws, training: Runs) -> Iterator[Finding]:
+def check_emergence(training: Runs) -> Iterator[Finding]:
     """Tasks are above chance somewhere on the ladder."""
     if not training.tasks:
         return
-    best = [np.nanmax(training.score[:, i], initial=-np.inf) for i in range(len(training.tasks))]
+    best = np.where(np.isfinite(training.score), training.score, -np.inf).max(axis=0, initial=-np.inf)
     asleep = [
         f"'{t.name}' (best {100 * b:.0f}, chance {100 * t.chance:.0f})"
         for t, b in zip(training.tasks, best, strict=True)
@@ -97,9 +102,8 @@ def check_emergence(draws: Draws, training: Runs) -> Iterator[Finding]:
         yield Finding("emergence", Verdict.PASS, f"{count(len(training.tasks), 'task')} above chance")
         return
     verdict = Verdict.FAIL if len(asleep) == len(training.tasks) else Verdict.REVIEW
-    named = ", ".join(asleep[:NAMED]) + (f" and {len(asleep) - NAMED} more" if len(asleep) > NAMED else "")
     remedy = "Nothing on the ladder tells when they emerge: train a larger rung, or score an easier metric"
-    yield Finding("emergence", verdict, f"at chance on the whole ladder: {named}", remedy)
+    yield Finding("emergence", verdict, f"at chance on the whole ladder: {some_of(asleep)}", remedy)
 
 
 def check_distance(draws: Draws, targets: Sequence[Target]) -> Iterator[Finding]:

@@ -6,25 +6,25 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from flpjax.answers.forecast import forecast
+from flpjax.answers.forecast import Forecast, forecast
 from flpjax.answers.ladder_checks import check_distance, check_emergence, check_mixtures, check_reruns, check_runs
 from flpjax.answers.target import Target, targets_of
 from flpjax.answers.verdicts import Finding, Review, Verdict
 from flpjax.engine.status import Status
-from flpjax.errors import count
+from flpjax.errors import count, some_of
 from flpjax.fitting.draws import Draws
+from flpjax.fitting.past import FEW_AHEAD
 from flpjax.fitting.staged import CONDITION_LIMIT
-from flpjax.runs.table import Runs
+from flpjax.runs.table import AVERAGE, Runs
 
 RHAT, RHAT_BAD = 1.01, 1.05
 ESS, ESS_BAD = 400.0, 100.0
 KHAT, KHAT_BAD = 0.7, 1.0
 DIVERGED_BAD = 0.01  # share of draws
-MISFIT = {0.9: (0.75, 0.5)}  # interval → share of the runs fitted that it should hold, and must hold
-OWN_PAST = (0.75, 0.6)  # the same of 90 % intervals in the ladder's own past
-FEW_FORECASTS = 3  # runs; a past of fewer says nothing
+LEVEL = 0.9  # of intervals that are held against the ladder
+MISFIT = 0.75, 0.5  # share of the runs fitted that they should hold, and must
+OWN_PAST = 0.75, 0.6  # the same of the ladder's own past
 FAILED, FAILED_BAD = 0.05, 0.5  # share of draws without a forecast
-NAMED = 4  # outputs that a figure names
 
 
 def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
@@ -36,16 +36,18 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
         targets: What is to be forecast from them.
     """
     training = runs.training()
+    finals = training.finals()
+    seen = forecast(draws, targets_of(finals), level=LEVEL)
     return Review(
         (
-            check_runs(draws, training),
+            check_runs(training),
             check_reruns(training),
             *check_mixtures(draws, training, targets),
-            *check_emergence(draws, training),
+            *check_emergence(training),
             check_fits(draws),
-            check_failures(draws, training),
+            check_failures(draws, seen),
             *check_sampling(draws),
-            check_misfit(draws, training),
+            check_misfit(draws, seen, finals),
             check_past(draws),
             *check_distance(draws, targets),
         )
@@ -65,24 +67,23 @@ def check_fits(draws: Draws) -> Finding:
     total = sum(len(fit.outputs) for fit in draws.fits.values())
     if failed:
         worst = Verdict.FAIL if len(failed) == total or draws.past is None else Verdict.REVIEW
-        return Finding("fits", worst, f"not converged: {_some(failed)}", "Look at those columns with `flpjax check`")
+        return Finding("fits", worst, f"not converged: {some_of(failed)}", "Look at those columns with `flpjax check`")
     if open_:
         remedy = "Add runs that differ in what the form needs, or take a form with fewer parameters"
-        return Finding("fits", Verdict.REVIEW, f"undetermined combinations of parameters: {_some(open_)}", remedy)
+        return Finding("fits", Verdict.REVIEW, f"undetermined combinations of parameters: {some_of(open_)}", remedy)
     return Finding("fits", Verdict.PASS, f"{count(total, 'fit')} converged")
 
 
-def check_failures(draws: Draws, training: Runs) -> Finding:
+def check_failures(draws: Draws, seen: Forecast) -> Finding:
     """Nearly all draws forecast every output."""
-    seen = forecast(draws, targets_of(training.finals())[-1:], measured=False)
-    values = np.concatenate([seen.loss_draws, seen.score_draws], axis=2)[:, 0]
+    values = np.concatenate([seen.loss_draws, seen.score_draws], axis=2)[:, -1]
     names = (*draws.model.domains, *draws.model.tasks)
     lost = 1.0 - np.isfinite(values).mean(axis=0)
     bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > FAILED]
     if not bad:
         return Finding("draws", Verdict.PASS, f"{count(len(draws), 'draw')}, at most {lost.max(initial=0.0):.0%} fail")
     worst = Verdict.FAIL if lost.max() > FAILED_BAD else Verdict.REVIEW
-    return Finding("draws", worst, f"draws without a forecast: {_some(bad)}", "Leave these out, or add runs")
+    return Finding("draws", worst, f"draws without a forecast: {some_of(bad)}", "Leave these out, or add runs")
 
 
 def check_sampling(draws: Draws) -> Iterator[Finding]:
@@ -106,20 +107,23 @@ def check_sampling(draws: Draws) -> Iterator[Finding]:
     yield Finding("divergences", _between(share, 0.0, DIVERGED_BAD), f"{number} of {sampling.diverging.size}", remedy)
 
 
-def check_misfit(draws: Draws, training: Runs) -> Finding:
-    """Intervals of measured values hold the runs that were fitted."""
-    level, (should, must) = next(iter(MISFIT.items()))
+def check_misfit(draws: Draws, seen: Forecast, finals: Runs) -> Finding:
+    """Intervals of measured values hold what was measured of the runs that were fitted."""
     if draws.kind in ("point", "tied"):
         return Finding("fit to the ladder", Verdict.REVIEW, "a point fit has no intervals", "Ask for draws")
-    finals = training.finals()
-    seen = forecast(draws, targets_of(finals), level=level)
+    if AVERAGE in draws.model.domains:
+        finals = finals.with_average()
     held = []
     for i, (losses, scores) in enumerate(zip(seen.loss, seen.score, strict=True)):
-        held += [v.lower <= finals.loss_of(n)[i] <= v.upper for n, v in losses.items() if n in finals.domains]
-        held += [v.lower <= finals.score_of(n)[i] <= v.upper for n, v in scores.items()]
+        came = {("loss", n): finals.loss_of(n)[i] for n in losses} | {
+            ("score", n): finals.score_of(n)[i] for n in scores
+        }
+        told = {("loss", n): v for n, v in losses.items()} | {("score", n): v for n, v in scores.items()}
+        held += [told[k].lower <= value <= told[k].upper for k, value in came.items() if np.isfinite(value)]
     share = float(np.mean(held)) if held else float("nan")
+    should, must = MISFIT
     remedy = "" if share >= should else "The law does not fit: compare methods with `flpjax backtest`"
-    figure = f"{share:.0%} of what was fitted lies within its {level:.0%} intervals"
+    figure = f"{share:.0%} of what was fitted lies within its {LEVEL:.0%} intervals"
     return Finding("fit to the ladder", _between(-share, -should, -must), figure, remedy)
 
 
@@ -129,7 +133,7 @@ def check_past(draws: Draws) -> Finding:
     if past is None:
         remedy = "Use --method auto, or see `flpjax backtest --largest 2`"
         return Finding("coverage of its past", Verdict.REVIEW, "not checked: intervals know no model error", remedy)
-    if past.runs < FEW_FORECASTS:
+    if past.runs < FEW_AHEAD:
         figure = f"{count(past.runs, 'run')} could be forecast from smaller ones"
         return Finding("coverage of its past", Verdict.REVIEW, figure, "Train a larger rung")
     figure = f"90 % intervals would have held {past.covered_90:.0%} of {past.cells:,} forecasts of {past.runs} runs"
@@ -140,7 +144,3 @@ def check_past(draws: Draws) -> Finding:
 def _between(value: float, good: float, bad: float) -> Verdict:
     """PASS up to ``good``, FAIL beyond ``bad``; NaN fails."""
     return Verdict.PASS if value <= good else Verdict.REVIEW if value <= bad else Verdict.FAIL
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.convergence import Convergence, Sampling, convergence
 from flpjax.fitting.density import Evidence, noise_names, unpacked
-from flpjax.fitting.draws import Draws, Ladder, StageFit
+from flpjax.fitting.draws import Draws, Ladder, StageFit, expected
 from flpjax.fitting.likelihood import NOISE, Layer, LayerData, measured_variance
 from flpjax.fitting.posed import Posed
 from flpjax.fitting.priors import public_name
 from flpjax.fitting.verdict import verdict
 from flpjax.forms.form import Params
 from flpjax.numerics import compiled, generator
-from flpjax.predictors.predictor import Model, Prediction, StageParams
-from flpjax.runs.compute import Compute
+from flpjax.predictors.predictor import Prediction, StageParams
 
 FARTHER = 10.0  # times the ladder's largest run, where forecasts are checked
 
@@ -125,10 +124,4 @@ def _probed(posed: Posed, params: StageParams) -> NDArray[np.float64]:
         log_params=top.log_params + further, log_tokens=top.log_tokens + further, log_flops=top.log_flops + 2 * further
     )
     compute = jax.tree.map(lambda *v: jnp.stack([jnp.asarray(w) for w in v]), top, beyond)
-    return np.concatenate([np.asarray(v) for v in _predict(posed.model, params, compute)], axis=2)
-
-
-@partial(compiled, static_argnums=0)
-def _predict(model: Model, params: StageParams, compute: Compute) -> Prediction:
-    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``."""
-    return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)
+    return np.concatenate([np.asarray(v) for v in expected(posed.model, params, compute)], axis=2)

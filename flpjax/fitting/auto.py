@@ -17,7 +17,7 @@ from flpjax.fitting.draws import Draws, Ladder
 from flpjax.fitting.drift import FREEDOM, GRID, Drift, drift_of
 from flpjax.fitting.member import Known, Member, fit_member
 from flpjax.fitting.origins import Origins
-from flpjax.fitting.past import Past
+from flpjax.fitting.past import FEW_AHEAD, Past
 from flpjax.fitting.stacking import coverage_of_blend, stack
 from flpjax.fitting.track import Outputs, Track, track_record
 from flpjax.numerics import generator, require_x64
@@ -28,7 +28,6 @@ from flpjax.runs.table import Runs
 
 TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common: a loss too high, all scores too low
 ORIGINS_SALT, BLEND_SALT = 5, 6
-FEW_AHEAD = 3  # runs that were forecast; fewer say little about drift
 
 
 def auto(
@@ -73,7 +72,7 @@ def auto(
     drift = drift_of(track, outputs.is_loss)
     weight = stack(drift, outputs.is_loss, outputs.emerged(training), available)
     blend = _blended(members, outputs, training, track, drift, weight, generator(key, BLEND_SALT), draws)
-    return replace(blend, warnings=(*left_out, *_warnings(members, outputs, blend.past)))
+    return replace(blend, warnings=(*left_out, *_warnings(members, training, blend.past)))
 
 
 def _fitted(
@@ -168,17 +167,15 @@ def _blended(
     return Draws(model, params, "blend", fits, Ladder.of(runs), noise=measured, past=past)
 
 
-def _warnings(members: Sequence[Member], outputs: Outputs, past: Past | None) -> list[str]:
-    """What no member forecasts and why; a ladder without a past."""
+def _warnings(members: Sequence[Member], training: Runs, past: Past | None) -> list[str]:
+    """What no member forecasts and why, chance levels that nobody gave, a ladder without a past."""
     assert past is not None
-    total = sum(past.weights.values())
-    warnings = [
-        f"'{name}' is not forecast: no method could be fitted to it"
-        for name, weight in zip(past.outputs, np.atleast_1d(total), strict=True)
-        if not weight
-    ]
-    if not outputs.tasks:
-        warnings += members[0].plan.warnings
+    total = dict(zip(past.outputs, np.sum(list(past.weights.values()), axis=0), strict=True))
+    silent = [n for n in dict.fromkeys((*training.domains, *training.task_names)) if not total.get(n)]
+    warnings = [t.chance_warning for t in training.tasks if not t.chance_known]
+    for name in silent:
+        why = next((w for m in members for w in m.plan.warnings if f"'{name}'" in w), "")
+        warnings.append(why or f"'{name}' is not forecast: no method could be fitted to it")
     if past.runs < FEW_AHEAD:
         warnings.append(
             f"the ladder's past has {count(past.runs, 'run')} to learn from: how far forecasts drift is what is usual "

@@ -20,7 +20,7 @@ from flpjax.forms.form import Form, Params, unpack
 from flpjax.numerics import compiled
 from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Model, Plan, Prediction, StageParams
-from flpjax.runs.compute import FlopsRule, flops_rule
+from flpjax.runs.compute import Compute, FlopsRule, flops_rule
 from flpjax.runs.table import Runs
 
 Kind = Literal["point", "tied", "bootstrap", "posterior", "blend"]
@@ -165,11 +165,17 @@ def make_draws(
     warnings: tuple[str, ...],
 ) -> Draws:
     """Draws from unconstrained vectors, stage → ``(draw, output, p)``."""
-    params = {stage.name: _unpack_all(stage.form, jnp.asarray(vectors[stage.name])) for stage in plan.stages}
+    params = {stage.name: unpack_all(stage.form, jnp.asarray(vectors[stage.name])) for stage in plan.stages}
     return Draws(plan.model, params, kind, fits, Ladder.of(plan.runs), warnings)
 
 
 @partial(compiled, static_argnums=0)
-def _unpack_all(form: Form, vectors: Array) -> Params:
+def unpack_all(form: Form, vectors: Array) -> Params:
     """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
     return jax.vmap(jax.vmap(lambda v: unpack(form, v)))(vectors)
+
+
+@partial(compiled, static_argnums=0)
+def expected(model: Model, params: StageParams, compute: Compute) -> Prediction:
+    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``, without a measurement's noise."""
+    return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)

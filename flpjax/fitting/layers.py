@@ -96,9 +96,8 @@ def _data(runs: Runs, stage: Stage, place: NDArray[np.int64], mask: NDArray[np.b
     zero, unit = np.array(stage.units or ((0.0, 1.0),) * len(stage.outputs)).T
     reach, lever, known = _reach(x, mask), nothing, nothing
     per_question, chance = np.zeros(len(stage.outputs)), np.zeros(len(stage.outputs))
-    if kind == "loss":
-        y = zero[:, None, None] + unit[:, None, None] * y
-    else:
+    y = zero[:, None, None] + unit[:, None, None] * y
+    if kind != "loss":
         columns = [runs.task_names.index(t) for t in stage.outputs]
         facts = [runs.tasks[i] for i in columns]
         chance = np.array([t.chance for t in facts])

@@ -83,7 +83,7 @@ class LayerData(NamedTuple):
     known: Array  # (output, run, checkpoint) variance of a score by its standard error, where questions are unknown
     per_question: Array  # (output,) 1 / questions, or 0
     chance: Array  # (output,)
-    zero: Array  # (output,) of standardised losses
+    zero: Array  # (output,) of standardised losses, and of scores that are fitted as skills
     unit: Array  # (output,)
     top: Array  # (output,) the place of the largest run's last row among (run · checkpoint)
 
@@ -99,12 +99,12 @@ class Scatter(NamedTuple):
 
 def scatter_of(layer: Layer, params: Params, data: LayerData) -> Scatter:
     """Mean and scatter of every row of ONE output."""
-    value = jax.vmap(jax.vmap(partial(layer.form.apply, params)))(data.x)
+    value = data.zero + data.unit * jax.vmap(jax.vmap(partial(layer.form.apply, params)))(data.x)
     nothing = jnp.zeros_like(value)
     sd = params[NOISE + "sd"]
     if layer.kind == "loss":
         scale = sd * jnp.exp(params[NOISE + "growth"] * data.reach)
-        return Scatter(data.zero + data.unit * value, scale**2, nothing, nothing)
+        return Scatter(value, scale**2, nothing, nothing)
     passes = jnp.ones_like(value)  # what is left of a departure where the score bends
     if layer.emerging:
         passes = jax.nn.sigmoid((value - data.chance) / params[WIDTH])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,13 +13,13 @@ from numpy.typing import NDArray
 
 from flpjax.engine.settings import Settings
 from flpjax.fitting.around import covariance_roots, draws_around
-from flpjax.fitting.draws import StageFit
+from flpjax.fitting.draws import StageFit, unpack_all
 from flpjax.fitting.noise import BELIEF, Noise, noise_of, typical_noise, unknown_noise, weighed
 from flpjax.fitting.origins import Origins
 from flpjax.fitting.point import STEPS
 from flpjax.fitting.staged import Fitted, fit_stage
-from flpjax.forms.form import Form, Params, size, unpack
-from flpjax.numerics import compiled, generator
+from flpjax.forms.form import size
+from flpjax.numerics import generator
 from flpjax.predictors.predictor import Model, Plan, Predictor, Stage, StageParams
 from flpjax.runs.table import Runs
 
@@ -80,7 +79,7 @@ class Member:
                 root = stretch * typical_noise(at.stage) * covariance_roots(at.fitted.hessian)
                 freedom = BELIEF + np.maximum(at.noise.facts - size(at.stage.form), 0.0)
                 vectors = draws_around(vectors, root[origins], freedom, level, rng)
-            drawn[name] = _unpacked(at.stage.form, jnp.asarray(vectors))
+            drawn[name] = unpack_all(at.stage.form, jnp.asarray(vectors))
         return drawn
 
 
@@ -144,9 +143,3 @@ def _sampling(stage: Stage, runs: Runs) -> NDArray[np.float64]:
     variance = np.where(np.isfinite(stderr) & (stderr > 0), stderr**2, middle * (1.0 - middle) / asked)
     unit = np.array(stage.units or ((0.0, 1.0),))[:, 1][:, None]
     return np.asarray(variance / unit**2)
-
-
-@partial(compiled, static_argnums=0)
-def _unpacked(form: Form, vectors: Array) -> Params:
-    """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
-    return jax.vmap(jax.vmap(lambda v: unpack(form, v)))(vectors)

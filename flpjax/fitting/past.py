@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+FEW_AHEAD = 3  # runs; a past that forecast fewer says little
+
 
 @dataclass(frozen=True, eq=False)
 class Past:

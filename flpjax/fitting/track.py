@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.fitting.around import even_levels
+from flpjax.fitting.draws import expected
 from flpjax.fitting.member import Member
 from flpjax.fitting.noise import BELIEF
 from flpjax.fitting.origins import MOST, Origins
 from flpjax.forms.form import size
 from flpjax.forms.residual import TYPICAL_NOISE
-from flpjax.numerics import compiled, generator
-from flpjax.predictors.predictor import Model, Prediction, StageParams
+from flpjax.numerics import generator
 from flpjax.runs.compute import Compute
 from flpjax.runs.table import Runs
 
@@ -115,7 +113,7 @@ def _forecasts(
     """Median and s.d. ``(origin, final, output)``."""
     which = np.repeat(np.minimum(np.arange(MOST + 1), origins - 1), EACH)
     params = member.draw(which, np.tile(even_levels(EACH, rng), MOST + 1), rng)
-    told = _tell(member.model, params, _roomy(finals.compute))
+    told = expected(member.model, params, _roomy(finals.compute))
     loss, score = (np.asarray(v)[:, : len(finals)] for v in told)
     values = np.concatenate([np.log(np.maximum(loss, 1e-12)), np.clip(score, 0.0, 1.0)], axis=2)
     values = np.moveaxis(values.reshape(-1, EACH, *values.shape[1:])[:origins], 1, -1)
@@ -155,12 +153,6 @@ def _noise(
     lost = facts / np.maximum(freedom, 1.0)
     noise = np.sqrt((BELIEF * typical**2 + freedom * lost * mean) / (BELIEF + freedom))
     return np.where(total > 0, noise, np.nan)
-
-
-@partial(compiled, static_argnums=0)
-def _tell(model: Model, params: StageParams, compute: Compute) -> Prediction:
-    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``."""
-    return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)
 
 
 def _roomy(compute: Compute) -> Compute:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import FitError
+from flpjax.errors import FitError, some_of
 from flpjax.fitting.convergence import ESS, RHAT, Sampling
 from flpjax.fitting.pareto import RELIABLE
 from flpjax.fitting.posed import Posed
@@ -89,4 +89,4 @@ def _judge_weights(sampling: Sampling, bad: Said, doubtful: Said) -> None:
 def _worst(flags: NDArray[np.bool_], names: tuple[str, ...]) -> str:
     """The quantities with a flag ``(target, quantity)``."""
     found = [f"'{n}'" for n, flag in zip(names, np.any(flags, axis=0).tolist(), strict=True) if flag]
-    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    return some_of(found, 3)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from flpjax.answers.forecast import forecast
 from flpjax.answers.ladder_checks import check_distance, check_emergence, check_mixtures, check_reruns, check_runs
 from flpjax.answers.review import (
     check_failures,
@@ -40,7 +41,7 @@ def losses(runs, steps=2):
 
 @pytest.mark.parametrize(("runs", "verdict"), [(8, PASS), (7, REVIEW), (5, REVIEW), (4, FAIL)])
 def test_runs(table, runs, verdict):
-    remedied(check_runs(None, table(losses(runs), {})), verdict, f"{runs} finished runs")
+    remedied(check_runs(table(losses(runs), {})), verdict, f"{runs} finished runs")
 
 
 @pytest.mark.parametrize(
@@ -92,12 +93,12 @@ def test_without_sources_there_are_no_mixtures(table):
 def test_emergence(table, best, verdict):
     scores = {name: np.linspace(0.2, value, 8).reshape(4, 2) for name, value in zip("ab", best, strict=True)}
     runs = table(losses(4), scores, tuple(Task(name, chance=0.25) for name in "ab"))
-    (finding,) = check_emergence(None, runs)
+    (finding,) = check_emergence(runs)
     remedied(finding, verdict, "2 tasks above chance" if verdict == PASS else "'a' (best 26, chance 25)")
 
 
 def test_no_tasks_no_emergence(table):
-    assert not list(check_emergence(None, table(losses(4), {})))
+    assert not list(check_emergence(table(losses(4), {})))
 
 
 def with_status(draws, stage, status):
@@ -129,7 +130,8 @@ def test_draws_without_a_forecast(staged, noisy, lost, verdict):
         return values
 
     params = {s: {k: seven(v, s == "score") for k, v in own.items()} for s, own in staged.params.items()}
-    finding = check_failures(replace(staged, params=params, kind="bootstrap"), noisy.runs.training())
+    draws = replace(staged, params=params, kind="bootstrap")
+    finding = check_failures(draws, forecast(draws, targets_of(noisy.runs.training().finals())))
     remedied(finding, verdict, "'bbh'" if lost else "7 draws, at most 0% fail")
 
 
@@ -179,12 +181,18 @@ def test_fit_to_the_ladder(blended, noisy, staged):
     def noise(factor):
         return replace(blended, noise=Prediction(*(factor * np.asarray(v) for v in blended.noise)))
 
-    remedied(check_misfit(blended, runs), PASS)
-    remedied(check_misfit(staged, runs), REVIEW, "a point fit has no intervals")
-    shares = [check_misfit(noise(f), runs).verdict for f in np.geomspace(1.0, 0.01, 9)]
+    def misfit(draws, runs):
+        finals = runs.finals()
+        return check_misfit(draws, forecast(draws, targets_of(finals)), finals)
+
+    remedied(misfit(blended, runs), PASS)
+    remedied(misfit(staged, runs), REVIEW, "a point fit has no intervals")
+    shares = [misfit(noise(f), runs).verdict for f in np.geomspace(1.0, 0.01, 9)]
     assert shares == sorted(shares), "the narrower, the worse"
     lifted = replace(runs, loss=1.3 * runs.loss, score=np.clip(runs.score + 0.3, 0, 1))
-    remedied(check_misfit(blended, lifted), FAIL, "lies within its 90% intervals")
+    remedied(misfit(blended, lifted), FAIL, "lies within its 90% intervals")
+    unmeasured = np.where(np.arange(len(runs.domains)) == 0, runs.loss, np.nan)
+    assert misfit(blended, replace(runs, loss=unmeasured)).verdict == PASS, "what was not measured is no miss"
 
 
 @pytest.mark.parametrize(

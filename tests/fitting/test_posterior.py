@@ -14,7 +14,7 @@ from flpjax.errors import FitError, InputError, PrecisionError
 from flpjax.fitting.convergence import convergence
 from flpjax.fitting.density import log_density, model, potential
 from flpjax.fitting.laplace import _differentiated, find_modes
-from flpjax.fitting.likelihood import LayerData, log_likelihood, student
+from flpjax.fitting.likelihood import NOISE, LayerData, log_likelihood, scatter_of, student
 from flpjax.fitting.nuts import _chains
 from flpjax.fitting.point import bind
 from flpjax.fitting.posed import pose
@@ -26,6 +26,7 @@ from flpjax.forms.network import DomainLinear
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP
 from flpjax.predictors.flpm import FLPM
+from flpjax.predictors.methods import method
 from flpjax.runs.select import Selection
 from flpjax.runs.simulate import LADDER, TASKS, simulate_ladder
 from flpjax.runs.simulate_mixtures import simulate_mixtures
@@ -343,3 +344,18 @@ def test_arviz_takes_them(sampled, staged):
     np.testing.assert_array_equal(
         data.posterior["score_slope"].values.reshape(DRAWS, 3), np.asarray(sampled.params["score"]["slope"])
     )
+
+
+def test_skills_are_held_against_scores(noisy):
+    """A map fitted to skills predicts scores, and questions make scores noisy, not skills."""
+    posed = pose(bind(method("power+skill"), noisy.runs), None, None)
+    data, stage = posed.evidence[1].data, posed.plan.stages[1]
+    training = noisy.runs.training()
+    for o, task in enumerate(posed.model.tasks):
+        kept = training.score_of(task)[stage.weight[o] > 0]
+        np.testing.assert_allclose(np.sort(data.y[o][data.mask[o] > 0]), np.sort(kept), rtol=1e-12)
+        own = jax.tree.map(lambda v, o=o: v[o], data)
+        params = {"slope": 2.0, "middle": 0.1} | {NOISE + n: 0.01 for n in ("sd", "run", "run_slope")}
+        mean = scatter_of(posed.layers[1], params, own).mean
+        skill = jax.nn.sigmoid(-2.0 * (own.x - stage.form.centre - 0.1))
+        np.testing.assert_allclose(mean, own.chance + (1.0 - own.chance) * skill, rtol=1e-12)
