@@ -117,17 +117,31 @@ def _forecasts(
     loss, score = (np.asarray(v)[:, : len(finals)] for v in told)
     values = np.concatenate([np.log(np.maximum(loss, 1e-12)), np.clip(score, 0.0, 1.0)], axis=2)
     values = np.moveaxis(values.reshape(-1, EACH, *values.shape[1:])[:origins], 1, -1)
-    some = np.isfinite(values).sum(axis=-1) > EACH // 2
     tail = 0.5 * (1.0 - WITHIN)
-    low, middle, high = np.full((3, *values.shape[:-1]), np.nan)
-    if some.any():
-        low[some], middle[some], high[some] = np.nanquantile(values[some], [tail, 0.5, 1.0 - tail], axis=-1)
+    low, middle, high = _quantiles(values, (tail, 0.5, 1.0 - tail))
     place = outputs.places(member)
 
     def placed(own: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(place >= 0, own[..., np.maximum(place, 0)], np.nan)
 
     return placed(middle), placed(0.5 * (high - low))
+
+
+def _quantiles(values: NDArray[np.float64], levels: Sequence[float]) -> list[NDArray[np.float64]]:
+    """Of the finite values along the last axis, by linear interpolation; NaN where most are not.
+
+    ``np.nanquantile`` loops over all other axes in Python: seconds, where this takes none.
+    """
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=-1)  # NaN comes last
+    count = np.isfinite(ordered).sum(axis=-1, keepdims=True)
+    found = []
+    for level in levels:
+        place = level * np.maximum(count - 1, 0)
+        below, share = np.floor(place).astype(int), place % 1.0
+        above = np.minimum(below + 1, np.maximum(count - 1, 0))
+        low, high = (np.take_along_axis(ordered, at, axis=-1) for at in (below, above))
+        found.append(np.where(2 * count > values.shape[-1], low + share * (high - low), np.nan)[..., 0])
+    return found
 
 
 def _sizes(member: Member, outputs: Outputs) -> NDArray[np.float64]:

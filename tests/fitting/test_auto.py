@@ -13,6 +13,7 @@ from flpjax.answers.verdicts import Verdict
 from flpjax.errors import InputError
 from flpjax.fitting.auto import auto
 from flpjax.fitting.fit import fit
+from flpjax.fitting.track import _quantiles
 from flpjax.predictors.auto import Auto
 from flpjax.predictors.methods import method
 from tests.conftest import FEW
@@ -168,3 +169,13 @@ def test_contradictory_reruns(blended, noisy, key):
     draws = auto(odd, key, draws=DRAWS, methods=FEW)
     assert verdicts(draws, odd)["reruns"] == Verdict.FAIL
     assert wider(draws, blended)[0] > 1.0
+
+
+def test_quantiles_are_those_of_numpy_where_most_draws_are_finite():
+    values = np.random.default_rng(5).standard_normal((3, 5, 64))
+    values[0, 0, :31], values[1, 2, :33] = np.nan, np.inf
+    low, high = _quantiles(values, (0.159, 0.841))
+    for found, level in ((low, 0.159), (high, 0.841)):
+        expected = np.nanquantile(np.where(np.isfinite(values), values, np.nan), level, axis=-1)
+        expected[1, 2] = np.nan
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
