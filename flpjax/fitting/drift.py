@@ -70,7 +70,10 @@ def drift_of(track: Track, is_loss: NDArray[np.bool_]) -> Drift:
 
 def _by_run(values: Floats, index: NDArray[np.intp], runs: int) -> Floats:
     """Sums of values ``(member, cell, …)`` over the cells of each run."""
-    return np.stack([values[:, index == r].sum(axis=1) for r in range(runs)], axis=1)
+    sums = np.zeros((values.shape[0], runs, *values.shape[2:]))
+    for r in range(runs):
+        sums[:, r] = values[:, index == r].sum(axis=1)
+    return sums
 
 
 def _normalised(log_density: Floats) -> Floats:

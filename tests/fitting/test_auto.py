@@ -146,6 +146,15 @@ def test_a_ladder_of_four_runs(blended, noisy, key):
     assert verdicts(blended, noisy.runs)["runs"] == Verdict.PASS
 
 
+def test_a_ladder_of_two_runs_has_no_past(noisy, key):
+    runs = noisy.runs.only(noisy.runs.training().names[-2:])
+    draws = auto(runs, key, draws=DRAWS, methods=FEW)
+    assert draws.past.runs == 0
+    assert any("has 0 runs to learn from" in warning for warning in draws.warnings)
+    found = verdicts(draws, runs)
+    assert (found["runs"], found["coverage of its past"]) == (Verdict.FAIL, Verdict.REVIEW)
+
+
 def test_all_tasks_at_chance(noisy, key):
     runs = noisy.runs
     chance = np.array([t.chance for t in runs.tasks])
