@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.calibration.cells import BINS, Cell, Counted
@@ -112,30 +112,9 @@ def show_all(found: dict[str, Any]) -> None:
             for name, each in found["against_auto"]["all"].items()
         ],
     )
-    _show(
-        "By ladder and kind",
-        [
-            ((ladder, when, kind, name), s)
-            for ladder, by_when in found["by_ladder"].items()
-            for when, by_kind in by_when.items()
-            for kind, each in by_kind.items()
-            for name, s in each.items()
-        ],
-        ("ladder", "", "kind", "method"),
-        note,
-    )
-    _show(
-        "By distance, e-folds of FLOPs beyond the largest run seen",
-        [
-            ((when, kind, edge, name), s)
-            for when, by_kind in found["by_distance"].items()
-            for kind, by_bin in by_kind.items()
-            for edge, each in by_bin.items()
-            for name, s in each.items()
-        ],
-        ("", "kind", "e-folds", "method"),
-        note,
-    )
+    _show("By ladder and kind", _rows(found["by_ladder"], 4), ("ladder", "", "kind", "method"), note)
+    title = "By distance, e-folds of FLOPs beyond the largest run seen"
+    _show(title, _rows(found["by_distance"], 4), ("", "kind", "e-folds", "method"), note)
     show(
         "Failures",
         ("ladder", "runs seen", "method", "cells", "reason"),
@@ -166,3 +145,10 @@ def _show(title: str, rows: Iterable[tuple[tuple[str, ...], dict[str, Any]]], he
 
 def _hundred(value: float | None) -> str | None:
     return percent(value, 3)
+
+
+def _rows(nested: Mapping[str, Any], depth: int) -> list[tuple[tuple[str, ...], Any]]:
+    """Names down to the leaves of nested dictionaries, and the leaves."""
+    if depth == 0:
+        return [((), nested)]
+    return [((name, *names), leaf) for name, inner in nested.items() for names, leaf in _rows(inner, depth - 1)]
