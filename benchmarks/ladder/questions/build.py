@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.ladder.questions import choice, exact
-from benchmarks.ladder.questions.alike import Trigrams
+from benchmarks.ladder.questions.alike import NGrams
 from benchmarks.ladder.questions.question import OPTIONS, Questions, lay_out
 from benchmarks.ladder.questions.spread import Finder, spread
 from flpjax.errors import InputError, did_you_mean
@@ -32,15 +32,15 @@ class Task(NamedTuple):
 
 
 TASKS = (
-    Task("continuation", CHOICE, choice.LENGTH, ENGLISH, lambda docs: choice.Continuation(Trigrams(docs))),
+    Task("continuation", CHOICE, choice.LENGTH, ENGLISH, lambda docs: choice.Continuation(NGrams(docs))),
     Task(
         "gap",
         CHOICE,
         choice.LENGTH,
         ("documentation",),
-        lambda docs: choice.Gap(Trigrams(docs), choice.count_words(docs)),
+        lambda docs: choice.Gap(NGrams(docs), choice.count_words(docs)),
     ),
-    Task("next_line", CHOICE, choice.LENGTH, CODE, lambda docs: choice.NextLine(Trigrams(docs))),
+    Task("next_line", CHOICE, choice.LENGTH, CODE, lambda docs: choice.NextLine(NGrams(docs))),
     Task("word", EXACT, exact.LENGTH, ENGLISH, lambda docs: exact.Word(exact.count_long_words(docs))),
     Task("indent", EXACT, exact.LENGTH, CODE, lambda docs: exact.Indent()),
     Task("recall", EXACT, exact.LENGTH, CODE, lambda docs: exact.Recall(exact.count_documents_with(docs))),

@@ -1,6 +1,6 @@
 """Multiple choice: the true continuation, the word in a gap, the next line of code.
 
-All wrong options come from the same document, have as many bytes as the right one, and are as likely to a trigram model
+All wrong options come from the same document, have as many bytes as the right one, and are as likely to an n-gram model
 (``alike.py``). What can decide is the rest: syntax, topic, names that are in scope.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.ladder.questions.alike import Trigrams, matched
+from benchmarks.ladder.questions.alike import NGrams
 from benchmarks.ladder.questions.question import Item
 
 LENGTH = 192  # bytes a row
@@ -35,10 +35,11 @@ class Continuation:
     Right and wrong are passages without a blank line that start with the same kind of letter, and are mostly letters.
     """
 
-    trigrams: Trigrams
+    ngrams: NGrams
 
     def __call__(self, document: bytes, rng: np.random.Generator) -> Iterator[Item]:
         """The questions of one document, in random order."""
+        judge = self.ngrams.without(document)
         starts = [at for at in _starts(WORD_START, document) if _is_prose(document[at : at + CONTINUATION])]
         lower = np.array([document[at : at + 1].islower() for at in starts], bool)
         where = np.array(starts, np.int64)
@@ -50,7 +51,7 @@ class Continuation:
             # What is in view, before or after, could be told by what it repeats.
             far = where[(np.abs(where - at) > LENGTH) & (lower == lower[i])]
             pool = [document[j : j + CONTINUATION] for j in rng.permutation(far)[:POOL]]
-            options = matched(right, _other(pool, right), context, self.trigrams, rng)
+            options = judge.matched(right, _other(pool, right), context, rng)
             if options:
                 yield Item(at, context, options)
 
@@ -62,11 +63,12 @@ class Gap:
     The words have the same length and about the same frequency in all documents.
     """
 
-    trigrams: Trigrams
+    ngrams: NGrams
     words: Counter[bytes]
 
     def __call__(self, document: bytes, rng: np.random.Generator) -> Iterator[Item]:
         """The questions of one document, in random order."""
+        judge = self.ngrams.without(document)
         found = list(WORD.finditer(document))
         own: dict[int, list[bytes]] = {}
         for word in dict.fromkeys(m.group() for m in found):
@@ -78,7 +80,7 @@ class Gap:
                 continue
             low, high = self.words[right] / FREQUENCY, self.words[right] * FREQUENCY
             pool = [w for w in own[len(right)] if w != right and low <= self.words[w] <= high]
-            options = matched(right + after, [w + after for w in pool], context, self.trigrams, rng)
+            options = judge.matched(right + after, [w + after for w in pool], context, rng)
             if options:
                 yield Item(at, context, options)
 
@@ -91,10 +93,11 @@ class NextLine:
     so are wrong lines that are in view.
     """
 
-    trigrams: Trigrams
+    ngrams: NGrams
 
     def __call__(self, document: bytes, rng: np.random.Generator) -> Iterator[Item]:
         """The questions of one document, in random order."""
+        judge = self.ngrams.without(document)
         lines: dict[bytes, list[tuple[int, bytes]]] = {}
         for m in LINE_OF_CODE.finditer(document):
             start = m.group(2)[:LINE]
@@ -108,7 +111,7 @@ class NextLine:
                 continue
             pool = [line for j, line in lines[indent] if abs(j - at) > LENGTH]
             pool = [pool[j] for j in rng.permutation(len(pool))[:POOL]]
-            options = matched(right, _other(pool, right), context, self.trigrams, rng)
+            options = judge.matched(right, _other(pool, right), context, rng)
             if options:
                 yield Item(at, context, options)
 

@@ -18,11 +18,16 @@ LENGTH = 256  # bytes a row
 LEAST_CONTEXT = 128
 GIVEN = 3  # bytes of a word or name that are shown
 SEEN = 3  # times that a word occurs in all documents, at least
+STEM = 5  # bytes of a word by which a related one is known
 NEAR = 200  # bytes from a name's occurrence back to the one before, at most
 
 LONG_WORD = re.compile(rb"(?<=[a-z,;] )[a-z]{8,16}(?=[ ,.;])")
 IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
-CLOSERS = re.compile(rb"(?<=[A-Za-z0-9_\"'\])}])([)\]}]*[:;,{]?|[)\]}]+ \{)\n(\n?[ \t]*)(?=\S)")
+CLOSERS = re.compile(
+    rb"(?<=[A-Za-z0-9_\"'\])}])([)\]}]*[:;,]?|[)\]}]+ \{)\n[ \t]*"
+    rb"(?:[)\]}]|(?:return|def|if|else|elif|except|self)\b)"
+)  # what closes a line; then a line that opens as lines do
+BLANKS = re.compile(rb"[ \t]*")
 SHORT, LONG = 8, 40  # bytes of a name
 
 
@@ -30,7 +35,7 @@ SHORT, LONG = 8, 40  # bytes of a name
 class Word:
     """The end of a long word from its first letters, with the byte that follows it.
 
-    The word is not in view, so that it must be known, but is no rare one.
+    Neither the word nor a related one is in view, so that it must be known, but it is no rare one.
     """
 
     words: Counter[bytes]
@@ -41,30 +46,30 @@ class Word:
         for i in rng.permutation(len(found)):
             word, at = found[i].group(), found[i].start() + GIVEN
             context = document[max(0, at - LENGTH) : at]
-            if at >= LEAST_CONTEXT and self.words[word] >= SEEN and word not in context:
+            if at >= LEAST_CONTEXT and self.words[word] >= SEEN and word[:STEM] not in context:
                 yield Item(at, context, (document[at : found[i].end() + 1],))
 
 
 @dataclass(frozen=True, eq=False)
 class Indent:
-    """What closes a line of code, the indentation of the next line, and the next line's first byte.
+    """How a line of code is closed, the indentation of the next line, and the next line's first byte.
 
-    Asked where at least two characters close the line, or where something does and the indentation changes.
+    Asked where at least two characters close the line, which are part of the answer; or where the indentation changes,
+    what closes the line being given. The next line must close something, too, or start with a frequent word, for no
+    context says how a rare name starts.
     """
 
     def __call__(self, document: bytes, rng: np.random.Generator) -> Iterator[Item]:
         """The questions of one document, in random order."""
         found = list(CLOSERS.finditer(document))
         for i in rng.permutation(len(found)):
-            m = found[i]
-            at = m.start()
-            if at < LEAST_CONTEXT:
-                continue
-            line = document[document.rfind(b"\n", 0, at) + 1 : at]
-            indentation = line[: len(line) - len(line.lstrip(b" \t"))]
-            changes = m.group(2) != indentation
-            if len(m.group(1)) >= 2 or (m.group(1) and changes):
-                yield Item(at, document[max(0, at - LENGTH) : at], (document[at : m.end() + 1],))
+            start, end = found[i].span(1)
+            above = _indentation(document, document.rfind(b"\n", 0, start) + 1)
+            below = _indentation(document, end + 1)
+            at = start if end - start > 1 else end
+            if at >= LEAST_CONTEXT and (at < end or above != below):
+                answer = document[at : end + 1 + len(below) + 1]
+                yield Item(at, document[max(0, at - LENGTH) : at], (answer,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +112,12 @@ def count_long_words(documents: Iterable[bytes]) -> Counter[bytes]:
 def count_documents_with(documents: Iterable[bytes]) -> Counter[bytes]:
     """In how many documents each identifier occurs."""
     return Counter(name for document in documents for name in set(IDENTIFIER.findall(document)))
+
+
+def _indentation(document: bytes, line: int) -> bytes:
+    """The blanks that the line which starts here starts with."""
+    found = BLANKS.match(document, line)
+    return found.group() if found else b""
 
 
 def _only(name: bytes, context: bytes) -> bool:
