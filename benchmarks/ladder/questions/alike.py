@@ -94,6 +94,8 @@ class Judge:
 
     def _count(self, order: int, keys: Keys) -> NDArray[np.float64]:
         known, times = self._own[order]
+        if not len(known):  # a document that is shorter than an n-gram
+            return self._counts[order][keys].astype(float)
         at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         own = np.where(known[at] == keys, times[at], 0)
         count: NDArray[np.float64] = (self._counts[order][keys] - own).astype(float)

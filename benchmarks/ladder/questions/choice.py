@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.ladder.questions.alike import NGrams
 from benchmarks.ladder.questions.question import Item
+from benchmarks.ladder.questions.spread import apart
 
 LENGTH = 192  # bytes a row
 LEAST_CONTEXT = 96
@@ -43,17 +44,18 @@ class Continuation:
         starts = [at for at in _starts(WORD_START, document) if _is_prose(document[at : at + CONTINUATION])]
         lower = np.array([document[at : at + 1].islower() for at in starts], bool)
         where = np.array(starts, np.int64)
-        for i in rng.permutation(len(starts)):
+
+        def make(i: int) -> Item | None:
             at = starts[i]
             right, context = document[at : at + CONTINUATION], document[max(0, at - LENGTH) : at]
             if at < LEAST_CONTEXT or not _is_prose(context[-CONTINUATION:]):
-                continue
+                return None
             # What is in view, before or after, could be told by what it repeats.
             far = where[(np.abs(where - at) > LENGTH) & (lower == lower[i])]
             pool = [document[j : j + CONTINUATION] for j in rng.permutation(far)[:POOL]]
-            options = judge.matched(right, _other(pool, right), context, rng)
-            if options:
-                yield Item(at, context, options)
+            return _item(context, judge.matched(right, _other(pool, right), context, rng))
+
+        yield from apart(starts, make, rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +75,17 @@ class Gap:
         own: dict[int, list[bytes]] = {}
         for word in dict.fromkeys(m.group() for m in found):
             own.setdefault(len(word), []).append(word)
-        for i in rng.permutation(len(found)):
+
+        def make(i: int) -> Item | None:
             at, stop, right = found[i].start(), found[i].end(), found[i].group()
             after, context = document[stop : stop + AFTER_GAP], document[max(0, at - LENGTH) : at]
             if at < LEAST_CONTEXT or len(after) < AFTER_GAP or not _is_prose(context[-AFTER_GAP:] + after):
-                continue
+                return None
             low, high = self.words[right] / FREQUENCY, self.words[right] * FREQUENCY
             pool = [w for w in own[len(right)] if w != right and low <= self.words[w] <= high]
-            options = judge.matched(right + after, [w + after for w in pool], context, rng)
-            if options:
-                yield Item(at, context, options)
+            return _item(context, judge.matched(right + after, [w + after for w in pool], context, rng))
+
+        yield from apart([m.start() for m in found], make, rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,21 +107,26 @@ class NextLine:
             if len(start) == LINE and sum(map(bytes.isalpha, _bytes(start))) >= LINE // 2:
                 lines.setdefault(m.group(1), []).append((m.start(2), start))
         every = [(indent, at, right) for indent, group in lines.items() for at, right in group]
-        for i in rng.permutation(len(every)):
+
+        def make(i: int) -> Item | None:
             indent, at, right = every[i]
-            context = document[max(0, at - LENGTH) : at]
             if at < LEAST_CONTEXT:
-                continue
-            pool = [line for j, line in lines[indent] if abs(j - at) > LENGTH]
-            pool = [pool[j] for j in rng.permutation(len(pool))[:POOL]]
-            options = judge.matched(right, _other(pool, right), context, rng)
-            if options:
-                yield Item(at, context, options)
+                return None
+            context = document[max(0, at - LENGTH) : at]
+            far = [line for j, line in lines[indent] if abs(j - at) > LENGTH]
+            pool = [far[j] for j in rng.permutation(len(far))[:POOL]]
+            return _item(context, judge.matched(right, _other(pool, right), context, rng))
+
+        yield from apart([at for _, at, _ in every], make, rng)
 
 
 def count_words(documents: Iterable[bytes]) -> Counter[bytes]:
     """How often each word that can fill a gap occurs."""
     return Counter(word for document in documents for word in WORD.findall(document))
+
+
+def _item(context: bytes, options: tuple[bytes, ...] | None) -> Item | None:
+    return None if options is None else Item(context, options)
 
 
 def _starts(pattern: re.Pattern[bytes], document: bytes) -> list[int]:

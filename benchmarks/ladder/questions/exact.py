@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.ladder.questions.question import Item
+from benchmarks.ladder.questions.spread import apart
 
 LENGTH = 256  # bytes a row
 LEAST_CONTEXT = 128
@@ -43,11 +44,15 @@ class Word:
     def __call__(self, document: bytes, rng: np.random.Generator) -> Iterator[Item]:
         """The questions of one document, in random order."""
         found = list(LONG_WORD.finditer(document))
-        for i in rng.permutation(len(found)):
+
+        def make(i: int) -> Item | None:
             word, at = found[i].group(), found[i].start() + GIVEN
             context = document[max(0, at - LENGTH) : at]
-            if at >= LEAST_CONTEXT and self.words[word] >= SEEN and word[:STEM] not in context:
-                yield Item(at, context, (document[at : found[i].end() + 1],))
+            if at < LEAST_CONTEXT or self.words[word] < SEEN or word[:STEM] in context:
+                return None
+            return Item(context, (document[at : found[i].end() + 1],))
+
+        yield from apart([m.start() for m in found], make, rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +67,17 @@ class Indent:
     def __call__(self, document: bytes, rng: np.random.Generator) -> Iterator[Item]:
         """The questions of one document, in random order."""
         found = list(CLOSERS.finditer(document))
-        for i in rng.permutation(len(found)):
+
+        def make(i: int) -> Item | None:
             start, end = found[i].span(1)
             above = _indentation(document, document.rfind(b"\n", 0, start) + 1)
             below = _indentation(document, end + 1)
             at = start if end - start > 1 else end
-            if at >= LEAST_CONTEXT and (at < end or above != below):
-                answer = document[at : end + 1 + len(below) + 1]
-                yield Item(at, document[max(0, at - LENGTH) : at], (answer,))
+            if at < LEAST_CONTEXT or (at == end and above == below):
+                return None
+            return Item(document[max(0, at - LENGTH) : at], (document[at : end + 1 + len(below) + 1],))
+
+        yield from apart([m.start() for m in found], make, rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +100,19 @@ class Recall:
             if SHORT <= len(name) <= LONG and self.documents_with[name] == 1 and name in latest:
                 repeated.append((i, latest[name]))
             latest[name] = i
-        for k in rng.permutation(len(repeated)):
+
+        def make(k: int) -> Item | None:
             i, before = repeated[k]
-            name, at = names[i], found[i].start() + GIVEN
-            follows = [document[found[j].end() : found[j].end() + 1] for j in (i, before)]
-            if at < LEAST_CONTEXT or at - found[before].start() > NEAR or follows[0] != follows[1] or not follows[0]:
-                continue
+            at, end, then = found[i].start() + GIVEN, found[i].end(), found[before].end()
+            follows = document[end : end + 1]
+            if at < LEAST_CONTEXT or at - found[before].start() > NEAR or follows != document[then : then + 1]:
+                return None
             context = document[max(0, at - LENGTH) : at]
-            answer = document[at : found[i].end() + 1]
-            if _only(name, context[:-GIVEN]):
-                yield Item(at, context, (answer,))
+            if not follows or not _only(names[i], context[:-GIVEN]):
+                return None
+            return Item(context, (document[at : end + 1],))
+
+        yield from apart([found[i].start() for i, _ in repeated], make, rng)
 
 
 def count_long_words(documents: Iterable[bytes]) -> Counter[bytes]:

@@ -18,7 +18,6 @@ PAD = 0
 class Item(NamedTuple):
     """One question as it is found in a document."""
 
-    at: int  # where its answer starts in the document
     context: bytes  # what is read before the answer
     options: tuple[bytes, ...]  # the right one first; all of one length
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ LOOK_BACK = 48  # bytes of context that must differ from those of every other qu
 T = TypeVar("T")
 
 Finder = Callable[[bytes, np.random.Generator], Iterable[Item]]
-"""Finds the questions of one document, in random order, lazily."""
+"""Finds the questions of one document, in random order and lazily, by ``apart``."""
 
 
 def spread(find: Finder, domains: Mapping[str, list[bytes]], rng: np.random.Generator, count: int) -> list[Item]:
@@ -38,7 +38,7 @@ def spread(find: Finder, domains: Mapping[str, list[bytes]], rng: np.random.Gene
     for documents in domains.values():
         order = rng.permutation(len(documents))
         own = rng.spawn(len(documents))
-        streams.append(in_turn([_apart(find(documents[d], own[d])) for d in order]))
+        streams.append(in_turn([iter(find(documents[d], own[d])) for d in order]))
     return list(islice(_once(in_turn(streams)), count))
 
 
@@ -52,11 +52,19 @@ def in_turn(streams: Iterable[Iterator[T]]) -> Iterator[T]:
             waiting.append(stream)
 
 
-def _apart(items: Iterable[Item]) -> Iterator[Item]:
+def apart(places: Sequence[int], make: Callable[[int], Item | None], rng: np.random.Generator) -> Iterator[Item]:
+    """The questions of one document, in random order: of each stretch of ``APART`` bytes, the first that can be made.
+
+    Args:
+        places: Where an answer may start, in bytes.
+        make: The question at the place of this index, or None if there is none.
+        rng: Of the order.
+    """
     taken: set[int] = set()
-    for item in items:
-        stretch = item.at // APART
-        if stretch not in taken:
+    for i in rng.permutation(len(places)):
+        stretch = places[i] // APART
+        item = None if stretch in taken else make(int(i))
+        if item is not None:
             taken.add(stretch)
             yield item
 
