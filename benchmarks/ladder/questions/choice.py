@@ -33,7 +33,8 @@ PROSE = re.compile(rb"[A-Za-z ]")
 class Continuation:
     """How a passage goes on, from the start of a word; wrong: passages of the same document from elsewhere.
 
-    Right and wrong are passages without a blank line that start with the same kind of letter, and are mostly letters.
+    Right and wrong are mostly letters, start both with a capital or neither, and lie within a line: where lines are
+    broken, counting columns would tell.
     """
 
     ngrams: NGrams
@@ -41,7 +42,7 @@ class Continuation:
     def __call__(self, document: bytes, rng: np.random.Generator) -> Iterator[Item]:
         """The questions of one document, in random order."""
         judge = self.ngrams.without(document)
-        starts = [at for at in _starts(WORD_START, document) if _is_prose(document[at : at + CONTINUATION])]
+        starts = [at for at in _starts(WORD_START, document) if _is_line(document[at : at + CONTINUATION])]
         lower = np.array([document[at : at + 1].islower() for at in starts], bool)
         where = np.array(starts, np.int64)
 
@@ -131,6 +132,10 @@ def _item(context: bytes, options: tuple[bytes, ...] | None) -> Item | None:
 
 def _starts(pattern: re.Pattern[bytes], document: bytes) -> list[int]:
     return [m.start() for m in pattern.finditer(document, 0, max(0, len(document) - CONTINUATION))]
+
+
+def _is_line(text: bytes) -> bool:
+    return b"\n" not in text and _is_prose(text)
 
 
 def _is_prose(text: bytes) -> bool:

@@ -29,6 +29,7 @@ CLOSERS = re.compile(
     rb"(?:[)\]}]|(?:return|def|if|else|elif|except|self)\b)"
 )  # what closes a line; then a line that opens as lines do
 BLANKS = re.compile(rb"[ \t]*")
+DEFINE = b"#define "
 SHORT, LONG = 8, 40  # bytes of a name
 
 
@@ -85,7 +86,8 @@ class Recall:
     """A name of one document only, from its first letters, where it stood a few lines above.
 
     It is followed by the same byte as before, and no other name in view starts with the same letters: what is asked
-    for is in view, once or more, and nothing contradicts it.
+    for is in view, once or more, and nothing contradicts it. The guard of a header is left out, for each has one, and
+    of a name after ``#define`` all know that it stood above.
     """
 
     documents_with: Counter[bytes]
@@ -108,7 +110,7 @@ class Recall:
             if at < LEAST_CONTEXT or at - found[before].start() > NEAR or follows != document[then : then + 1]:
                 return None
             context = document[max(0, at - LENGTH) : at]
-            if not follows or not _only(names[i], context[:-GIVEN]):
+            if not follows or context[:-GIVEN].endswith(DEFINE) or not _only(names[i], context[:-GIVEN]):
                 return None
             return Item(context, (document[at : end + 1],))
 
