@@ -29,7 +29,7 @@ CLOSERS = re.compile(
     rb"(?:[)\]}]|(?:return|def|if|else|elif|except|self)\b)"
 )  # what closes a line; then a line that opens as lines do
 BLANKS = re.compile(rb"[ \t]*")
-DEFINE = b"#define "
+DEFINE = (b"define ", b"define\t")
 SHORT, LONG = 8, 40  # bytes of a name
 
 
