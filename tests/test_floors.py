@@ -15,6 +15,7 @@ FLOOR = {
     "readers": 3,
     "engine": 3,
     "forms": 3,
+    "datasets": 4,
     "predictors": 4,
     "fitting": 5,
     "answers": 6,

@@ -1,4 +1,4 @@
-"""Public ladders by name: where each comes from and what reads it. A new ladder is one row."""
+"""Ladders by name: where each comes from and what reads it. A new ladder is one row."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from flpjax.readers.datablations import datablations, datablations_code
 from flpjax.readers.gadre import gadre2024
 from flpjax.readers.mixinglaws import mixinglaws
 from flpjax.readers.olmo_ladder import olmo_ladder
+from flpjax.readers.own_ladder import own_ladder
 from flpjax.readers.public import fetch
 from flpjax.readers.regmix import regmix
 from flpjax.runs.table import Runs
 
+SHIPPED = "shipped"
+FOLDER = Path(__file__).parent / SHIPPED
+"""What comes with the package."""
+
 
 class Ladder(NamedTuple):
-    """A public ladder: its data set (a key of :data:`flpjax.readers.public.SOURCES`), its reader, and what it is."""
+    """A ladder: its data set (a key of :data:`flpjax.readers.public.SOURCES`, or ``SHIPPED``), its reader, what it is."""
 
     data: str
     read: Callable[[Path], Runs]
@@ -25,6 +30,7 @@ class Ladder(NamedTuple):
 
 
 LADDERS = {
+    "ladder": Ladder(SHIPPED, own_ladder, "our own: six sizes × six shares of code; two larger sizes held out"),
     "olmo-ladder": Ladder("olmo-ladder", olmo_ladder, "OLMo: the authors' 16 runs; 3B-10xC, 7B and 13B held out"),
     "olmo-ladder-all": Ladder(
         "olmo-ladder", partial(olmo_ladder, runs="all"), "OLMo: also half budgets, reruns and the other 3B runs"
@@ -61,7 +67,7 @@ LADDERS = {
 
 
 def read_ladder(name: str) -> Runs:
-    """Read a public ladder, downloading it the first time.
+    """Read a ladder; a public one is downloaded the first time.
 
     Args:
         name: A key of :data:`LADDERS`.
@@ -70,4 +76,4 @@ def read_ladder(name: str) -> Runs:
         InputError: It can't be fetched, or a file of it is missing or damaged.
     """
     ladder = LADDERS[name]
-    return ladder.read(fetch(ladder.data))
+    return ladder.read(FOLDER if ladder.data == SHIPPED else fetch(ladder.data))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -16,6 +16,8 @@ from flpjax.runs.tasks import Task
 Floats = NDArray[np.float64]
 AVERAGE = "average"
 """The loss domain that :meth:`Runs.with_average` adds."""
+SAME_WEIGHT = 1e-6
+LISTED = 8  # mixtures named in an error
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +138,29 @@ class Runs:
             InputError: A name matches no run.
         """
         return replace(self, held_out=self._matching(names))
+
+    def at_mix(self, mix: Mapping[str, float]) -> Runs:
+        """The runs of one mixture, to a millionth.
+
+        Args:
+            mix: Source → weight; a source that is not named may have any.
+
+        Raises:
+            InputError: There is no such source, or no run of this mixture.
+        """
+        keep = np.ones(len(self), bool)
+        for source, weight in mix.items():
+            keep &= np.abs(self.mix[:, index_of(source, self.sources, "source", self.source)] - weight) < SAME_WEIGHT
+        if not keep.any():
+            wanted = ", ".join(f"{source} {weight:g}" for source, weight in mix.items())
+            there = sorted({tuple(row) for row in self.mix.round(6)})
+            listed = "; ".join(" ".join(f"{w:g}" for w in row) for row in there[:LISTED])
+            raise InputError(
+                f"no run has the mixture {wanted}",
+                where=self.source,
+                remedy=f"Choose one of those there are ({', '.join(self.sources)}): {listed}",
+            )
+        return self.rows(keep)
 
     def largest(self, count: int) -> tuple[str, ...]:
         """The names of the ``count`` runs with the most training FLOPs, largest last.

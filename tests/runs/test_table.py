@@ -153,3 +153,15 @@ def test_str():
     expected = "table: 3 runs (1 held out), 10 checkpoints, 2 loss domains, 1 task, N 2 to 5, C 120 to 3.9e+03"
     assert str(make()) == expected
     assert str(make().rows(np.zeros(10, bool))) == "table: no runs"
+
+
+def test_runs_of_one_mixture():
+    share = np.array([0.1] * 3 + [0.3] * 2 + [0.1] * 5)
+    table = make(columns={"mix/general": 1 - share, "mix/code": share})
+    assert table.at_mix({"code": 0.1}).names == ("a-small", "b-big")
+    assert table.at_mix({"general": 0.7, "code": 0.3}).names == ("b-mid",)
+    with pytest.raises(InputError, match=re.escape("no run has the mixture code 0.2. Choose")) as error:
+        table.at_mix({"code": 0.2})
+    assert "0.9 0.1; 0.7 0.3" in str(error.value) or "0.7 0.3; 0.9 0.1" in str(error.value)
+    with pytest.raises(InputError, match="maths"):
+        table.at_mix({"maths": 0.2})
