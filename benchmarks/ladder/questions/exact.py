@@ -62,7 +62,7 @@ class Indent:
 
     Asked where at least two characters close the line, which are part of the answer; or where the indentation changes,
     what closes the line being given. The next line must close something, too, or start with a frequent word, for no
-    context says how a rare name starts.
+    context says how a rare name starts. It must be indented: that a function ends with a brace, local statistics know.
     """
 
     def __call__(self, document: bytes, rng: np.random.Generator) -> Iterator[Item]:
@@ -74,7 +74,7 @@ class Indent:
             above = _indentation(document, document.rfind(b"\n", 0, start) + 1)
             below = _indentation(document, end + 1)
             at = start if end - start > 1 else end
-            if at < LEAST_CONTEXT or (at == end and above == below):
+            if at < LEAST_CONTEXT or not below or (at == end and above == below):
                 return None
             return Item(document[max(0, at - LENGTH) : at], (document[at : end + 1 + len(below) + 1],))
 
