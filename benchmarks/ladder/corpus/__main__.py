@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks.ladder.corpus.build import build
@@ -24,7 +25,7 @@ def main() -> None:
     given = arguments.parse_args()
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as passing:
-        corpus = build(given.cache or Path(passing))
+        corpus = build(given.cache or Path(passing), partial(print, flush=True))
     built = time.perf_counter()
     save(corpus, given.out)
     packed = time.perf_counter()

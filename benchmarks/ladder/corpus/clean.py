@@ -8,8 +8,9 @@ import unicodedata
 
 # What NFKD does not decompose and English or code uses: each sign, then what stands for it.
 SIGNS = """
-‘' ’' ‚' ‛' ′' ´' “" ”" „" ″" «" »" ‐- ‑- ‒- –- —-- ―-- −- •* ·* ×x ÷/ →-> ←<- ⇒=> ≤<= ≥>= ≠!= ≈~ ∞inf …... ©(c) ®(R) ™(TM)
-æae ÆAE œoe ŒOE øo ØO ßss đd łl αalpha βbeta γgamma δdelta εepsilon θtheta λlambda μmu πpi σsigma φphi ωomega │| ─- └` ├|
+‘' ’' ‚' ‛' ′' ´' “" ”" „" ″" «" »" ‐- ‑- ‒- –- —-- ―-- −- •* ·* ×x ÷/ →-> ←<- ⇒=> ≤<= ≥>= ≠!= ≈~ ∞inf …... ©(c) ®(R)
+™(TM) æae ÆAE œoe ŒOE øo ØO ßss đd łl αalpha βbeta γgamma δdelta εepsilon θtheta λlambda μmu πpi σsigma φphi
+ωomega │| ─- └` ├|
 """
 LINES = {"\f": "\n", "\r": "\n", "\v": "\n", "\u2028": "\n", "\u2029": "\n\n"}
 LETTERS = str.maketrans({sign[0]: sign[1:] for sign in SIGNS.split()} | LINES)
@@ -76,8 +77,9 @@ def mallard(page: str) -> str:
 
 
 def man(page: bytes) -> str:
-    """A manual page, typeset by groff for a terminal without bold and underline."""
-    command = ["groff", "-t", "-mandoc", "-Kutf8", "-Tascii", "-rLL=100n", "-P-c", "-P-b", "-P-o", "-P-u"]
+    """A manual page, typeset by groff for a terminal: no bold, no underline, lines ragged and words whole."""
+    page = re.sub(rb"^(\.TH .*)$", rb"\1\n.na\n.nh", page, count=1, flags=re.MULTILINE)
+    command = ["groff", "-t", "-mandoc", "-Kutf8", "-Tascii", "-rLL=100n", "-rHY=0", "-P-c", "-P-b", "-P-o", "-P-u"]
     done = subprocess.run(command, input=page, capture_output=True, check=True)
     return done.stdout.decode("ascii", "ignore")
 
