@@ -10,11 +10,11 @@ VALIDATION = {"dictionary": 0.04, "documentation": 0.04, "prose": 0.05, "python"
 
 # Bytes, both splits together: documents in the order of their places up to here.
 CAPS = {
-    "dictionary": 50_000_000,
-    "documentation": 70_000_000,
-    "prose": 50_000_000,
-    "python": 45_000_000,
-    "c": 45_000_000,
+    "dictionary": 60_000_000,
+    "documentation": 75_000_000,
+    "prose": 60_000_000,
+    "python": 48_000_000,
+    "c": 48_000_000,
 }
 
 
