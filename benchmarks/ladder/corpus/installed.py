@@ -21,9 +21,8 @@ VALIDATION = {"dictionary": 0.3, "documentation": 0.3, "prose": 0.2, "python": 0
 
 # Folders whose docstrings are long, and small enough to be parsed in a second.
 DESCRIBED = (
-    *("numpy/lib", "numpy/ma", "numpy/linalg", "numpy/polynomial"),
-    *("scipy/signal", "scipy/optimize", "scipy/special", "scipy/spatial", "scipy/sparse", "scipy/interpolate"),
-    *("scipy/linalg", "scipy/integrate", "scipy/ndimage", "jax/_src/numpy", "jax/_src/scipy", "jax/_src/lax"),
+    *("numpy/lib", "numpy/ma", "numpy/linalg", "numpy/polynomial", "scipy/optimize", "scipy/special", "scipy/spatial"),
+    *("scipy/interpolate", "scipy/linalg", "scipy/ndimage", "jax/_src/numpy", "jax/_src/scipy"),
 )
 HEADERS = ("numpy/_core/include", "jaxlib/include")
 
