@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.methods import key
-from benchmarks.paper.errors import show_errors
-from benchmarks.paper.ladders import above_zero, average_only, grid, losses_only
-from flpjax import Comparison, Runs, compare
+from benchmarks.paper.errors import mean, show_errors
+from benchmarks.paper.ladders import AVERAGE, above_zero, grid, losses_only
+from flpjax import Runs, compare
 
 FORMS = {"M1": "m1", "M2": "m2", "M3": "m3", "M4": "m4"}
 FLOORED = FORMS | {"M2": "m2-floor", "M4": "m4-floor"}  # finite where a run has no code
 ALL, ABOVE_ZERO = "all ratios, floor of .01", "ratios above 0"
+SPLITS: dict[str, tuple[Callable[[Runs], Runs], dict[str, str]]] = {
+    ALL: (grid, FLOORED),
+    ABOVE_ZERO: (above_zero, FORMS),
+}
 DISCOVERY = "discovery"
 
 
 def laws(runs: Runs) -> dict[str, Any]:
     """Errors of M1 to M4 on the targets' domain losses and on their average loss."""
     figures: dict[str, Any] = {}
-    for name, table, forms in ((ALL, grid(runs), FLOORED), (ABOVE_ZERO, above_zero(grid(runs)), FORMS)):
-        domains = compare(losses_only(table), key(), forms=tuple(forms.values()))
-        average = compare(average_only(table), key(), forms=tuple(forms.values()))
+    for name, (part, forms) in SPLITS.items():
+        found = compare(losses_only(part(grid(runs)).with_average()), key(), forms=tuple(forms.values()))
+        errors = {row.name: dict(row.errors) for row in found.forms}
         figures[name] = {
-            form: {"domains": _errors(domains, code), "average": _mean(average, code), "mean": _mean(domains, code)}
+            form: {
+                "average": errors[code].pop(AVERAGE, None),
+                "mean": mean(errors[code]),
+                "domains": errors[code],
+                "failed": next(row.failed for row in found.forms if row.name == code) or None,
+            }
             for form, code in forms.items()
         }
     return figures
@@ -53,11 +63,3 @@ def show_maps(figures: dict[str, Any]) -> None:
     errors = {name: found["errors"] for name, found in figures["maps"].items()}
     found = "; ".join(f"{task}: {form}" for task, form in figures["discovered"].items())
     show_errors("Table 4 and figure 8: from the targets' true losses", figures["tasks"], errors, found or None)
-
-
-def _errors(found: Comparison, form: str) -> dict[str, float]:
-    return {domain: error for row in found.forms if row.name == form for domain, error in row.errors.items()}
-
-
-def _mean(found: Comparison, form: str) -> float | None:
-    return next((row.mean for row in found.forms if row.name == form), None)

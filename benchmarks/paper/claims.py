@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.paper import ablations, chance, mixed, single
-from benchmarks.paper.errors import Errors, mean
-from benchmarks.paper.verdicts import NOTHING, Verdict, less
+from benchmarks.paper.errors import Errors
+from benchmarks.paper.verdicts import NOTHING, Verdict, less, most
 from benchmarks.report import percent
 
 Figures = dict[str, Any]
@@ -25,12 +25,12 @@ def of_single(figures: Figures) -> list[Verdict]:
     straight = sum(fits) / len(fits) if fits else None
     llama = single.LLAMA if methods[single.LLAMA] else single.LLAMA_AVERAGE
     return [
-        Verdict(
+        most(
             "Figure 1",
             "on most tasks few sampling models end above chance",
-            f"on {early} of {len(shares)} tasks fewer than half do",
-            "so on more than half of the tasks",
-            early > len(shares) / 2,
+            early,
+            len(shares),
+            "tasks: fewer than half",
         ),
         Verdict(
             "Figure 10",
@@ -56,15 +56,7 @@ def of_mixed(figures: Figures) -> list[Verdict]:
         verdicts.append(less(what, said, methods, mixed.FLPM_NAME, mixed.FLP_NAME))
         errors = methods[mixed.FLPM_NAME]
         within = sum(error <= FAR for error in errors.values())
-        verdicts.append(
-            Verdict(
-                what,
-                "FLP-M is within 10 % on most tasks",
-                f"on {within} of {len(figures['tasks'])}, mean {percent(mean(errors), 1)} %" if errors else NOTHING,
-                "so on more than half of the tasks",
-                within > len(figures["tasks"]) / 2 if errors else None,
-            )
-        )
+        verdicts.append(most(what, "FLP-M is within 10 % on most tasks", within, len(errors), "tasks"))
     return verdicts
 
 
@@ -93,13 +85,7 @@ def of_laws(figures: Figures) -> list[Verdict]:
                 "one of M2 to M4 errs more than M1",
                 None if plain is None or not average else max(average.values()) > plain,
             ),
-            Verdict(
-                f"Figure 7, {split}",
-                "M4 is within 2.5 % on most domains",
-                f"on {within} of {len(errors)}",
-                "so on more than half of the domains",
-                within > len(errors) / 2 if errors else None,
-            ),
+            most(f"Figure 7, {split}", "M4 is within 2.5 % on most domains", within, len(errors), "domains"),
         ]
     return verdicts
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flpjax import InputError, Runs, read_runs
 
@@ -64,14 +64,14 @@ def target_sizes(runs: Runs) -> list[str]:
 
 def of_size(runs: Runs, size: str) -> list[str]:
     """Names of the runs of a size."""
-    return [name for name, own in zip(runs.names, sizes(runs), strict=True) if own == size]
+    return _names(runs, [own == size for own in sizes(runs)])
 
 
 def proposed(runs: Runs) -> list[str]:
     """Held-out runs of a mixture that no training run has: those at optima that were forecast."""
     tried = shares(runs)[~runs.held_out]
     new = runs.held_out & (np.abs(shares(runs)[:, None] - tried).min(axis=1) > SAME)
-    return [runs.names[i] for i in np.flatnonzero(new)]
+    return _names(runs, new)
 
 
 def grid(runs: Runs) -> Runs:
@@ -88,14 +88,13 @@ def common_share(runs: Runs) -> float:
 
 def one_mixture(runs: Runs) -> Runs:
     """The ladder of §3: the runs of the most common mixture, seeds and targets included."""
-    same = np.abs(shares(runs) - common_share(runs)) < SAME
-    return runs.only([name for name, ours in zip(runs.names, same, strict=True) if ours])
+    return runs.only(_names(runs, np.isclose(shares(runs), common_share(runs), rtol=0.0, atol=SAME)))
 
 
 def above_zero(runs: Runs) -> Runs:
     """The runs whose sources all have compute, which M2 and M4 can be fitted to as they are printed."""
     whole = (runs.mix[_first_rows(runs)] > 0).all(axis=1)
-    return runs.only([name for name, is_whole in zip(runs.names, whole, strict=True) if is_whole])
+    return runs.only(_names(runs, whole))
 
 
 def losses_only(runs: Runs) -> Runs:
@@ -104,17 +103,16 @@ def losses_only(runs: Runs) -> Runs:
     return replace(runs, tasks=(), score=none, stderr=none)
 
 
-def average_only(runs: Runs) -> Runs:
-    """The same table with the average loss as its only domain, without tasks."""
-    average = runs.with_average().loss_of(AVERAGE)
-    return losses_only(replace(runs, domains=(AVERAGE,), loss=average[:, None]))
-
-
 def scores_of(runs: Runs, names: Iterable[str]) -> Runs:
     """The same table with the scores of these runs and of those held out only; the others were not measured."""
     keep = np.isin(runs.names, list(names)) | runs.held_out
     score, stderr = (np.where(keep[runs.run][:, None], values, np.nan) for values in (runs.score, runs.stderr))
     return replace(runs, score=score, stderr=stderr)
+
+
+def _names(runs: Runs, keep: ArrayLike) -> list[str]:
+    """The names of runs where ``keep`` ``(run,)`` is true."""
+    return [runs.names[i] for i in np.flatnonzero(keep)]
 
 
 def _first_rows(runs: Runs) -> NDArray[np.int64]:

@@ -46,3 +46,9 @@ def less(what: str, paper: str, methods: Mapping[str, Errors], ours: str, theirs
         return Verdict(what, paper, NOTHING, criterion, None)
     agrees = found.wins > found.tasks / 2 and found.ours < found.theirs
     return Verdict(what, paper, str(found), criterion, agrees)
+
+
+def most(what: str, paper: str, hits: int, total: int, unit: str) -> Verdict:
+    """A claim about most tasks or domains holds for more than half of them."""
+    here = f"on {hits} of {total} {unit}" if total else NOTHING
+    return Verdict(what, paper, here, "so on more than half", hits > total / 2 if total else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from flpjax import Runs, Task, simulate_mixtures
 from flpjax.runs.build import build_runs
 from flpjax.runs.export import columns_of
+from flpjax.runs.simulate import DESCENT
 
 SIZES = {  # of Table 1 → of the ladder
     "0.12B": "0.15M", "0.2B": "0.44M", "0.32B": "0.79M", "0.5B": "1.5M", "0.72B": "2.7M", "1B": "4.7M",
@@ -59,14 +60,25 @@ def paper_ladder(
     return build_runs(columns, tasks=FACTS, source="simulated paper ladder")
 
 
-def with_losses(runs: Runs, loss: np.ndarray) -> Runs:
-    """The same table with other losses ``(row, domain)``."""
-    return replace(runs, loss=np.asarray(loss))
+def lawful(runs: Runs, law: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Runs:
+    """The same table with losses that follow a law exactly.
+
+    Args:
+        runs: The table.
+        law: From FLOPs at the end ``(row,)`` and weights ``(row, source)`` to losses ``(row, domain)``.
+    """
+    most = np.zeros(len(runs.names))
+    np.maximum.at(most, runs.run, runs.tokens)
+    trained = runs.tokens / most[runs.run]
+    loss = law(runs.flops / trained, runs.mix) * trained[:, None] ** -DESCENT
+    return replace(runs, loss=loss, train_loss=loss.mean(axis=1))
 
 
-def with_scores(runs: Runs, score: np.ndarray) -> Runs:
-    """The same table with other scores ``(row, task)``."""
-    return replace(runs, score=np.asarray(score), stderr=np.zeros_like(score))
+def scored(runs: Runs, score_of: Callable[[np.ndarray], np.ndarray]) -> Runs:
+    """The same table with scores that are a function of losses ``(row, domain)``, but never below chance."""
+    chance = np.array([t.chance for t in runs.tasks])
+    score = np.maximum(score_of(runs.loss), chance)
+    return replace(runs, score=score, stderr=np.zeros_like(score))
 
 
 def _columns(runs: Runs, ending: str) -> dict[str, np.ndarray]:
