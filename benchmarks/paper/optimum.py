@@ -94,7 +94,7 @@ def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
         task = task.partition("-")[0]
         for j, other in enumerate(runs.task_names):
             interval, score = seen.score[i].get(other), finals.score[i, j]
-            if interval is None or not np.isfinite(score):
+            if interval is None or not np.isfinite([score, *(found[j][0] for found in own.values())]).all():
                 continue
             top = max(own, key=lambda ratio: own[ratio][j][0])
             error = float(np.hypot(np.nan_to_num(finals.stderr[i, j]), own[top][j][1]))
