@@ -68,7 +68,10 @@ def main() -> None:
     given = arguments.parse_args()
     jax.config.update("jax_enable_x64", True)
     start = time.perf_counter()
-    runs = ladder(given.runs, given.mapping)
+    try:
+        runs = ladder(given.runs, given.mapping)
+    except InputError as error:
+        arguments.error(str(error))
     print(runs)
     result = environment() | {"ladder": str(runs), "parts": run(runs, given.only)}
     result["seconds"] = time.perf_counter() - start

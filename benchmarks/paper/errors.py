@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.paper.ladders import sizes
+from benchmarks.paper.ladders import sizes, target_sizes
 from benchmarks.report import percent, show
 from flpjax import Backtest, Runs
 from flpjax.answers.record import Cell, Record
@@ -54,7 +54,7 @@ def contest(ours: Errors, theirs: Errors) -> Contest | None:
 def record_figures(record: Record, runs: Runs) -> dict[str, Any]:
     """One method's errors: by task, by size and task, and every cell."""
     size = dict(zip(runs.names, sizes(runs), strict=True))
-    by_size = {s: by_task(c for c in record.scores if size[c.target] == s) for s in sizes(runs.targets())}
+    by_size = {s: by_task(c for c in record.scores if size[c.target] == s) for s in target_sizes(runs)}
     return {
         "failed": record.failed or None,
         "errors": by_task(record.scores),

@@ -1,6 +1,7 @@
 """Which runs a figure is about: those of one mixture, the grid of mixtures, the targets, the runs at proposed optima.
 
-Nothing is known by name: a run's place follows from its mixture, its size and whether it is held out.
+A run's place follows from its mixture, its size and whether it is held out; the name of a run at a proposed optimum may
+say for which task it is, as in ``8.8M-code0.17-for-word``.
 """
 
 from __future__ import annotations
@@ -68,10 +69,16 @@ def of_size(runs: Runs, size: str) -> list[str]:
 
 
 def proposed(runs: Runs) -> list[str]:
-    """Held-out runs of a mixture that no training run has: those at optima that were forecast."""
+    """Held-out runs at optima that were forecast: their names say so, or no training run has their mixture."""
     tried = shares(runs)[~runs.held_out]
-    new = runs.held_out & (np.abs(shares(runs)[:, None] - tried).min(axis=1) > SAME)
-    return _names(runs, new)
+    new = np.abs(shares(runs)[:, None] - tried).min(axis=1) > SAME
+    return _names(runs, runs.held_out & (new | np.array([FOR in name for name in runs.names])))
+
+
+def asked_task(name: str) -> str | None:
+    """The task for which a run was proposed, by its name; None if that does not say."""
+    _, marked, rest = name.partition(FOR)
+    return rest.partition("-")[0] if marked else None
 
 
 def grid(runs: Runs) -> Runs:

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.methods import key
 from benchmarks.paper.fits import fitted
-from benchmarks.paper.ladders import FOR, common_share, grid, of_size, proposed, shares, sizes
+from benchmarks.paper.ladders import asked_task, common_share, grid, of_size, proposed, shares, sizes
 from benchmarks.paper.mixed import LAW
 from benchmarks.report import percent, show
 from flpjax import Goal, MixCurve, Runs, Target, forecast, mix_curve, optimise_mix, targets_of
@@ -83,15 +83,14 @@ def best_mixes(draws: Draws, target: Target) -> dict[str, Any]:
 def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
     """The runs at proposed optima: forecast with a 90 % interval, measured, and beside the ladder's own ratios."""
     rows: list[dict[str, Any]] = []
-    names = proposed(runs)
+    names = [name for name in of_size(runs, size) if name in proposed(runs)]
     if not names:
         return rows
     finals = runs.only(names).finals()
     seen = forecast(draws, targets_of(finals))
     own = of_ratios(runs, size)
     for i, name in enumerate(finals.names[r] for r in finals.run):
-        _, marked, task = name.partition(FOR)
-        task = task.partition("-")[0]
+        task = asked_task(name)
         for j, other in enumerate(runs.task_names):
             interval, score = seen.score[i].get(other), finals.score[i, j]
             if interval is None or not np.isfinite([score, *(found[j][0] for found in own.values())]).all():
@@ -103,7 +102,7 @@ def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
                     "run": name,
                     "share": float(shares(finals)[i]),
                     "task": other,
-                    "asked": other == task if marked else None,
+                    "asked": None if task is None else other == task,
                     "forecast": interval.to_dict(),
                     "score": float(score),
                     "inside": bool(interval.lower <= score <= interval.upper),

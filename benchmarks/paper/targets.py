@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.paper.errors import mean, record_figures
 from benchmarks.paper.fits import fitted
-from benchmarks.paper.ladders import FOR, shares, sizes
+from benchmarks.paper.ladders import grid, shares, sizes
 from benchmarks.paper.mixed import LAW
 from benchmarks.report import percent, show
 from flpjax import FitError, InputError, Runs
@@ -53,14 +53,9 @@ def targets(runs: Runs) -> dict[str, Any]:
 
 def between_seeds(runs: Runs) -> dict[str, float]:
     """Task → mean relative difference of held-out runs that differ in their seed only: no method can err less."""
-    finals = runs.targets().finals()
-    place = np.array([(s, round(float(c), 3)) for s, c in zip(sizes(finals), shares(finals), strict=True)], object)
-    alike = [
-        (i, j)
-        for i in range(len(place))
-        for j in range(i)
-        if (place[i] == place[j]).all() and FOR not in finals.names[i] + finals.names[j]
-    ]
+    finals = grid(runs).targets().finals()
+    place = list(zip(sizes(finals), shares(finals).round(3).tolist(), strict=True))
+    alike = [(i, j) for i in range(len(place)) for j in range(i) if place[i] == place[j]]
     found = {}
     for task in finals.task_names:
         score = finals.score_of(task)[np.argsort(finals.run)]

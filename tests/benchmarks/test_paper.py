@@ -80,6 +80,14 @@ def test_subsets_follow_from_mixture_and_size(runs):
     }  # fmt: skip
 
 
+def test_a_run_at_an_optimum_may_have_a_ratio_of_the_ladder(runs):
+    names = ["8.8M-code0.5-for-word" if name == "8.8M-code0.5" else name for name in runs.names]
+    named = replace(runs, names=tuple(names))
+    assert ladders.proposed(named) == ["8.8M-code0.5-for-word", "8.8M-code0.17-for-word"]
+    names = ["8.8M-code0.17-for-next_line-seed1", "8.8M-code0.5-for-word", "8.8M-code0.5"]
+    assert [ladders.asked_task(name) for name in names] == ["next_line", "word", None]
+
+
 def test_views_leave_the_rest_alone(runs):
     assert ladders.losses_only(runs).task_names == ()
     seen = ladders.scores_of(runs, ["4.7M-code0"])
