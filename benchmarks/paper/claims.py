@@ -131,15 +131,15 @@ def of_within(figures: Figures) -> list[Verdict]:
 
 def of_chance(figures: Figures) -> list[Verdict]:
     """Figure 13."""
-    found = figures[chance.BIGGER]["errors"]
-    errors = [found[task] for task in figures["chosen"] if task in found]
-    error = sum(errors) / len(errors) if errors else None
+    found, chosen = figures[chance.BIGGER]["errors"], figures["chosen"]
+    known = [task for task in chosen if task in found]
+    error = sum(found[task] for task in known) / len(known) if known else None
     where = "at chance" if figures["at_chance"] else "seldom above chance"
     return [
         Verdict(
             "Figure 13",
             "MMLU, from a bigger model's checkpoints: 3.54 %",
-            f"{', '.join(figures['chosen'])} ({where}): {percent(error, 1) or 'not forecast'} %",
+            f"{percent(error, 1)} % on {', '.join(known)}, of {len(chosen)} {where}" if known else NOTHING,
             "the error is 10 % at most",
             None if error is None else error <= FAR,
         )

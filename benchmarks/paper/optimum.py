@@ -93,7 +93,7 @@ def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
         task = asked_task(name)
         for j, other in enumerate(runs.task_names):
             interval, score = seen.score[i].get(other), finals.score[i, j]
-            if interval is None or not np.isfinite([score, *(found[j][0] for found in own.values())]).all():
+            if not np.isfinite([score, *(found[j][0] for found in own.values())]).all():
                 continue
             top = max(own, key=lambda ratio: own[ratio][j][0])
             error = float(np.hypot(np.nan_to_num(finals.stderr[i, j]), own[top][j][1]))
@@ -103,9 +103,9 @@ def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
                     "share": float(shares(finals)[i]),
                     "task": other,
                     "asked": None if task is None else other == task,
-                    "forecast": interval.to_dict(),
+                    "forecast": None if interval is None else interval.to_dict(),
                     "score": float(score),
-                    "inside": bool(interval.lower <= score <= interval.upper),
+                    "inside": None if interval is None else bool(interval.lower <= score <= interval.upper),
                     "ratios": {ratio: found[j][0] for ratio, found in own.items()},
                     "beats": int(sum(score > found[j][0] for found in own.values())),
                     "over_best": float(score - own[top][j][0]),
@@ -146,8 +146,7 @@ def show_optimum(figures: dict[str, Any]) -> None:
         lines = [
             [
                 f"{row['run']}, {row['task']}",
-                percent(row["forecast"]["median"], 1),
-                f"{percent(row['forecast']['lower'], 1)}–{percent(row['forecast']['upper'], 1)}",
+                *_interval(row["forecast"]),
                 percent(row["score"], 1),
                 ", ".join(f"{r}: {100 * s:.1f}" for r, s in row["ratios"].items()),
                 f"{row['beats']} of {len(row['ratios'])}",
@@ -159,3 +158,10 @@ def show_optimum(figures: dict[str, Any]) -> None:
         if lines:
             columns = ["", "forecast", "90 %", "scored", "the ratios of the ladder", "beats", "over the best", "s.e."]
             show(f"Runs at proposed optima, {name}, points", columns, lines)
+
+
+def _interval(forecast: dict[str, float] | None) -> list[str | None]:
+    """Median and bounds in points; nothing for a task that is not forecast."""
+    if forecast is None:
+        return [None, None]
+    return [percent(forecast["median"], 1), f"{percent(forecast['lower'], 1)}–{percent(forecast['upper'], 1)}"]
