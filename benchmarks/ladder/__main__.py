@@ -84,7 +84,7 @@ def jobs_of(
 
     Args:
         experiment: The scale.
-        only: Names of jobs, all if empty: sizes, and ``SIZE-optima`` or ``SIZE-rates``.
+        only: Names of jobs in the order to train them, all if empty: sizes, and ``SIZE-optima`` or ``SIZE-rates``.
         optima: Proposed mixtures, as ``benchmarks.ladder.optima`` writes them, to train at the size they are for.
         rates: In place of the ladder, try these multiples of the rule's learning rate at the anchor mixture.
 
@@ -107,11 +107,11 @@ def jobs_of(
             Job(f"{name}-rates", tuple(Run(size, experiment.anchor, haste=rate) for rate in rates))
             for name, size in sizes.items()
         ]
-    names = [job.name for job in jobs]
-    unknown = [name for name in only if name not in names]
+    named = {job.name: job for job in jobs}
+    unknown = [name for name in only if name not in named]
     if unknown:
-        raise SystemExit(f"there is no {', '.join(unknown)}: choose from {', '.join(names)}")
-    return [job for job in jobs if not only or job.name in only]
+        raise SystemExit(f"there is no {', '.join(unknown)}: choose from {', '.join(named)}")
+    return [named[name] for name in only] if only else jobs
 
 
 def _corpus(wanted: argparse.Namespace) -> Corpus:
