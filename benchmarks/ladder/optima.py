@@ -20,7 +20,7 @@ MEAN = "mean"
 DIGITS = 3  # of a share: a thousandth of a corpus is less than its noise
 
 
-def propose(runs: Any, plan: Plan, method: str, seed: int, draws: int) -> dict[str, Any]:
+def propose(runs: Any, plan: Plan, method: str, seed: int, draws: int, outside: Sequence[str] = ()) -> dict[str, Any]:
     """The best mixture for each task and for their mean, with what is predicted there and at the mixtures tried.
 
     Args:
@@ -29,6 +29,7 @@ def propose(runs: Any, plan: Plan, method: str, seed: int, draws: int) -> dict[s
         method: The method of flpjax.
         seed: Of its draws.
         draws: Bootstrap draws.
+        outside: Tasks for which to propose, besides, the best of all mixtures, also outside the range that was tried.
     """
     import jax
 
@@ -39,21 +40,27 @@ def propose(runs: Any, plan: Plan, method: str, seed: int, draws: int) -> dict[s
     fitted = flpjax.bootstrap(flpjax.method(method), training, key, draws=draws, strict=False)
     size = plan.size
     target = flpjax.Target(size.name, params=size.params, tokens=plan.tokens(plan.steps), flops=plan.flops(plan.steps))
+    goals = [(name, name, False) for name in (*training.task_names, MEAN)]
+    goals += [(f"{name}-outside", name, True) for name in outside]
     optima = []
-    for name in (*training.task_names, MEAN):
-        goal = flpjax.Goal(None if name == MEAN else {name: 1.0})
-        found = flpjax.optimise_mix(fitted, target, key, goal=goal, method=method)
+    for purpose, name, anywhere in goals:
+        found = flpjax.optimise_mix(
+            fitted,
+            target,
+            key,
+            goal=flpjax.Goal(None if name == MEAN else {name: 1.0}),
+            constraints=flpjax.Constraints(outside=anywhere),
+            method=method,
+        )
         optima.append(
             {
-                "for": name,
+                "for": purpose,
                 "code": round(found.mixture["code"], DIGITS),
                 "spread": found.spread["code"].to_dict(),
                 "baseline": found.baseline.weights["code"],
                 "gain": found.gain.to_dict(),
                 "p_gain": found.p_gain,
-                "predicted": {
-                    change.name: change.found.to_dict() for change in found.changes if change.kind == "score"
-                },
+                "predicted": {c.name: c.found.to_dict() for c in found.changes if c.kind == "score"},
             }
         )
     tried = sorted(set(training.mix[:, training.sources.index("code")].round(6)))
@@ -96,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--method", default="m3+network", help="a method of mixtures")
     parser.add_argument("--draws", type=int, default=200, help="bootstrap draws")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument(
+        "--outside", nargs="+", default=(), metavar="TASK", help="also the best of all mixtures for these"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the proposal is written")
     wanted = parser.parse_args(arguments)
 
@@ -108,7 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     size = next((size for size in experiment.sizes if size.name == wanted.size), None)
     if size is None:
         raise SystemExit(f"there is no size {wanted.size}: choose from {', '.join(s.name for s in experiment.sizes)}")
-    found = propose(flpjax.read_runs(wanted.rows), experiment.plan(size), wanted.method, wanted.seed, wanted.draws)
+    runs, plan = flpjax.read_runs(wanted.rows), experiment.plan(size)
+    found = propose(runs, plan, wanted.method, wanted.seed, wanted.draws, wanted.outside)
     wanted.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     show(
         f"{wanted.method}: best share of code for {size.name}, from {len(found['fitted'])} runs",
