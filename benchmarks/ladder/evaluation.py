@@ -36,9 +36,6 @@ class Sheet(NamedTuple):
     correct: jax.Array  # (question,)
 
 
-Examiner = Callable[[Any, Exam], tuple[jax.Array, tuple[jax.Array, ...]]]
-
-
 def exam(text: Mapping[str, NDArray[np.uint8]], questions: Sequence[Questions], windows: int, context: int) -> Exam:
     """Lay out validation text and questions.
 
@@ -54,7 +51,7 @@ def exam(text: Mapping[str, NDArray[np.uint8]], questions: Sequence[Questions], 
     return Exam(jnp.asarray(np.stack(laid)), sheets)
 
 
-def examiner(size: Size, compute: str) -> Examiner:
+def examiner(size: Size, compute: str) -> jax.stages.Wrapped:
     """The compiled program that measures models.
 
     It takes weights, with a leading model axis, and the exam; it returns ``(model, domain)`` losses, nats per byte,

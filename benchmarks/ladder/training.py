@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,9 +33,6 @@ class Models(NamedTuple):
     haste: jax.Array  # (model,) what the learning rate is multiplied by
 
 
-Segment = Callable[[Models, Text, jax.Array], tuple[Models, jax.Array]]
-
-
 def anatomy(size: Size, compute: str) -> nnx.GraphDef[Decoder]:
     """A decoder without its weights."""
     return nnx.split(nnx.eval_shape(lambda: Decoder(size, jnp.dtype(compute), nnx.Rngs(0))))[0]
@@ -60,7 +57,7 @@ def first_models(plan: Plan, training: Training, compute: str, runs: Sequence[Ru
     return Models(first, jax.vmap(_optimiser(plan, training).init)(first), keys[:, 1], code, haste)
 
 
-def segment(plan: Plan, training: Training, compute: str) -> Segment:
+def segment(plan: Plan, training: Training, compute: str) -> jax.stages.Wrapped:
     """The compiled program of the steps between two checkpoints.
 
     It takes models, whose memory it reuses, the text, and the number of the first step; it returns the models and

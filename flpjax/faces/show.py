@@ -163,7 +163,7 @@ def _row(value: Interval, truth: float | None, unit: float, digits: int) -> list
 
 def number(value: float) -> str:
     """``1.28B`` for 1.28e9."""
-    for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+    for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if value >= unit:
             return f"{value / unit:.3g}{letter}"
     return f"{value:.3g}"

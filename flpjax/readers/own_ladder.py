@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from flpjax.readers.columns import TableMap, table_runs
@@ -9,6 +10,7 @@ from flpjax.readers.raw import read_file
 from flpjax.runs.table import Runs
 from flpjax.runs.tasks import Task
 
+NAME = "ladder"
 QUESTIONS = 1200
 CHANCE = {"continuation": 0.25, "gap": 0.25, "next_line": 0.25, "word": 0.0, "indent": 0.0, "recall": 0.0}
 
@@ -27,4 +29,4 @@ def own_ladder(folder: Path) -> Runs:
         InputError: The file is missing or damaged.
     """
     tasks = {name: Task(name, chance, QUESTIONS) for name, chance in CHANCE.items()}
-    return table_runs(read_file(folder / "ladder.csv"), TableMap(tasks=tasks))
+    return replace(table_runs(read_file(folder / "ladder.csv"), TableMap(tasks=tasks)), source=NAME)
