@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from flpjax.readers.ladders import read_ladder
+import json
+from typing import Any
+
+from flpjax.readers.ladders import FOLDER, read_ladder
 from flpjax.runs.table import Runs
 
 
 def ladder() -> Runs:
     """Our own ladder: FLP-M's experiment, trained small, on mixtures of English and code.
 
-    Six sizes of 0.16M to 4.8M parameters at six shares of code, a second seed at one of them; held out, the sizes 8.8M and
-    19M, and runs at the mixtures that were proposed as best. Thirty checkpoints a run, losses on five domains in nats per
-    byte, six tasks. ``flpjax/readers/shipped/ladder.md`` is its data card.
+    Six sizes of 0.16M to 4.8M parameters at six shares of code, a second seed at one of them; held out, the sizes 8.8M
+    and 19M, and runs at the mixtures that were proposed as best. Thirty checkpoints a run, losses on five domains in
+    nats per byte, six tasks. ``flpjax/readers/shipped/ladder.md`` is its data card.
     """
     return read_ladder("ladder")
+
+
+def proposals() -> dict[str, Any]:
+    """What was proposed from :func:`ladder` before the runs ``…-for-…`` were trained.
+
+    Returns:
+        ``optima``, a list of the best share of code for each task and for the mean of tasks (``for``, ``code``, its
+        ``spread`` over draws, the ``gain`` expected over the best share tried, and the scores ``predicted`` there with 90 %
+        intervals); ``tried``, the scores predicted at the six shares; and the method, its draws and seed, and the target.
+    """
+    text = (FOLDER / "optima.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found

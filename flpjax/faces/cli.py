@@ -199,8 +199,8 @@ def demo(
     whole = ladder()
     table = whole.at_mix({"code": DEMO_SHARE})
     session.out.print(
-        "Byte-level language models trained for flpjax on English with 30 % code: six sizes, two seeds each, fit; two larger\n"
-        "ones were held out, and are the truth. `flpjax check ladder` shows all mixtures; `flpjax mix ladder` compares them.",
+        "Byte-level language models, trained for flpjax on English with 30 % code: six sizes, two seeds each, are fitted;\n"
+        "two larger sizes were held out, and are the truth. The whole ladder, with all mixtures, is called 'ladder'.",
         markup=False,
     )
     if save is not None:

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent / SHIPPED
 
 
 class Ladder(NamedTuple):
-    """A ladder: its data set (a key of :data:`flpjax.readers.public.SOURCES`, or ``SHIPPED``), its reader, what it is."""
+    """A ladder: its data set (``SHIPPED``, or a key of :data:`flpjax.readers.public.SOURCES`), its reader, about it."""
 
     data: str
     read: Callable[[Path], Runs]

@@ -18,9 +18,9 @@ CHANCE = {"continuation": 0.25, "gap": 0.25, "next_line": 0.25, "word": 0.0, "in
 def own_ladder(folder: Path) -> Runs:
     """Read it: byte-level models, so a token is a byte and losses are in nats per byte.
 
-    FLOPs count attention, as Table 1 of Chen et al. 2024 does. Scores are accuracies over 1,200 questions: of four options
-    in ``continuation``, ``gap`` and ``next_line``, exact match in the others. The sizes above the six of the ladder, and
-    runs trained at mixtures that were proposed from the ladder (``…-for-TASK``), are held out.
+    FLOPs count attention, as Table 1 of Chen et al. 2024 does. Scores are accuracies over 1,200 questions: of four
+    options in ``continuation``, ``gap`` and ``next_line``, exact match in the others. The sizes above the six of the
+    ladder, and runs trained at mixtures that were proposed from the ladder (``…-for-TASK``), are held out.
 
     Args:
         folder: That of ``ladder.csv``.
