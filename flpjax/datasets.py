@@ -23,9 +23,9 @@ def proposals() -> dict[str, Any]:
     """What was proposed from :func:`ladder` before the runs ``…-for-…`` were trained.
 
     Returns:
-        ``optima``, a list of the best share of code for each task and for the mean of tasks (``for``, ``code``, its
-        ``spread`` over draws, the ``gain`` expected over the best share tried, and the scores ``predicted`` there with 90 %
-        intervals); ``tried``, the scores predicted at the six shares; and the method, its draws and seed, and the target.
+        ``optima``, a list: for each task and for the mean of tasks (``for``) the best share of ``code``, its ``spread``
+        over draws, the ``gain`` expected over the best share tried, and the scores ``predicted`` there, with 90 %
+        intervals; ``tried``, the scores predicted at the six shares; the method, its draws and seed; and the target.
     """
     text = (FOLDER / "optima.json").read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text)
