@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ladder.config import Plan, read_experiment
+from benchmarks.ladder.questions.build import TASKS
 from benchmarks.report import environment, show
 
 MEAN = "mean"
@@ -118,7 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     size = next((size for size in experiment.sizes if size.name == wanted.size), None)
     if size is None:
         raise SystemExit(f"there is no size {wanted.size}: choose from {', '.join(s.name for s in experiment.sizes)}")
-    runs, plan = flpjax.read_runs(wanted.rows), experiment.plan(size)
+    facts = {"tasks": {task.name: {"chance": task.chance} for task in TASKS}}
+    runs, plan = flpjax.read_runs(wanted.rows, facts), experiment.plan(size)
     found = propose(runs, plan, wanted.method, wanted.seed, wanted.draws, wanted.outside)
     wanted.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     show(

@@ -117,13 +117,13 @@ def test_backtest_of_methods_that_all_fail(run, ladder):
     assert "the task's own loss" in err
 
 
-def test_demo_says_that_it_is_simulated(run, tmp_path):
+def test_demo_forecasts_the_ladder_that_comes_with_it(run, tmp_path):
     code, out, err = run("demo", "--draws", 20, "--save", tmp_path / "saved.csv", "--json", tmp_path / "demo.json")
     assert code == 0
-    assert "SIMULATED" in out
-    assert "7B: N=6.48e+09" in out
-    assert "13B: N=1.27e+10" in out
-    assert "truth" in out
+    assert "auto on ladder: 12 runs, 360 checkpoints, N 160k to 4.82M" in out
+    assert "\n8.8M-code0.3: N=8.85e+06" in out
+    assert "\n19M-code0.3: N=1.9e+07" in out
+    assert out.count("truth") == 3, "once in words, once a table"
     assert "saved.csv" in err
     assert json.loads((tmp_path / "demo.json").read_text())["method"] == "auto", "the default"
     assert "\nReview: " in out
