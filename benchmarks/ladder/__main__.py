@@ -14,6 +14,7 @@ from benchmarks.ladder.corpus.store import Corpus, load
 from benchmarks.ladder.experiment import lay_out, train_size
 from benchmarks.ladder.rows import Row, read_rows, write_rows
 from benchmarks.ladder.runs import Run, runs_of
+from benchmarks.report import show
 
 FIRST_OPTIMUM_SEED = 10
 REPEATS = 2
@@ -30,9 +31,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     wanted = _arguments(arguments)
     experiment = read_experiment(wanted.scale)
-    run_experiment(
-        experiment, _corpus(wanted), wanted.out, jobs_of(experiment, wanted.only, wanted.optima, wanted.rates)
-    )
+    jobs = jobs_of(experiment, wanted.only, wanted.optima, wanted.rates)
+    if wanted.plan:
+        show_plan(experiment, jobs)
+    else:
+        run_experiment(experiment, _corpus(wanted), wanted.out, jobs)
+
+
+def show_plan(experiment: Experiment, jobs: Sequence[Job]) -> None:
+    """Print what each job trains and what it costs, before anything is spent."""
+    rows, total = [], 0.0
+    for name, runs in jobs:
+        plan = experiment.plan(runs[0].size)
+        flops = plan.flops(plan.steps)
+        total += len(runs) * flops
+        shape = f"{plan.size.layers} × {plan.size.width}"
+        rows.append(
+            (
+                name,
+                f"{plan.size.params:,}",
+                shape,
+                f"{plan.batch} × {plan.size.context}",
+                f"{plan.steps:,}",
+                f"{plan.rate:.2e}",
+                f"{plan.tokens(plan.steps):.3g}",
+                f"{flops:.3g}",
+                len(runs),
+                f"{len(runs) * flops:.3g}",
+            )
+        )
+    columns = ("", "N", "layers × width", "batch", "steps", "rate", "bytes a run", "FLOPs a run", "runs", "FLOPs")
+    show(f"{experiment.scale}: {total:.3g} FLOPs", columns, rows)
 
 
 def run_experiment(experiment: Experiment, corpus: Corpus, out: Path, jobs: Sequence[Job]) -> list[Row]:
@@ -46,8 +75,12 @@ def run_experiment(experiment: Experiment, corpus: Corpus, out: Path, jobs: Sequ
 
     Returns:
         The rows of ``ladder.csv``.
+
+    Raises:
+        SystemExit: The folder holds rows of another configuration.
     """
     out.mkdir(parents=True, exist_ok=True)
+    _claim(out, experiment)
     bench = None
     for name, runs in jobs:
         path = out / f"rows-{name}.csv"
@@ -110,6 +143,14 @@ def jobs_of(
     return [named[name] for name in only] if only else jobs
 
 
+def _claim(out: Path, experiment: Experiment) -> None:
+    """Write down which configuration a folder's rows are of, or refuse to mix two."""
+    path, text = out / "experiment.txt", f"{experiment}\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise SystemExit(f"{out} holds rows of another configuration ({path.name}): name another folder with --out")
+    path.write_text(text, encoding="utf-8")
+
+
 def _optimal(size: Size, optima: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
     """A run for each proposal; where several name one share, ``REPEATS`` runs at it say how much runs differ.
 
@@ -141,6 +182,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("ladder"), metavar="DIR", help="where rows are written and found"
     )
+    parser.add_argument("--plan", action="store_true", help="say what would be trained and what it costs, and stop")
     parser.add_argument("--only", nargs="+", default=(), metavar="JOB", help="train these sizes; others later")
     parser.add_argument("--optima", type=Path, metavar="FILE", help="also train the mixtures proposed there")
     parser.add_argument(

@@ -11,7 +11,7 @@ from flax import nnx
 
 import flpjax
 from benchmarks.ladder import experiment as experiments
-from benchmarks.ladder.__main__ import Job, jobs_of, run_experiment
+from benchmarks.ladder.__main__ import Job, jobs_of, main, run_experiment
 from benchmarks.ladder.config import read_experiment
 from benchmarks.ladder.corpus.installed import installed_corpus
 from benchmarks.ladder.corpus.store import DOMAINS
@@ -136,6 +136,22 @@ def test_an_experiment_goes_on_where_it_stopped(trained, corpus, capsys, monkeyp
     assert run_experiment(experiment, corpus, folder, jobs_of(experiment)) == rows
     assert "is there" in capsys.readouterr().out
     assert len((folder / "log.txt").read_text().splitlines()) == 2
+
+
+def test_a_folder_holds_one_configuration(trained, corpus):
+    folder, _ = trained
+    other = read_experiment("tiny", **{**SMALLER, "windows": 7})
+    with pytest.raises(
+        SystemExit, match=r"holds rows of another configuration \(experiment\.txt\): name another folder"
+    ):
+        run_experiment(other, corpus, folder, jobs_of(other))
+
+
+def test_the_plan_costs_nothing(capsys):
+    main(["--scale", "full", "--plan"])
+    out = capsys.readouterr().out
+    assert "18,972,672" in out
+    assert "4.68e+16" in out
 
 
 def test_proposed_mixtures_become_runs(tmp_path):
