@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.paper import ablations, chance, losses, mixed, single
 from benchmarks.paper.errors import Errors
 from benchmarks.paper.ladders import AVERAGE
+from benchmarks.paper.optimum_claims import of_optimum
 from benchmarks.paper.verdicts import NOTHING, Verdict, less, most
 from benchmarks.report import percent
 
@@ -16,8 +17,6 @@ NEAR, FAR = 0.05, 0.10  # the paper's margins: of 7B and 13B in figure 3; the la
 LAW_MARGIN = 0.025  # of figure 7
 POWER = 0.99  # R² of eq. 1
 STRAIGHT = 0.9  # R² of a line; the paper's average is .93
-LEVEL = 2.0  # standard errors
-BEATS_ALL = "models trained at the two peaks beat all six ratios"
 
 
 def of_losses(figures: Figures) -> list[Verdict]:
@@ -167,66 +166,6 @@ def of_chance(figures: Figures) -> list[Verdict]:
             None if error is None else error <= FAR,
         )
     ]
-
-
-def of_optimum(figures: Figures) -> list[Verdict]:
-    """Figure 6."""
-    law = figures["laws"][mixed.FLPM_NAME]
-    inside = [task for task, is_inside in law["curve"]["inside"].items() if is_inside]
-    found = [f"{task} at {law['curve']['best'][task]:.2f}" for task in inside]
-    peaks = Verdict(
-        "Figure 6",
-        "two of six tasks peak inside: RACE at .01, ARC at .22",
-        ", ".join(found) or "none",
-        "one task or more peaks inside, and not all do",
-        0 < len(inside) < len(law["curve"]["inside"]),
-    )
-    if figures["registered"] is not None:
-        return [peaks, *_registered(figures["registered"])]
-    asked = [row for row in law["proposed"] if row["asked"]]
-    won = [row for row in asked if row["beats"] == len(row["ratios"])]
-    here = f"{len(won)} of {len(asked)} do: " + ", ".join(
-        f"{r['task']} {percent(r['over_best'], 1, signed=True)} points" for r in asked
-    )
-    return [
-        peaks,
-        Verdict(
-            "Figure 6",
-            BEATS_ALL,
-            here if asked else "none was trained",
-            "every model trained at a task's peak beats all ratios of the ladder on that task",
-            len(won) == len(asked) if asked else None,
-        ),
-    ]
-
-
-def _registered(rows: list[Figures]) -> list[Verdict]:
-    """What came of the optima proposed before anything was trained there; outside the shares tried is another matter."""
-    verdicts = []
-    for outside in (False, True):
-        asked = [row for row in rows if row["outside"] is outside]
-        if not asked:
-            continue
-        won = sum(row["beats"] == len(row["ratios"]) for row in asked)
-        worse = [row["for"] for row in asked if row["over_best"] < -LEVEL * row["standard_error"]]
-        known = [row["inside"] for row in asked if row["inside"] is not None]
-        verdicts.append(
-            Verdict(
-                "Figure 6, outside the shares tried" if outside else "Figure 6",
-                "nothing" if outside else BEATS_ALL,
-                f"as good as the best of six at {len(asked) - len(worse)} of {len(asked)} optima"
-                + (f", not for {', '.join(worse)}" if worse else "")
-                + f"; {won} beat all six outright; {sum(known)} of {len(known)} forecasts in their 90 % interval: "
-                + ", ".join(
-                    f"{r['for']} {percent(r['over_best'], 1, signed=True)} ± {percent(r['standard_error'], 1)}"
-                    for r in asked
-                )
-                + " points over the best",
-                "at no optimum proposed the runs are worse than the best of six by more than two standard errors",
-                None if outside else not worse,
-            )
-        )
-    return verdicts
 
 
 def of_targets(figures: Figures) -> list[Verdict]:

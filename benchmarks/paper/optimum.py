@@ -83,7 +83,7 @@ def best_mixes(draws: Draws, target: Target) -> dict[str, Any]:
 
 
 def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
-    """The runs at proposed optima: forecast by these draws with 90 % intervals, measured, beside the ladder's ratios."""
+    """The runs at proposed optima: forecast by these draws with intervals, measured, beside the ladder's own ratios."""
     rows: list[dict[str, Any]] = []
     names = [name for name in of_size(runs, size) if name in proposed(runs)]
     if not names:
