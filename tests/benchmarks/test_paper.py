@@ -18,6 +18,7 @@ from benchmarks.paper import (
     losses,
     mixed,
     optimum,
+    optimum_claims,
     registered,
     single,
     targets,
