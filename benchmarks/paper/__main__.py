@@ -1,8 +1,8 @@
 """Chen et al. 2024, figure by figure, on a ladder of our own.
 
-``python -m benchmarks.paper --json FILE [--only NAME …] [--runs TABLE [--mapping FILE]]``. Parts: single (figures 1, 2,
-3, 10, 11, 12), mixed (4, 5), laws (Table 3, figure 7), maps (Table 4, figure 8), within (figure 9), chance (figure 13),
-optimum (figure 6), targets (FLP, FLP-M and auto with intervals).
+``python -m benchmarks.paper --json FILE [--only NAME …] [--runs TABLE [--mapping FILE]]``. Parts: losses (figure 2),
+single (1, 3, 10, 11, 12), mixed (4, 5), laws (Table 3, figure 7), maps (Table 4, figure 8), within (figure 9), chance
+(figure 13), optimum (figure 6), targets (FLP, FLP-M and auto with intervals).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from benchmarks.paper import ablations, chance, claims, mixed, optimum, single, targets
+from benchmarks.paper import ablations, chance, claims, losses, mixed, optimum, single, targets
 from benchmarks.paper.ladders import ladder
 from benchmarks.report import environment, finish, parser
 from flpjax import FitError, InputError, Runs
@@ -30,6 +30,7 @@ class Part(NamedTuple):
 
 PARTS = {
     "targets": Part(targets.targets, targets.show_targets),  # first: its time is from a cold start
+    "losses": Part(losses.losses, losses.show_losses),
     "single": Part(single.single, single.show_single),
     "mixed": Part(mixed.mixed, mixed.show_mixed),
     "laws": Part(ablations.laws, ablations.show_laws),

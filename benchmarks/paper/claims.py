@@ -5,15 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.paper import ablations, chance, mixed, single
+from benchmarks.paper import ablations, chance, losses, mixed, single
 from benchmarks.paper.errors import Errors
+from benchmarks.paper.ladders import AVERAGE
+from benchmarks.paper.optimum_claims import of_optimum
 from benchmarks.paper.verdicts import NOTHING, Verdict, less, most
 from benchmarks.report import percent
 
 Figures = dict[str, Any]
 NEAR, FAR = 0.05, 0.10  # the paper's margins: of 7B and 13B in figure 3; the larger one of mixtures and of MMLU, too
 LAW_MARGIN = 0.025  # of figure 7
+POWER = 0.99  # R² of eq. 1
 STRAIGHT = 0.9  # R² of a line; the paper's average is .93
+
+
+def of_losses(figures: Figures) -> list[Verdict]:
+    """Figure 2, of the average loss: the line of the paper's figure."""
+    found = {
+        name: [domains[AVERAGE][name]["r_squared"] for domains in figures["ratios"].values() if AVERAGE in domains]
+        for name in losses.METHODS
+    }
+    ours = found[losses.POWER]
+    return [
+        Verdict(
+            "Figure 2",
+            "final losses follow eq. 1",
+            ", ".join(f"{name} R² {min(r):.4f} to {max(r):.4f}" for name, r in found.items() if r)
+            + f", {len(ours)} ratios",
+            f"R² of eq. 1 in logarithms, average loss, is {POWER:.0%} at least at every ratio",
+            min(ours) >= POWER if ours else None,
+        )
+    ]
 
 
 def of_single(figures: Figures) -> list[Verdict]:
@@ -146,34 +168,6 @@ def of_chance(figures: Figures) -> list[Verdict]:
     ]
 
 
-def of_optimum(figures: Figures) -> list[Verdict]:
-    """Figure 6."""
-    law = figures["laws"][mixed.FLPM_NAME]
-    inside = [task for task, is_inside in law["curve"]["inside"].items() if is_inside]
-    found = [f"{task} at {law['curve']['best'][task]:.2f}" for task in inside]
-    asked = [row for row in law["proposed"] if row["asked"]]
-    won = [row for row in asked if row["beats"] == len(row["ratios"])]
-    return [
-        Verdict(
-            "Figure 6",
-            "two of six tasks peak inside: RACE at .01, ARC at .22",
-            ", ".join(found) or "none",
-            "one task or more peaks inside, and not all do",
-            0 < len(inside) < len(law["curve"]["inside"]),
-        ),
-        Verdict(
-            "Figure 6",
-            "models trained at the two peaks beat all six ratios",
-            f"{len(won)} of {len(asked)} do: "
-            + ", ".join(f"{r['task']} {percent(r['over_best'], 1, signed=True)} points" for r in asked)
-            if asked
-            else "none was trained",
-            "every model trained at a task's peak beats all ratios of the ladder on that task",
-            len(won) == len(asked) if asked else None,
-        ),
-    ]
-
-
 def of_targets(figures: Figures) -> list[Verdict]:
     """Intervals, of which the paper has none."""
     held = {
@@ -207,6 +201,7 @@ def _margins(by_size: dict[str, Errors]) -> Verdict:
 
 
 OF: dict[str, Callable[[Figures], list[Verdict]]] = {
+    "losses": of_losses,
     "single": of_single,
     "mixed": of_mixed,
     "laws": of_laws,

@@ -6,7 +6,6 @@ say for which task it is, as in ``8.8M-code0.17-for-word``.
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flpjax import InputError, Runs, read_runs
+from flpjax import InputError, Runs, datasets, read_runs
 
 SAME = 1e-3  # shares that differ by less are the same
 ALIKE = 0.05  # sizes that differ by less, relatively, are the same
@@ -23,19 +22,12 @@ FOR = "-for-"  # in the name of a run at a proposed optimum, before the task
 
 
 def ladder(path: str | os.PathLike[str] | None = None, mapping: str | os.PathLike[str] | None = None) -> Runs:
-    """The ladder that was trained for this, or another table of its design.
+    """The ladder that comes with flpjax, or another table of its design.
 
     Raises:
-        InputError: The table can't be read, or flpjax does not come with one.
+        InputError: The table can't be read.
     """
-    if path is not None:
-        return read_runs(path, mapping)
-    try:
-        datasets = importlib.import_module("flpjax.datasets")
-    except ModuleNotFoundError:
-        raise InputError("flpjax has no ladder of its own", remedy="Name a table with --runs") from None
-    runs: Runs = datasets.ladder()
-    return runs
+    return datasets.ladder() if path is None else read_runs(path, mapping)
 
 
 def shares(runs: Runs) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from benchmarks.methods import key
 from benchmarks.paper.fits import fitted
 from benchmarks.paper.ladders import asked_task, common_share, grid, of_size, proposed, shares, sizes
 from benchmarks.paper.mixed import LAW
+from benchmarks.paper.registered import of_ratios, proposals_of, registered, show_registered
 from benchmarks.report import percent, show
 from flpjax import Goal, MixCurve, Runs, Target, forecast, mix_curve, optimise_mix, targets_of
 from flpjax.fitting.draws import Draws
@@ -31,7 +32,8 @@ def optimum(runs: Runs) -> dict[str, Any]:
             "best": best_mixes(draws, target) if name == "FLP-M" else {},
             "proposed": closed(runs, draws, size),
         }
-    return figures
+    made = proposals_of(runs)
+    return figures | {"registered": None if made is None else registered(runs, made, size)}
 
 
 def size_asked(runs: Runs) -> str:
@@ -81,7 +83,7 @@ def best_mixes(draws: Draws, target: Target) -> dict[str, Any]:
 
 
 def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
-    """The runs at proposed optima: forecast with a 90 % interval, measured, and beside the ladder's own ratios."""
+    """The runs at proposed optima: forecast by these draws with intervals, measured, beside the ladder's own ratios."""
     rows: list[dict[str, Any]] = []
     names = [name for name in of_size(runs, size) if name in proposed(runs)]
     if not names:
@@ -93,10 +95,10 @@ def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
         task = asked_task(name)
         for j, other in enumerate(runs.task_names):
             interval, score = seen.score[i].get(other), finals.score[i, j]
-            if not np.isfinite([score, *(found[j][0] for found in own.values())]).all():
+            if not np.isfinite([score, *(found.score[j] for found in own.values())]).all():
                 continue
-            top = max(own, key=lambda ratio: own[ratio][j][0])
-            error = float(np.hypot(np.nan_to_num(finals.stderr[i, j]), own[top][j][1]))
+            top = max(own, key=lambda ratio: own[ratio].score[j])
+            error = float(np.hypot(np.nan_to_num(finals.stderr[i, j]), own[top].error[j]))
             rows.append(
                 {
                     "run": name,
@@ -106,26 +108,13 @@ def closed(runs: Runs, draws: Draws, size: str) -> list[dict[str, Any]]:
                     "forecast": None if interval is None else interval.to_dict(),
                     "score": float(score),
                     "inside": None if interval is None else bool(interval.lower <= score <= interval.upper),
-                    "ratios": {ratio: found[j][0] for ratio, found in own.items()},
-                    "beats": int(sum(score > found[j][0] for found in own.values())),
-                    "over_best": float(score - own[top][j][0]),
+                    "ratios": {ratio: float(found.score[j]) for ratio, found in own.items()},
+                    "beats": int(sum(score > found.score[j] for found in own.values())),
+                    "over_best": float(score - own[top].score[j]),
                     "standard_error": error or None,
                 }
             )
     return rows
-
-
-def of_ratios(runs: Runs, size: str) -> dict[str, list[tuple[float, float]]]:
-    """Ratio → ``(task,)`` score at this size and its standard error, means over seeds."""
-    table = grid(runs)
-    finals = table.only(of_size(table, size)).finals()
-    ratio = np.array([f"{s:.3g}" for s in shares(finals)])[finals.run]
-    found = {}
-    for each in sorted(set(ratio), key=float):
-        rows = ratio == each
-        error = np.sqrt((np.nan_to_num(finals.stderr[rows]) ** 2).sum(axis=0)) / rows.sum()
-        found[each] = list(zip(finals.score[rows].mean(axis=0).tolist(), error.tolist(), strict=True))
-    return found
 
 
 def show_optimum(figures: dict[str, Any]) -> None:
@@ -141,6 +130,9 @@ def show_optimum(figures: dict[str, Any]) -> None:
             rows.append(["  90 % of draws", *held])
             rows.append(["  P(gain > 0)", *(law["best"][t]["p_gain"] if t in spread else None for t in tasks)])
     show(f"Figure 6: the best share of code at {figures['size']}", ["", *tasks], rows)
+    if figures["registered"] is not None:
+        show_registered(figures["registered"])
+        return
     for name, law in figures["laws"].items():
         found = [row for row in law["proposed"] if row["asked"] is not False]
         lines = [

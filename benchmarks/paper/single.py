@@ -1,4 +1,4 @@
-"""One mixture (§3, appendices A, C and D): figures 1, 2, 3, 10, 11 and 12."""
+"""One mixture (§3, appendices A, C and D): figures 1, 3, 10, 11 and 12."""
 
 from __future__ import annotations
 

@@ -9,10 +9,23 @@ import numpy as np
 import pytest
 
 from benchmarks.paper import __main__ as program
-from benchmarks.paper import ablations, chance, claims, fits, ladders, mixed, optimum, single, targets
+from benchmarks.paper import (
+    ablations,
+    chance,
+    claims,
+    fits,
+    ladders,
+    losses,
+    mixed,
+    optimum,
+    optimum_claims,
+    registered,
+    single,
+    targets,
+)
 from benchmarks.paper.errors import contest
 from benchmarks.paper.verdicts import Verdict, less, most
-from flpjax import Comparison, InputError, method, point
+from flpjax import Comparison, InputError, datasets, method, point
 from flpjax.answers.compare import Row
 from tests.benchmarks.paper_ladder import RATIOS, lawful, paper_ladder, scored
 
@@ -101,6 +114,81 @@ def test_the_ladder_can_be_any_table(tmp_path):
     path.write_text("name,loss/a\nx,1\n")
     with pytest.raises(InputError, match="'run' is missing"):
         ladders.ladder(path)
+
+
+def test_without_a_table_it_is_the_ladder_that_ships():
+    runs = ladders.ladder()
+    assert registered.proposals_of(runs) == datasets.proposals()
+    assert len(ladders.proposed(runs)) == 7
+
+
+def test_final_losses_that_follow_eq_1_are_straight_and_others_are_not(runs):
+    made = lawful(runs, one_law)
+    found = losses.losses(made)
+    assert list(found["ratios"]) == ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]
+    own = found["ratios"]["0.2"][ladders.AVERAGE][losses.POWER]
+    assert own["r_squared"] == pytest.approx(1.0)
+    assert own["target_error"] == pytest.approx(0.0, abs=1e-9)
+    assert verdict(claims.of_losses(found), "Figure 2").agrees
+    assert all(gap == pytest.approx(0.0) for gaps in found["seeds"].values() for gap in gaps.values())
+
+    bent = losses.losses(lawful(runs, lambda flops, weights: 2.0 + 40.0 * one_law(flops, weights) ** 8))
+    for domain in (ladders.AVERAGE, "c"):
+        laws = bent["ratios"]["0.3"][domain]
+        assert laws[losses.POWER]["target_error"] < -0.01  # a straight line runs below what levels off
+        assert abs(laws[losses.BENT]["target_error"]) < abs(laws[losses.POWER]["target_error"])
+        assert laws[losses.POWER]["r_squared"] < laws[losses.BENT]["r_squared"]
+    losses.show_losses(bent)
+
+
+def test_r_squared_and_seeds_by_hand(runs):
+    actual, fitted = np.exp([1.0, 2.0, 3.0]), np.exp([1.5, 2.0, 3.0])
+    assert losses.r_squared(actual, fitted) == pytest.approx(1 - 0.25 / 2)
+    loss = np.where((np.array(runs.names)[runs.run] == "8.8M-code0.3-seed1")[:, None], 1.1, 1.0) * np.ones((1, 5))
+    found = losses.seeds(replace(runs, loss=loss))
+    small, _ = ladders.target_sizes(runs)
+    assert found[small] == pytest.approx(dict.fromkeys(runs.domains, 0.1))
+    assert {gap for size, gaps in found.items() if size != small for gap in gaps.values()} == {0.0}
+
+
+def test_the_loop_is_closed_on_what_was_registered():
+    """Sums by hand over the final scores of the ladder that ships."""
+    runs, made = ladders.ladder(), datasets.proposals()
+    rows = {row["for"]: row for row in registered.registered(runs, made, ladders.target_sizes(runs)[0])}
+    assert list(rows) == [optimum["for"] for optimum in made["optima"]]
+    finals = runs.finals()
+    score, error = (
+        {finals.names[r]: dict(zip(runs.task_names, s, strict=True)) for r, s in zip(finals.run, values, strict=True)}
+        for values in (finals.score, finals.stderr)
+    )
+
+    recall = rows["recall"]
+    there = ["8.8M-code0.5-for-next_line", "8.8M-code0.5-for-indent"]
+    assert sorted(recall["runs"]) == sorted(there)
+    assert recall["score"] == pytest.approx(np.mean([score[name]["recall"] for name in there]))
+    assert recall["stderr"] == pytest.approx(np.hypot(*(error[name]["recall"] for name in there)) / 2)
+    own = {r: score[f"8.8M-code{r}"]["recall"] for r in ("0", "0.1", "0.2", "0.4", "0.5")}
+    own["0.3"] = (score["8.8M-code0.3"]["recall"] + score["8.8M-code0.3-seed1"]["recall"]) / 2
+    assert recall["ratios"] == pytest.approx(own)
+    assert recall["beats"] == sum(recall["score"] > other for other in own.values())
+    assert recall["over_best"] == pytest.approx(recall["score"] - max(own.values()))
+    asked = next(o for o in made["optima"] if o["for"] == "recall")["predicted"]["recall"]
+    assert recall["predicted"] == asked["median"]
+    assert recall["inside"] is (asked["lower"] <= recall["score"] <= asked["upper"])
+
+    mean = rows["mean"]
+    assert mean["runs"] == ["8.8M-code0.479-for-mean"]
+    assert mean["inside"] is None
+    assert mean["score"] == pytest.approx(np.mean(list(score["8.8M-code0.479-for-mean"].values())))
+    assert [name for name, row in rows.items() if row["outside"]] == ["next_line-outside"]
+
+
+def test_as_good_as_the_best_is_within_two_standard_errors():
+    row = {"for": "word", "outside": False, "inside": True, "ratios": {"0": 0.3}, "beats": 0, "standard_error": 0.01}
+    said = {gap: optimum_claims.of_registered([row | {"over_best": gap}]) for gap in (-0.019, -0.021)}
+    assert [found.agrees for (found,) in said.values()] == [True, False]
+    (told,) = optimum_claims.of_registered([row | {"over_best": -0.5, "outside": True}])
+    assert told.agrees is None
 
 
 def test_one_mixture_in_a_straight_world(linear):
