@@ -11,7 +11,8 @@ from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import AVERAGE, Runs
 
-# By rolling hold-outs inside the training runs of OLMo-ladder and of Gadre et al.: few methods that err differently.
+# By rolling hold-outs inside the training runs of OLMo-ladder and of Gadre et al., those of mixtures inside our own
+# ladder's: few methods that err differently.
 PLAIN = (
     "power+sigmoid",
     "power+linear",
@@ -30,6 +31,8 @@ MIXED = (
     "m3+domain-average",
     "mix-chinchilla+domain-average",
 )
+NETWORKS = ("m3+network", "mix-chinchilla+network")
+"""Of mixtures, too; their losses are those of others, so that they matter to scores alone."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Auto:
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
                 chosen |= {f"{name}, own loss": method(name, "own") for name in OWN_LOSS}
             if runs.sources and len(distinct(training.mix)) > 1:
-                chosen |= {name: method(name) for name in MIXED}
+                chosen |= {name: method(name) for name in (*MIXED, *(NETWORKS if runs.tasks else ()))}
         if runs.tasks:
             chosen |= {name: method(name) for name in DIRECT}
         if not chosen:

@@ -16,6 +16,7 @@ from flpjax.fitting.fit import fit
 from flpjax.fitting.track import _quantiles
 from flpjax.predictors.auto import Auto
 from flpjax.predictors.methods import method
+from flpjax.runs.simulate_mixtures import simulate_mixtures
 from tests.conftest import FEW
 
 DRAWS = 101
@@ -103,6 +104,22 @@ def test_without_methods_the_table_decides(noisy):
     assert set(Auto(("flp",)).members(noisy.runs)) == {"flp"}
     with pytest.raises(InputError, match=r"there is no loss domain 'codes'\. Did you mean 'code'\?"):
         Auto(via="codes").members(noisy.runs)
+
+
+def test_mixtures_with_scores_have_networks_too(key):
+    runs = simulate_mixtures(
+        3, checkpoints=5, sizes=("0.12B", "0.2B", "0.32B", "0.5B", "0.72B"), ratios=(0.0, 0.2, 0.5)
+    ).runs
+    names = list(Auto().members(runs))
+    assert {"m3+domain-linear", "m3+network", "mix-chinchilla+network"} <= set(names)
+    without = replace(runs, tasks=(), score=np.empty((len(runs), 0)), stderr=np.empty((len(runs), 0)))
+    assert set(names) - set(Auto().members(without)) == {"m3+network", "mix-chinchilla+network", "fp-gpt4", "flat"}
+    drawn = auto(runs, key, draws=DRAWS, methods=Auto(("m3+domain-linear", "m3+network")))
+    assert set(drawn.past.weights) == {"m3+domain-linear", "m3+network"}
+    for weight in drawn.past.weights.values():
+        assert np.isfinite(weight).all()
+    (score,) = forecast(drawn, [replace(TARGET, mix={"general": 0.8, "code": 0.2})]).score
+    assert set(score) == set(drawn.model.tasks)
 
 
 REFUSED = {
