@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 RunsArgument = Annotated[
-    str, typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a public ladder such as olmo-ladder.")
+    str,
+    typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a ladder by name, such as ladder or olmo-ladder."),
 ]
 Mapping = Annotated[Path | None, typer.Option("--mapping", "-m", help="TOML file: columns, units, facts about tasks.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Use these runs only (* and ? match). Repeatable.")]

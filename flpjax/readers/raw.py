@@ -67,7 +67,7 @@ def missing_file(path: Path, suffixes: Sequence[str], others: Sequence[str] = ()
         guess = str(folder / guess)
     remedy = f"Did you mean '{guess}'?" if guess else f"Check the path; the current folder is {Path.cwd()}"
     if others and not guess:
-        remedy += f". Public ladders are: {', '.join(others)}"
+        remedy += f". Ladders by name are: {', '.join(others)}"
     return InputError("there is no such file", where=str(path), remedy=remedy)
 
 
@@ -174,7 +174,7 @@ def from_frame(frame: Any, source: str = "table") -> RawTable:
         raise InputError(
             f"a table can't be made of an object of type {type(frame).__name__}",
             where=source,
-            remedy="Give a path, the name of a public ladder, or a pandas, polars or Arrow table",
+            remedy="Give a path, the name of a ladder, or a pandas, polars or Arrow table",
         )
     columns: list[Any] = list(table.columns)  # pandas takes anything as a column's name
     refuse_repeated([str(c) for c in columns], source)

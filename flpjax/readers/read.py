@@ -22,8 +22,9 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
     gaps.
 
     Args:
-        source: The name of a public ladder (``olmo-ladder``, ``gadre2024``, ``gadre2024-c4``, …); the path of a CSV or
-            Parquet file; or a pandas, polars or Arrow table. A file that has a ladder's name needs ``./`` before it.
+        source: The name of a ladder (``ladder``, ``olmo-ladder``, ``gadre2024``, ``gadre2024-c4``, …); the path of a
+            CSV or Parquet file; or a pandas, polars or Arrow table. A file that has a ladder's name needs ``./``
+            before it.
         mapping: What a table calls its columns, in which units, and facts about its tasks: the path of a TOML file or
             the same as a dictionary (:mod:`flpjax.readers.mapping` shows one).
 
@@ -35,7 +36,7 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
     """
     if isinstance(source, str) and source in LADDERS:
         if mapping is not None:
-            raise InputError("a public ladder takes no mapping", where=source, remedy="Leave the mapping out")
+            raise InputError("a ladder by name takes no mapping", where=source, remedy="Leave the mapping out")
         return read_ladder(source)
     if isinstance(source, str | os.PathLike):
         path = Path(source)

@@ -112,7 +112,7 @@ def test_wrong_paths(tmp_path: Path) -> None:
         read_runs(tmp_path / "ladder.xlsx")
     with pytest.raises(InputError, match=r"olmo-lader: there is no such file\. Did you mean 'olmo-ladder'\?"):
         read_runs("olmo-lader")
-    with pytest.raises(InputError, match=r"Public ladders are: olmo-ladder, .*gadre2024-rw"):
+    with pytest.raises(InputError, match=r"Ladders by name are: ladder, olmo-ladder, .*gadre2024-rw"):
         read_runs("zzzzzz")
 
 

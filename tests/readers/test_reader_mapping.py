@@ -163,7 +163,7 @@ def test_files_that_are_no_mapping(tmp_path: Path) -> None:
         read_runs(THEIRS, str(tmp_path / "map.toml"))
     with pytest.raises(InputError, match=r"mapp\.toml: there is no such file\. Did you mean '.*map\.toml'"):
         read_runs(THEIRS, tmp_path / "mapp.toml")
-    with pytest.raises(InputError, match=r"olmo-ladder: a public ladder takes no mapping"):
+    with pytest.raises(InputError, match=r"olmo-ladder: a ladder by name takes no mapping"):
         read_runs("olmo-ladder", {})
 
 
