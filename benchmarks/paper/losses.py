@@ -30,7 +30,11 @@ def losses(runs: Runs) -> dict[str, Any]:
 
 
 def one_ratio(own: Runs) -> dict[str, dict[str, dict[str, Any]]]:
-    """Domain → law → R² on the sampling runs, and the mean signed error of the targets' losses."""
+    """Domain → law → R² on the sampling runs, and the mean signed error of the targets' losses.
+
+    And, of the law as all runs give it, how straight it is over the sampling runs: the R² that eq. 1 would have if
+    these lay on the law exactly.
+    """
     found: dict[str, dict[str, dict[str, Any]]] = {domain: {} for domain in own.domains}
     for name, law in METHODS.items():
         try:
@@ -38,8 +42,10 @@ def one_ratio(own: Runs) -> dict[str, dict[str, dict[str, Any]]]:
         except (InputError, FitError):  # too few runs of this ratio
             continue
         finals, targets = own.training().finals(), own.targets().finals()
+        whole = point(method(law), own.hold_out([]), key(), strict=False)
         for domain in draws.model.domains:
             row: dict[str, Any] = {"r_squared": r_squared(finals.loss_of(domain), _losses(draws, finals, domain))}
+            row["straightness"] = straightness(finals.flops, _losses(whole, finals, domain))
             if targets.names:
                 row["target_error"] = float(np.mean(_losses(draws, targets, domain) / targets.loss_of(domain) - 1))
             found[domain][name] = row
@@ -50,6 +56,12 @@ def r_squared(actual: NDArray[np.float64], fitted: NDArray[np.float64]) -> float
     """Of logarithms."""
     y, f = np.log(actual), np.log(fitted)
     return float(1.0 - ((y - f) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+
+
+def straightness(flops: NDArray[np.float64], loss: NDArray[np.float64]) -> float:
+    """R² of a straight line through log loss against log compute."""
+    x, y = np.log(flops), np.log(loss)
+    return r_squared(loss, np.exp(np.polyval(np.polyfit(x, y, 1), x)))
 
 
 def seeds(runs: Runs) -> dict[str, dict[str, float]]:
@@ -82,6 +94,12 @@ def show_losses(figures: dict[str, Any]) -> None:
             rows.append([ratio, *pairs])
         if rows:
             show(f"Figure 2, share of code: {POWER} / {BENT}, {title}", ["", *domains], rows)
+    rows = [
+        [ratio, *(percent(found.get(d, {}).get(BENT, {}).get("straightness"), 1) for d in domains)]
+        for ratio, found in figures["ratios"].items()
+    ]
+    if rows:
+        show(f"R² of a line through the law {BENT}, fitted to all runs of a ratio, %", ["", *domains], rows)
     rows = [[size, *(percent(gap[d], 1) for d in domains)] for size, gap in figures["seeds"].items()]
     if rows:
         show("Two seeds: final losses differ by, %", ["", *domains], rows)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from scipy.stats import linregress
 
 from benchmarks.paper import __main__ as program
 from benchmarks.paper import (
@@ -139,6 +140,15 @@ def test_final_losses_that_follow_eq_1_are_straight_and_others_are_not(runs):
         assert abs(laws[losses.BENT]["target_error"]) < abs(laws[losses.POWER]["target_error"])
         assert laws[losses.POWER]["r_squared"] < laws[losses.BENT]["r_squared"]
     losses.show_losses(bent)
+
+
+def test_a_law_with_an_irreducible_loss_is_no_line():
+    flops = np.geomspace(1e12, 1e15, 6)
+    assert losses.straightness(flops, 3.0 * flops**-0.05) == pytest.approx(1.0)
+    bent = 0.7 + 40.0 * flops**-0.12
+    by_scipy = linregress(np.log(flops), np.log(bent)).rvalue ** 2
+    assert losses.straightness(flops, bent) == pytest.approx(by_scipy)
+    assert losses.straightness(flops, bent) < 0.999
 
 
 def test_r_squared_and_seeds_by_hand(runs):
