@@ -12,6 +12,7 @@ from benchmarks.ladder.config import Experiment, Size, read_experiment
 from benchmarks.ladder.corpus.installed import installed_corpus
 from benchmarks.ladder.corpus.store import Corpus, load
 from benchmarks.ladder.experiment import lay_out, train_size
+from benchmarks.ladder.questions.build import TASKS
 from benchmarks.ladder.rows import Row, read_rows, write_rows
 from benchmarks.ladder.runs import Run, runs_of
 from benchmarks.report import show
@@ -100,13 +101,15 @@ def run_experiment(experiment: Experiment, corpus: Corpus, out: Path, jobs: Sequ
 
 
 def gather(experiment: Experiment, out: Path) -> list[Row]:
-    """Make one table of the rows of all sizes, smallest first, and write it as ``ladder.csv``."""
+    """Make one table of the rows of all sizes, smallest first: ``ladder.csv``, and its mapping, ``ladder.toml``."""
     order = [size.name for size in experiment.sizes]
     order += [f"{name}-optima" for name in order]
     found = [out / f"rows-{name}.csv" for name in order]
     rows = [row for path in found if path.exists() for row in read_rows(path)]
     if rows:
         write_rows(rows, out / "ladder.csv")
+        chances = "".join(f"[tasks.{task.name}]\nchance = {task.chance:g}\n\n" for task in TASKS)
+        (out / "ladder.toml").write_text(chances, encoding="utf-8")
     print(f"{len(rows):,} checkpoints of {len({row['run'] for row in rows})} runs in {out / 'ladder.csv'}")
     return rows
 

@@ -122,6 +122,9 @@ def test_rows_pass_the_check_and_say_what_they_must(trained):
     assert one.loss[-1].mean() < one.loss[0].mean(), "it learns"
     assert flpjax.check(runs).to_json()
     assert runs.notes == ()
+    mapped = flpjax.read_runs(folder / "ladder.csv", folder / "ladder.toml")
+    assert [task.chance for task in mapped.tasks] == [0.25, 0.25, 0.25, 0.0, 0.0, 0.0]
+    assert all(task.chance_known for task in mapped.tasks)
 
 
 def test_the_same_seed_gives_the_same_rows(trained, corpus, tmp_path):
