@@ -10,9 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
+
+import flpjax
 from benchmarks.ladder.config import Plan, read_experiment
 from benchmarks.ladder.questions.build import TASKS
 from benchmarks.report import environment, show
@@ -21,7 +25,9 @@ MEAN = "mean"
 DIGITS = 3  # of a share: a thousandth of a corpus is less than its noise
 
 
-def propose(runs: Any, plan: Plan, method: str, seed: int, draws: int, outside: Sequence[str] = ()) -> dict[str, Any]:
+def propose(
+    runs: flpjax.Runs, plan: Plan, method: str, seed: int, draws: int, outside: Sequence[str] = ()
+) -> dict[str, Any]:
     """The best mixture for each task and for their mean, with what is predicted there and at the mixtures tried.
 
     Args:
@@ -32,10 +38,6 @@ def propose(runs: Any, plan: Plan, method: str, seed: int, draws: int, outside: 
         draws: Bootstrap draws.
         outside: Tasks for which to propose, besides, the best of all mixtures, also outside the range that was tried.
     """
-    import jax
-
-    import flpjax
-
     training = runs.training()
     key = jax.random.key(seed)
     fitted = flpjax.bootstrap(flpjax.method(method), training, key, draws=draws, strict=False)
@@ -78,12 +80,8 @@ def propose(runs: Any, plan: Plan, method: str, seed: int, draws: int, outside: 
     }
 
 
-def _predicted(fitted: Any, target: Any, code: float) -> dict[str, Any]:
+def _predicted(fitted: flpjax.Draws, target: flpjax.Target, code: float) -> dict[str, Any]:
     """Scores that are predicted for one mixture."""
-    from dataclasses import replace
-
-    import flpjax
-
     there = replace(target, mix={"general": 1.0 - code, "code": code})
     answer = flpjax.forecast(fitted, [there])
     return {
@@ -110,11 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the proposal is written")
     wanted = parser.parse_args(arguments)
 
-    import jax
-
     jax.config.update("jax_enable_x64", True)
-    import flpjax
-
     experiment = read_experiment(wanted.scale)
     size = next((size for size in experiment.sizes if size.name == wanted.size), None)
     if size is None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.ladder.config import Plan
 from benchmarks.ladder.corpus.store import DOMAINS
+from benchmarks.ladder.questions.scoring import standard_error
 from benchmarks.ladder.runs import Run
 
 Row = dict[str, str]
@@ -44,9 +45,8 @@ def checkpoint_rows(
             **{f"loss/{domain}": f"{loss:.5f}" for domain, loss in zip(DOMAINS, losses[i], strict=True)},
         }
         for task, right in marks:
-            score = float(right[i].mean())
-            row[f"score/{task}"] = f"{score:.5f}"
-            row[f"stderr/{task}"] = f"{np.sqrt(score * (1.0 - score) / right.shape[1]):.5f}"
+            row[f"score/{task}"] = f"{right[i].mean():.5f}"
+            row[f"stderr/{task}"] = f"{standard_error(right[i]):.5f}"
         row |= {"mix/general": f"{1.0 - run.code:.6g}", "mix/code": f"{run.code:.6g}"}
         row |= {"train_loss": f"{train_loss[i]:.5f}", "step": step}
         row |= {"final": str(step == plan.steps).lower()}

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import flpjax
+from benchmarks.ladder.config import read_experiment
+from benchmarks.ladder.questions.build import TASKS
 from flpjax.datasets import ladder, proposals
 from flpjax.errors import InputError
 from flpjax.runs.compute import transformer_flops
@@ -26,6 +28,11 @@ def test_it_is_what_its_card_says(runs):
     assert (np.bincount(runs.run) == 30).all()
     assert len(runs.finals()) == 58
     assert str(runs).startswith("ladder: ")
+
+
+def test_chance_levels_are_those_of_the_experiment(runs):
+    assert {task.name: task.chance for task in runs.tasks} == {task.name: task.chance for task in TASKS}
+    assert read_experiment("full").questions == runs.tasks[0].questions
 
 
 def test_targets_are_larger_than_what_is_fitted(runs):

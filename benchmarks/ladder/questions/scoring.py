@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -44,7 +46,7 @@ def exact_right(is_argmax: jax.Array, answer: jax.Array) -> jax.Array:
     return jnp.where(answer, is_argmax, True).all(axis=(1, 2)).astype(jnp.float32)
 
 
-def standard_error(right: jax.Array) -> jax.Array:
+def standard_error(right: Any) -> Any:
     """Binomial standard error ``√(p (1 − p) / n)`` of a score.
 
     Args:
@@ -54,4 +56,4 @@ def standard_error(right: jax.Array) -> jax.Array:
         A number; 0 where all questions are right or all wrong, which says more of the formula than of the score.
     """
     p = right.mean()
-    return jnp.sqrt(p * (1.0 - p) / right.shape[0])
+    return (p * (1.0 - p) / right.shape[0]) ** 0.5  # of NumPy's arrays as of JAX's
