@@ -60,6 +60,23 @@ def test_tasks_emerge_inside_the_ladder(runs):
     assert (above[largest].mean(0) > 0.10).all(), "and above it for the largest that is fitted"
 
 
+def test_two_seeds_differ_as_the_card_says(runs):
+    finals = runs.finals()
+    place = {finals.names[run]: i for i, run in enumerate(finals.run)}
+    loss, recall, score = {}, {}, {}
+    for size in ("0.16M", "0.44M", "0.8M", "1.6M", "2.7M", "4.8M", "8.8M", "19M"):
+        one, other = place[f"{size}-code0.3"], place[f"{size}-code0.3-seed1"]
+        loss[size] = abs(finals.loss[one].mean() - finals.loss[other].mean())
+        gaps = np.abs(finals.score[one] - finals.score[other])
+        score[size], recall[size] = gaps.max(), gaps[runs.task_names.index("recall")]
+    assert loss["0.44M"] == pytest.approx(0.12, abs=0.005)
+    assert loss["0.8M"] == pytest.approx(0.07, abs=0.005)
+    assert max(recall.values()) == recall["0.8M"] == pytest.approx(0.28, abs=0.005)
+    later = ("1.6M", "2.7M", "4.8M", "8.8M", "19M")
+    assert max(loss[size] for size in later) == pytest.approx(0.010, abs=0.0005)
+    assert max(score[size] for size in later) == pytest.approx(0.038, abs=0.0005)
+
+
 def test_every_proposal_was_trained(runs):
     proposed = proposals()
     assert set(proposed["fitted"]) == set(runs.training().names), "no target had a part in it"
