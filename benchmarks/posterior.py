@@ -20,12 +20,12 @@ from jax import Array, lax
 from benchmarks.report import environment, finish, parser, show
 from flpjax import FLP, convergence, forecast, posterior, read_runs, targets_of
 from flpjax.fitting.convergence import RHAT
-from flpjax.fitting.density import Evidence
-from flpjax.fitting.laplace import Whitening, find_modes
-from flpjax.fitting.likelihood import Layer
-from flpjax.fitting.nuts import Chains, Sampler, one_chain
 from flpjax.fitting.point import bind
-from flpjax.fitting.posed import Posed, pose
+from flpjax.fitting.posterior.density import Evidence
+from flpjax.fitting.posterior.laplace import Whitening, find_modes
+from flpjax.fitting.posterior.likelihood import Layer
+from flpjax.fitting.posterior.nuts import Chains, Sampler, one_chain
+from flpjax.fitting.posterior.posed import Posed, pose
 
 METHODS = ("laplace", "nuts")
 LADDERS, CHAINS = 256, 4

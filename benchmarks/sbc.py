@@ -27,14 +27,14 @@ from scipy.stats import chi2
 
 from benchmarks.report import environment, finish, parser, show
 from flpjax import FLP, FLPM, M3, Chinchilla, DomainLinear, Runs, Selection, simulate_ladder, simulate_mixtures
-from flpjax.fitting.density import Evidence, unpacked
-from flpjax.fitting.laplace import Whitening, find_modes, propose
-from flpjax.fitting.likelihood import Layer, simulate
-from flpjax.fitting.nuts import Sampler, one_chain
-from flpjax.fitting.pareto import resample, smoothed
 from flpjax.fitting.point import bind
-from flpjax.fitting.posed import Posed, pose
-from flpjax.fitting.priors import Normal, public_name
+from flpjax.fitting.posterior.density import Evidence, unpacked
+from flpjax.fitting.posterior.laplace import Whitening, find_modes, propose
+from flpjax.fitting.posterior.likelihood import Layer, simulate
+from flpjax.fitting.posterior.nuts import Sampler, one_chain
+from flpjax.fitting.posterior.pareto import resample, smoothed
+from flpjax.fitting.posterior.posed import Posed, pose
+from flpjax.fitting.posterior.priors import Normal, public_name
 from flpjax.predictors.predictor import Model, Predictor, StageParams
 from flpjax.runs.compute import Compute
 

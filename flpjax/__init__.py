@@ -40,21 +40,21 @@ if TYPE_CHECKING:
     from flpjax.errors import PrecisionError as PrecisionError
     from flpjax.faces.plots import plot_forecast as plot_forecast
     from flpjax.faces.plots_mix import plot_mix as plot_mix
-    from flpjax.fitting.arviz import to_arviz as to_arviz
-    from flpjax.fitting.auto import auto as auto
+    from flpjax.fitting.blending.auto import auto as auto
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
     from flpjax.fitting.convergence import Convergence as Convergence
     from flpjax.fitting.convergence import Sampling as Sampling
     from flpjax.fitting.convergence import convergence as convergence
-    from flpjax.fitting.discovery import Discovery as Discovery
-    from flpjax.fitting.discovery import discover as discover
+    from flpjax.fitting.discovery.discovery import Discovery as Discovery
+    from flpjax.fitting.discovery.discovery import discover as discover
     from flpjax.fitting.draws import Draws as Draws
     from flpjax.fitting.point import point as point
-    from flpjax.fitting.posterior import posterior as posterior
-    from flpjax.fitting.priors import Normal as Normal
-    from flpjax.fitting.priors import Prior as Prior
-    from flpjax.fitting.priors import Priors as Priors
-    from flpjax.fitting.priors import priors_of as priors_of
+    from flpjax.fitting.posterior.arviz import to_arviz as to_arviz
+    from flpjax.fitting.posterior.posterior import posterior as posterior
+    from flpjax.fitting.posterior.priors import Normal as Normal
+    from flpjax.fitting.posterior.priors import Prior as Prior
+    from flpjax.fitting.posterior.priors import Priors as Priors
+    from flpjax.fitting.posterior.priors import priors_of as priors_of
     from flpjax.forms.loss_score import Exponential as Exponential
     from flpjax.forms.loss_score import Linear as Linear
     from flpjax.forms.loss_score import Saturating as Saturating
@@ -106,15 +106,15 @@ _HOME = {
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "faces.plots": ("plot_forecast",),
     "faces.plots_mix": ("plot_mix",),
-    "fitting.auto": ("auto",),
-    "fitting.arviz": ("to_arviz",),
+    "fitting.blending.auto": ("auto",),
+    "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),
     "fitting.convergence": ("Convergence", "Sampling", "convergence"),
-    "fitting.discovery": ("Discovery", "discover"),
+    "fitting.discovery.discovery": ("Discovery", "discover"),
     "fitting.draws": ("Draws",),
     "fitting.point": ("point",),
-    "fitting.posterior": ("posterior",),
-    "fitting.priors": ("Normal", "Prior", "Priors", "priors_of"),
+    "fitting.posterior.posterior": ("posterior",),
+    "fitting.posterior.priors": ("Normal", "Prior", "Priors", "priors_of"),
     "forms.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
     "forms.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
     "forms.mixture_loss": ("M2", "M3", "M4"),

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from flpjax.fitting.auto import auto
+from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point

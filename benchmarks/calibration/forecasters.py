@@ -10,10 +10,10 @@ from jax import Array
 
 from flpjax import Auto, Draws, auto, bootstrap, method, posterior
 from flpjax.fitting.around import even_levels
+from flpjax.fitting.blending.member import fit_member
+from flpjax.fitting.blending.origins import Origins
+from flpjax.fitting.blending.track import Outputs, track_record
 from flpjax.fitting.draws import Ladder
-from flpjax.fitting.member import fit_member
-from flpjax.fitting.origins import Origins
-from flpjax.fitting.track import Outputs, track_record
 from flpjax.numerics import generator
 from flpjax.predictors.predictor import Prediction
 from flpjax.runs.table import Runs

@@ -13,7 +13,7 @@ from jax import Array
 from flpjax.answers.backtest import record_of
 from flpjax.answers.record import Cell, Record
 from flpjax.errors import FitError, InputError, did_you_mean
-from flpjax.fitting.discovery import Discovery, discover
+from flpjax.fitting.discovery.discovery import Discovery, discover
 from flpjax.fitting.point import point
 from flpjax.forms.form import Form
 from flpjax.forms.mixture_loss import M4

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flpjax.answers.compare import Comparison, Row
     from flpjax.answers.forecast import Interval
     from flpjax.answers.mix import Mix
-    from flpjax.fitting.discovery import Discovery
+    from flpjax.fitting.discovery.discovery import Discovery
 
 MANY = 12  # losses that are shown if none of them counts
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from jax import Array
 
 from flpjax.errors import InputError
-from flpjax.fitting.auto import auto
+from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point

@@ -11,9 +11,9 @@ from flpjax.answers.review import review
 from flpjax.answers.target import Target
 from flpjax.answers.verdicts import Verdict
 from flpjax.errors import InputError
-from flpjax.fitting.auto import auto
+from flpjax.fitting.blending.auto import auto
+from flpjax.fitting.blending.track import _quantiles
 from flpjax.fitting.fit import fit
-from flpjax.fitting.track import _quantiles
 from flpjax.predictors.auto import Auto
 from flpjax.predictors.methods import method
 from flpjax.runs.simulate_mixtures import simulate_mixtures

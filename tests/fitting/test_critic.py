@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from flpjax.fitting.critic import criticise
-from flpjax.fitting.folds import Folds, Held, Sample
+from flpjax.fitting.discovery.critic import criticise
+from flpjax.fitting.discovery.folds import Folds, Held, Sample
 from flpjax.forms.grammar import Expression, Term
 from flpjax.numerics import generator
 from tests.fitting.known_scores import DOMAINS, ladder, losses

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from flpjax.errors import InputError
-from flpjax.fitting.discovery import Discovery, discover
-from flpjax.fitting.history import Entry, Proposal
+from flpjax.fitting.discovery.discovery import Discovery, discover
+from flpjax.fitting.discovery.history import Entry, Proposal
 from flpjax.forms.form import size
 from flpjax.forms.grammar import Expression, Term
 from flpjax.predictors.methods import ALL_EMERGED

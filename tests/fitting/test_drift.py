@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 from scipy.special import logsumexp
 
-from flpjax.fitting.drift import FREEDOM, GRID, RECENT, Drift, _prior, drift_of
-from flpjax.fitting.stacking import coverage_of_blend
-from flpjax.fitting.track import Track
+from flpjax.fitting.blending.drift import FREEDOM, GRID, RECENT, Drift, _prior, drift_of
+from flpjax.fitting.blending.stacking import coverage_of_blend
+from flpjax.fitting.blending.track import Track
 
 LOSS, BOTH = np.array([True]), np.array([True, True, False, False, False])
 

@@ -12,15 +12,15 @@ from flpjax.answers.forecast import forecast
 from flpjax.answers.target import Target
 from flpjax.errors import FitError, InputError, PrecisionError
 from flpjax.fitting.convergence import convergence
-from flpjax.fitting.density import log_density, model, potential
-from flpjax.fitting.laplace import _differentiated, find_modes
-from flpjax.fitting.likelihood import NOISE, LayerData, log_likelihood, scatter_of, student
-from flpjax.fitting.nuts import _chains
 from flpjax.fitting.point import bind
-from flpjax.fitting.posed import pose
-from flpjax.fitting.posterior import posterior
-from flpjax.fitting.priors import Normal, priors_of
-from flpjax.fitting.verdict import verdict
+from flpjax.fitting.posterior.density import log_density, model, potential
+from flpjax.fitting.posterior.laplace import _differentiated, find_modes
+from flpjax.fitting.posterior.likelihood import NOISE, LayerData, log_likelihood, scatter_of, student
+from flpjax.fitting.posterior.nuts import _chains
+from flpjax.fitting.posterior.posed import pose
+from flpjax.fitting.posterior.posterior import posterior
+from flpjax.fitting.posterior.priors import Normal, priors_of
+from flpjax.fitting.posterior.verdict import verdict
 from flpjax.forms.mixture_loss import M3
 from flpjax.forms.network import DomainLinear
 from flpjax.predictors.direct import FP
@@ -332,7 +332,7 @@ def test_a_sampling_that_failed_raises_and_says_what_to_do(noisy, fast, sampled)
 
 
 def test_arviz_takes_them(sampled, staged):
-    from flpjax.fitting.arviz import to_arviz
+    from flpjax.fitting.posterior.arviz import to_arviz
 
     with pytest.raises(InputError, match="point draws have no chains"):
         to_arviz(staged)

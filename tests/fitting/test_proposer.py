@@ -9,9 +9,9 @@ import pytest
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import Status
 from flpjax.errors import InputError
-from flpjax.fitting.discovery import discover
-from flpjax.fitting.history import History, Proposal
-from flpjax.fitting.proposer import propose
+from flpjax.fitting.discovery.discovery import discover
+from flpjax.fitting.discovery.history import History, Proposal
+from flpjax.fitting.discovery.proposer import propose
 from flpjax.forms.grammar import Expression, Term
 from tests.fitting.known_scores import ALL, DOMAINS, MIXES, OUT, SIZES, STEPS, ladder
 

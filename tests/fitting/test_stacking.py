@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from flpjax.fitting.drift import GRID, Drift
-from flpjax.fitting.stacking import LEAST, OWN, SHARP_CHANCE, SHARP_SCORE, coverage_of_blend, stack
+from flpjax.fitting.blending.drift import GRID, Drift
+from flpjax.fitting.blending.stacking import LEAST, OWN, SHARP_CHANCE, SHARP_SCORE, coverage_of_blend, stack
 
 RUNS = 11
 IS_LOSS = np.array([True, False, False])

@@ -11,7 +11,7 @@ from flpjax.answers.forecast import compute_of, forecast, predict
 from flpjax.answers.mixture import optimise_mix
 from flpjax.answers.target import Target, targets_of
 from flpjax.errors import InputError
-from flpjax.fitting.auto import auto
+from flpjax.fitting.blending.auto import auto
 from flpjax.predictors.auto import Auto
 from flpjax.predictors.blend import MIXED, own
 from flpjax.runs.simulate_mixtures import simulate_mixtures

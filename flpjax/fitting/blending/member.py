@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from flpjax.engine.settings import Settings
 from flpjax.fitting.around import covariance_roots, draws_around
+from flpjax.fitting.blending.origins import Origins
 from flpjax.fitting.draws import StageFit, unpack_all
 from flpjax.fitting.noise import BELIEF, Noise, noise_of, typical_noise, unknown_noise, weighed
-from flpjax.fitting.origins import Origins
 from flpjax.fitting.point import STEPS
 from flpjax.fitting.staged import Fitted, fit_stage
 from flpjax.forms.form import size

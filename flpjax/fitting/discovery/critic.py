@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.folds import Held, Sample, log_density
-from flpjax.fitting.trends import Linearised
+from flpjax.fitting.discovery.folds import Held, Sample, log_density
+from flpjax.fitting.discovery.trends import Linearised
 from flpjax.forms.form import Params
 from flpjax.forms.grammar import Expression, Term, figure
 from flpjax.runs.table import Floats

@@ -10,10 +10,10 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.fitting.around import even_levels
+from flpjax.fitting.blending.member import Member
+from flpjax.fitting.blending.origins import MOST, Origins
 from flpjax.fitting.draws import expected
-from flpjax.fitting.member import Member
 from flpjax.fitting.noise import BELIEF
-from flpjax.fitting.origins import MOST, Origins
 from flpjax.forms.form import size
 from flpjax.forms.residual import TYPICAL_NOISE
 from flpjax.numerics import generator

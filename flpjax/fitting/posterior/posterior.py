@@ -13,15 +13,15 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.fitting.assemble import Found, assemble
-from flpjax.fitting.density import Evidence
 from flpjax.fitting.draws import Draws, StageFit
-from flpjax.fitting.laplace import Mode, Whitening, find_modes, propose, slopes
-from flpjax.fitting.nuts import Sampler, sample
-from flpjax.fitting.pareto import resample, smoothed
 from flpjax.fitting.point import bind, fit_stages
-from flpjax.fitting.posed import Posed, pose
-from flpjax.fitting.priors import Normal, Priors
+from flpjax.fitting.posterior.assemble import Found, assemble
+from flpjax.fitting.posterior.density import Evidence
+from flpjax.fitting.posterior.laplace import Mode, Whitening, find_modes, propose, slopes
+from flpjax.fitting.posterior.nuts import Sampler, sample
+from flpjax.fitting.posterior.pareto import resample, smoothed
+from flpjax.fitting.posterior.posed import Posed, pose
+from flpjax.fitting.posterior.priors import Normal, Priors
 from flpjax.numerics import generator
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import Runs

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.engine.status import Status
-from flpjax.fitting.critic import Criticism, Finding
+from flpjax.fitting.discovery.critic import Criticism, Finding
 from flpjax.forms.form import Params, size
 from flpjax.forms.grammar import Expression, figure
 from flpjax.runs.table import Floats

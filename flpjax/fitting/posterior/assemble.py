@@ -12,12 +12,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.fitting.convergence import Convergence, Sampling, convergence
-from flpjax.fitting.density import Evidence, noise_names, unpacked
 from flpjax.fitting.draws import Draws, Ladder, StageFit, expected
-from flpjax.fitting.likelihood import NOISE, Layer, LayerData, measured_variance
-from flpjax.fitting.posed import Posed
-from flpjax.fitting.priors import public_name
-from flpjax.fitting.verdict import verdict
+from flpjax.fitting.posterior.density import Evidence, noise_names, unpacked
+from flpjax.fitting.posterior.likelihood import NOISE, Layer, LayerData, measured_variance
+from flpjax.fitting.posterior.posed import Posed
+from flpjax.fitting.posterior.priors import public_name
+from flpjax.fitting.posterior.verdict import verdict
 from flpjax.forms.form import Params
 from flpjax.numerics import compiled, generator
 from flpjax.predictors.predictor import Prediction, StageParams

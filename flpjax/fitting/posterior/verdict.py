@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from flpjax.errors import FitError, some_of
 from flpjax.fitting.convergence import ESS, RHAT, Sampling
-from flpjax.fitting.pareto import RELIABLE
-from flpjax.fitting.posed import Posed
+from flpjax.fitting.posterior.pareto import RELIABLE
+from flpjax.fitting.posterior.posed import Posed
 
 Said = list[tuple[str, str]]
 """What is wrong, and the remedy."""

@@ -15,8 +15,8 @@ import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
-from flpjax.fitting.density import Evidence, log_density
-from flpjax.fitting.likelihood import Layer
+from flpjax.fitting.posterior.density import Evidence, log_density
+from flpjax.fitting.posterior.likelihood import Layer
 from flpjax.numerics import compiled
 
 STEPS = 60

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.folds import by_run
+from flpjax.fitting.discovery.folds import by_run
 from flpjax.forms.form import Params
 from flpjax.forms.grammar import Expression, Term
 from flpjax.runs.table import Floats

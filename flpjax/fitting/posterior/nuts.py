@@ -13,9 +13,9 @@ from jax import Array, lax
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
-from flpjax.fitting.density import Evidence, potential
-from flpjax.fitting.laplace import Whitening
-from flpjax.fitting.likelihood import Layer
+from flpjax.fitting.posterior.density import Evidence, potential
+from flpjax.fitting.posterior.laplace import Whitening
+from flpjax.fitting.posterior.likelihood import Layer
 
 OVERDISPERSED = 1.5  # of chains' starts, in standard deviations of the normal at the mode
 

@@ -16,7 +16,7 @@ import numpyro.distributions as dist
 from jax import Array
 from numpyro.infer.util import potential_energy
 
-from flpjax.fitting.likelihood import NOISE, Layer, LayerData, log_likelihood
+from flpjax.fitting.posterior.likelihood import NOISE, Layer, LayerData, log_likelihood
 from flpjax.forms.form import Parameter, Params
 
 Vectors = tuple[Array, ...]

@@ -14,9 +14,9 @@ from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import USABLE, Status
-from flpjax.fitting.critic import criticise
-from flpjax.fitting.folds import Sample
-from flpjax.fitting.history import Entry, Proposal
+from flpjax.fitting.discovery.critic import criticise
+from flpjax.fitting.discovery.folds import Sample
+from flpjax.fitting.discovery.history import Entry, Proposal
 from flpjax.forms.form import Params, unpack
 from flpjax.forms.grammar import Expression
 from flpjax.forms.residual import TYPICAL_NOISE

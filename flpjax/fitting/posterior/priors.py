@@ -14,9 +14,9 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.fitting.layers import layers_of
-from flpjax.fitting.likelihood import NOISE, Layer
 from flpjax.fitting.point import bind
+from flpjax.fitting.posterior.layers import layers_of
+from flpjax.fitting.posterior.likelihood import NOISE, Layer
 from flpjax.forms.form import POSITIVE, REAL, UNIT, Form, Parameter, pack
 from flpjax.predictors.predictor import Plan, Predictor
 from flpjax.runs.table import Runs

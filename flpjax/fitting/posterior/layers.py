@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError
-from flpjax.fitting.likelihood import Kind, Layer, LayerData
+from flpjax.fitting.posterior.likelihood import Kind, Layer, LayerData
 from flpjax.predictors.emerging import Emerging
 from flpjax.predictors.predictor import Model, Plan, Stage
 from flpjax.runs.table import Runs

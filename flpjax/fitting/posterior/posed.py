@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
-from flpjax.fitting.density import Evidence
-from flpjax.fitting.layers import layers_of
-from flpjax.fitting.likelihood import Layer
-from flpjax.fitting.priors import Normal, Priors, scaled, vectors_of
+from flpjax.fitting.posterior.density import Evidence
+from flpjax.fitting.posterior.layers import layers_of
+from flpjax.fitting.posterior.likelihood import Layer
+from flpjax.fitting.posterior.priors import Normal, Priors, scaled, vectors_of
 from flpjax.predictors.predictor import Model, Plan
 
 

@@ -19,10 +19,10 @@ from jax import Array
 
 from flpjax.engine.settings import Settings
 from flpjax.errors import InputError, count
-from flpjax.fitting.folds import FEWEST_RUNS, Folds, Sample
-from flpjax.fitting.history import Entry, History, Proposal, choose
-from flpjax.fitting.proposer import Proposer, checked, propose
-from flpjax.fitting.trials import try_models
+from flpjax.fitting.discovery.folds import FEWEST_RUNS, Folds, Sample
+from flpjax.fitting.discovery.history import Entry, History, Proposal, choose
+from flpjax.fitting.discovery.proposer import Proposer, checked, propose
+from flpjax.fitting.discovery.trials import try_models
 from flpjax.forms.form import Params
 from flpjax.forms.grammar import Expression, Term
 from flpjax.numerics import compiled, generator, require_x64
@@ -104,8 +104,8 @@ def discover(
     """Search the grammar for each task's model of score on domain losses, on the runs that are not held out.
 
     In each round the proposer is asked once a task, all its models are fitted to all runs and to the folds of
-    :class:`~flpjax.fitting.folds.Folds` together, and the critic judges them. In the end, as in every round, the best
-    is the simplest within one standard error of the best held-out log score.
+    :class:`~flpjax.fitting.discovery.folds.Folds` together, and the critic judges them. In the end, as in every round,
+    the best is the simplest within one standard error of the best held-out log score.
 
     The default selection is the paper's. Its above-chance filter keeps lucky checkpoints near chance, which flattens
     what is fitted there; :data:`flpjax.predictors.methods.ALL_EMERGED` is the better choice for links that know the

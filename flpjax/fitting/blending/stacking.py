@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.drift import Drift
+from flpjax.fitting.blending.drift import Drift
 
 Floats = NDArray[np.float64]
 SHARP_LOSS, SHARP_SCORE, SHARP_CHANCE = 0.2, 0.5, 0.15  # facts that a forecast run counts for: errors are much alike

@@ -9,8 +9,8 @@ from typing import Any, get_args
 import numpy as np
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.fitting.critic import Finding
-from flpjax.fitting.history import Entry, History, Proposal, bare
+from flpjax.fitting.discovery.critic import Finding
+from flpjax.fitting.discovery.history import Entry, History, Proposal, bare
 from flpjax.forms.grammar import Expression, Term
 from flpjax.forms.tabulated import Link
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp, stdtr
 
-from flpjax.fitting.track import Track
+from flpjax.fitting.blending.track import Track
 
 Floats = NDArray[np.float64]
 FREEDOM = 4.0  # of Student's t

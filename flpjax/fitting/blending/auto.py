@@ -13,13 +13,13 @@ from scipy.special import ndtr, stdtrit
 
 from flpjax.errors import FitError, InputError, count
 from flpjax.fitting.around import even_levels, even_normal
+from flpjax.fitting.blending.drift import FREEDOM, GRID, Drift, drift_of
+from flpjax.fitting.blending.member import Known, Member, fit_member
+from flpjax.fitting.blending.origins import Origins
+from flpjax.fitting.blending.stacking import coverage_of_blend, stack
+from flpjax.fitting.blending.track import Outputs, Track, track_record
 from flpjax.fitting.draws import Draws, Ladder
-from flpjax.fitting.drift import FREEDOM, GRID, Drift, drift_of
-from flpjax.fitting.member import Known, Member, fit_member
-from flpjax.fitting.origins import Origins
 from flpjax.fitting.past import FEW_AHEAD, Past
-from flpjax.fitting.stacking import coverage_of_blend, stack
-from flpjax.fitting.track import Outputs, Track, track_record
 from flpjax.numerics import generator, require_x64
 from flpjax.predictors.auto import Auto
 from flpjax.predictors.blend import MIXED, Blend
@@ -42,8 +42,9 @@ def auto(
 
     Every method is fitted as the ladder stood when its k smallest runs were all there was, for many k, and forecasts
     the runs that came. Their errors tell by how much forecasts drift with distance, beyond what the parameters'
-    uncertainty and noise explain (:mod:`flpjax.fitting.drift`), and the weights of the methods, for each loss and task
-    (:mod:`flpjax.fitting.stacking`). Draws are then drawn from the methods by weight, each around its own fit.
+    uncertainty and noise explain (:mod:`flpjax.fitting.blending.drift`), and the weights of the methods, for each loss
+    and task (:mod:`flpjax.fitting.blending.stacking`). Draws are then drawn from the methods by weight, each around its
+    own fit.
 
     Args:
         runs: The ladder; held-out runs are not used.

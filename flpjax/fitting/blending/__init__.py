@@ -1,0 +1,1 @@
+"""Methods weighed by what each would have forecast of the ladder's own larger runs."""

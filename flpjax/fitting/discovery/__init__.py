@@ -1,0 +1,1 @@
+"""Formulas of scores, proposed, fitted and criticised in rounds."""
