@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -16,9 +17,10 @@ import jax
 from benchmarks.calibration.cells import Counted
 from benchmarks.calibration.forecasters import FORECASTERS, FORMS, QUICK
 from benchmarks.calibration.ladders import LADDERS, Part, parts
+from benchmarks.calibration.part import one
 from benchmarks.calibration.tables import figures, show_all
-from benchmarks.calibration.workers import every
 from benchmarks.report import environment, finish, parser
+from benchmarks.workers import side_by_side
 
 
 def main() -> None:
@@ -40,7 +42,7 @@ def main() -> None:
     start = time.perf_counter()
     todo = parts(given.only, quick=given.quick)
     done: list[Counted] = []
-    for counted in every(todo, methods, given.draws, given.workers):
+    for counted in side_by_side(partial(one, methods=methods, draws=given.draws), todo, given.workers):
         done.append(counted)
         took = ", ".join(f"{name} {s:.0f} s" for name, s in counted.seconds.items())
         lost = f"; failed: {', '.join(counted.failed)}" if counted.failed else ""

@@ -15,9 +15,10 @@ from flpjax.runs.table import AVERAGE, Runs
 # ladder's: few methods that err differently.
 PLAIN = (
     "power+sigmoid",
-    "power+linear",
+    "power+sigmoid4",
+    "power+saturating",
     "chinchilla-tied+sigmoid",
-    "chinchilla-tied+linear",
+    "chinchilla-tied+sigmoid4",
     "chinchilla-tied+saturating",
 )
 OWN_LOSS = ("power+sigmoid", "chinchilla-tied+sigmoid")

@@ -1,4 +1,4 @@
-"""Several models as one: each draw takes each output from one of them, and departs from it with distance."""
+"""Several models as one: each draw takes each output from them in shares, and departs from it with distance."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MIXED = "blend"
 
 @dataclass(frozen=True)
 class Blend:
-    """Models that take turns.
+    """Models that share a forecast.
 
-    The parameters of stage :data:`MIXED` are, of each draw: ``loss_from`` ``(domain,)`` and ``score_from`` ``(task,)``,
-    which member an output comes from; ``loss_drift`` ``(domain,)`` and ``score_drift`` ``(task,)``, by how much a log
-    loss, or a score, departs from that member per e-fold of FLOPs beyond the ladder's largest run. The law itself is
-    wrong far from the data, and no posterior of its parameters knows that.
+    The parameters of stage :data:`MIXED` are, of each draw: ``loss_share`` ``(member, domain)`` and ``score_share``
+    ``(member, task)``, how much of a log loss, or of a score, comes from which member; ``loss_drift`` ``(domain,)`` and
+    ``score_drift`` ``(task,)``, by how much it departs from that per e-fold of FLOPs beyond the ladder's largest run.
+    The law itself is wrong far from the data, and no posterior of its parameters knows that.
 
     Attributes:
         members: The models.
@@ -55,8 +55,11 @@ class Blend:
             scores.append(_spread(told.score, member.tasks, self.tasks))
         mixed = params[MIXED]
         beyond = jnp.maximum(x.log_flops - self.log_edge, 0.0)
-        loss = _take(losses, mixed["loss_from"]) * jnp.exp(mixed["loss_drift"] * beyond)
-        return Prediction(loss, _take(scores, mixed["score_from"]) + mixed["score_drift"] * beyond)
+        log_loss = jnp.log(jnp.where(mixed["loss_share"] > 0, jnp.stack(losses), 1.0))
+        return Prediction(
+            jnp.exp(_shared(log_loss, mixed["loss_share"]) + mixed["loss_drift"] * beyond),
+            _shared(jnp.stack(scores), mixed["score_share"]) + mixed["score_drift"] * beyond,
+        )
 
     def score_from_loss(self, params: StageParams, loss: Array) -> None:
         """Nothing: members know losses of their own, or none."""
@@ -75,8 +78,6 @@ def _spread(values: Array, names: Sequence[str], everyone: Sequence[str]) -> Arr
     return jnp.stack([values[names.index(n)] if n in names else jnp.nan * jnp.ones(()) for n in everyone])
 
 
-def _take(values: list[Array], member: Array) -> Array:
-    """Each output ``(output,)`` from its member."""
-    if not len(values[0]):
-        return values[0]
-    return jnp.take_along_axis(jnp.stack(values), member[None, :], axis=0)[0]
+def _shared(values: Array, share: Array) -> Array:
+    """Each output ``(output,)`` from members' ``(member, output)``; what has no share may be anything, NaN too."""
+    return jnp.sum(share * jnp.where(share > 0, values, 0.0), axis=0)

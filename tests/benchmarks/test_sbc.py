@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.sbc import DRAWS, Ranks, posed, ranks
+from benchmarks.sbc.designs import posed
+from benchmarks.sbc.simulations import ranks
+from benchmarks.sbc.statistics import DRAWS, Ranks
 
 
 @pytest.fixture(scope="module")

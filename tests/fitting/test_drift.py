@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from flpjax.fitting.blending.drift import FREEDOM, GRID, RECENT, Drift, _prior, drift_of
-from flpjax.fitting.blending.stacking import coverage_of_blend
+from flpjax.fitting.blending.stacking import covered
 from flpjax.fitting.blending.track import Track
 
 LOSS, BOTH = np.array([True]), np.array([True, True, False, False, False])
@@ -22,7 +22,7 @@ def record(tau, *, runs=31, each=1, outputs=1, members=1, spread=0.003, noise=0.
     error = scale * stats.t(FREEDOM).rvs(shape, random_state=rng)
     seen = np.full(len(run), 0.9)
     wide = np.full(shape, told * spread)
-    return Track(error, wide, np.full((members, outputs), told * noise), distance, run, seen)
+    return Track(error, wide, np.full((members, outputs), told * noise), np.zeros(shape), distance, run, seen)
 
 
 def mean_of(drift):
@@ -64,7 +64,8 @@ def test_without_a_past_drift_is_what_is_usual_elsewhere():
 
 def test_a_run_counts_once_however_often_it_was_forecast():
     track = record(0.02, runs=7)
-    again = Track(*(np.repeat(v, 5, axis=1) for v in track[:2]), track.noise, *(np.repeat(v, 5) for v in track[3:]))
+    wide = {name: np.repeat(getattr(track, name), 5, axis=1) for name in ("error", "spread", "apart")}
+    again = track._replace(**wide, **{name: np.repeat(getattr(track, name), 5) for name in ("distance", "run", "seen")})
     once, often = drift_of(track, LOSS), drift_of(again, LOSS)
     np.testing.assert_allclose(often.probability, once.probability, atol=1e-12)
     np.testing.assert_allclose(often.held_out, once.held_out, atol=1e-10)
@@ -97,7 +98,7 @@ def test_levels_are_uniform_where_the_model_is_right():
     track = record(0.02, runs=307, outputs=1)
     drift = drift_of(track, LOSS)
     assert stats.kstest(drift.level[0, :, 0], "uniform").pvalue > 0.01
-    runs, cells, half, most = coverage_of_blend(drift, np.ones((1, 1)), track.run, track.distance)
+    runs, cells, half, most = covered(drift, track.run, track.distance)
     assert (runs, cells) == (307, 307)
     assert half == pytest.approx(0.5, abs=0.08)
     assert most == pytest.approx(0.9, abs=0.05)
@@ -107,17 +108,17 @@ def test_levels_of_a_method_whose_spread_is_too_small_are_made_good_by_drift_onl
     """Planted: errors that no distance explains, and a track that says they are a fifth of what they are."""
     right, planted = (record(0.0, runs=307, spread=0.03, noise=0.02, told=told) for told in (1.0, 0.2))
     near = np.zeros_like(right.distance)  # inside the ladder, where there is no drift to hide behind
-    covered = {}
+    shares = {}
     for name, track in (("right", right), ("planted", planted)):
         drift = drift_of(track._replace(distance=near), LOSS)
-        covered[name] = coverage_of_blend(drift, np.ones((1, 1)), track.run, track.distance)[2:]
-    assert covered["right"][1] == pytest.approx(0.9, abs=0.06)
-    assert covered["planted"][0] < 0.35
-    assert covered["planted"][1] < 0.6
+        shares[name] = covered(drift, track.run, track.distance)[2:]
+    assert shares["right"][1] == pytest.approx(0.9, abs=0.06)
+    assert shares["planted"][0] < 0.35
+    assert shares["planted"][1] < 0.6
 
 
 def test_coverage_without_cells_is_unknown():
     none = Drift(np.ones((1, 1, 48)) / 48, np.ones(1), np.full((1, 1, 1), np.nan), np.full((1, 3, 1), np.nan))
-    runs, cells, half, most = coverage_of_blend(none, np.ones((1, 1)), np.zeros(3, int), np.ones(3))
+    runs, cells, half, most = covered(none, np.zeros(3, int), np.ones(3))
     assert (runs, cells) == (0, 0)
     assert np.isnan([half, most]).all()

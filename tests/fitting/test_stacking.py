@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from flpjax.fitting.blending.drift import GRID, Drift
-from flpjax.fitting.blending.stacking import LEAST, OWN, SHARP_CHANCE, SHARP_SCORE, coverage_of_blend, stack
+from flpjax.fitting.blending.stacking import (
+    ALONE_CHANCE,
+    ALONE_LOSS,
+    ALONE_SCORE,
+    LEAST,
+    OWN,
+    SHARP_CHANCE,
+    SHARP_SCORE,
+    alone,
+    covered,
+    stack,
+)
 
 RUNS = 11
 IS_LOSS = np.array([True, False, False])
@@ -91,13 +102,17 @@ def test_without_a_past_all_are_alike():
     np.testing.assert_allclose(nobody, 1 / 3)
 
 
-def test_coverage_mixes_levels_by_weight():
-    drift = drift_with(even(1.0, 1.0))
-    level = np.array([0.9, 0.1])[:, None, None] * np.ones((2, 4, 3))
-    level[1, 0] = np.nan  # the first cell has the first member only
-    drift = drift._replace(level=level)
-    weight = np.array([[0.5] * 3, [0.5] * 3])
-    runs, cells, half, most = coverage_of_blend(drift, weight, np.array([0, 1, 1, 2]), np.ones(4))
-    assert (runs, cells) == (3, 12)
-    assert half == pytest.approx(9 / 12), "levels of 0.5 where both speak; 0.9 of the first alone"
+def test_coverage_counts_the_cells_that_were_forecast():
+    level = np.full((1, 4, 3), 0.9)
+    level[0, 1:, 0] = 0.5
+    level[0, 0, 2] = np.nan
+    drift = drift_with(even(1.0))._replace(level=level)
+    runs, cells, half, most = covered(drift, np.array([0, 1, 1, 2]), np.array([1.0, 0.0, 1.0, 1.0]))
+    assert (runs, cells) == (3, 11)
+    assert half == pytest.approx(3 / 11)
     assert most == pytest.approx(1.0)
+    assert covered(drift, np.array([0, 1, 1, 2]), np.zeros(4))[0] == 0, "no run was forecast from smaller ones"
+
+
+def test_draws_are_one_method_near_chance_and_half_the_mean_where_a_task_has_emerged():
+    np.testing.assert_allclose(alone(IS_LOSS, EMERGED), [ALONE_LOSS, ALONE_SCORE, ALONE_CHANCE])

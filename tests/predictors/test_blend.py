@@ -12,6 +12,7 @@ from flpjax.answers.mixture import optimise_mix
 from flpjax.answers.target import Target, targets_of
 from flpjax.errors import InputError
 from flpjax.fitting.blending.auto import auto
+from flpjax.fitting.blending.stacking import ALONE_LOSS, ALONE_SCORE
 from flpjax.predictors.auto import Auto
 from flpjax.predictors.blend import MIXED, own
 from flpjax.runs.simulate_mixtures import simulate_mixtures
@@ -36,30 +37,40 @@ def without_drift(draws):
     return draws.params | {MIXED: still}
 
 
-def test_each_output_comes_from_the_member_that_was_picked(blended):
+def test_each_output_is_what_members_say_in_shares(blended):
     model, x = blended.model, at(BEYOND)
-    seen = set()
     for draw in range(7):
         params = one(without_drift(blended), draw)
         told = model.apply(params, x)
         each = [m.apply(own(params, i), x) for i, m in enumerate(model.members)]
         for kind, names in (("loss", model.domains), ("score", model.tasks)):
+            share = np.asarray(params[MIXED][f"{kind}_share"])
+            np.testing.assert_allclose(share.sum(axis=0), 1.0)
             for j, name in enumerate(names):
-                i = int(params[MIXED][f"{kind}_from"][j])
-                among = model.members[i].domains if kind == "loss" else model.members[i].tasks
-                assert float(getattr(told, kind)[j]) == pytest.approx(
-                    float(getattr(each[i], kind)[among.index(name)]), rel=1e-12
-                )
-                seen.add((kind, i))
-    assert len(seen) > 2
+                total = 0.0
+                for i in np.flatnonzero(share[:, j]):
+                    among = model.members[i].domains if kind == "loss" else model.members[i].tasks
+                    value = float(getattr(each[i], kind)[among.index(name)])
+                    total += share[i, j] * (np.log(value) if kind == "loss" else value)
+                expected = np.exp(total) if kind == "loss" else total
+                assert float(getattr(told, kind)[j]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_shares_are_weights_on_average_and_lean_to_one_member_in_a_draw(blended):
+    for kind, names in (("loss", blended.model.domains), ("score", blended.model.tasks)):
+        share = np.asarray(blended.params[MIXED][f"{kind}_share"])
+        at_output = [blended.past.outputs.index(n) for n in names]
+        weight = np.stack([blended.past.weights[n][at_output] for n in blended.model.names])
+        np.testing.assert_allclose(share.mean(axis=0), weight, atol=1.0 / len(blended))
+        assert (share.max(axis=1) >= min(ALONE_LOSS, ALONE_SCORE)).all()
 
 
 def test_no_loss_is_taken_from_a_member_without(blended):
     names = np.array(blended.model.names)
     assert {"fp-gpt4", "power+sigmoid"} <= set(names)
     direct = np.flatnonzero(np.char.find(names, "+") < 0)
-    assert not np.isin(np.asarray(blended.params[MIXED]["loss_from"]), direct).any()
-    assert np.isin(np.asarray(blended.params[MIXED]["score_from"]), direct).any()
+    assert not np.asarray(blended.params[MIXED]["loss_share"])[:, direct].any()
+    assert np.asarray(blended.params[MIXED]["score_share"])[:, direct].any()
 
 
 def test_drift_is_none_inside_and_grows_with_distance(blended):

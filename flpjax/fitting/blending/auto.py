@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +17,8 @@ from flpjax.fitting.around import even_levels, even_normal
 from flpjax.fitting.blending.drift import FREEDOM, GRID, Drift, drift_of
 from flpjax.fitting.blending.member import Known, Member, fit_member
 from flpjax.fitting.blending.origins import Origins
-from flpjax.fitting.blending.stacking import coverage_of_blend, stack
-from flpjax.fitting.blending.track import Outputs, Track, track_record
+from flpjax.fitting.blending.stacking import alone, covered, stack
+from flpjax.fitting.blending.track import Outputs, Track, blended, track_record
 from flpjax.fitting.draws import Draws, Ladder
 from flpjax.fitting.past import FEW_AHEAD, Past
 from flpjax.numerics import generator, require_x64
@@ -28,6 +29,13 @@ from flpjax.runs.table import Runs
 
 TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common: a loss too high, all scores too low
 ORIGINS_SALT, BLEND_SALT = 5, 6
+
+
+class Taken(NamedTuple):
+    """What a blend takes from whom."""
+
+    weight: NDArray[np.float64]  # (member, output)
+    alone: NDArray[np.float64]  # (output,) how much a draw is one member rather than the mean of all
 
 
 def auto(
@@ -41,10 +49,10 @@ def auto(
     """Blend methods by how well each forecast the ladder's own larger runs, with intervals that its past bears out.
 
     Every method is fitted as the ladder stood when its k smallest runs were all there was, for many k, and forecasts
-    the runs that came. Their errors tell by how much forecasts drift with distance, beyond what the parameters'
-    uncertainty and noise explain (:mod:`flpjax.fitting.blending.drift`), and the weights of the methods, for each loss
-    and task (:mod:`flpjax.fitting.blending.stacking`). Draws are then drawn from the methods by weight, each around its
-    own fit.
+    the runs that came. Their errors tell the weights of the methods, for each loss and task
+    (:mod:`flpjax.fitting.blending.stacking`), and by how much forecasts of the blend drift with distance, beyond what
+    the parameters' uncertainty, the choice of method and noise explain (:mod:`flpjax.fitting.blending.drift`). A draw
+    is partly one of the methods, partly the weighted mean of all, each around its own fit.
 
     Args:
         runs: The ladder; held-out runs are not used.
@@ -70,9 +78,10 @@ def auto(
     available = np.stack([_available(m, outputs) for m in members])
     available &= ~(outputs.is_loss & _repeats(members)[:, None])
     track = track_record(members, outputs, training, origins, key)
-    drift = drift_of(track, outputs.is_loss)
-    weight = stack(drift, outputs.is_loss, outputs.emerged(training), available)
-    blend = _blended(members, outputs, training, track, drift, weight, generator(key, BLEND_SALT), draws)
+    emerged = outputs.emerged(training)
+    weight = stack(drift_of(track, outputs.is_loss), outputs.is_loss, emerged, available)
+    taken = Taken(weight, alone(outputs.is_loss, emerged))
+    blend = _blended(members, outputs, training, track, taken, generator(key, BLEND_SALT), draws)
     return replace(blend, warnings=(*left_out, *_warnings(members, training, blend.past)))
 
 
@@ -119,35 +128,28 @@ def _blended(
     outputs: Outputs,
     runs: Runs,
     track: Track,
-    drift: Drift,
-    weight: NDArray[np.float64],
+    taken: Taken,
     rng: np.random.Generator,
     draws: int,
 ) -> Draws:
     """Draws of the blend: what each takes from which member, and how far it drifts."""
-    kept = [int(m) for m in np.flatnonzero(weight.max(axis=1) > 0)]
-    told: NDArray[np.bool_] = weight.max(axis=0) > 0
+    kept = [int(m) for m in np.flatnonzero(taken.weight.max(axis=1) > 0)]
+    weight = taken.weight[kept]
+    own = blended(track, taken.weight, taken.alone)
+    drift = drift_of(own, outputs.is_loss)
     split = len(outputs.domains)
-    share = np.cumsum(weight[kept], axis=0)  # (member, output)
-    pick = (even_levels(draws, rng)[:, None, None] > share[None]).sum(axis=1)
-    pick = np.minimum(pick, len(kept) - 1)  # (draw, output)
-    tau = _drawn(drift.probability[kept], pick, rng)
-    apart = np.stack([even_normal(draws, rng) for _ in told], axis=1)
-    sign = np.where(outputs.is_loss, 1.0, -1.0)
-    normal = np.sqrt(TOGETHER) * sign * even_normal(draws, rng)[:, None] + np.sqrt(1.0 - TOGETHER) * apart
-    off = np.where(told, tau * stdtrit(FREEDOM, ndtr(normal)), np.nan)
-    noise = np.take_along_axis(track.noise[kept], pick, axis=0)
+    share, off = _shares(weight, taken.alone, draws, rng), _departures(drift, weight, outputs.is_loss, draws, rng)
     params: StageParams = {
         MIXED: {
-            "loss_from": jnp.asarray(pick[:, :split]),
-            "score_from": jnp.asarray(pick[:, split:]),
+            "loss_share": jnp.asarray(share[..., :split]),
+            "score_share": jnp.asarray(share[..., split:]),
             "loss_drift": jnp.asarray(off[:, :split]),
             "score_drift": jnp.asarray(off[:, split:]),
         }
     }
     level = even_levels(draws, rng)
     for i, m in enumerate(kept):
-        drawn = members[m].draw(np.zeros(draws, np.intp), level, rng, float(drift.stretch[m]))
+        drawn = members[m].draw(np.zeros(draws, np.intp), level, rng, float(drift.stretch[0]))
         params |= {f"{i}/{stage}": values for stage, values in drawn.items()}
     names = tuple(members[m].name for m in kept)
     model = Blend(
@@ -160,12 +162,38 @@ def _blended(
     )
     fits = {f"{n}, {stage}": f for n, m in zip(names, kept, strict=True) for stage, f in members[m].fits.items()}
     past = Past(
-        *coverage_of_blend(drift, weight, track.run, track.distance),
+        *covered(drift, track.run, track.distance),
         (*outputs.domains, *outputs.tasks),
-        {n: weight[m] for n, m in zip(names, kept, strict=True)},
+        dict(zip(names, weight, strict=True)),
     )
-    measured = Prediction(jnp.asarray(noise[:, :split]), jnp.asarray(noise[:, split:]))
-    return Draws(model, params, "blend", fits, Ladder.of(runs), noise=measured, past=past)
+    scatter = jnp.asarray(np.broadcast_to(own.noise, (draws, own.noise.shape[1])))
+    noise = Prediction(scatter[:, :split], scatter[:, split:])
+    return Draws(model, params, "blend", fits, Ladder.of(runs), noise=noise, past=past)
+
+
+def _shares(
+    weight: NDArray[np.float64], alone: NDArray[np.float64], draws: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """``(draw, member, output)``: partly of one member, which members are in turn by weight, partly the weights."""
+    level = even_levels(draws, rng)[:, None, None]
+    upper = np.cumsum(weight, axis=0)
+    upper[-1] = np.where(upper[-1] > 0, 1.0, 0.0)  # so that none falls between rounding and 1
+    one = (level <= upper) & (level > np.concatenate([np.zeros_like(upper[:1]), upper[:-1]]))
+    return np.asarray(alone * one + (1.0 - alone) * weight)
+
+
+def _departures(
+    drift: Drift, weight: NDArray[np.float64], is_loss: NDArray[np.bool_], draws: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """``(draw, output)`` per e-fold, τ evenly over its posterior; NaN for what no member forecasts."""
+    outputs = len(is_loss)
+    cumulative = np.cumsum(drift.probability[0], axis=-1)
+    level = np.stack([even_levels(draws, rng) for _ in range(outputs)], axis=1)
+    tau = GRID[np.minimum((cumulative < level[..., None]).sum(axis=-1), len(GRID) - 1)]
+    apart = np.stack([even_normal(draws, rng) for _ in range(outputs)], axis=1)
+    sign = np.where(is_loss, 1.0, -1.0)
+    normal = np.sqrt(TOGETHER) * sign * even_normal(draws, rng)[:, None] + np.sqrt(1.0 - TOGETHER) * apart
+    return np.where(weight.max(axis=0) > 0, tau * stdtrit(FREEDOM, ndtr(normal)), np.nan)
 
 
 def _warnings(members: Sequence[Member], training: Runs, past: Past | None) -> list[str]:
@@ -183,12 +211,3 @@ def _warnings(members: Sequence[Member], training: Runs, past: Past | None) -> l
             "elsewhere"
         )
     return warnings
-
-
-def _drawn(probability: NDArray[np.float64], pick: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float64]:
-    """τ ``(draw, output)`` of the picked members, evenly over its posterior ``(member, output, grid)``."""
-    cumulative = np.cumsum(probability, axis=-1)
-    draws, outputs = pick.shape
-    level = np.stack([even_levels(draws, rng) for _ in range(outputs)], axis=1)
-    at = (cumulative[pick, np.arange(outputs)] < level[..., None]).sum(axis=-1)
-    return np.asarray(GRID[np.minimum(at, len(GRID) - 1)])

@@ -1,8 +1,9 @@
 """Model error: how far forecasts drift from what comes, with distance, learned from a ladder's own past.
 
-What comes departs from a forecast as ``t_4(0, √((k·spread)² + noise² + (τ·distance)²))``: the uncertainty of the
-parameters, the noise of one run, and a drift that grows with extrapolation. A law is wrong far from its data, and no
-posterior of its parameters knows by how much: τ has a posterior of its own, from the runs that were forecast.
+What comes departs from a forecast as ``t_4(0, √((k·spread)² + apart² + noise² + (τ·distance)²))``: the uncertainty of
+the parameters, that of the choice of method in a blend, the noise of one run, and a drift that grows with
+extrapolation. A law is wrong far from its data, and no posterior of its parameters knows by how much: τ has a posterior
+of its own, from the runs that were forecast.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _normalised(log_density: Floats) -> Floats:
 def _variance(track: Track, stretch: Floats | float) -> Floats:
     """``(member, cell, output, grid)``."""
     k = np.reshape(stretch, (-1, 1, 1))
-    own = (k * track.spread) ** 2 + track.noise[:, None] ** 2
+    own = (k * track.spread) ** 2 + track.apart**2 + track.noise[:, None] ** 2
     drift = (track.distance[:, None] * GRID) ** 2
     return np.maximum(own[..., None] + drift[None, :, None, :], 1e-16)
 

@@ -1,4 +1,4 @@
-"""Weights of methods by what each would have forecast, and how well their blend would have covered what came."""
+"""Weights of methods by what each would have forecast, and how well their blend would have held what came."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flpjax.fitting.blending.drift import Drift
 Floats = NDArray[np.float64]
 SHARP_LOSS, SHARP_SCORE, SHARP_CHANCE = 0.2, 0.5, 0.15  # facts that a forecast run counts for: errors are much alike
 """Of losses, of scores, and of scores near chance, whose record says little of what they do once they emerge."""
+ALONE_LOSS, ALONE_SCORE, ALONE_CHANCE = 0.75, 0.5, 1.0  # how much a draw is one method rather than the mean of all
 OWN = 0.8  # how much an output's own record counts in its weights, against that of all outputs of its kind
 LEAST = 0.01  # weight below which a method is left out
 
@@ -49,14 +50,20 @@ def _shared_out(weight: Floats) -> Floats:
     return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
 
 
-def coverage_of_blend(
-    drift: Drift, weight: Floats, run: NDArray[np.intp], distance: Floats
-) -> tuple[int, int, float, float]:
-    """How a blend's central intervals would have held what came, on all cells that some weighted member forecast.
+def alone(is_loss: NDArray[np.bool_], emerged: NDArray[np.bool_]) -> Floats:
+    """``(output,)`` how much a draw of the blend is one method rather than the weighted mean of all.
+
+    Methods that err in opposite directions are better averaged; of a task near chance some see nothing and some all of
+    what will come, and between them lies what no method says.
+    """
+    return np.where(is_loss, ALONE_LOSS, np.where(emerged, ALONE_SCORE, ALONE_CHANCE))
+
+
+def covered(drift: Drift, run: NDArray[np.intp], distance: Floats) -> tuple[int, int, float, float]:
+    """How a blend's central intervals would have held what came.
 
     Args:
-        drift: With the level of what came in every member's distribution.
-        weight: ``(member, output)``.
+        drift: Of the blend, as of one member: with the level of what came in its distribution.
         run: ``(cell,)`` the run that was forecast.
         distance: ``(cell,)`` how far beyond what was seen.
 
@@ -64,11 +71,9 @@ def coverage_of_blend(
         Runs that were forecast from smaller ones; all cells; and the shares of cells that 50 % and 90 % intervals hold,
         NaN without cells.
     """
-    share = np.where(np.isfinite(drift.level), weight[:, None], 0.0)
-    total = share.sum(axis=0)
-    told = total > 0
-    level = (np.nan_to_num(drift.level) * share).sum(axis=0)[told] / total[told]
-    if not len(level):
+    (level,) = drift.level
+    told = np.isfinite(level)
+    if not told.any():
         return 0, 0, float("nan"), float("nan")
-    half, most = (float(np.mean(np.abs(level - 0.5) <= 0.5 * p)) for p in (0.5, 0.9))
-    return len(np.unique(run[told.any(axis=1) & (distance > 0.0)])), len(level), half, most
+    half, most = (float(np.mean(np.abs(level[told] - 0.5) <= 0.5 * p)) for p in (0.5, 0.9))
+    return len(np.unique(run[told.any(axis=1) & (distance > 0.0)])), int(told.sum()), half, most

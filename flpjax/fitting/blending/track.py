@@ -77,6 +77,7 @@ class Track(NamedTuple):
     error: NDArray[np.float64]  # (member, cell, output) what came minus the median forecast; NaN if there is none
     spread: NDArray[np.float64]  # (member, cell, output) s.d. that the parameters' uncertainty gives the forecast
     noise: NDArray[np.float64]  # (member, output) s.d. of one measured value about the law
+    apart: NDArray[np.float64]  # (member, cell, output) s.d. by which methods a draw takes; 0 of one method
     distance: NDArray[np.float64]  # (cell,) e-folds of FLOPs beyond the largest run that was seen
     run: NDArray[np.intp]  # (cell,) the run that was forecast
     seen: NDArray[np.float64]  # (cell,) share of the runs that was seen
@@ -104,7 +105,30 @@ def track_record(members: Sequence[Member], outputs: Outputs, runs: Runs, origin
         noise.append(_noise(came - middle[0], np.log(finals.flops), outputs.is_loss, _sizes(member, outputs)))
     seen = origins.seen[origin].mean(axis=1)
     distance = origins.distance[origin, number[at]]
-    return Track(np.stack(error), np.stack(spread), np.stack(noise), distance, number[at], seen)
+    wide = np.stack(spread)
+    return Track(np.stack(error), wide, np.stack(noise), np.zeros_like(wide), distance, number[at], seen)
+
+
+def blended(track: Track, weight: NDArray[np.float64], alone: NDArray[np.float64]) -> Track:
+    """The record of the methods' weighted mean, as that of one member; means are of those that forecast a cell.
+
+    Args:
+        track: Of the methods.
+        weight: ``(member, output)``.
+        alone: ``(output,)`` how much a draw of the blend is one method rather than the mean of all.
+    """
+    known = np.isfinite(track.error)
+    share = weight[:, None] * known
+    total = share.sum(axis=0)
+    share = np.divide(share, total, out=np.zeros_like(share), where=total > 0)
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(total > 0, (share * np.where(known, values, 0.0)).sum(axis=0), np.nan)
+
+    error = mean(track.error)
+    apart = alone * np.sqrt(mean((track.error - error) ** 2))
+    noise = (weight * np.nan_to_num(track.noise)).sum(axis=0)
+    return track._replace(error=error[None], spread=mean(track.spread)[None], noise=noise[None], apart=apart[None])
 
 
 def _forecasts(

@@ -1,4 +1,4 @@
-"""The normal distribution at the mode: the fast posterior, and the map under which the exact one is easy to sample.
+"""The normal distribution at the mode: where the fast posterior begins, and what makes the exact one easy to sample.
 
 Outputs are independent, so that everything here is a batch of small problems. In units of the prior, the prior's own
 curvature is the identity: no direction is flat, whatever the data leave open.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.fitting.posterior.density import Evidence, log_density
@@ -24,7 +24,6 @@ TOLERANCE = 1e-6  # of the gradient's norm, in units of the prior
 GAIN = 1e-11  # of log density, that a step must bring
 STIFFEST = 1e8
 FLATTEST = 0.5  # curvature that a direction is taken to have at least; the prior alone has 1
-TAILS = 3.0  # degrees of freedom of proposals: of 6, 4 and 3 the last has the smallest k-hat on both ladders tried
 
 
 class Whitening(NamedTuple):
@@ -43,13 +42,6 @@ class Mode(NamedTuple):
 
     whitening: Whitening  # leaves (start, output, …)
     gradient: NDArray[np.float64]  # (start, output) its norm there, in units of the prior
-
-
-class Weighted(NamedTuple):
-    """Draws from around the modes, and how far the posterior's density departs from theirs."""
-
-    vector: NDArray[np.float64]  # (draw, output, p)
-    log_ratio: NDArray[np.float64]  # (draw, output)
 
 
 def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: Evidence) -> Mode:
@@ -88,37 +80,6 @@ def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: Evidence) ->
     size, basis = np.linalg.eigh(np.nan_to_num(curvature))
     root = scale[..., None] * basis / np.sqrt(np.maximum(size, FLATTEST))[..., None, :]
     return Mode(Whitening(jnp.asarray(loc + scale * at), jnp.asarray(root)), _norm(gradient))
-
-
-def propose(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, rng: np.random.Generator) -> Weighted:
-    """Draws of Student's t around all modes, with the log ratio of the posterior's density to theirs.
-
-    Args:
-        layer: The stage.
-        whitening: Around each mode, leaves ``(start, output, …)``; draws come from all of them alike.
-        evidence: Of the layer.
-        draws: How many.
-        rng: For the draws: on the host, where they need no compiled program.
-    """
-    mode, root = np.asarray(whitening.mode), np.asarray(whitening.root)
-    starts, outputs, size = mode.shape
-    mixing = rng.chisquare(TAILS, (draws, outputs, 1)) / TAILS
-    white = rng.standard_normal((draws, outputs, size)) / np.sqrt(mixing)
-    of_start = np.arange(draws) % starts
-    vector = mode[of_start] + np.einsum("dopq,doq->dop", root[of_start], white)
-    inverse = np.linalg.inv(root)
-    own = np.full((draws, outputs), -np.inf)
-    for there, scale, volume in zip(mode, inverse, np.linalg.slogdet(inverse)[1], strict=True):
-        off = np.einsum("opq,doq->dop", scale, vector - there)
-        tails = 0.5 * (TAILS + size) * np.log1p((off**2).sum(axis=-1) / TAILS)
-        own = np.logaddexp(own, volume - tails)
-    return Weighted(vector, np.asarray(_densities(layer, jnp.asarray(vector), evidence)) - own)
-
-
-@partial(compiled, static_argnums=0)
-def _densities(layer: Layer, vectors: Array, evidence: Evidence) -> Array:
-    """``(draw, output)``; in blocks, which stay in a processor's cache."""
-    return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), vectors, batch_size=16)
 
 
 # Evaluated a few dozen times: the compiler's optimisations would take longer than they save.

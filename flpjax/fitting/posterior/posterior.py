@@ -17,7 +17,8 @@ from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.posterior.assemble import Found, assemble
 from flpjax.fitting.posterior.density import Evidence
-from flpjax.fitting.posterior.laplace import Mode, Whitening, find_modes, propose, slopes
+from flpjax.fitting.posterior.importance import explore
+from flpjax.fitting.posterior.laplace import Mode, Whitening, find_modes, slopes
 from flpjax.fitting.posterior.nuts import Sampler, sample
 from flpjax.fitting.posterior.pareto import resample, smoothed
 from flpjax.fitting.posterior.posed import Posed, pose
@@ -138,7 +139,7 @@ def _by_importance(posed: Posed, whitening: tuple[Whitening, ...], draws: int, c
     rngs = [generator(key, i) for i in range(len(posed.layers))]
     counts = [PROPOSALS * draws] * len(rngs)
     with ThreadPoolExecutor(len(rngs)) as pool:
-        drawn = list(pool.map(propose, posed.layers, whitening, posed.evidence, counts, rngs))
+        drawn = list(pool.map(explore, posed.layers, whitening, posed.evidence, counts, rngs))
     for layer, stage, weighted, rng in zip(posed.layers, posed.plan.stages, drawn, rngs, strict=True):
         kept = np.empty((draws, *weighted.vector.shape[1:]))
         for o, output in enumerate(stage.outputs):

@@ -1,0 +1,37 @@
+"""Simulations in lots, which can run side by side: what a lot finds depends on its number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from benchmarks.sbc.designs import posed
+from benchmarks.sbc.simulations import ranks
+from benchmarks.sbc.statistics import Ranks
+
+METHODS = ("laplace", "nuts")
+EACH = 50  # simulations of a lot
+SEED = 7
+
+
+class Lot(NamedTuple):
+    """Some of the simulations of one design."""
+
+    design: str
+    method: str
+    number: int
+    simulations: int
+
+    def __str__(self) -> str:
+        return f"{self.design}, {self.method}, lot {self.number + 1}"
+
+
+def lots(designs: Sequence[str], methods: Sequence[str], simulations: int) -> list[Lot]:
+    """Those that make up so many simulations of each design by each method."""
+    sizes = [min(EACH, simulations - begun) for begun in range(0, simulations, EACH)]
+    return [Lot(d, m, i, size) for d in designs for m in methods for i, size in enumerate(sizes)]
+
+
+def run(lot: Lot) -> tuple[Lot, dict[str, Ranks]]:
+    """Simulate, fit, rank."""
+    return lot, ranks(posed(lot.design), lot.simulations, SEED + 1000 * lot.number, lot.method)
