@@ -26,8 +26,6 @@ AUTO = "auto"
 DIRECT = ("fp-gpt4", "flat")
 MIXED = (
     "m3+domain-linear",
-    "m4-floor+domain-linear",
-    "mix-exponential+domain-linear",
     "mix-chinchilla+domain-linear",
     "m3+domain-average",
     "mix-chinchilla+domain-average",
