@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import jax.numpy as jnp
 from jax import Array
@@ -25,6 +25,7 @@ class PowerLaw:
     """
 
     centre: float = 48.0
+    boundless: ClassVar[bool] = True  # as a loss it falls to 0
 
     def parameters(self) -> Mapping[str, Parameter]:
         """Level and exponent; the exponent is negative for a loss, positive for a score."""

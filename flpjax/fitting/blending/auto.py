@@ -17,7 +17,7 @@ from flpjax.fitting.around import even_levels, even_normal
 from flpjax.fitting.blending.drift import FREEDOM, GRID, Drift, drift_of
 from flpjax.fitting.blending.member import Known, Member, fit_member
 from flpjax.fitting.blending.origins import Origins
-from flpjax.fitting.blending.stacking import alone, covered, stack
+from flpjax.fitting.blending.stacking import BOUNDLESS, alone, covered, stack
 from flpjax.fitting.blending.track import Outputs, Track, blended, track_record
 from flpjax.fitting.draws import Draws, Ladder
 from flpjax.fitting.past import FEW_AHEAD, Past
@@ -79,7 +79,8 @@ def auto(
     available &= ~(outputs.is_loss & _repeats(members)[:, None])
     track = track_record(members, outputs, training, origins, key)
     emerged = outputs.emerged(training)
-    weight = stack(drift_of(track, outputs.is_loss), outputs.is_loss, emerged, available)
+    before = np.array([BOUNDLESS if m.boundless else 1.0 for m in members])
+    weight = stack(drift_of(track, outputs.is_loss), outputs.is_loss, emerged, available, before)
     taken = Taken(weight, alone(outputs.is_loss, emerged))
     blend = _blended(members, outputs, training, track, taken, generator(key, BLEND_SALT), draws)
     return replace(blend, warnings=(*left_out, *_warnings(members, training, blend.past)))

@@ -58,6 +58,11 @@ class Member:
         """Stage → how the fit to all runs ended."""
         return {name: at.fitted.report for name, at in self.stages.items()}
 
+    @property
+    def boundless(self) -> bool:
+        """Whether its losses fall to 0 with compute, as none does in the end."""
+        return "loss" in self.stages and getattr(self.stages["loss"].stage.form, "boundless", False)
+
     def draw(
         self, origins: NDArray[np.intp], level: NDArray[np.float64], rng: np.random.Generator, stretch: float = 1.0
     ) -> StageParams:

@@ -11,12 +11,19 @@ Floats = NDArray[np.float64]
 SHARP_LOSS, SHARP_SCORE, SHARP_CHANCE = 0.2, 0.5, 0.15  # facts that a forecast run counts for: errors are much alike
 """Of losses, of scores, and of scores near chance, whose record says little of what they do once they emerge."""
 ALONE_LOSS, ALONE_SCORE, ALONE_CHANCE = 0.75, 0.5, 1.0  # how much a draw is one method rather than the mean of all
+BOUNDLESS = 0.25  # weight of a method whose loss falls to 0, before a ladder says anything, where 1 is another's
 OWN = 0.8  # how much an output's own record counts in its weights, against that of all outputs of its kind
 LEAST = 0.01  # weight below which a method is left out
 
 
-def stack(drift: Drift, is_loss: NDArray[np.bool_], emerged: NDArray[np.bool_], available: NDArray[np.bool_]) -> Floats:
-    """Weights ``(member, output)`` that sum to 1, or to 0 where no member forecasts: ``e^{n·sharp·mean log score}``.
+def stack(
+    drift: Drift,
+    is_loss: NDArray[np.bool_],
+    emerged: NDArray[np.bool_],
+    available: NDArray[np.bool_],
+    before: Floats,
+) -> Floats:
+    """Weights ``(member, output)`` that sum to 1, or to 0 where none forecasts: ``before·e^{n·sharp·mean log score}``.
 
     Where a member could not forecast a run that others could, it gets the lowest of their scores.
 
@@ -25,6 +32,7 @@ def stack(drift: Drift, is_loss: NDArray[np.bool_], emerged: NDArray[np.bool_], 
         is_loss: ``(output,)``.
         emerged: ``(output,)`` whether a score's largest runs are above chance.
         available: ``(member, output)`` whether the fit to all runs forecasts it.
+        before: ``(member,)`` weights before the ladder says anything.
     """
     usable = np.where(available[:, None], drift.held_out, np.nan)
     worst = np.where(np.isfinite(usable), usable, np.inf).min(axis=0, initial=np.inf)
@@ -38,7 +46,8 @@ def stack(drift: Drift, is_loss: NDArray[np.bool_], emerged: NDArray[np.bool_], 
         behind = np.where(have, mean[:, kind] - mean[:, kind].max(axis=0, initial=-np.inf), 0.0)
         pooled[:, kind] = (behind.sum(axis=1) / np.maximum(have.sum(axis=1), 1))[:, None]
     sharp = np.where(is_loss, SHARP_LOSS, np.where(emerged, SHARP_SCORE, SHARP_CHANCE))
-    log_weight = np.where(available, sharp * runs * (OWN * mean + (1.0 - OWN) * pooled), -np.inf)
+    said = sharp * runs * (OWN * mean + (1.0 - OWN) * pooled)
+    log_weight = np.where(available, np.log(before)[:, None] + said, -np.inf)
     top = log_weight.max(axis=0)
     weight = np.exp(log_weight - np.where(np.isfinite(top), top, 0.0))
     weight = _shared_out(weight)
