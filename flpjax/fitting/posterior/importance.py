@@ -1,7 +1,7 @@
 """The fast posterior: draws from around the modes, then from around the best of those, weighed by the exact density.
 
-A posterior of a few parameters is often bent, and what a bent one needs is no better normal distribution but one more
-round: kernels about draws that the first round found likely (West 1993). All draws of both rounds count, each weighed
+A posterior of a few parameters is often bent, and what a bent one needs is no better normal distribution but more
+rounds: kernels about draws that the rounds before found likely (West 1993). All draws of all rounds count, each weighed
 against the mixture of all that proposed them (Cornuet et al. 2012).
 """
 
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from flpjax.fitting.posterior.density import Evidence, log_density
 from flpjax.fitting.posterior.laplace import Whitening
@@ -24,7 +25,7 @@ from flpjax.numerics import compiled
 
 Floats = NDArray[np.float64]
 TAILS = 3.0  # degrees of freedom of proposals: of 6, 4 and 3 the last has the smallest k-hat on both ladders tried
-FIRST = 0.5  # share of the draws that come from around the modes
+ROUNDS = 4  # of as many draws each; the first comes from around the modes
 KERNELS = 64
 
 
@@ -38,76 +39,79 @@ class Weighted(NamedTuple):
 class Around(NamedTuple):
     """Student's t about several points alike, each output on its own."""
 
-    centre: Floats  # (centre, output, p)
-    root: Floats  # (centre or 1, output, p, p)
+    centre: Floats  # (root, centre, output, p)
+    root: Floats  # (root, output, p, p) the centres' own scales
 
     def draw(self, draws: int, rng: np.random.Generator) -> Floats:
         """``(draw, output, p)``, from all centres alike."""
-        centres, outputs, size = self.centre.shape
+        roots, centres, outputs, size = self.centre.shape
         mixing = rng.chisquare(TAILS, (draws, outputs, 1)) / TAILS
         white = rng.standard_normal((draws, outputs, size)) / np.sqrt(mixing)
-        of_centre = np.arange(draws) % centres
-        turned = np.einsum("dopq,doq->dop", self.root[of_centre % len(self.root)], white)
-        return np.asarray(self.centre[of_centre] + turned)
+        number = np.arange(draws)
+        scale, centre = number % roots, number // roots % centres
+        return np.asarray(self.centre[scale, centre] + np.einsum("dopq,doq->dop", self.root[scale], white))
 
     def log_density(self, vector: Floats) -> Floats:
         """``(draw, output)`` up to a constant that depends on the number of parameters alone."""
-        size = vector.shape[-1]
+        draws, outputs, size = vector.shape
         inverse = np.linalg.inv(self.root)
         volume = np.linalg.slogdet(inverse)[1]
-        total = np.full(vector.shape[:2], -np.inf)
-        for i, centre in enumerate(self.centre):
-            own = i % len(self.root)
-            off = np.einsum("opq,doq->dop", inverse[own], vector - centre)
-            tails = 0.5 * (TAILS + size) * np.log1p((off**2).sum(axis=-1) / TAILS)
-            total = np.logaddexp(total, volume[own] - tails)
-        return np.asarray(total - np.log(len(self.centre)))
+        found = np.full((draws, outputs), -np.inf)
+        for r, o in np.ndindex(len(self.root), outputs):
+            there = self.centre[r, :, o].mean(axis=0)
+            at, centre = (vector[:, o] - there) @ inverse[r, o].T, (self.centre[r, :, o] - there) @ inverse[r, o].T
+            square = (at**2).sum(axis=1)[:, None] - 2.0 * at @ centre.T + (centre**2).sum(axis=1)
+            tails = 0.5 * (TAILS + size) * np.log1p(np.maximum(square, 0.0) / TAILS)
+            found[:, o] = np.logaddexp(found[:, o], volume[r, o] + logsumexp(-tails, axis=1))
+        return found - np.log(self.centre.shape[0] * self.centre.shape[1])
 
 
 def explore(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, rng: np.random.Generator) -> Weighted:
-    """Draws in two rounds, with the log ratio of the posterior's density to theirs.
+    """Draws in rounds, with the log ratio of the posterior's density to theirs.
 
     Args:
         layer: The stage.
         whitening: Around each mode, leaves ``(start, output, …)``; draws come from all of them alike.
         evidence: Of the layer.
-        draws: How many.
+        draws: How many, a multiple of :data:`ROUNDS`.
         rng: For the draws: on the host, where they need no compiled program.
     """
-    modes = Around(np.asarray(whitening.mode), np.asarray(whitening.root))
-    count = round(FIRST * draws)
-    first = modes.draw(count, rng)
-    known = np.asarray(_densities(layer, jnp.asarray(first), evidence))
-    likely = _kernels(first, known - modes.log_density(first), modes.root[0], rng)
-    second = likely.draw(draws - count, rng)
-    vector = np.concatenate([first, second])
-    density = np.concatenate([known, np.asarray(_densities(layer, jnp.asarray(second), evidence))])
-    proposed = np.logaddexp(np.log(FIRST) + modes.log_density(vector), np.log(1.0 - FIRST) + likely.log_density(vector))
-    return Weighted(vector, density - proposed)
+    root = np.asarray(whitening.root)
+    proposals = [Around(np.asarray(whitening.mode)[:, None], root)]
+    vectors, densities = [], []
+    for more in range(ROUNDS):
+        vectors.append(proposals[-1].draw(draws // ROUNDS, rng))
+        densities.append(np.asarray(_densities(layer, jnp.asarray(vectors[-1]), evidence)))
+        vector = np.concatenate(vectors)
+        proposed = np.logaddexp.reduce([p.log_density(vector) for p in proposals]) - np.log(len(proposals))
+        found = Weighted(vector, np.concatenate(densities) - proposed)
+        if more + 1 < ROUNDS:
+            proposals.append(_kernels(found, root[0], rng))
+    return found
 
 
-def _kernels(vector: Floats, log_ratio: Floats, root: Floats, rng: np.random.Generator) -> Around:
+def _kernels(found: Weighted, root: Floats, rng: np.random.Generator) -> Around:
     """Kernels about likely draws, which together spread as all draws do by their weights.
 
     Args:
-        vector: ``(draw, output, p)``.
-        log_ratio: ``(draw, output)``.
+        found: So far.
         root: ``(output, p, p)`` of the normal at the mode, which counts for as many draws as it has parameters.
         rng: For the choice.
     """
+    vector = found.vector
     outputs, size = vector.shape[1:]
-    weight = np.stack([smoothed(log_ratio[:, o])[0] for o in range(outputs)], axis=1)
+    weight = np.stack([smoothed(found.log_ratio[:, o])[0] for o in range(outputs)], axis=1)
     chosen = np.stack([resample(weight[:, o], KERNELS, rng) for o in range(outputs)], axis=1)
     mean = np.einsum("do,dop->op", weight, vector)
     off = vector - mean
     facts = (1.0 / (weight**2).sum(axis=0))[:, None, None]
-    spread = np.einsum("do,dop,doq->opq", weight, off, off)
+    spread = np.einsum("do,dop,doq->opq", weight, off, off, optimize=True)
     spread = (facts * spread + size * root @ np.swapaxes(root, 1, 2)) / (facts + size)
-    effective = np.minimum(facts, KERNELS)
-    narrow = (4.0 / ((size + 2) * effective)) ** (1.0 / (size + 4))  # Silverman's rule
+    narrow = (4.0 / ((size + 2) * np.minimum(facts, KERNELS))) ** (1.0 / (size + 4))  # Silverman's rule
     narrow = np.minimum(narrow, 1.0)
-    centre = mean + np.sqrt(1.0 - narrow[..., 0] ** 2) * (np.take_along_axis(vector, chosen[..., None], axis=0) - mean)
-    return Around(centre, (narrow * np.linalg.cholesky(spread))[None])
+    drawn_in = np.sqrt(1.0 - narrow[..., 0] ** 2)  # so that kernels do not widen what they are put about
+    centre = mean + drawn_in * (np.take_along_axis(vector, chosen[..., None], axis=0) - mean)
+    return Around(centre[None], (narrow * np.linalg.cholesky(spread))[None])
 
 
 @partial(compiled, static_argnums=0)
