@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from benchmarks.sbc.statistics import DRAWS, Ranks
 from flpjax.fitting.posterior.density import Evidence, unpacked
-from flpjax.fitting.posterior.importance import explore
+from flpjax.fitting.posterior.importance import draw
 from flpjax.fitting.posterior.laplace import Whitening, find_modes
 from flpjax.fitting.posterior.likelihood import Layer, simulate
 from flpjax.fitting.posterior.nuts import Sampler, one_chain
-from flpjax.fitting.posterior.pareto import resample, smoothed
 from flpjax.fitting.posterior.posed import Posed
 from flpjax.fitting.posterior.priors import public_name
 from flpjax.predictors.predictor import Model, StageParams
@@ -48,7 +47,8 @@ def ranks(question: Posed, simulations: int, seed: int, method: str) -> dict[str
         evidence.append(tiled)
         whitening.append(modes.whitening)
         if method == "laplace":
-            kept.append(_resampled(layer, modes.whitening, flat, rng).reshape(DRAWS, *true.shape).swapaxes(0, 1))
+            drawn, _ = draw(layer, modes.whitening, flat, DRAWS, PROPOSALS, rng)
+            kept.append(drawn.reshape(DRAWS, *true.shape).swapaxes(0, 1))
     if method == "nuts":
         around = tuple(
             jax.tree.map(lambda v, t=t: v.reshape(t.shape[:2] + v.shape[2:]), w)
@@ -58,15 +58,6 @@ def ranks(question: Posed, simulations: int, seed: int, method: str) -> dict[str
         kept = [np.asarray(v) for v in _chains(question.layers, tuple(evidence), around, keys)]
     halved = [v.mean(axis=1, keepdims=True) + 0.5 * (v - v.mean(axis=1, keepdims=True)) for v in kept]
     return {"as it is": _ranked(question, truth, kept), "halved": _ranked(question, truth, halved)}
-
-
-def _resampled(layer: Layer, whitening: Whitening, evidence: Evidence, rng: np.random.Generator) -> NDArray[np.float64]:
-    """``(draw, simulation · output, p)``."""
-    drawn = explore(layer, whitening, evidence, PROPOSALS, rng)
-    columns = [
-        drawn.vector[resample(smoothed(drawn.log_ratio[:, o])[0], DRAWS, rng), o] for o in range(drawn.vector.shape[1])
-    ]
-    return np.stack(columns, axis=1)
 
 
 def _ranked(question: Posed, truth: list[NDArray], kept: list[NDArray]) -> Ranks:

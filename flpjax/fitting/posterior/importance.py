@@ -21,12 +21,16 @@ from flpjax.fitting.posterior.density import Evidence, log_density
 from flpjax.fitting.posterior.laplace import Whitening
 from flpjax.fitting.posterior.likelihood import Layer
 from flpjax.fitting.posterior.pareto import resample, smoothed
+from flpjax.fitting.posterior.population import wander
 from flpjax.numerics import compiled
 
 Floats = NDArray[np.float64]
 TAILS = 3.0  # degrees of freedom of proposals: of 6, 4 and 3 the last has the smallest k-hat on both ladders tried
-ROUNDS = 4  # of as many draws each; the first comes from around the modes
+ROUNDS = 8  # of as many draws each; the first comes from around the modes
 KERNELS = 64
+WIDE = 1.3  # times what suits a density's estimate: kernels must reach beyond the draws that are known
+FINITE = 0.5  # k-hat beyond which weights have no finite variance
+POPULATION = 500  # members at least
 
 
 class Weighted(NamedTuple):
@@ -66,6 +70,38 @@ class Around(NamedTuple):
         return found - np.log(self.centre.shape[0] * self.centre.shape[1])
 
 
+def draw(
+    layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, proposals: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Draws of a layer's posterior, each output on its own: they are independent.
+
+    Where the weights of some output have so heavy a tail that their variance is not finite, importance draws it too
+    narrow; then all outputs' draws go on as a population.
+
+    Args:
+        layer: The stage.
+        whitening: Around each mode, leaves ``(start, output, …)``.
+        evidence: Of the layer.
+        draws: How many.
+        proposals: How many to choose them from.
+        rng: For all of it.
+
+    Returns:
+        Unconstrained ``(draw, output, p)``, and k̂ ``(output,)`` of the weights.
+    """
+    found = explore(layer, whitening, evidence, proposals, rng)
+    weighted = [smoothed(found.log_ratio[:, o]) for o in range(found.vector.shape[1])]
+    khat = np.array([k for _, k in weighted])
+    heavy = bool((khat > FINITE).any())
+    members = max(draws + draws % 2, POPULATION) if heavy else draws
+    kept = [found.vector[resample(weight, members, rng), o] for o, (weight, _) in enumerate(weighted)]
+    vectors = np.stack(kept, axis=1)
+    if heavy:
+        key = jax.random.key(int(rng.integers(2**31)))
+        vectors = np.asarray(wander(layer, jnp.asarray(vectors), evidence, key))
+    return vectors[:draws], khat
+
+
 def explore(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, rng: np.random.Generator) -> Weighted:
     """Draws in rounds, with the log ratio of the posterior's density to theirs.
 
@@ -78,20 +114,25 @@ def explore(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, 
     """
     root = np.asarray(whitening.root)
     proposals = [Around(np.asarray(whitening.mode)[:, None], root)]
-    vectors, densities = [], []
-    for more in range(ROUNDS):
-        vectors.append(proposals[-1].draw(draws // ROUNDS, rng))
-        densities.append(np.asarray(_densities(layer, jnp.asarray(vectors[-1]), evidence)))
-        vector = np.concatenate(vectors)
-        proposed = np.logaddexp.reduce([p.log_density(vector) for p in proposals]) - np.log(len(proposals))
-        found = Weighted(vector, np.concatenate(densities) - proposed)
-        if more + 1 < ROUNDS:
-            proposals.append(_kernels(found, root[0], rng))
-    return found
+    vector, density, proposed = (np.zeros((0, *shape)) for shape in (root.shape[1:3], root.shape[1:2], root.shape[1:2]))
+    while True:
+        new = proposals[-1].draw(draws // ROUNDS, rng)
+        proposed = np.concatenate(
+            [
+                np.logaddexp(proposed, proposals[-1].log_density(vector)),
+                np.logaddexp.reduce([p.log_density(new) for p in proposals]),
+            ]
+        )
+        vector = np.concatenate([vector, new])
+        density = np.concatenate([density, np.asarray(_densities(layer, jnp.asarray(new), evidence))])
+        found = Weighted(vector, density - proposed + np.log(len(proposals)))
+        if len(proposals) == ROUNDS:
+            return found
+        proposals.append(_kernels(found, root[0], rng))
 
 
 def _kernels(found: Weighted, root: Floats, rng: np.random.Generator) -> Around:
-    """Kernels about likely draws, which together spread as all draws do by their weights.
+    """Kernels about likely draws, which together spread a little more than all draws do by their weights.
 
     Args:
         found: So far.
@@ -108,10 +149,8 @@ def _kernels(found: Weighted, root: Floats, rng: np.random.Generator) -> Around:
     spread = np.einsum("do,dop,doq->opq", weight, off, off, optimize=True)
     spread = (facts * spread + size * root @ np.swapaxes(root, 1, 2)) / (facts + size)
     narrow = (4.0 / ((size + 2) * np.minimum(facts, KERNELS))) ** (1.0 / (size + 4))  # Silverman's rule
-    narrow = np.minimum(narrow, 1.0)
-    drawn_in = np.sqrt(1.0 - narrow[..., 0] ** 2)  # so that kernels do not widen what they are put about
-    centre = mean + drawn_in * (np.take_along_axis(vector, chosen[..., None], axis=0) - mean)
-    return Around(centre[None], (narrow * np.linalg.cholesky(spread))[None])
+    centre = np.take_along_axis(vector, chosen[..., None], axis=0)
+    return Around(centre[None], (np.minimum(WIDE * narrow, 1.0) * np.linalg.cholesky(spread))[None])
 
 
 @partial(compiled, static_argnums=0)

@@ -17,10 +17,9 @@ from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.posterior.assemble import Found, assemble
 from flpjax.fitting.posterior.density import Evidence
-from flpjax.fitting.posterior.importance import explore
+from flpjax.fitting.posterior.importance import draw
 from flpjax.fitting.posterior.laplace import Mode, Whitening, find_modes, slopes
 from flpjax.fitting.posterior.nuts import Sampler, sample
-from flpjax.fitting.posterior.pareto import resample, smoothed
 from flpjax.fitting.posterior.posed import Posed, pose
 from flpjax.fitting.posterior.priors import Normal, Priors
 from flpjax.numerics import generator
@@ -133,18 +132,15 @@ def _by_nuts(posed: Posed, whitening: tuple[Whitening, ...], sampler: Sampler, c
 
 
 def _by_importance(posed: Posed, whitening: tuple[Whitening, ...], draws: int, chains: int, key: Array) -> Found:
-    """Draws around the modes, resampled by smoothed weights, each output on its own: they are independent."""
+    """Draws around the modes, weighed by the exact density."""
     vectors: list[Array] = []
     khat: dict[str, float] = {}
     rngs = [generator(key, i) for i in range(len(posed.layers))]
-    counts = [PROPOSALS * draws] * len(rngs)
     with ThreadPoolExecutor(len(rngs)) as pool:
-        drawn = list(pool.map(explore, posed.layers, whitening, posed.evidence, counts, rngs))
-    for layer, stage, weighted, rng in zip(posed.layers, posed.plan.stages, drawn, rngs, strict=True):
-        kept = np.empty((draws, *weighted.vector.shape[1:]))
-        for o, output in enumerate(stage.outputs):
-            weight, khat[f"{layer.stage} '{output}'"] = smoothed(weighted.log_ratio[:, o])
-            kept[:, o] = weighted.vector[resample(weight, draws, rng), o]
-        vectors.append(jnp.asarray(kept))
+        counts = [draws] * len(rngs), [PROPOSALS * draws] * len(rngs)
+        drawn = list(pool.map(draw, posed.layers, whitening, posed.evidence, *counts, rngs))
+    for layer, stage, (vector, worst) in zip(posed.layers, posed.plan.stages, drawn, strict=True):
+        vectors.append(jnp.asarray(vector))
+        khat |= {f"{layer.stage} '{output}'": float(k) for output, k in zip(stage.outputs, worst, strict=True)}
     shape = (chains, draws // chains)
     return Found(tuple(vectors), np.zeros(shape, bool), np.zeros(shape, np.int64), 1, np.ones(shape), khat)

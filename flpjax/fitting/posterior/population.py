@@ -1,0 +1,68 @@
+"""A population of draws that wander, for a posterior that importance alone draws too narrow.
+
+Differential evolution Markov chains (ter Braak 2006): a member steps along the difference of two others, so that the
+population itself tells the scale and the direction of steps, nothing is tuned and no slope is needed. Halves step in
+turn, each by the differences within the other, which leaves the posterior as it is (Foreman-Mackey et al. 2013).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from flpjax.fitting.posterior.density import Evidence, log_density
+from flpjax.fitting.posterior.likelihood import Layer
+from flpjax.numerics import compiled
+
+SWEEPS = 300
+FULL = 2.38  # steps of this over the root of twice the parameters suit a normal distribution (ter Braak 2006) …
+LEAST = 0.3  # … and a bent one's are shorter: by a factor from here to 1
+LEAP = 0.1  # share of steps that go from one member's place by all that lies between two others: from bend to bend
+JITTER = 1e-5  # of a step, so that no direction is closed
+TOGETHER = 64  # members evaluated side by side: more would leave a processor's cache
+Half = tuple[Array, Array]
+"""Places ``(draw, output, p)``, and log densities ``(draw, output)`` there."""
+
+
+@partial(compiled, static_argnums=0)
+def wander(layer: Layer, vectors: Array, evidence: Evidence, key: Array) -> Array:
+    """The same population :data:`SWEEPS` steps later.
+
+    Args:
+        layer: The stage.
+        vectors: ``(draw, output, p)`` unconstrained; an even number of draws.
+        evidence: Of the layer.
+        key: JAX random key.
+    """
+    half = len(vectors) // 2
+    usual = FULL / (2.0 * vectors.shape[-1]) ** 0.5
+
+    def density(members: Array) -> Array:
+        return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), members, batch_size=TOGETHER)
+
+    def step(here: Half, others: Array, key: Array) -> Half:
+        place, height = here
+        pair, apart, length, leap, shake, luck = jax.random.split(key, 6)
+        shape = height.shape
+        first = jax.random.randint(pair, shape, 0, half)
+        second = (first + jax.random.randint(apart, shape, 1, half)) % half
+        way = jnp.take_along_axis(others, first[..., None], 0) - jnp.take_along_axis(others, second[..., None], 0)
+        scale = usual * jax.random.uniform(length, shape, place.dtype, LEAST, 1.0)
+        scale = jnp.where(jax.random.uniform(leap, shape) < LEAP, 1.0, scale)
+        there = place + scale[..., None] * way + JITTER * jax.random.normal(shake, place.shape, place.dtype)
+        new = density(there)
+        taken = jnp.log(jax.random.uniform(luck, shape, place.dtype)) < new - height
+        return jnp.where(taken[..., None], there, place), jnp.where(taken, new, height)
+
+    def sweep(halves: tuple[Half, Half], key: Array) -> tuple[tuple[Half, Half], None]:
+        one, other = halves
+        ahead, behind = jax.random.split(key)
+        one = step(one, other[0], ahead)
+        return (one, step(other, one[0], behind)), None
+
+    one, other = ((v, density(v)) for v in (vectors[:half], vectors[half:]))
+    (one, other), _ = lax.scan(sweep, (one, other), jax.random.split(key, SWEEPS))
+    return jnp.concatenate([one[0], other[0]])
