@@ -39,6 +39,11 @@ class Weighted(NamedTuple):
     vector: Floats  # (draw, output, p)
     log_ratio: Floats  # (draw, output)
 
+    def weights(self) -> tuple[Floats, Floats]:
+        """Smoothed, ``(draw, output)``, and k̂ ``(output,)`` of their tails."""
+        each = [smoothed(self.log_ratio[:, o]) for o in range(self.log_ratio.shape[1])]
+        return np.stack([weight for weight, _ in each], axis=1), np.array([k for _, k in each])
+
 
 class Around(NamedTuple):
     """Student's t about several points alike, each output on its own."""
@@ -90,11 +95,10 @@ def draw(
         Unconstrained ``(draw, output, p)``, and k̂ ``(output,)`` of the weights.
     """
     found = explore(layer, whitening, evidence, proposals, rng)
-    weighted = [smoothed(found.log_ratio[:, o]) for o in range(found.vector.shape[1])]
-    khat = np.array([k for _, k in weighted])
+    weight, khat = found.weights()
     heavy = bool((khat > FINITE).any())
     members = max(draws + draws % 2, POPULATION) if heavy else draws
-    kept = [found.vector[resample(weight, members, rng), o] for o, (weight, _) in enumerate(weighted)]
+    kept = [found.vector[resample(own, members, rng), o] for o, own in enumerate(weight.T)]
     vectors = np.stack(kept, axis=1)
     if heavy:
         key = jax.random.key(int(rng.integers(2**31)))
@@ -105,43 +109,49 @@ def draw(
 def explore(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, rng: np.random.Generator) -> Weighted:
     """Draws in rounds, with the log ratio of the posterior's density to theirs.
 
+    Once no output's weights have a heavy tail, all that is left is drawn as before, and kernels are made no more.
+
     Args:
         layer: The stage.
         whitening: Around each mode, leaves ``(start, output, …)``; draws come from all of them alike.
         evidence: Of the layer.
-        draws: How many, a multiple of :data:`ROUNDS`.
+        draws: How many, :data:`ROUNDS` at least.
         rng: For the draws: on the host, where they need no compiled program.
     """
     root = np.asarray(whitening.root)
+    outputs, size = root.shape[1:3]
     proposals = [Around(np.asarray(whitening.mode)[:, None], root)]
-    vector, density, proposed = (np.zeros((0, *shape)) for shape in (root.shape[1:3], root.shape[1:2], root.shape[1:2]))
+    told, counts = [np.zeros((0, outputs))], [0]
+    vector, density, light = np.zeros((0, outputs, size)), np.zeros((0, outputs)), False
     while True:
-        new = proposals[-1].draw(draws // ROUNDS, rng)
-        proposed = np.concatenate(
-            [
-                np.logaddexp(proposed, proposals[-1].log_density(vector)),
-                np.logaddexp.reduce([p.log_density(new) for p in proposals]),
-            ]
-        )
+        last = light or len(proposals) == ROUNDS
+        new = proposals[-1].draw(draws - len(vector) if last else draws // ROUNDS, rng)
+        told = [np.concatenate([known, p.log_density(new)]) for known, p in zip(told, proposals, strict=True)]
+        counts[-1] += len(new)
         vector = np.concatenate([vector, new])
         density = np.concatenate([density, np.asarray(_densities(layer, jnp.asarray(new), evidence))])
-        found = Weighted(vector, density - proposed + np.log(len(proposals)))
-        if len(proposals) == ROUNDS:
+        share = np.log(np.array(counts) / len(vector))[:, None, None]
+        found = Weighted(vector, density - logsumexp(share + np.stack(told), axis=0))
+        if len(vector) == draws:
             return found
-        proposals.append(_kernels(found, root[0], rng))
+        weight, khat = found.weights()
+        light = bool((khat <= FINITE).all())
+        if not light:
+            proposals.append(_kernels(vector, weight, root[0], rng))
+            told.append(proposals[-1].log_density(vector))
+            counts.append(0)
 
 
-def _kernels(found: Weighted, root: Floats, rng: np.random.Generator) -> Around:
+def _kernels(vector: Floats, weight: Floats, root: Floats, rng: np.random.Generator) -> Around:
     """Kernels about likely draws, which together spread a little more than all draws do by their weights.
 
     Args:
-        found: So far.
+        vector: ``(draw, output, p)``.
+        weight: ``(draw, output)``.
         root: ``(output, p, p)`` of the normal at the mode, which counts for as many draws as it has parameters.
         rng: For the choice.
     """
-    vector = found.vector
     outputs, size = vector.shape[1:]
-    weight = np.stack([smoothed(found.log_ratio[:, o])[0] for o in range(outputs)], axis=1)
     chosen = np.stack([resample(weight[:, o], KERNELS, rng) for o in range(outputs)], axis=1)
     mean = np.einsum("do,dop->op", weight, vector)
     off = vector - mean
