@@ -115,18 +115,32 @@ def test_run_effects_are_integrated_out(noisy):
     params = {n: jnp.asarray(v) for n, v in params.items()}
     y, x, mask, lever = (np.asarray(v) for v in (data.y, data.x, data.mask, data.lever))
     mean = 0.5 - 0.4 * (x - layer.form.centre)
-    inside = np.clip(mean, 1e-3, 1 - 1e-3)
+    asked = noisy.runs.tasks[noisy.runs.task_names.index(question.plan.stages[1].outputs[0])].questions
+    middle = (y * asked + 1.0) / (asked + 2.0)
     expected = 0.0
     for r in range(len(y)):
         k = mask[r] > 0
         if k.any():
-            covariance = np.diag(0.013**2 + float(data.per_question) * (inside * (1 - inside))[r, k])
+            covariance = np.diag(0.013**2 + (middle * (1 - middle))[r, k] / asked)
             covariance += 0.02**2 + 0.011**2 * np.outer(lever[r, k], lever[r, k])
             expected += multivariate_normal.logpdf(y[r, k], mean[r, k], covariance)
     np.testing.assert_allclose(log_likelihood(layer, params, data), expected, rtol=1e-9)
     for freedom in (0.5, 3.0, 40.0):
         found = student(jnp.asarray(0.7), jnp.asarray(0.25), jnp.asarray(freedom))
         np.testing.assert_allclose(found, t.logpdf(0.7, freedom, 0, 0.5), rtol=1e-9)
+
+
+def test_a_law_can_t_make_its_own_rows_more_exact(noisy):
+    """Near 0 few questions are missed by chance: a law there, with all runs off by as much, must not gain by that."""
+    question = pose(bind(FLP(), noisy.runs))
+    layer, known = question.layers[1], question.evidence[1]
+    data = LayerData(*jax.tree.map(lambda v: v[0], known.data))
+    noise = {"noise/sd": 0.001, "noise/run": 0.5, "noise/run_slope": 0.001}
+    right, low = (
+        scatter_of(layer, jax.tree.map(jnp.asarray, {"level": level, "slope": -0.1} | noise), data).variance
+        for level in (0.5, 0.02)
+    )
+    np.testing.assert_array_equal(right, low)
 
 
 def test_the_numpyro_model_is_the_sum_over_outputs(noisy):

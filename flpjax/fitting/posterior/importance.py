@@ -30,7 +30,7 @@ ROUNDS = 8  # of as many draws each; the first comes from around the modes
 KERNELS = 64
 WIDE = 1.3  # times what suits a density's estimate: kernels must reach beyond the draws that are known
 FINITE = 0.5  # k-hat beyond which weights have no finite variance
-POPULATION = 500  # members at least
+POPULATION = 500  # members
 
 
 class Weighted(NamedTuple):
@@ -97,12 +97,13 @@ def draw(
     found = explore(layer, whitening, evidence, proposals, rng)
     weight, khat = found.weights()
     heavy = bool((khat > FINITE).any())
-    members = max(draws + draws % 2, POPULATION) if heavy else draws
+    members = POPULATION if heavy else draws
     kept = [found.vector[resample(own, members, rng), o] for o, own in enumerate(weight.T)]
     vectors = np.stack(kept, axis=1)
     if heavy:
         key = jax.random.key(int(rng.integers(2**31)))
-        vectors = np.asarray(wander(layer, jnp.asarray(vectors), evidence, key))
+        seen = wander(layer, jnp.asarray(vectors), evidence, key, -(-draws // POPULATION))
+        vectors = rng.permutation(np.asarray(seen).reshape(-1, *vectors.shape[1:]))
     return vectors[:draws], khat
 
 

@@ -95,22 +95,33 @@ def _data(runs: Runs, stage: Stage, place: NDArray[np.int64], mask: NDArray[np.b
     x, y, nothing = jax.tree.map(taken, stage.x), taken(stage.y), np.zeros(place.shape)
     zero, unit = np.array(stage.units or ((0.0, 1.0),) * len(stage.outputs)).T
     reach, lever, known = _reach(x, mask), nothing, nothing
-    per_question, chance = np.zeros(len(stage.outputs)), np.zeros(len(stage.outputs))
+    chance = np.zeros(len(stage.outputs))
     y = zero[:, None, None] + unit[:, None, None] * y
     if kind != "loss":
         columns = [runs.task_names.index(t) for t in stage.outputs]
         facts = [runs.tasks[i] for i in columns]
         chance = np.array([t.chance for t in facts])
-        per_question = np.array([1.0 / t.questions if t.questions else 0.0 for t in facts])
+        known = _by_questions(y, np.array([t.questions or np.inf for t in facts]))
         if len(runs) == stage.weight.shape[1]:  # rows of the table, not of its finals
-            variance = np.nan_to_num(runs.stderr[:, columns].T) ** 2
-            known = np.where((per_question == 0.0)[:, None, None], taken(variance), 0.0)
+            untold = np.array([t.questions is None for t in facts])[:, None, None]
+            known = np.where(untold, taken(np.nan_to_num(runs.stderr[:, columns].T) ** 2), known)
         lever = _lever(x, mask) if kind == "runs" else nothing
     size = np.array([runs.flops[runs.run == r].max() for r in range(len(runs.names))])
     order = np.where(mask, size[stage.run][place] + np.arange(mask.shape[2]) * 1e-6 * size.min(), -np.inf)
     top = order.reshape(len(order), -1).argmax(axis=1)
-    arrays = (y, mask.astype(float), reach, lever, known, per_question, chance, zero, unit, top)
+    arrays = (y, mask.astype(float), reach, lever, known, chance, zero, unit, top)
     return LayerData(jax.tree.map(jnp.asarray, x), *(jnp.asarray(v) for v in arrays))
+
+
+def _by_questions(score: NDArray[np.float64], questions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(output, run, checkpoint)`` variance of measured scores, no score of 0 or 1 being exact.
+
+    Of what was measured and not of what a law says, which could else make its own rows more exact by being wrong:
+    near 0, with every run off by as much.
+    """
+    asked = questions[:, None, None]
+    middle = (score + 1.0 / asked) / (1.0 + 2.0 / asked)
+    return np.asarray(middle * (1.0 - middle) / asked)
 
 
 def _reach(x: Any, mask: NDArray[np.bool_]) -> NDArray[np.float64]:

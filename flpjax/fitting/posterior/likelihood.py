@@ -24,7 +24,6 @@ Kind = Literal["loss", "runs", "single"]
 NOISE = "noise/"
 SMALLEST = 1e-9  # of a predicted loss, before its logarithm
 LOG_ROOT_PI = 0.5 * float(np.log(np.pi))
-EDGE = 1e-3  # nearer to 0 or 1 a score's questions are taken to vary as here
 
 _FREEDOM = Parameter(POSITIVE, float(np.log(8.0)), 0.7, "degrees of freedom of Student's t")
 _SD = "s.d. of one checkpoint"
@@ -80,8 +79,7 @@ class LayerData(NamedTuple):
     mask: Array  # (output, run, checkpoint) 1 where measured, 0 in the padding
     reach: Array  # (output, run, checkpoint) log FLOPs of the largest run less those of the row
     lever: Array  # (output, run, checkpoint) the loss from the rows' mean, in their s.d.
-    known: Array  # (output, run, checkpoint) variance of a score by its standard error, where questions are unknown
-    per_question: Array  # (output,) 1 / questions, or 0
+    known: Array  # (output, run, checkpoint) variance of a score by its questions, or by its standard error
     chance: Array  # (output,)
     zero: Array  # (output,) of standardised losses, and of scores that are fitted as skills
     unit: Array  # (output,)
@@ -109,8 +107,7 @@ def scatter_of(layer: Layer, params: Params, data: LayerData) -> Scatter:
     if layer.emerging:
         passes = jax.nn.sigmoid((value - data.chance) / params[WIDTH])
         value = emerge(value, data.chance, params[WIDTH])
-    inside = jnp.clip(value, EDGE, 1.0 - EDGE)
-    variance = sd**2 + data.known + data.per_question * inside * (1.0 - inside)
+    variance = sd**2 + data.known
     if layer.kind == "single":
         return Scatter(value, variance, nothing, nothing)
     tilt = passes * params[NOISE + "run_slope"] * data.lever

@@ -17,7 +17,7 @@ from flpjax.fitting.posterior.density import Evidence, log_density
 from flpjax.fitting.posterior.likelihood import Layer
 from flpjax.numerics import compiled
 
-SWEEPS = 300
+SWEEPS, APART = 300, 25
 FULL = 2.38  # steps of this over the root of twice the parameters suit a normal distribution (ter Braak 2006) …
 LEAST = 0.3  # … and a bent one's are shorter: by a factor from here to 1
 LEAP = 0.1  # share of steps that go from one member's place by all that lies between two others: from bend to bend
@@ -27,15 +27,19 @@ Half = tuple[Array, Array]
 """Places ``(draw, output, p)``, and log densities ``(draw, output)`` there."""
 
 
-@partial(compiled, static_argnums=0)
-def wander(layer: Layer, vectors: Array, evidence: Evidence, key: Array) -> Array:
-    """The same population :data:`SWEEPS` steps later.
+@partial(compiled, static_argnums=(0, 4))
+def wander(layer: Layer, vectors: Array, evidence: Evidence, key: Array, times: int) -> Array:
+    """The same population after :data:`SWEEPS` steps, and again after every :data:`APART` more.
 
     Args:
         layer: The stage.
         vectors: ``(draw, output, p)`` unconstrained; an even number of draws.
         evidence: Of the layer.
         key: JAX random key.
+        times: How often to look; static.
+
+    Returns:
+        ``(time, draw, output, p)``.
     """
     half = len(vectors) // 2
     usual = FULL / (2.0 * vectors.shape[-1]) ** 0.5
@@ -63,6 +67,12 @@ def wander(layer: Layer, vectors: Array, evidence: Evidence, key: Array) -> Arra
         one = step(one, other[0], ahead)
         return (one, step(other, one[0], behind)), None
 
+    def later(halves: tuple[Half, Half], keys: Array) -> tuple[tuple[Half, Half], Array]:
+        (one, other), _ = lax.scan(sweep, halves, keys)
+        return (one, other), jnp.concatenate([one[0], other[0]])
+
     one, other = ((v, density(v)) for v in (vectors[:half], vectors[half:]))
-    (one, other), _ = lax.scan(sweep, (one, other), jax.random.split(key, SWEEPS))
-    return jnp.concatenate([one[0], other[0]])
+    first, more = jax.random.split(key)
+    halves, _ = later((one, other), jax.random.split(first, SWEEPS - APART))
+    _, seen = lax.scan(later, halves, jax.random.split(more, (times, APART)))
+    return seen
