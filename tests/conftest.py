@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +37,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "public_data" in getattr(item, "fixturenames", ()):
             item.add_marker("public")
+
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 40_000  # of the 65,530 parts of memory that Linux lets a process map; a compiled program takes several
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _room_for_programs() -> Iterator[None]:
+    """Forget compiled programs before there are too many: a process that runs the whole suite would crash."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

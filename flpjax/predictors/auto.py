@@ -11,8 +11,7 @@ from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import AVERAGE, Runs
 
-# By rolling hold-outs inside the training runs of OLMo-ladder and of Gadre et al., those of mixtures inside our own
-# ladder's: few methods that err differently.
+# By rolling hold-outs inside the training runs of six public ladders and of our own: few methods that err differently.
 PLAIN = (
     "power+sigmoid",
     "power+sigmoid4",
