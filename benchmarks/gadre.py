@@ -27,6 +27,7 @@ LOSS_RUNS = (
     "d=96_l=8_h=4-1.0", "d=512_l=8_h=4-1.0", "d=576_l=24_h=8-1.0", "d=1024_l=24_h=8-1.0", "d=96_l=8_h=4-16.0",
 )  # fmt: skip
 ALSO_SCORE = "open_lm_1b-1.0"
+NEAR = 3.6  # nats of C4 loss below which runs tell how a run's mean error rate scatters
 
 
 def read_corpus(corpus: str) -> Runs:
@@ -87,11 +88,25 @@ def error_rate_error(record: Record, size: str, *, true_loss: bool = False) -> f
     return None if cell is None or score is None else (1.0 - score) / (1.0 - cell.actual) - 1.0
 
 
+def scatter(runs: Runs) -> float:
+    """S.d. of one run's mean error rate about a cubic in the C4 loss, targets included, as a share of 7B's error rate.
+
+    No forecast can be expected to come nearer than this: it is what is left if the curve is known beyond its end.
+    """
+    finals = runs.finals()
+    near = finals.loss[:, 0] < NEAR
+    loss, rate = finals.loss[near, 0], 1.0 - finals.score[near, 0]
+    off = np.polyval(np.polyfit(loss, rate, 3), loss) - rate
+    largest = rate[finals.flops[near].argmax()]
+    return float(np.sqrt((off**2).sum() / (len(loss) - 4)) / largest)
+
+
 def gadre(draws: int) -> dict[str, Any]:
     """Run, print and return everything about these ladders."""
     result = {}
     for corpus in CORPORA:
         records = gadre_records(corpus, draws)
+        noise = scatter(read_corpus(corpus))
         show(
             f"Gadre et al., {corpus}, %: absolute relative errors of the C4 loss and of the error rate",
             ("method", *(f"{size} {what}" for size in SIZES.values() for what in COLUMNS)),
@@ -99,10 +114,12 @@ def gadre(draws: int) -> dict[str, Any]:
             "rate: the mean error rate of 17 tasks, 1 − score. known: the same from the target's own loss, stage 2 "
             "alone. held: the 90 % interval of the score holds it. gadre: their recipe on 5 and 6 runs, a point fit; "
             "the others: all runs but the targets."
+            f"\nOne run scatters by {percent(noise)} % of 7B's rate about a cubic in the loss, targets included."
             + "".join(f"\n{n}: {r.failed}" for n, r in records.items() if r.failed),
         )
         drawn = {name: 0 if name == OWN else draws for name in records}
         result[corpus] = {
+            "scatter": noise,
             "methods": {n: record_json(r, drawn[n]) | {"sizes": _sizes(r)} for n, r in records.items()},
             "published": {
                 "unit": "percent, absolute",

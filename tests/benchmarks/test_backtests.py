@@ -1,9 +1,11 @@
 """The accuracy that the benchmark claims, by the functions that it calls, as point fits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmarks.gadre import OWN, error_rate_error, gadre_records, loss_error, own_recipe, read_corpus
+from benchmarks.gadre import OWN, error_rate_error, gadre_records, loss_error, own_recipe, read_corpus, scatter
 from benchmarks.methods import record_json
 from benchmarks.olmo import joint_records, olmo_records
 from benchmarks.published import GADRE, OLMO_CHAINED, OLMO_CHAINED_MEAN, OLMO_TARGETS, SCIPY
@@ -79,3 +81,16 @@ def test_a_method_that_the_ladder_cannot_carry_is_recorded_as_failed():
     assert list(records) == [OWN, "llama3", "power+linear"]
     assert [name for name, record in records.items() if record.failed] == ["llama3"]
     assert "avg17" in records["llama3"].failed
+
+
+def test_scatter_of_runs_is_what_was_put_in():
+    runs = read_corpus("c4")
+    loss = runs.loss[:, 0]
+    rng = np.random.default_rng(0)
+    off = rng.normal(0.0, 0.01, len(runs))
+    score = np.clip(0.55 - 0.2 * (loss - 2.4), 0.0, 1.0) + off
+    made = replace(runs, score=score[:, None])
+    finals = made.finals()
+    largest = 1.0 - finals.score[finals.flops.argmax(), 0]
+    assert scatter(made) * largest == pytest.approx(0.01, rel=0.4)
+    assert scatter(runs) == pytest.approx(0.0227, abs=1e-4)
