@@ -54,7 +54,8 @@ def posterior(
         runs: The ladder; held-out runs are not used.
         key: JAX random key.
         method: ``"nuts"`` samples exactly; ``"laplace"`` resamples draws around the mode by importance, a few seconds,
-            and says by k̂ whether that can be trusted.
+            lets them wander on where k̂ says that this is too narrow (:mod:`flpjax.fitting.posterior.importance`), and
+            says by k̂ whether it can be trusted.
         draws: How many in all, rounded up to a multiple of the chains.
         chains: Chains of NUTS, side by side.
         warmup: Steps of each chain that are not kept.
