@@ -13,6 +13,7 @@ from flpjax.runs.compute import Compute
 
 MIXED = "blend"
 """The stage that holds what each draw takes from where, beside the members' own stages ``<member>/<stage>``."""
+MOST = 0.5 - 1e-9  # of the shares, that must be told
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Blend:
             scores.append(_spread(told.score, member.tasks, self.tasks))
         mixed = params[MIXED]
         beyond = jnp.maximum(x.log_flops - self.log_edge, 0.0)
-        log_loss = jnp.log(jnp.where(mixed["loss_share"] > 0, jnp.stack(losses), 1.0))
+        each = jnp.stack(losses)
+        log_loss = jnp.where(each > 0, jnp.log(jnp.where(each > 0, each, 1.0)), jnp.nan)
         return Prediction(
             jnp.exp(_shared(log_loss, mixed["loss_share"]) + mixed["loss_drift"] * beyond),
             _shared(jnp.stack(scores), mixed["score_share"]) + mixed["score_drift"] * beyond,
@@ -79,5 +81,11 @@ def _spread(values: Array, names: Sequence[str], everyone: Sequence[str]) -> Arr
 
 
 def _shared(values: Array, share: Array) -> Array:
-    """Each output ``(output,)`` from members' ``(member, output)``; what has no share may be anything, NaN too."""
-    return jnp.sum(share * jnp.where(share > 0, values, 0.0), axis=0)
+    """Each output ``(output,)`` from members' ``(member, output)``; NaN where those without a value have most shares.
+
+    A target may lack what some members need, as N and D: the others then speak for them.
+    """
+    told = (share > 0) & jnp.isfinite(values)
+    total = jnp.sum(share * told, axis=0)
+    mean = jnp.sum(share * jnp.where(told, values, 0.0), axis=0) / jnp.where(total > 0, total, 1.0)
+    return jnp.where(total >= MOST, mean, jnp.nan)
