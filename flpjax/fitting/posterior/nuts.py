@@ -34,7 +34,7 @@ class Sampler:
     warmup: int = 300
     draws: int = 500
     depth: int = 8
-    acceptance: float = 0.8
+    acceptance: float = 0.9  # as many steps as .8 on OLMo, and trajectories that seldom break off
 
 
 class Chains(NamedTuple):
