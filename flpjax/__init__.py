@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from flpjax import datasets as datasets
+    from flpjax import errors as errors
+    from flpjax import numerics as numerics
     from flpjax.answers.backtest import backtest as backtest
     from flpjax.answers.check import Check as Check
     from flpjax.answers.check import check as check
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from flpjax.answers.mix_curve import mix_curve as mix_curve
     from flpjax.answers.mixture import optimise_mix as optimise_mix
     from flpjax.answers.record import Backtest as Backtest
+    from flpjax.answers.record import Cell as Cell
+    from flpjax.answers.record import Record as Record
     from flpjax.answers.review import review as review
     from flpjax.answers.target import Target as Target
     from flpjax.answers.target import targets_of as targets_of
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
     from flpjax.predictors.flpm import FLPM as FLPM
     from flpjax.predictors.methods import method as method
     from flpjax.readers.read import read_runs as read_runs
+    from flpjax.runs.compute import Compute as Compute
     from flpjax.runs.select import Selection as Selection
     from flpjax.runs.simulate import simulate_ladder as simulate_ladder
     from flpjax.runs.simulate_mixtures import simulate_mixtures as simulate_mixtures
@@ -96,7 +102,7 @@ _HOME = {
     "answers.mix": ("Mix",),
     "answers.mix_curve": ("MixCurve", "mix_curve"),
     "answers.mixture": ("optimise_mix",),
-    "answers.record": ("Backtest",),
+    "answers.record": ("Backtest", "Cell", "Record"),
     "answers.review": ("review",),
     "answers.target": ("Target", "targets_of"),
     "answers.verdicts": ("Finding", "Review", "Verdict"),
@@ -127,6 +133,7 @@ _HOME = {
     "predictors.flpm": ("FLPM",),
     "predictors.methods": ("method",),
     "readers.read": ("read_runs",),
+    "runs.compute": ("Compute",),
     "runs.select": ("Selection",),
     "runs.simulate": ("simulate_ladder",),
     "runs.simulate_mixtures": ("simulate_mixtures",),
@@ -134,10 +141,14 @@ _HOME = {
     "runs.tasks": ("Task",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-__all__ = sorted(_MODULE_OF)
+_MODULES = ("datasets", "errors", "numerics")
+"""Modules that are attributes too, imported when they are first asked for."""
+__all__ = sorted([*_MODULE_OF, *_MODULES])
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return importlib.import_module(f"flpjax.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'flpjax' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"flpjax.{_MODULE_OF[name]}"), name)

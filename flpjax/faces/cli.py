@@ -114,7 +114,8 @@ def backtest(
     """How well each method would have forecast the largest runs you already have."""
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
 
-    from flpjax.faces import session, show
+    from flpjax.faces import session
+    from flpjax.faces.show_backtest import show_backtest
 
     session.start_jax()
     import jax
@@ -130,7 +131,7 @@ def backtest(
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
     steps.save(json, result.to_json())
     session.out.print(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
-    for shown in show.show_backtest(result, per_task=len(names) == 1):
+    for shown in show_backtest(result, per_task=len(names) == 1):
         session.out.print(shown)
     for name, record in result.methods.items():
         if record.failed:
