@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from flpjax.answers.sizes import by_size
 from flpjax.errors import count
 from flpjax.runs.compute import flops_rule
 from flpjax.runs.select import Selection
 from flpjax.runs.table import Runs
 
 FEW_RUNS = 5  # below this, an interval says little
+FEW_TASKS = 4  # that are worth a warning each
 SAME_RATIO = 1.05  # tokens per parameter that differ by less don't tell N from D
 
 
@@ -41,10 +44,15 @@ class Check:
         """Tidy rows: one per run."""
         return list(self.runs)
 
+    def sizes(self) -> list[dict[str, Any]]:
+        """Rows of runs of one size: how many, and how far what they have ranges."""
+        return by_size(self.runs)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
             "summary": self.summary,
+            "sizes": self.sizes(),
             "runs": list(self.runs),
             "tasks": list(self.tasks),
             "reasons": self.reasons,
@@ -77,12 +85,7 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     run_rows = tuple(_run_row(runs, i, via) for i in range(len(runs.names)))
     selection = selection or Selection()
     tasks = _task_rows(training, via, selection)
-    warnings = _ladder_warnings(training, via) + [
-        f"task '{t['task']}' has no emerged checkpoint (best {t['best']:.3g}, chance {t['chance']:.3g}): "
-        "FLP will not forecast it; train a larger rung or choose an easier metric"
-        for t in tasks
-        if not t["emerged"] and t["best"] is not None
-    ]
+    warnings = _ladder_warnings(training, via) + _unemerged(tasks)
     warnings += [t.chance_warning for t in runs.tasks if not t.chance_known]
     met = {why for t in tasks for why in t["dropped"]}
     reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
@@ -129,6 +132,22 @@ def _task_rows(runs: Runs, via: str | None, selection: Selection) -> tuple[dict[
             }
         )
     return tuple(rows)
+
+
+def _unemerged(tasks: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning for each task without an emerged checkpoint; of many, one for all of them."""
+    low = [t for t in tasks if not t["emerged"] and t["best"] is not None]
+    if len(low) <= FEW_TASKS:
+        return [
+            f"task '{t['task']}' has no emerged checkpoint (best {t['best']:.3g}, chance {t['chance']:.3g}): "
+            "FLP will not forecast it; train a larger rung or choose an easier metric"
+            for t in low
+        ]
+    names = ", ".join(f"{t['task']} ({100 * t['best']:.3g}; {100 * t['chance']:.3g})" for t in low)
+    return [
+        f"{len(low)} of {len(tasks)} tasks have no emerged checkpoint, and FLP will not forecast them; train a larger "
+        f"rung or choose easier metrics (best and chance score, in %): {names}"
+    ]
 
 
 def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:

@@ -45,20 +45,20 @@ def check(
     only: Only = None,
     exclude: Exclude = None,
     via: Via = None,
+    everything: Annotated[bool, typer.Option("--all", help="List every run and every task, however many.")] = False,
     json: Json = None,
 ) -> None:
     """What is in a table of runs, and what stands in the way of a forecast."""
     from flpjax.answers.check import check as run_check
-    from flpjax.faces import session, show
+    from flpjax.faces import session
+    from flpjax.faces.show_check import show_check
 
     table = steps.read(runs, mapping, only, exclude)
     result = run_check(table, via)
     steps.save(json, result.to_json())
-    session.out.print(result.summary, soft_wrap=True)
-    for shown in show.show_check(result):
+    session.say(result.summary)
+    for shown in show_check(result, everything):
         session.out.print(shown)
-    for why, meaning in result.reasons.items():
-        session.out.print(f"{why}: {meaning}")
     session.warn(result.notes, style="cyan", label="note")
     session.warn(result.warnings)
 
@@ -130,7 +130,7 @@ def backtest(
     with session.progress(len(methods), "fitting") as step:
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
     steps.save(json, result.to_json())
-    session.out.print(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
+    session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_backtest(result, per_task=len(names) == 1):
         session.out.print(shown)
     for name, record in result.methods.items():
@@ -139,7 +139,7 @@ def backtest(
         session.warn([f"{name}: {w}" for w in record.warnings])
     best = result.best()
     if best is not None and len(names) > 1:
-        session.out.print(f"Smallest mean error: {best}. Forecast with --method {best}")
+        session.say(f"Smallest mean error: {best}. Forecast with --method {best}")
     if all(record.failed for record in result.methods.values()):
         raise typer.Exit(1)
 
@@ -200,10 +200,9 @@ def demo(
     whole = ladder()
     table = whole.at_mix({"code": DEMO_SHARE})
     table = table.without([name for name in table.targets().names if "seed" in name])  # one of each size is enough
-    session.out.print(
-        "Byte-level language models, trained for flpjax on English with 30 % code: six sizes, two seeds each, are\n"
-        "fitted; two larger ones were held out, and are the truth. The whole ladder, all mixtures, is called 'ladder'.",
-        markup=False,
+    session.say(
+        "Byte-level language models, trained for flpjax on English with 30 % code: six sizes, two seeds each, are "
+        "fitted; two larger ones were held out, and are the truth. The whole ladder, all mixtures, is called 'ladder'."
     )
     if save is not None:
         from flpjax.runs.export import csv_of

@@ -125,7 +125,7 @@ def mix(
     for shown in show_mix.show_mix(found):
         session.out.print(shown)
     for line in show_mix.words(found):
-        session.out.print(line, soft_wrap=True)
+        session.say(line)
     session.warn(table.notes, style="cyan", label="note")
     session.warn(found.warnings)
 
@@ -154,9 +154,7 @@ def compare(
     with session.progress(len(MIXTURE_LOSS) + 5, "fitting") as step:
         result = run_compare(table, jax.random.key(seed), progress=step)
     steps.save(json, result.to_json())
-    session.out.print(
-        f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}", soft_wrap=True
-    )
+    session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_mix.show_comparison(result):
         session.out.print(shown)
     for row in (*result.forms, *result.maps):
@@ -164,7 +162,7 @@ def compare(
             session.warn([f"{row.name}: {row.failed}"], label="left out")
     if result.discovery is not None:
         for line in show_mix.discovered(result.discovery, log):
-            session.out.print(line, soft_wrap=True)
+            session.say(line)
 
 
 def _split(pairs: Pairs) -> dict[str, str]:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from flpjax.errors import InputError
+from flpjax.faces.layout import Paragraph
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UNLIMITED = 10_000  # columns: into a file or a pipe nothing is cut short
+UNLIMITED = 1_000_000  # columns: into a file or a pipe nothing is cut short
 out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else UNLIMITED)
 err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else UNLIMITED)
 
@@ -47,8 +48,10 @@ def start_jax() -> None:
 def progress(total: int, what: str) -> Iterator[Any]:
     """A progress bar on stderr, gone when done; call what it yields with each step's name."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
-    columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+    words = TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
+    columns = [SpinnerColumn(), words]
     columns += [BarColumn(bar_width=20), MofNCompleteColumn()] if total > 1 else []
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
         task = bar.add_task(what, total=total)
@@ -64,11 +67,15 @@ def progress(total: int, what: str) -> Iterator[Any]:
         yield step
 
 
+def say(text: str) -> None:
+    """A paragraph on stdout, broken at words in a terminal."""
+    out.print(Paragraph(text))
+
+
 def warn(messages: Sequence[str], *, style: str = "yellow", label: str = "warning") -> None:
     """Messages on stderr, one paragraph each."""
     for message in messages:
-        err.print(f"{label}:", style=style, end=" ")
-        err.print(message, soft_wrap=True)
+        err.print(Paragraph(message, style, hang=2, head=f"{label}:"))
 
 
 def write(path: Path, content: str | bytes) -> None:

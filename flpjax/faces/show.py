@@ -5,72 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
+from flpjax.faces.layout import Paragraph, Sheet, table
+from flpjax.faces.numbers import fixed, percent, signed
 
 if TYPE_CHECKING:
-    from flpjax.answers.check import Check
     from flpjax.answers.forecast import Forecast, Interval
     from flpjax.answers.verdicts import Review
 
+STYLES = {"PASS": "green", "REVIEW": "yellow", "FAIL": "bold red"}
 Truth = dict[str, dict[str, float]]
 """Target → task or loss domain → what it reached, or truly is."""
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> Group:
-    """A short aligned table: the first ``names`` columns are names, on the left; numbers on the right."""
-    built = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, column in enumerate(columns):
-        built.add_column(Text(column), justify="left" if i < names else "right", no_wrap=True)
-    for row in rows:
-        built.add_row(*(Text(cell) for cell in row))  # a name may hold what rich takes for markup
-    return Group(Text(title, style="bold"), built)
-
-
-def show_check(result: Check) -> list[Group]:
-    """Runs, and tasks with the checkpoints that FLP would use."""
-    runs = [
-        [
-            r["run"],
-            number(r["params"]),
-            number(r["tokens"]),
-            f"{r['flops']:.3g}",
-            str(r["checkpoints"]),
-            "-" if r["final_loss"] is None else f"{r['final_loss']:.3f}",
-            "held out" if r["held_out"] else "" if r["finished"] else "unfinished",
-        ]
-        for r in sorted(result.runs, key=lambda r: r["flops"])
-    ]
-    tables = [table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", "final loss", ""], runs)]
-    if result.tasks:
-        tasks = [
-            [
-                t["task"],
-                f"{100 * t['chance']:.1f}",
-                "-" if t["best"] is None else f"{100 * t['best']:.1f}",
-                str(t["measured"]),
-                *(str(t["dropped"].get(why, 0)) for why in result.reasons),
-                str(t["used"]),
-                str(t["used_runs"]),
-            ]
-            for t in result.tasks
-        ]
-        columns = [
-            "task",
-            "chance %",
-            "best %",
-            "checkpoints",
-            *(f"− {why}" for why in result.reasons),
-            "used",
-            "in runs",
-        ]
-        tables.append(table("Tasks (scores in %), and their checkpoints that fit loss → score", columns, tasks))
-    return tables
-
-
-def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> list[Group]:
+def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> list[Sheet]:
     """One table a target: loss and scores with intervals, beside the truth where it is known."""
     tables = []
     for i, target in enumerate(result.targets):
@@ -97,42 +44,34 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
     return tables
 
 
-def show_verdict(result: Review) -> list[Text]:
+def show_verdict(result: Review) -> list[Paragraph]:
     """One line if all checks pass; otherwise one more for each that does not."""
-    style = {"PASS": "green", "REVIEW": "yellow", "FAIL": "bold red"}[result.verdict.name]
     head, *rest = str(result).split("\n")
-    return [Text(head, style=style), *(Text(line) for line in rest)]
+    return [Paragraph(head, STYLES[result.verdict.name]), *(Paragraph(line, hang=4) for line in rest)]
 
 
-def show_review(result: Review) -> list[Group]:
-    """All checks."""
-    rows = [[r["check"], r["verdict"], r["figure"], r["remedy"]] for r in result.table()]
-    return [table("Review", ["check", "verdict", "figure", "remedy"], rows, names=4)]
+def show_review(result: Review) -> list[Paragraph]:
+    """All checks, one paragraph each, and the verdict on all of them."""
+    opened = len(result.open)
+    passed = f"{len(result.findings) - opened} of {len(result.findings)} checks pass"
+    head = Paragraph(f"Review: {result.verdict.name}, {passed}", STYLES[result.verdict.name])
+    lines = [
+        Paragraph(
+            f"{f.name}: {f.figure}{'. ' if f.remedy else ''}{f.remedy}",
+            STYLES[f.verdict.name],
+            8,
+            f"{f.verdict.name:<7}",
+        )
+        for f in result.findings
+    ]
+    return [head, *lines]
 
 
 def _row(value: Interval, truth: float | None, unit: float, digits: int) -> list[str]:
     def text(v: float) -> str:
-        return f"{unit * v:.{digits}f}"
+        return fixed(unit * v, digits)
 
     row = [text(value.median), f"{text(value.lower)} to {text(value.upper)}"]
     if truth is None:
         return [*row, "-", "-"]
     return [*row, text(truth), signed(value.median / truth - 1.0 if truth else None)]
-
-
-def number(value: float) -> str:
-    """``1.28B`` for 1.28e9."""
-    for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:.3g}{letter}"
-    return f"{value:.3g}"
-
-
-def percent(value: float | None) -> str:
-    """``2.4`` for 0.0241, or a dash."""
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def signed(value: float | None) -> str:
-    """``+2.4`` for 0.0241, or a dash."""
-    return "-" if value is None else f"{100 * value:+.1f}"

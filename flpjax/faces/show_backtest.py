@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flpjax.faces.show import percent, signed, table
+from flpjax.faces.layout import Sheet, table
+from flpjax.faces.numbers import percent, signed
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
     from flpjax.answers.record import Backtest, Record
 
 
-def show_backtest(result: Backtest, per_task: bool) -> list[Group]:
+def show_backtest(result: Backtest, per_task: bool) -> list[Sheet]:
     """Method × target; and, for one method, every task."""
     rows = [
         [
@@ -42,9 +41,9 @@ def _cells(record: Record) -> list[list[str]]:
         [
             c.target,
             c.name,
-            f"{100 * c.predicted:.1f}",
-            f"{100 * c.lower:.1f} to {100 * c.upper:.1f}",
-            f"{100 * c.actual:.1f}",
+            percent(c.predicted),
+            f"{percent(c.lower)} to {percent(c.upper)}",
+            percent(c.actual),
             signed(c.rel_error),
             signed(c.rel_error_true_loss),
         ]

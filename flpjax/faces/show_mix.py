@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flpjax.faces.show import percent, table
+from flpjax.faces.layout import Sheet, table
+from flpjax.faces.numbers import fixed, percent
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
     from flpjax.answers.compare import Comparison, Row
     from flpjax.answers.forecast import Interval
     from flpjax.answers.mix import Mix
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 MANY = 12  # losses that are shown if none of them counts
 
 
-def show_mix(result: Mix) -> list[Group]:
+def show_mix(result: Mix) -> list[Sheet]:
     """The mixture, source by source, and what it does, task by task."""
     interval = f"{100 * result.level:g} %"
     rows = [
@@ -40,7 +39,7 @@ def show_mix(result: Mix) -> list[Group]:
             [
                 f"loss {c.name}" if c.kind == "loss" else c.name,
                 f"{c.counts:.2f}" if c.counts else "",
-                *(f"{unit * v.median:.{digits}f}" for v in (c.found, c.baseline)),
+                *(fixed(unit * v.median, digits) for v in (c.found, c.baseline)),
                 _signed(c.gain, unit, digits + 1),
             ]
         )
@@ -69,7 +68,7 @@ def words(result: Mix) -> list[str]:
     return lines
 
 
-def show_comparison(result: Comparison) -> list[Group]:
+def show_comparison(result: Comparison) -> list[Sheet]:
     """The paper's Table 3, and its Table 4."""
     tables = [
         _errors("Compute per source → loss: mean |relative error| of each domain's loss, %", "form", result.forms)
@@ -89,7 +88,7 @@ def discovered(result: Discovery, log: bool) -> list[str]:
     return [f"Discovery tried {len(result.log)} models (--log shows them and why) and chose:", *lines]
 
 
-def _errors(title: str, what: str, rows: tuple[Row, ...]) -> Group:
+def _errors(title: str, what: str, rows: tuple[Row, ...]) -> Sheet:
     outputs = list(dict.fromkeys(output for row in rows for output in row.errors))
     shown = outputs if len(outputs) <= MANY else []
     cells = [
@@ -101,8 +100,9 @@ def _errors(title: str, what: str, rows: tuple[Row, ...]) -> Group:
 
 
 def _precise(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f}"
+    return percent(value, 2)
 
 
 def _signed(value: Interval, unit: float, digits: int) -> str:
-    return f"{unit * value.median:+.{digits}f} ({unit * value.lower:+.{digits}f} to {unit * value.upper:+.{digits}f})"
+    median, lower, upper = (fixed(unit * v, digits, sign=True) for v in (value.median, value.lower, value.upper))
+    return f"{median} ({lower} to {upper})"

@@ -106,6 +106,8 @@ def forecast_and_show(
     from flpjax.answers.forecast import check_level
     from flpjax.answers.forecast import forecast as run_forecast
     from flpjax.answers.review import review as run_review
+    from flpjax.faces.layout import Paragraph
+    from flpjax.faces.numbers import number
     from flpjax.fitting.fit import fit, method_of
     from flpjax.predictors.auto import AUTO
 
@@ -124,21 +126,21 @@ def forecast_and_show(
         routes = [fitted.model.domains[task[0]] for task in fitted.model.via]
         session.save_figure(plot, plot_forecast(result, table, (routes or table.general_domains)[0]))
     ladder = fitted.ladder
-    session.out.print(
+    session.say(
         f"{name} on {ladder.source}: {ladder.runs} runs, {ladder.checkpoints:,} checkpoints, "
-        f"N {show.number(ladder.params[0])} to {show.number(ladder.params[1])}, C up to {ladder.flops[1]:.3g} FLOPs. "
-        "Scores in %.",
-        soft_wrap=True,
+        f"N {number(ladder.params[0])} to {number(ladder.params[1])}, C up to {ladder.flops[1]:.3g} FLOPs. "
+        "Scores in %."
     )
     if how.fits:
-        session.out.print(str(fitted), soft_wrap=True)
+        for line in str(fitted).split("\n"):
+            session.out.print(Paragraph(line, hang=8))
     for shown in show.show_forecast(result, truth, shown_losses):
         session.out.print(shown)
     more = len(fitted.model.domains) - len(shown_losses)
     if more:
-        session.out.print(f"{more} more losses are forecast; --json FILE has them all.")
-    for line in show.show_verdict(reviewed):
-        session.out.print(line)
+        session.say(f"{more} more losses are forecast; --json FILE has them all.")
+    for paragraph in show.show_verdict(reviewed):
+        session.out.print(paragraph)
     session.warn(table.notes, style="cyan", label="note")
     session.warn(result.warnings)
 

@@ -1,0 +1,93 @@
+"""Text in cells of a terminal: its width there, lines broken at words, and what a terminal must not be sent."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from rich.cells import cell_len, chop_cells
+
+BREAKS = re.compile(
+    r"""(?<=[\s_/:=,+|])(?=\S)              # after what joins the parts of a name
+      | (?<=[^\d\s][.])(?=\S)               # after a point, but not a decimal one
+      | (?<![\deE][-])(?<=-)(?=\S)          # after a hyphen, but not that of an exponent
+      | (?<=\d-)(?=\D)""",
+    re.VERBOSE,
+)
+UNITS = ("%", "×")  # written apart from their number, and never alone on the next line
+LEFT_TO_RIGHT = "\u200e"
+
+
+def visible(text: str) -> str:
+    r"""The text with control characters, line breaks and marks of direction written out, as ``\x1b``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        _written_out(c) if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") or c in _TURNS else c for c in text
+    )
+
+
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # these turn round what follows them
+
+
+def _written_out(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """The text in ``width`` cells; after a name in a script from right to left, numbers stay in their order."""
+    space = " " * max(width - cell_len(text), 0)
+    if right:
+        return space + text
+    turns = not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
+    return text + (LEFT_TO_RIGHT if turns else "") + space
+
+
+def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
+    """Lines of at most ``width`` cells, broken at spaces; all but the first begin with ``hang`` spaces.
+
+    A word longer than a line is folded where the parts of a name meet, and only if there is no such place within.
+    """
+    if cell_len(text) <= width:
+        return [text]
+    start = text[: len(text) - len(text.lstrip(" "))]
+    lines, line = [], start
+    for word in _words(text.strip(" ")):
+        fresh = not line.strip(" ")
+        if cell_len(line) + (not fresh) + cell_len(word) <= width:
+            line += word if fresh else f" {word}"
+            continue
+        if not fresh:
+            lines.append(line)
+        line = " " * (hang if lines else len(start))
+        *full, rest = folded(word, max(width - cell_len(line), 1))
+        for piece in full:
+            lines.append(line + piece)
+            line = " " * hang
+        line += rest
+    return [*lines, line]
+
+
+def folded(word: str, width: int) -> list[str]:
+    """Pieces of at most ``width`` cells of one word."""
+    if cell_len(word) <= width:
+        return [word]
+    pieces = [""]
+    for part in filter(None, BREAKS.split(word)):
+        if cell_len(pieces[-1]) + cell_len(part) <= width:
+            pieces[-1] += part
+        else:
+            pieces += chop_cells(part, width)
+    return [p for p in pieces if p]
+
+
+def _words(text: str) -> list[str]:
+    """Split at spaces, but not between a number and its unit."""
+    words: list[str] = []
+    for word in text.split():
+        if words and word.rstrip(".,;:)") in UNITS and words[-1][-1:].isdigit():
+            words[-1] += f" {word}"
+        else:
+            words.append(word)
+    return words
