@@ -13,7 +13,8 @@ from benchmarks.published import GADRE
 from benchmarks.report import percent, show
 from flpjax import FLP, Chinchilla, Exponential, Runs, backtest, point, read_runs
 from flpjax.answers.backtest import record_of
-from flpjax.answers.record import Cell, Record
+from flpjax.answers.cell import Cell
+from flpjax.answers.record import Record
 from flpjax.predictors.methods import ALL_EMERGED
 from flpjax.predictors.predictor import Predictor
 

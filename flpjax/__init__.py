@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flpjax import errors as errors
     from flpjax import numerics as numerics
     from flpjax.answers.backtest import backtest as backtest
+    from flpjax.answers.cell import Cell as Cell
     from flpjax.answers.check import Check as Check
     from flpjax.answers.check import check as check
     from flpjax.answers.compare import Comparison as Comparison
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from flpjax.answers.mix_curve import mix_curve as mix_curve
     from flpjax.answers.mixture import optimise_mix as optimise_mix
     from flpjax.answers.record import Backtest as Backtest
-    from flpjax.answers.record import Cell as Cell
     from flpjax.answers.record import Record as Record
     from flpjax.answers.review import review as review
     from flpjax.answers.target import Target as Target
@@ -102,7 +102,8 @@ _HOME = {
     "answers.mix": ("Mix",),
     "answers.mix_curve": ("MixCurve", "mix_curve"),
     "answers.mixture": ("optimise_mix",),
-    "answers.record": ("Backtest", "Cell", "Record"),
+    "answers.cell": ("Cell",),
+    "answers.record": ("Backtest", "Record"),
     "answers.review": ("review",),
     "answers.target": ("Target", "targets_of"),
     "answers.verdicts": ("Finding", "Review", "Verdict"),

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.answers.cell import crps
+
 Floats = NDArray[np.float64]
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 WIDE = 0.9  # level of the width and of the interval score
@@ -35,21 +37,6 @@ class Scored(NamedTuple):
             crps(finite, actual),
             interval_score(low, high, actual, WIDE),
         )
-
-
-def crps(ordered: Floats, actual: float) -> float:
-    """Continuous ranked probability score ``E|X − y| − ½ E|X − X'|`` of the distribution that draws are, exactly.
-
-    Gneiting & Raftery 2007, eq. 21; the double mean by ranks.
-
-    Args:
-        ordered: ``(draw,)``, ascending.
-        actual: What came.
-    """
-    count = len(ordered)
-    rank = np.arange(1, count + 1)
-    apart = float(((2 * rank - count - 1) * ordered).sum()) / count**2  # ½ E|X − X'|
-    return float(np.abs(ordered - actual).mean()) - apart
 
 
 def interval_score(low: float, high: float, actual: float, level: float) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.paper.ladders import sizes, target_sizes
 from benchmarks.report import percent, show
 from flpjax import Backtest, Runs
-from flpjax.answers.record import Cell, Record
+from flpjax.answers.cell import Cell
+from flpjax.answers.record import Record
 
 Errors = Mapping[str, float]
 """Task → mean absolute relative error over targets."""

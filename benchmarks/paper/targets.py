@@ -14,7 +14,6 @@ from benchmarks.paper.mixed import LAW
 from benchmarks.report import percent, show
 from flpjax import FitError, InputError, Runs
 from flpjax.answers.backtest import record_of
-from flpjax.answers.record import coverage, width
 
 METHODS = {"FLP": "flp-average", "FLP-M": LAW, "auto": "auto"}
 LEVELS = (0.5, 0.9)
@@ -35,9 +34,9 @@ def targets(runs: Runs) -> dict[str, Any]:
         figures["methods"][name] = record_figures(record, runs) | {
             "coverage": {
                 f"{100 * level:.0f} %": {
-                    "scores": coverage(found.scores),
-                    "losses": coverage(found.losses),
-                    "width": width(found.scores),
+                    "scores": found.means("score").coverage,
+                    "losses": found.means("loss").coverage,
+                    "width": found.means("score").width,
                 }
                 for level, found in records.items()
             },

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
+from flpjax.answers.cell import Cell, crps
 from flpjax.answers.forecast import Interval, check_level, forecast, predict_from_loss
-from flpjax.answers.record import Backtest, Cell, Record
+from flpjax.answers.record import Backtest, Record
 from flpjax.answers.target import targets_of
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.fit import Method, fit
 from flpjax.numerics import require_x64
 from flpjax.runs.table import AVERAGE, Runs
+
+NAMED = 4  # outputs that a message names
 
 
 def backtest(
@@ -69,8 +74,11 @@ def backtest(
         except (InputError, FitError) as error:
             records[name] = Record(failed=str(error))
             continue
-        through = sorted({i for task in fitted.model.via for i in task}) or ([0] if fitted.past else [])
-        via[name] = tuple(fitted.model.domains[i] for i in through[: len(fitted.model.domains)])
+        domains = fitted.model.domains
+        through = sorted({i for task in fitted.model.via for i in task})
+        if not through and fitted.past and fitted.model.tasks:
+            through = [0]  # members of a blend differ in it; most of them take the first
+        via[name] = tuple(domains[i] for i in through[: len(domains)])
     return Backtest(actual.names, level, records, via)
 
 
@@ -84,33 +92,66 @@ def record_of(draws: Draws, runs: Runs, *, level: float = 0.9, method: str = "")
         method: What to call the method in warnings.
 
     Raises:
-        InputError: Nothing is held out.
+        InputError: Nothing is held out, or nothing that was forecast was measured there.
     """
     actual = runs.targets().finals()
     if AVERAGE in draws.model.domains:
         actual = actual.with_average()
     seen = forecast(draws, targets_of(actual), level=level, method=method)
     model = draws.model
-    columns = [actual.domains.index(d) for d in model.domains]
-    from_loss = predict_from_loss(model, draws.params, actual.loss[:, columns])
-    with_true_loss = None if from_loss is None else np.clip(from_loss, 0.0, 1.0)
+    scores = _cells(actual.names, model.tasks, seen.score, seen.score_draws, actual.score_of)
+    losses = _cells(actual.names, model.domains, seen.loss, seen.loss_draws, actual.loss_of)
+    if not scores and not losses:
+        raise InputError(
+            "nothing that the method forecasts was measured on the held-out runs",
+            where=runs.source,
+            remedy=f"Hold out runs with a final {' or '.join([*model.tasks, *model.domains][:NAMED])}",
+        )
+    return Record(
+        tuple(_with_true_loss(scores, draws, actual, seen.level)), tuple(losses), seen.warnings, "", draws.intervals
+    )
 
-    def true_loss(i: int, j: int) -> float | None:
-        if with_true_loss is None:
-            return None
-        found = Interval.of(with_true_loss[:, i, j], seen.level)
-        return None if found is None else found.median
 
-    scores = [
-        Cell(actual.names[i], task, v.median, v.lower, v.upper, float(actual.score_of(task)[i]), true_loss(i, j))
-        for i in range(len(actual))
-        for j, task in enumerate(model.tasks)
-        if (v := seen.score[i].get(task)) is not None and np.isfinite(actual.score_of(task)[i])
-    ]
-    losses = [
-        Cell(actual.names[i], domain, v.median, v.lower, v.upper, float(actual.loss_of(domain)[i]))
-        for i in range(len(actual))
-        for domain in model.domains
-        if (v := seen.loss[i].get(domain)) is not None and np.isfinite(actual.loss_of(domain)[i])
-    ]
-    return Record(tuple(scores), tuple(losses), seen.warnings, intervals=draws.kind != "point")
+def _cells(
+    targets: Sequence[str],
+    names: Sequence[str],
+    intervals: Sequence[Mapping[str, Interval]],
+    drawn: NDArray[np.float64],
+    measured: Callable[[str], NDArray[np.float64]],
+) -> list[Cell]:
+    """Target by target, what was both forecast and measured.
+
+    Args:
+        targets: ``(target,)``.
+        names: ``(output,)`` tasks or domains.
+        intervals: Per target, name → interval.
+        drawn: ``(draw, target, output)``.
+        measured: Name → ``(target,)``.
+    """
+    actual = np.array([measured(name) for name in names]).reshape(len(names), len(targets))
+    cells = []
+    for i, target in enumerate(targets):
+        for j, name in enumerate(names):
+            found = intervals[i].get(name)
+            if found is None or not np.isfinite(actual[j, i]):
+                continue
+            values = drawn[:, i, j]
+            score = crps(np.sort(values[np.isfinite(values)]), float(actual[j, i]))
+            cells.append(Cell(target, name, found.median, found.lower, found.upper, float(actual[j, i]), crps=score))
+    return cells
+
+
+def _with_true_loss(cells: Sequence[Cell], draws: Draws, actual: Runs, level: float) -> list[Cell]:
+    """Scores with their forecast from the targets' true losses, where a method has one."""
+    model = draws.model
+    loss = np.stack([actual.loss_of(d) for d in model.domains], axis=1) if model.domains else None
+    from_loss = None if loss is None or not cells else predict_from_loss(model, draws.params, loss)
+    if from_loss is None:
+        return list(cells)
+    known = np.clip(from_loss, 0.0, 1.0)
+    found = []
+    for cell in cells:
+        at = known[:, actual.names.index(cell.target), model.tasks.index(cell.name)]
+        value = Interval.of(at, level)
+        found.append(replace(cell, true_loss=None if value is None else value.median))
+    return found

@@ -11,7 +11,8 @@ import numpy as np
 from jax import Array
 
 from flpjax.answers.backtest import record_of
-from flpjax.answers.record import Cell, Record
+from flpjax.answers.cell import Cell
+from flpjax.answers.record import Record
 from flpjax.errors import FitError, InputError, did_you_mean
 from flpjax.fitting.discovery.discovery import Discovery, discover
 from flpjax.fitting.point import point

@@ -1,107 +1,81 @@
-"""What a backtest found: cells, the record of a method, and all records side by side."""
+"""What a backtest found: the record of a method, and all records side by side."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
+from flpjax.answers.cell import Cell, Means
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One target and one quantity: what was forecast and what came.
-
-    Attributes:
-        target: The run.
-        name: The task or loss domain.
-        predicted: Median forecast.
-        lower: Lower bound of the interval.
-        upper: Upper bound.
-        actual: What the run reached.
-        true_loss: Median forecast of a score from the run's *true* loss: what stage 2 alone gets wrong. None where a
-            method has no stage 2, or the run no such loss.
-    """
-
-    target: str
-    name: str
-    predicted: float
-    lower: float
-    upper: float
-    actual: float
-    true_loss: float | None = None
-
-    @property
-    def rel_error(self) -> float:
-        """``(predicted − actual) / actual`` (Chen et al. 2024, eq. 4, with its sign); NaN for an actual of 0."""
-        return (self.predicted - self.actual) / self.actual if self.actual else float("nan")
-
-    @property
-    def rel_error_true_loss(self) -> float | None:
-        """The relative error with the target's true loss."""
-        return None if self.true_loss is None or not self.actual else (self.true_loss - self.actual) / self.actual
-
-    @property
-    def covered(self) -> bool:
-        """Whether the interval holds what came."""
-        return self.lower <= self.actual <= self.upper
-
-
-def width(cells: Sequence[Cell]) -> float | None:
-    """Mean width of the intervals."""
-    return float(np.mean([c.upper - c.lower for c in cells])) if cells else None
-
-
-def coverage(cells: Sequence[Cell]) -> float | None:
-    """Share of the intervals that hold what came."""
-    return float(np.mean([c.covered for c in cells])) if cells else None
+Kind = Literal["score", "loss"]
 
 
 @dataclass(frozen=True)
 class Record:
-    """One method's record on all targets."""
+    """One method's record on all targets.
+
+    Attributes:
+        scores: Its forecasts of scores that were measured.
+        losses: Its forecasts of losses that were measured.
+        warnings: What the reader should know.
+        failed: Why there is no forecast; empty if there is one.
+        intervals: Whether its draws are a distribution: a point fit has no intervals, nor have fits that tie.
+    """
 
     scores: tuple[Cell, ...] = ()
     losses: tuple[Cell, ...] = ()
     warnings: tuple[str, ...] = ()
     failed: str = ""
-    intervals: bool = True  # a point fit has none
+    intervals: bool = True
+
+    def cells(self, kind: Kind, target: str | None = None, names: Sequence[str] | None = None) -> tuple[Cell, ...]:
+        """The cells of one kind: of one target or of all, of these tasks or domains or of all."""
+        cells = self.scores if kind == "score" else self.losses
+        return tuple(c for c in cells if target in (None, c.target) and (names is None or c.name in names))
+
+    def means(self, kind: Kind, target: str | None = None, names: Sequence[str] | None = None) -> Means:
+        """Errors, coverage, widths and CRPS of one kind; widths and CRPS of losses are relative."""
+        return Means.of(self.cells(kind, target, names), intervals=self.intervals, relative=kind == "loss")
 
     def mean_abs_rel_error(self, target: str | None = None, *, true_loss: bool = False) -> float | None:
         """Mean absolute relative error of the scores, of one target or of all."""
-        cells = [c for c in self.scores if target in (None, c.target)]
-        errors = [c.rel_error_true_loss if true_loss else c.rel_error for c in cells]
-        known = [abs(e) for e in errors if e is not None and e == e]
-        return float(np.mean(known)) if known else None
+        means = self.means("score", target)
+        return means.error_true_loss if true_loss else means.error
 
-    def loss_error(self, domains: Sequence[str], target: str | None = None) -> float | None:
-        """Mean absolute relative error of the losses of these domains."""
-        known = [abs(c.rel_error) for c in self.losses if c.name in domains and target in (None, c.target)]
-        return float(np.mean(known)) if known else None
+    def loss_error(self, domains: str | Sequence[str] | None = None, target: str | None = None) -> float | None:
+        """Mean absolute relative error of the losses, of these domains or of all."""
+        return self.means("loss", target, (domains,) if isinstance(domains, str) else domains).error
 
     @property
     def coverage(self) -> float | None:
         """Share of score intervals that hold what came; None for point fits."""
-        return coverage(self.scores) if self.intervals else None
+        return self.means("score").coverage
 
     @property
     def width(self) -> float | None:
         """Mean width of the score intervals; None for point fits."""
-        return width(self.scores) if self.intervals else None
+        return self.means("score").width
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        losses = [{"domain": c.name, **_cell(c)} for c in self.losses]
+        """As JSON has it; means without a prefix are those of scores."""
+        losses = [{"domain": c.name, **c.to_dict(self.intervals)} for c in self.losses]
         for cell in losses:
             del cell["rel_error_true_loss"]
+        score, loss = self.means("score"), self.means("loss")
         return {
-            "mean_abs_rel_error": self.mean_abs_rel_error(),
-            "mean_abs_rel_error_true_loss": self.mean_abs_rel_error(true_loss=True),
-            "coverage": self.coverage,
-            "width": self.width,
-            "cells": [{"task": c.name, **_cell(c)} for c in self.scores],
+            "mean_abs_rel_error": score.error,
+            "mean_abs_rel_error_true_loss": score.error_true_loss,
+            "coverage": score.coverage,
+            "width": score.width,
+            "crps": score.crps,
+            "loss_mean_abs_rel_error": loss.error,
+            "loss_coverage": loss.coverage,
+            "loss_rel_width": loss.width,
+            "loss_rel_crps": loss.crps,
+            "intervals": self.intervals and not self.failed,
+            "cells": [{"task": c.name, **c.to_dict(self.intervals)} for c in self.scores],
             "loss_cells": losses,
             "warnings": list(self.warnings),
             "failed": self.failed or None,
@@ -116,7 +90,7 @@ class Backtest:
         held_out: The runs that no fit saw.
         level: Probability that the intervals are meant to have.
         methods: Method → record.
-        via: Method → the loss domains that its scores go through.
+        via: Method → the loss domains that its scores go through; none where it forecasts no score.
     """
 
     held_out: tuple[str, ...]
@@ -124,37 +98,54 @@ class Backtest:
     methods: Mapping[str, Record]
     via: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def judged_by(self) -> Kind:
+        """What methods are compared by: scores, or losses where no method forecast a score."""
+        return "score" if any(r.scores for r in self.methods.values()) else "loss"
+
     def best(self) -> str | None:
-        """The method with the smallest mean error, among those that forecast the most cells."""
-        most = max((len(r.scores) for r in self.methods.values()), default=0)
-        errors = {n: r.mean_abs_rel_error() for n, r in self.methods.items() if r.scores and len(r.scores) == most}
-        return min(errors, key=lambda n: errors[n] or 0.0) if errors else None
+        """The method with the smallest mean error, of scores if there are any, among those that forecast the most."""
+        means = {name: record.means(self.judged_by) for name, record in self.methods.items()}
+        most = max((m.cells for m in means.values()), default=0)
+        errors = {name: m.error for name, m in means.items() if m.cells == most and m.error is not None}
+        return min(errors, key=errors.__getitem__) if errors else None
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per method and target."""
-        rows = []
-        for name, record in self.methods.items():
-            for target in self.held_out:
-                cells = [c for c in record.scores if c.target == target]
-                rows.append(
-                    {
-                        "method": name,
-                        "target": target,
-                        "tasks": len(cells),
-                        "loss_error": record.loss_error(self.via.get(name, ()), target),
-                        "score_error": record.mean_abs_rel_error(target),
-                        "score_error_true_loss": record.mean_abs_rel_error(target, true_loss=True),
-                        "coverage": coverage(cells) if record.intervals else None,
-                        "width": width(cells) if record.intervals else None,
-                    }
-                )
-        return rows
+        return [
+            {"method": name, "target": target, **self._row(name, target)}
+            for name in self.methods
+            for target in self.held_out
+        ]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Tidy rows: one per method, over all targets."""
+        return [{"method": name, **self._row(name)} for name in self.methods]
+
+    def _row(self, name: str, target: str | None = None) -> dict[str, Any]:
+        """What one method's row says of one target, or of all: of losses, ``loss_error`` is of those scores need."""
+        record = self.methods[name]
+        score, loss = record.means("score", target), record.means("loss", target)
+        return {
+            "tasks": score.cells,
+            "losses": loss.cells,
+            "loss_error": record.loss_error(self.via.get(name) or None, target),
+            "loss_coverage": loss.coverage,
+            "loss_width": loss.width,
+            "loss_crps": loss.crps,
+            "score_error": score.error,
+            "score_error_true_loss": score.error_true_loss,
+            "coverage": score.coverage,
+            "width": score.width,
+            "crps": score.crps,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
             "held_out": list(self.held_out),
             "level": self.level,
+            "best": self.best(),
             "methods": {name: record.to_dict() for name, record in self.methods.items()},
         }
 
@@ -165,19 +156,8 @@ class Backtest:
     def __str__(self) -> str:
         lines = []
         for name, record in self.methods.items():
-            error = record.mean_abs_rel_error()
-            said = "-" if error is None else f"{error:.2%} mean absolute relative error"
+            score, loss = record.means("score").error, record.means("loss").error
+            error, what = (loss, " of losses") if score is None else (score, "")
+            said = "-" if error is None else f"{error:.2%} mean absolute relative error{what}"
             lines.append(f"{name}: {record.failed or said}")
         return "\n".join(lines)
-
-
-def _cell(cell: Cell) -> dict[str, Any]:
-    return {
-        "target": cell.target,
-        "predicted": cell.predicted,
-        "lower": cell.lower,
-        "upper": cell.upper,
-        "actual": cell.actual,
-        "rel_error": cell.rel_error if cell.actual else None,
-        "rel_error_true_loss": cell.rel_error_true_loss,
-    }

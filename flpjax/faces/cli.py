@@ -109,6 +109,7 @@ def backtest(
     draws: Draws = 200,
     level: Level = 0.9,
     seed: Seed = 0,
+    by_target: Annotated[bool, typer.Option("--by-target", help="A row for every method and held-out run.")] = False,
     json: Json = None,
 ) -> None:
     """How well each method would have forecast the largest runs you already have."""
@@ -122,16 +123,16 @@ def backtest(
 
     from flpjax.answers.backtest import backtest as run_backtest
     from flpjax.fitting.fit import method_of
-    from flpjax.predictors.methods import COMPARED
+    from flpjax.predictors.methods import compared
 
-    names = method or [name for name in COMPARED if draws or name != "auto"]
+    names = method or [name for name in compared(table) if draws or name != "auto"]
     chooses = ("auto", "flp")  # a loss domain, as pairs of stages do
     methods = {name: method_of(name, via if method or "+" in name or name in chooses else None) for name in names}
     with session.progress(len(methods), "fitting") as step:
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
     steps.save(json, result.to_json())
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
-    for shown in show_backtest(result, per_task=len(names) == 1):
+    for shown in show_backtest(result, by_target=by_target):
         session.out.print(shown)
     for name, record in result.methods.items():
         if record.failed:

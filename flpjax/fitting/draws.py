@@ -142,6 +142,11 @@ class Draws:
     def __len__(self) -> int:
         return len(next(iter(next(iter(self.params.values())).values())))
 
+    @property
+    def intervals(self) -> bool:
+        """Whether quantiles of the draws are intervals; of one fit, or of fits that tie on the ladder, they are not."""
+        return self.kind not in ("point", "tied")
+
     def __str__(self) -> str:
         lines = [f"{count(len(self), f'{self.kind} draw')} of {type(self.model).__name__} on {self.ladder.source}"]
         for name, fit in self.fits.items():

@@ -73,8 +73,14 @@ class Auto:
         return chosen
 
     def _known_domain(self, runs: Runs) -> None:
-        """Refuse a misspelt domain: every method through it would take no part, and the rest would go on."""
+        """Refuse a misspelt domain, or own losses without tasks: no method through it would take part, others would."""
         domains = runs.general_domains
+        if self.via == OWN and not runs.tasks:
+            raise InputError(
+                "there is no column 'score/<task>', whose own loss a score goes through",
+                where=runs.source,
+                remedy=f"Leave '{OWN}' out: losses are forecast without",
+            )
         if self.via not in (None, OWN, AVERAGE, *domains):
             raise InputError(
                 f"there is no loss domain '{self.via}'", where=runs.source, remedy=did_you_mean(str(self.via), domains)

@@ -15,6 +15,7 @@ from flpjax.forms.power_law import PowerLaw
 from flpjax.forms.residual import Residual
 from flpjax.predictors.mixtures import check_mixtures
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, enough_runs, tile_outputs
+from flpjax.predictors.remedies import not_emerged, without_scores
 from flpjax.runs.compute import Compute
 from flpjax.runs.table import Runs
 
@@ -62,7 +63,11 @@ class FP:
             InputError: There is no score, or no task has as many emerged runs as the form has parameters.
         """
         if not runs.tasks:
-            raise InputError("there is no column 'score/<task>'", where=runs.source, remedy="FP needs scores")
+            raise InputError(
+                "there is no column 'score/<task>'",
+                where=runs.source,
+                remedy=f"FP needs scores; {without_scores(runs)}",
+            )
         mixed = hasattr(self.compute_score, "mixtures_needed")
         mixture_warnings = check_mixtures(runs, self.compute_score) if mixed else ()
         finals = runs.finals()
@@ -85,7 +90,7 @@ class FP:
             raise InputError(
                 f"no task has {need + 1} runs that end above chance",
                 where=runs.source,
-                remedy="FLP uses intermediate checkpoints too: try the method 'flp'",
+                remedy=not_emerged(runs),
             )
         tasks = tuple(t.name for t, ok in zip(runs.tasks, fit, strict=True) if ok)
         stage = Stage(

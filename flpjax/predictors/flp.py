@@ -17,6 +17,7 @@ from flpjax.forms.power_law import PowerLaw
 from flpjax.forms.residual import TYPICAL_NOISE, Residual
 from flpjax.predictors.emergence import emerged_checkpoints
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, final_losses
+from flpjax.predictors.remedies import without_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.select import Selection
 from flpjax.runs.table import AVERAGE, Runs
@@ -94,7 +95,7 @@ class FLP:
             raise InputError(
                 "there is no column 'loss/<domain>'",
                 where=runs.source,
-                remedy="FLP goes through a loss; the method 'fp' goes straight from compute to the score",
+                remedy=f"FLP goes through a loss; {without_losses(runs)}",
             )
         if self.via == AVERAGE:
             runs = runs.with_average()
@@ -124,13 +125,20 @@ class FLP:
     def _route(self, runs: Runs) -> tuple[tuple[str, ...], list[int]]:
         """The domains of stage 1, and for each task the position of its own among them."""
         if self.via == OWN:
+            if not runs.tasks:
+                raise InputError(
+                    "there is no column 'score/<task>', whose own loss a score goes through",
+                    where=runs.source,
+                    remedy="Leave 'own' out: losses are forecast without, say with 'flp'",
+                )
             lost = [t for t in runs.task_names if t not in runs.domains]
             if lost:
                 raise InputError(
                     f"there is no column 'loss/{lost[0]}', the task's own loss",
                     where=runs.source,
-                    remedy="Add the negative log-likelihood (or bits per byte) of the right answers, or leave the task "
-                    f"out ({len(lost)} of {len(runs.tasks)} tasks have none)",
+                    remedy="Add the negative log-likelihood (or bits per byte) of the right answers, leave the task "
+                    f"out ({len(lost)} of {len(runs.tasks)} tasks have none), or go through another loss, with "
+                    "'power+sigmoid'",
                 )
             return runs.task_names, list(range(len(runs.tasks)))
         domains = runs.general_domains

@@ -19,6 +19,7 @@ from flpjax.forms.residual import TYPICAL_NOISE, Residual
 from flpjax.predictors.emergence import Emerged, emerged_checkpoints
 from flpjax.predictors.mixtures import check_mixtures, own_first
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, final_losses
+from flpjax.predictors.remedies import without_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.select import Selection
 from flpjax.runs.table import Floats, Runs
@@ -121,7 +122,7 @@ class FLPM:
             raise InputError(
                 f"no checkpoint has the losses of all domains ({', '.join(stage_1.outputs)})",
                 where=runs.source,
-                remedy="Measure them at the same checkpoints, or name fewer (domains=…)",
+                remedy="Measure them at the same checkpoints, name fewer (domains=…), or go through one, with 'flp'",
             )
         sized = self.loss_score.centred(loss[whole])
         emerged = emerged_checkpoints(runs, self.selection, average, sized)
@@ -149,7 +150,9 @@ def _domains(runs: Runs, chosen: Sequence[str]) -> tuple[str, ...]:
     """The domains asked for, or all general ones."""
     if not runs.domains:
         raise InputError(
-            "there is no column 'loss/<domain>'", where=runs.source, remedy="FLP-M goes through domain losses"
+            "there is no column 'loss/<domain>'",
+            where=runs.source,
+            remedy=f"FLP-M goes through domain losses; {without_losses(runs)}",
         )
     for name in chosen:
         if name not in runs.domains:

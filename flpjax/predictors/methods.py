@@ -16,9 +16,10 @@ from flpjax.forms.power_mix import PowerMix
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP, OWN
 from flpjax.predictors.flpm import FLPM
+from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.select import Selection
-from flpjax.runs.table import AVERAGE
+from flpjax.runs.table import AVERAGE, Runs
 
 COMPUTE_LOSS: dict[str, Form] = {
     "power": PowerLaw(),
@@ -72,7 +73,20 @@ NAMED: dict[str, Callable[[], Predictor]] = {
 
 DEFAULT_MIX = "m3+network"
 COMPARED = ("auto", "flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "llama3")
-"""What a backtest compares unless told otherwise."""
+"""What a backtest compares unless told otherwise, of a table with losses, scores and each task's own loss."""
+MIXTURES_COMPARED = ("m3+domain-linear",)
+
+
+def compared(runs: Runs) -> tuple[str, ...]:
+    """What a backtest of this table compares unless told otherwise: those of :data:`COMPARED` that its columns allow.
+
+    On a ladder of several mixtures a law of mixtures joins them.
+    """
+    own = bool(runs.tasks) and set(runs.task_names) <= set(runs.domains)
+    mixed = bool(runs.sources) and len(distinct(runs.training().finals().mix)) > 1
+    allowed = {"auto": True, "fp": bool(runs.tasks), "fp-gpt4": bool(runs.tasks), "llama3": own}
+    names = [name for name in COMPARED if allowed.get(name, bool(runs.domains))]
+    return (*names, *(MIXTURES_COMPARED if mixed and runs.domains else ()))
 
 
 def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FLP:

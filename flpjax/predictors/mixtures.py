@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count
+from flpjax.predictors.remedies import without_mixtures
 from flpjax.runs.table import Floats, Runs
 
 SAME = 1e-3  # weights that differ by less are the same mixture
@@ -25,11 +26,12 @@ def check_mixtures(runs: Runs, form: Any, domains: tuple[str, ...] = ()) -> tupl
     Raises:
         InputError: The ladder has no mixtures, or a source has no compute in some run and the form can't have that.
     """
+    plain = without_mixtures(runs)
     if not runs.sources:
         raise InputError(
             "there is no column 'mix/<source>'",
             where=runs.source,
-            remedy="Add the mixture weights of every run, or use a method without mixtures, such as 'flp'",
+            remedy=f"Add the mixture weights of every run, or use a method without mixtures, such as {plain}",
         )
     finals = runs.finals()
     name = type(form).__name__
@@ -45,7 +47,7 @@ def check_mixtures(runs: Runs, form: Any, domains: tuple[str, ...] = ()) -> tupl
     if len(mixtures) >= needed and _rank(mixtures) >= min(needed, len(runs.sources)):
         return ()
     if len(runs.sources) == 1:
-        return (f"there is one source only, '{runs.sources[0]}': use a method without mixtures, such as 'flp'",)
+        return (f"there is one source only, '{runs.sources[0]}': use a method without mixtures, such as {plain}",)
     if len(mixtures) == 1 and needed > 1:
         what = f"all runs have one mixture ({describe(mixtures[0], runs.sources)})"
         why = (
@@ -55,7 +57,7 @@ def check_mixtures(runs: Runs, form: Any, domains: tuple[str, ...] = ()) -> tupl
     else:
         what = f"{count(len(mixtures), 'mixture')} for {name}, which needs {needed} in general position"
         why = "some of its exponents can't be told apart"
-    return (f"{what}: {why}. {_missing(mixtures, runs.sources)}; or use a method without mixtures, such as 'flp'",)
+    return (f"{what}: {why}. {_missing(mixtures, runs.sources)}; or use a method without mixtures, such as {plain}",)
 
 
 def own_first(runs: Runs, domains: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:

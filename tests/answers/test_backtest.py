@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from flpjax.answers.backtest import backtest
+from flpjax.answers.cell import Cell, crps
 from flpjax.answers.forecast import forecast
-from flpjax.answers.record import Backtest, Cell, Record
+from flpjax.answers.record import Backtest, Record
 from flpjax.answers.target import targets_of
 from flpjax.errors import InputError
 from flpjax.fitting.bootstrap import bootstrap
@@ -44,6 +45,37 @@ def test_errors_by_hand():
     assert [c.covered for c in HAND.scores] == [True, False, True]
     np.testing.assert_allclose(HAND.coverage, 2 / 3)
     np.testing.assert_allclose(HAND.width, (0.15 + 0.1 + 0.1) / 3)
+
+
+def test_losses_have_the_figures_that_scores_have():
+    """Widths and CRPS of losses are relative: domains differ in size."""
+    cells = tuple(replace(c, crps=0.1 * c.actual) for c in HAND.losses)
+    means = replace(HAND, losses=cells).means("loss")
+    assert (means.cells, means.error_true_loss) == (3, None)
+    np.testing.assert_allclose([means.error, means.coverage], [(0.1 + 0.1 + 0.05) / 3, 2 / 3])
+    np.testing.assert_allclose(means.width, (0.2 / 2.0 + 0.2 / 1.0 + 0.1 / 1.8) / 3)
+    np.testing.assert_allclose(means.crps, 0.1)
+    assert replace(HAND, intervals=False).means("loss").coverage is None
+
+
+@pytest.mark.parametrize("kind", ["score", "loss"])
+def test_the_best_is_that_of_losses_where_no_method_has_a_score(kind):
+    def record(error):
+        cell = Cell("A", "x", predicted=0.5 * (1 + error), lower=0.4, upper=0.6, actual=0.5)
+        return Record(scores=(cell,)) if kind == "score" else Record(losses=(cell,))
+
+    result = Backtest(("A",), 0.9, {"bad": record(0.2), "good": record(0.1), "failed": Record(failed="no")})
+    assert (result.judged_by, result.best()) == (kind, "good")
+    zero = replace(HAND.scores[0], actual=0.0)  # no relative error, which must not pass for none at all
+    assert Backtest(("A",), 0.9, {"z": Record(scores=(zero,))}).best() is None
+
+
+def test_crps_is_the_double_mean():
+    rng = np.random.default_rng(0)
+    drawn = np.sort(rng.normal(size=41))
+    brute = np.abs(drawn - 0.3).mean() - 0.5 * np.abs(drawn[:, None] - drawn[None, :]).mean()
+    np.testing.assert_allclose(crps(drawn, 0.3), brute)
+    np.testing.assert_allclose(crps(np.array([0.5]), 0.3), 0.2)
 
 
 def test_an_interval_holds_its_bounds():
@@ -161,6 +193,32 @@ def test_the_json_has_the_keys_of_the_contract(pointwise, noisy, key):
     assert parsed["methods"]["fp"]["cells"][0]["rel_error_true_loss"] is None
 
 
+def test_point_fits_have_no_intervals_in_json(pointwise):
+    for record in pointwise.to_dict()["methods"].values():
+        assert (record["intervals"], record["coverage"], record["width"], record["crps"]) == (False, None, None, None)
+        assert all((c["lower"], c["upper"], c["crps"]) == (None,) * 3 for c in record["cells"] + record["loss_cells"])
+
+
+def test_a_ladder_without_scores_is_judged_by_its_losses(noisy, key):
+    """An array of no tasks could not be stacked; and losses had no coverage, width or CRPS."""
+    runs = replace(noisy.runs, tasks=(), score=noisy.runs.score[:, :0], stderr=noisy.runs.stderr[:, :0])
+    methods = {"flp": FLP(), "fp": FP(), "llama3": method("llama3")}
+    result = backtest(methods, runs, key, draws=7)
+    assert result.best() == "flp"
+    assert result.methods["fp"].failed.startswith("simulated ladder (seed 3): there is no column 'score/<task>'")
+    assert "whose own loss a score goes through" in result.methods["llama3"].failed
+    record = result.methods["flp"]
+    assert len(record.losses) == 2 * len(runs.domains)
+    assert all(c.lower <= c.predicted <= c.upper and c.crps > 0 for c in record.losses)
+    row = result.summary()[0]
+    means = record.means("loss")
+    assert (row["loss_error"], row["loss_coverage"]) == (means.error, means.coverage)
+    assert (row["tasks"], row["losses"], row["score_error"]) == (0, len(record.losses), None)
+    parsed = json.loads(result.to_json())["methods"]["flp"]
+    assert (parsed["loss_mean_abs_rel_error"], parsed["loss_coverage"]) == (means.error, means.coverage)
+    assert (parsed["loss_rel_width"], parsed["loss_rel_crps"]) == (means.width, means.crps)
+
+
 def test_the_table_is_its_twin(pointwise):
     rows = pointwise.table()
     assert [(r["method"], r["target"]) for r in rows] == [
@@ -187,6 +245,14 @@ def test_targets_without_a_score_are_no_cells(noisy, key):
     score[runs.held_out[runs.run], 0] = np.nan
     (record,) = backtest({"flp": FLP()}, replace(runs, score=score), key, draws=0).methods.values()
     assert {c.name for c in record.scores} == {"hellaswag", "triviaqa"}
+
+
+def test_targets_with_nothing_that_was_forecast_are_no_record(noisy, key):
+    runs = noisy.runs
+    score = np.array(runs.score)
+    score[runs.held_out[runs.run]] = np.nan
+    (record,) = backtest({"fp": FP()}, replace(runs, score=score), key, draws=0).methods.values()
+    assert "nothing that the method forecasts was measured on the held-out runs. Hold out runs with a" in record.failed
 
 
 def test_nothing_held_out_is_refused(noisy, key):

@@ -132,8 +132,15 @@ def test_fp_leaves_out_tasks_at_chance_and_goes_on(table):
     assert plan.warnings == ("task 'mute' is not forecast: 0 of 7 runs end above chance, 3 are needed",)
 
 
-def test_fp_with_all_tasks_at_chance_points_to_flp(table):
-    with pytest.raises(
-        InputError, match=r"no task has 3 runs that end above chance\. FLP uses intermediate checkpoints too"
-    ):
+def test_fp_with_all_tasks_at_chance_points_to_what_is_left(table):
+    message = r"no task has 3 runs that end above chance\. Train larger runs, or score an easier metric; "
+    with pytest.raises(InputError, match=message + "'flat'"):
         FP().on(table({}, {"mute": CHANCE}, TASKS))
+    with pytest.raises(InputError, match=message + "losses can be forecast, with 'flp'"):
+        FP().on(table({"general": LOSS}, {"mute": CHANCE}, TASKS))
+
+
+def test_fp_points_to_flp_where_checkpoints_on_the_way_emerged(table):
+    late = np.where(np.arange(RUNS)[:, None] >= RUNS - 2, GOOD, 0.25)
+    with pytest.raises(InputError, match=r"FLP uses intermediate checkpoints too: try the method 'flp'"):
+        FP().on(table({"general": LOSS}, {"mute": late}, TASKS))
