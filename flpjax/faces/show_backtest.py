@@ -52,9 +52,10 @@ def show_backtest(result: Backtest, *, by_target: bool = False) -> list[Sheet | 
         shown.append(Paragraph(fewer))
     if len(result.methods) == 1:
         ((name, record),) = result.methods.items()
-        for kind in ("score", "loss"):
-            if record.cells(kind):  # type: ignore[arg-type]
-                shown.append((_cells if by_target else _outputs)(name, record, kind))  # type: ignore[arg-type]
+        kinds: tuple[Kind, Kind] = ("score", "loss")
+        for kind in kinds:
+            if record.cells(kind):
+                shown.append((_cells if by_target else _outputs)(name, record, kind))
     return shown
 
 
@@ -77,9 +78,9 @@ def _fewer(result: Backtest) -> str:
     counts = {name: len(record.cells(kind)) for name, record in result.methods.items() if not record.failed}
     most = max(counts.values())
     fewer = [f"{name} {number}" for name, number in counts.items() if number < most]
-    return f"Means are of {count(most, kind) if kind == 'score' else _losses(most)}; of {', '.join(fewer)}." * bool(
-        fewer
-    )
+    if not fewer:
+        return ""
+    return f"Means are of {count(most, 'score') if kind == 'score' else _losses(most)}; of {', '.join(fewer)}."
 
 
 def _losses(number: int) -> str:
