@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 from collections.abc import Sequence
@@ -12,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, shown
 from flpjax.runs.build import Place
 
 # float() also takes '1_000', 'infinity' and digits of other scripts; a table with those was not meant to have them.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 LARGEST = 1e60  # no quantity of a training run comes near; products of four stay inside float64
+LONGEST_NAME = 200  # characters of a run's name: longer ones are a cell that swallowed its neighbours
+NAMES = (str, Real, Decimal, datetime.date, datetime.time, np.str_, np.bool_, np.datetime64)
 FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
 
@@ -46,10 +49,10 @@ def numbers(cells: Sequence[Any], column: str, place: Place) -> NDArray[np.float
             continue
         value = _number(cell)
         if value is None:
-            raise InputError(f"{_shown(cell)} is not a number", where=place.at(i, column), remedy=_remedy(cell))
+            raise InputError(f"{shown(cell)} is not a number", where=place.at(i, column), remedy=_remedy(cell))
         if not abs(value) < LARGEST:
             raise InputError(
-                f"{_shown(cell)} is out of range", where=place.at(i, column), remedy="Correct the row, or leave it out"
+                f"{shown(cell)} is out of range", where=place.at(i, column), remedy="Correct the row, or leave it out"
             )
         values[i] = value
     return values
@@ -63,11 +66,11 @@ def flags(cells: Sequence[Any], column: str, place: Place) -> NDArray[np.bool_]:
     """
     values = np.zeros(len(cells), bool)
     for i, cell in enumerate(cells):
-        text = "" if is_blank(cell) else str(cell).strip().lower()
+        text = "" if is_blank(cell) else (_text(cell) or "?").lower()
         flag = FLAGS.get(text.removesuffix(".0"))  # a frame with gaps turns 1 into 1.0
         if flag is None:
             raise InputError(
-                f"{_shown(cell)} is neither true nor false",
+                f"{shown(cell)} is neither true nor false",
                 where=place.at(i, column),
                 remedy="Write true or false; yes, no, 1, 0 and an empty cell (false) do as well",
             )
@@ -75,10 +78,26 @@ def flags(cells: Sequence[Any], column: str, place: Place) -> NDArray[np.bool_]:
     return values
 
 
-def names(cells: Sequence[Any]) -> NDArray[np.object_]:
-    """``(row,)`` names as text, None where a cell is blank."""
+def names(cells: Sequence[Any], column: str = "run", place: Place | None = None) -> NDArray[np.object_]:
+    """``(row,)`` names as text, None where a cell is blank.
+
+    Raises:
+        InputError: A cell holds something that is no name: bytes, a list, a text of hundreds of characters.
+    """
     text = np.empty(len(cells), object)
-    text[:] = [None if is_blank(cell) else str(cell).strip() for cell in cells]
+    for i, cell in enumerate(cells):
+        if is_blank(cell):
+            continue
+        name = _text(cell)
+        if isinstance(cell, NAMES) and name is not None and len(name) <= LONGEST_NAME:
+            text[i] = name
+            continue
+        if name is not None and isinstance(cell, NAMES):
+            problem = f"the name {shown(cell)} has {len(name):,} characters"
+            remedy = f"Give one of at most {LONGEST_NAME}; check the quotes if it holds other cells"
+        else:
+            problem, remedy = f"{shown(cell)} is of type {type(cell).__name__}, which is no name", "Write names as text"
+        raise InputError(problem, where=(place or Place("table")).at(i, column), remedy=remedy)
     return text
 
 
@@ -94,17 +113,24 @@ def _number(cell: Any) -> float | None:
         return math.inf
 
 
-def _shown(cell: Any) -> str:
-    text = repr(cell) if isinstance(cell, str) else str(cell)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _text(cell: Any) -> str | None:
+    """A cell as text, None if it has no text: an object may refuse, and an integer of thousands of digits does."""
+    try:
+        return str(cell).strip()
+    except Exception:
+        return None
 
 
 def _remedy(cell: Any) -> str:
-    text = str(cell).strip().lower()
+    text = (_text(cell) or "?").lower()
+    if len(text) > LONGEST_NAME:
+        return "Check the quotes: the cell may hold others"
     if text.lstrip("+-") in ("nan", "inf", "infinity", "na", "n/a", "null", "none", "-", ""):
         return "Leave the cell empty if it was not measured; drop the row if the run diverged"
-    if re.fullmatch(r"[\d,]*,\d{3}(\.\d*)?", text):
-        return "Leave out the thousands separators"
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
+        return "Leave out the thousands separators; a decimal point is a point, not a comma"
+    if re.fullmatch(r"[+-]?\d*,\d+(e[+-]?\d+)?", text):
+        return "Write the decimal point as a point, not as a comma"
     if text.endswith("%"):
         return 'Write the number alone and declare scale = "points" in a mapping file'
     return "Write plain numbers, such as 7e9; declare a unit, such as Bparams or GFLOPs, in a mapping file"

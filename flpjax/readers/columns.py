@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, did_you_mean
-from flpjax.readers.cells import flags, names, numbers
+from flpjax.errors import InputError, count, did_you_mean, short, some_of
+from flpjax.readers.cells import LONGEST_NAME, flags, names, numbers
 from flpjax.readers.raw import RawTable
 from flpjax.runs.build import Place, build_runs, check_names, is_canonical, misspelt
 from flpjax.runs.table import Runs
@@ -71,6 +71,13 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
     source = raw.place.source
     theirs, notes = _choose(raw, table_map)
     check_names(list(theirs), source)
+    for name in theirs:
+        if len(name) > LONGEST_NAME:
+            raise InputError(
+                f"the name has {len(name):,} characters",
+                where=f"{source}, column '{short(name)}'",
+                remedy=f"Give it one of at most {LONGEST_NAME}",
+            )
     _check_declared(theirs, table_map)
     place = RenamedPlace(source, raw.place.row, raw.place.lines, theirs)
     columns = {name: _convert(name, raw.cells[their], place, table_map) for name, their in theirs.items()}
@@ -93,8 +100,8 @@ def _choose(raw: RawTable, table_map: TableMap) -> tuple[dict[str, str], list[st
     for canonical, their in table_map.columns.items():
         if their not in raw.cells:
             raise InputError(
-                f"{source} has no column '{their}'",
-                where=f"{table_map.where}, [columns], '{canonical}'",
+                f"{source} has no column '{short(their)}'",
+                where=f"{table_map.where}, [columns], '{short(canonical)}'",
                 remedy=did_you_mean(their, [n for n in raw.cells if n]),
             )
     # The mapping has the last word, also over a column that already has a canonical name.
@@ -108,15 +115,13 @@ def _choose(raw: RawTable, table_map: TableMap) -> tuple[dict[str, str], list[st
         if meant and meant not in chosen and not any(fnmatchcase(name, p) for p in table_map.ignore):
             raise InputError(
                 "flpjax knows no such column",
-                where=f"{source}, column '{name}'",
-                remedy=f"Did you mean '{meant}'? Rename it, or list it under ignore in the mapping's [table]",
+                where=f"{source}, column '{short(name)}'",
+                remedy=f"Did you mean '{short(meant)}'? Rename it, or list it under ignore in the mapping's [table]",
             )
         ignored.append(name or "(no name)")
     if not ignored:
         return chosen, []
-    more = f" and {len(ignored) - LISTED} more" if len(ignored) > LISTED else ""
-    plural = "" if len(ignored) == 1 else "s"
-    return chosen, [f"ignored {len(ignored)} column{plural}: {', '.join(ignored[:LISTED])}{more}"]
+    return chosen, [f"ignored {count(len(ignored), 'column')}: {some_of(ignored, LISTED)}"]
 
 
 def _check_declared(theirs: Mapping[str, str], table_map: TableMap) -> None:
@@ -141,7 +146,7 @@ def _check_declared(theirs: Mapping[str, str], table_map: TableMap) -> None:
 
 def _convert(name: str, cells: Sequence[object], place: Place, table_map: TableMap) -> NDArray:
     if name == "run":
-        return names(cells)
+        return names(cells, name, place)
     if name in ("final", "held_out"):
         return flags(cells, name, place)
     values = numbers(cells, name, place) * table_map.factors.get(name, 1.0)

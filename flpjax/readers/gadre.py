@@ -60,7 +60,7 @@ def gadre2024(folder: Path, corpus: str | None = None) -> Runs:
     rows = [_model(path, folder / EVALS / f"evaluation_{path.stem}_heavy.json") for path in paths]
     place = FilesPlace(source, files=[str(path) for path in paths])
     columns: dict[str, NDArray] = {
-        key: names(cells) if key == "run" else numbers(cells, key, place)
+        key: names(cells, key, place) if key == "run" else numbers(cells, key, place)
         for key in rows[0]
         if (cells := [row.get(key) for row in rows])
     }

@@ -27,12 +27,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError, did_you_mean, short, shown
 from flpjax.readers.columns import TableMap
-from flpjax.readers.raw import missing_file
+from flpjax.readers.raw import missing_file, refuse_irregular
 from flpjax.readers.units import unit_factor
 from flpjax.runs.build import GROUPS, SHAPE, SINGLE, is_canonical, misspelt
 from flpjax.runs.tasks import Task, known_task
+
+LARGEST = 2**21  # bytes of a mapping file: some 20,000 columns
+FAR = 2**31  # more evaluations of a run, or questions of a task, than there are
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -41,7 +44,7 @@ class TableKeys(BaseModel):
     """The section ``[table]``."""
 
     model_config = STRICT
-    final_average: int = Field(1, ge=1)
+    final_average: int = Field(1, ge=1, lt=FAR)
     allow_missing: bool | list[str] = False
     ignore: list[str] = []
 
@@ -59,7 +62,7 @@ class TaskKeys(BaseModel):
 
     model_config = STRICT
     chance: float | None = Field(None, ge=0)
-    questions: int | None = Field(None, ge=1)
+    questions: int | None = Field(None, ge=1, lt=FAR)
     scale: Literal["fraction", "points"] = "fraction"
 
 
@@ -91,18 +94,36 @@ def read_mapping(mapping: str | Path | Mapping[str, Any]) -> TableMap:
     """
     if isinstance(mapping, Mapping):
         return _table_map(dict(mapping), "mapping")
-    path = Path(mapping)
-    if not path.is_file():
-        raise missing_file(path, (".toml",))
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    if not isinstance(mapping, str | Path):
         raise InputError(
-            f"this is no valid TOML: {error}",
+            f"a mapping can't be made of an object of type {type(mapping).__name__}",
+            remedy="Give a path or a dictionary",
+        )
+    path = Path(mapping)
+    return _table_map(_toml(path), str(path))
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        refuse_irregular(path, "TOML file")
+        if not path.is_file():
+            raise missing_file(path, (".toml",))
+        if path.stat().st_size > LARGEST:
+            raise InputError(
+                f"a mapping file has at most {LARGEST:,} bytes", where=str(path), remedy="Is this the table itself?"
+            )
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"can't be read ({error.strerror})", where=str(path), remedy="Name another file") from error
+    except (ValueError, RecursionError) as error:  # tomllib's own are ValueErrors
+        why = str(error) if isinstance(error, tomllib.TOMLDecodeError | UnicodeDecodeError) else "a number is too long"
+        raise InputError(
+            "brackets are nested too deeply" if isinstance(error, RecursionError) else f"this is no valid TOML: {why}",
             where=str(path),
             remedy="Names with a slash and texts stand in quotes: \"loss/c4\" = 'val_loss'",
         ) from error
-    return _table_map(content, str(path))
 
 
 def _table_map(content: dict[str, Any], where: str) -> TableMap:
@@ -161,14 +182,16 @@ def _plain(error: ValidationError, where: str) -> InputError:
     if first["type"] == "extra_forbidden":
         known = _known_keys(loc)
         at = f"{where}, [{'.'.join(loc[:-1])}]" if len(loc) > 1 else where
-        return InputError(f"there is no key '{loc[-1]}'", where=at, remedy=did_you_mean(loc[-1], known))
+        return InputError(f"there is no key '{short(loc[-1])}'", where=at, remedy=did_you_mean(loc[-1], known))
     if first["type"] == "missing":
         return InputError(f"the key '{loc[-1]}' is missing", where=f"{where}, [{'.'.join(loc[:-1])}]", remedy="Add it")
     got = first["input"]
-    shown = f"{got!r} " if isinstance(got, str | int | float | bool) else ""
+    repeated = f"{shown(got)} " if isinstance(got, str | int | float | bool) else ""
     what = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
     return InputError(
-        f"the value {shown}{what}", where=f"{where}, key '{'.'.join(loc)}'", remedy="Correct it, or leave the key out"
+        f"the value {repeated}{what}",
+        where=f"{where}, key '{'.'.join(loc)}'",
+        remedy="Correct it, or leave the key out",
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flpjax.readers.columns import TableMap, table_runs
-from flpjax.readers.raw import read_file
+from flpjax.readers.raw import read_csv
 from flpjax.runs.table import Runs
 from flpjax.runs.tasks import Task
 
@@ -29,4 +29,4 @@ def own_ladder(folder: Path) -> Runs:
         InputError: The file is missing or damaged.
     """
     tasks = {name: Task(name, chance, QUESTIONS) for name, chance in CHANCE.items()}
-    return replace(table_runs(read_file(folder / "ladder.csv"), TableMap(tasks=tasks)), source=NAME)
+    return replace(table_runs(read_csv(folder / "ladder.csv"), TableMap(tasks=tasks)), source=NAME)

@@ -1,18 +1,28 @@
-"""A CSV file, a Parquet file or a data frame as named columns of cells, nothing interpreted yet."""
+"""A table as named columns of cells, nothing interpreted yet; and the CSV file as one."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from flpjax.errors import InputError, nearest
+from flpjax.errors import InputError, nearest, short
 from flpjax.runs.build import Place
 
 SUFFIXES = (".csv", ".parquet", ".pq")
+LONGEST_LINE = 2**26
+"""Characters of a line: a file without line ends would be read into memory whole, and then a second time as cells."""
+OTHERS = {
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"\x1f\x8b": "a gzip file",
+    b"PK\x03\x04": "a zip or Excel file",
+    b"PAR1": "a Parquet file",
+}
+"""What files begin with that are often named .csv."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +30,11 @@ class RawTable:
     """Cells by column, as text (CSV) or as Python objects (all others).
 
     Attributes:
-        cells: Column name → ``(row,)`` cells.
+        cells: Column name → ``(row,)`` cells; of a file that is no text, converted when they are looked up.
         place: How to name a row in messages.
     """
 
-    cells: dict[str, list[Any]]
+    cells: Mapping[str, Sequence[Any]]
     place: Place
 
 
@@ -41,27 +51,29 @@ class FilesPlace(Place):
         return Place(self.files[i], row=[self.row[i]], lines=self.lines).at(0, column)
 
 
-def read_file(path: Path) -> RawTable:
-    """Read a CSV or Parquet file.
+def refuse_irregular(path: Path, wanted: str) -> None:
+    """Refuse what is there and is no file: a folder, or a pipe or a device, which might never end.
 
     Raises:
-        InputError: There is no such file, or it can't be read as a table.
+        InputError: It is one.
     """
     if path.is_dir():
-        raise InputError("this is a folder", where=str(path), remedy="Give one CSV or Parquet file in it")
-    if path.suffix.lower() not in SUFFIXES:
+        raise InputError("this is a folder", where=str(path), remedy=f"Give one {wanted} in it")
+    if path.exists() and not path.is_file():
         raise InputError(
-            f"files of type '{path.suffix}' aren't supported", where=str(path), remedy="Give a .csv or .parquet file"
+            "this is no regular file but a pipe, a socket or a device",
+            where=str(path),
+            remedy="Write its content to a file, and name that",
         )
-    if not path.exists():
-        raise missing_file(path, SUFFIXES)
-    return read_csv(path) if path.suffix.lower() == ".csv" else read_parquet(path)
 
 
 def missing_file(path: Path, suffixes: Sequence[str], others: Sequence[str] = ()) -> InputError:
     """The error for a file that is not there, with the nearest of its folder and of ``others``."""
     folder = path.parent
-    there = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in suffixes) if folder.is_dir() else []
+    try:
+        there = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in suffixes and p != path)
+    except (OSError, ValueError):  # no folder, one that may not be read, a name that can't be
+        there = []
     guess = nearest(path.name, [*there, *others])
     if guess in there:
         guess = str(folder / guess)
@@ -72,7 +84,7 @@ def missing_file(path: Path, suffixes: Sequence[str], others: Sequence[str] = ()
 
 
 def read_csv(path: Path) -> RawTable:
-    """Read a comma-separated file with one header line, every cell as text.
+    """Read a comma-separated file with one header line, every cell as text; blank lines are skipped.
 
     Python's own parser, not a data frame's: those fill a short row with nulls and rename a repeated column, and here
     both are errors.
@@ -84,14 +96,13 @@ def read_csv(path: Path) -> RawTable:
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
+        _refuse_others(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for line, row in _csv_rows(csv.reader(file, strict=True), source):
+            for line, row in _csv_rows(csv.reader(_lines(file, source), strict=True), source):
                 rows.append(row)
                 lines.append(line)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"byte {error.start} is no UTF-8 text", where=source, remedy="Save the file as UTF-8, comma-separated"
-        ) from error
+    except UnicodeDecodeError:
+        raise _no_text(path) from None
     except OSError as error:
         raise InputError(f"the file can't be read: {error.strerror}", where=source) from error
     if not rows:
@@ -101,29 +112,46 @@ def read_csv(path: Path) -> RawTable:
         raise InputError(
             "the header is one column that holds ';', '|' or tabs", where=source, remedy="Separate columns by commas"
         )
-    for line, row in zip(lines[1:], rows[1:], strict=True):
-        if len(row) != len(header):
+    for line, row in zip(lines, rows, strict=True):
+        if row[0].lstrip().startswith("#") and (row is rows[0] or len(row) != len(header)):
             raise InputError(
-                f"the row has {len(row)} cells, but the header has {len(header)} columns",
-                where=f"{source}, row {line - 1} (line {line})",
-                remedy="Check for a missing comma, or for a comma in a text that isn't in quotes",
+                f"this looks like a comment, {short(','.join(row))!r}",
+                where=f"{source}, line {line}",
+                remedy="Remove it: a table begins with the line of its columns' names, and has no comments",
             )
+        if len(row) != len(header):
+            raise _ragged(row, header, f"{source}, row {line - 1} (line {line})")
     refuse_repeated(header, source)
     by_column = zip(*rows[1:], strict=True) if len(rows) > 1 else ([] for _ in header)
     cells = {name: list(column) for name, column in zip(header, by_column, strict=True)}
     return RawTable(cells, Place(source, row=[line - 1 for line in lines[1:]], lines=True))
 
 
+def _lines(file: TextIO, source: str) -> Iterator[str]:
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE:
+            raise InputError(
+                f"the line has more than {LONGEST_LINE:,} characters",
+                where=f"{source}, line {number}",
+                remedy="Check that this is a table: one row a line, cells separated by commas",
+            )
+        yield line
+
+
 def _csv_rows(reader: Any, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Each non-empty row with the number of its last line."""
+    """Each row in which something stands, with the number of its last line."""
     while True:
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
+            large = "field larger" in str(error)
+            what = f"a cell has more than {csv.field_size_limit():,} characters" if large else str(error)
             raise InputError(
-                f"this is no valid CSV: {error}", where=f"{source}, line {reader.line_num}", remedy="Check the quotes"
+                f"this is no valid CSV: {what}", where=f"{source}, line {reader.line_num}", remedy="Check the quotes"
             ) from error
         if any("\0" in cell for cell in row):
             raise InputError(
@@ -131,54 +159,44 @@ def _csv_rows(reader: Any, source: str) -> Iterator[tuple[int, list[str]]]:
                 where=f"{source}, line {reader.line_num}",
                 remedy="Save the file as UTF-8, comma-separated",
             )
-        if row:
+        if any(row) and any(cell.strip() for cell in row):
             yield reader.line_num, row
 
 
-def read_parquet(path: Path) -> RawTable:
-    """Read a Parquet file.
+def _ragged(row: Sequence[str], header: Sequence[str], where: str) -> InputError:
+    """The error for a row of another length than the header's."""
+    remedy = "Check for a missing comma, or for a comma in a text that isn't in quotes"
+    if len(row) == len(header) + 1 and not row[-1].strip():
+        remedy = "Remove the comma at the end of the row, or end the header with one as well"
+    return InputError(
+        f"the row has {len(row)} cells, but the header has {len(header)} columns", where=where, remedy=remedy
+    )
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse a file that begins as files of another kind do.
 
     Raises:
-        InputError: It is no Parquet file.
+        InputError: It does.
     """
-    import polars as pl
+    with path.open("rb") as file:
+        begins = file.read(4)
+    for mark, kind in OTHERS.items():
+        if begins.startswith(mark):
+            raise InputError(f"this is {kind}", where=str(path), remedy="Save it as UTF-8 text, comma-separated")
 
+
+def _no_text(path: Path) -> InputError:
+    """The error for bytes that are no UTF-8, with their place in the whole file."""
+    data = path.read_bytes()
     try:
-        frame = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:  # a damaged file may panic
-        first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(
-            f"this is no readable Parquet file: {first_line}",
-            where=str(path),
-            remedy="Write it again, or give the table as CSV",
-        ) from error
-    return RawTable(frame.to_dict(as_series=False), Place(str(path)))
-
-
-def from_frame(frame: Any, source: str = "table") -> RawTable:
-    """Take a pandas, polars or Arrow table.
-
-    Raises:
-        InputError: ``frame`` is something else, not collected yet, or has two columns of one name.
-    """
-    import narwhals.stable.v2 as nw
-
-    try:
-        table = nw.from_native(frame, pass_through=True)
-    except nw.exceptions.DuplicateError as error:
-        refuse_repeated([str(c) for c in getattr(frame, "column_names", getattr(frame, "columns", ()))], source)
-        raise InputError("two columns have one name", where=source, remedy="Rename one of them") from error
-    if isinstance(table, nw.LazyFrame):
-        raise InputError("the frame is lazy", where=source, remedy="Call .collect() on it first")
-    if not isinstance(table, nw.DataFrame):
-        raise InputError(
-            f"a table can't be made of an object of type {type(frame).__name__}",
-            where=source,
-            remedy="Give a path, the name of a ladder, or a pandas, polars or Arrow table",
-        )
-    columns: list[Any] = list(table.columns)  # pandas takes anything as a column's name
-    refuse_repeated([str(c) for c in columns], source)
-    return RawTable({str(c): table.get_column(c).to_list() for c in columns}, Place(source))
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what, where = f"byte {error.start} is no UTF-8 text", f"{path}, line {line}"
+    else:  # changed since
+        what, where = "this is no UTF-8 text", str(path)
+    return InputError(what, where=where, remedy="Save the file as UTF-8, comma-separated")
 
 
 def refuse_repeated(header: Sequence[str], source: str) -> None:
@@ -192,6 +210,6 @@ def refuse_repeated(header: Sequence[str], source: str) -> None:
             at = [i + 1 for i, other in enumerate(header) if other == name]
             raise InputError(
                 f"columns {at[0]} and {at[1]} have the same name",
-                where=f"{source}, column '{name}'",
+                where=f"{source}, column '{short(name)}'",
                 remedy="Rename or remove one of them",
             )

@@ -9,8 +9,9 @@ from typing import Any
 
 from flpjax.errors import InputError
 from flpjax.readers.columns import table_runs
+from flpjax.readers.frames import from_frame, read_parquet
 from flpjax.readers.ladders import LADDERS, read_ladder
-from flpjax.readers.raw import SUFFIXES, from_frame, missing_file, read_file
+from flpjax.readers.raw import SUFFIXES, RawTable, missing_file, read_csv, refuse_irregular
 from flpjax.runs.table import Runs
 
 
@@ -38,19 +39,30 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
         if mapping is not None:
             raise InputError("a ladder by name takes no mapping", where=source, remedy="Leave the mapping out")
         return read_ladder(source)
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        try:
-            there = path.exists()
-        except OSError as error:  # a name too long, a folder that may not be read
-            raise InputError(f"can't be read ({error.strerror})", where=str(path), remedy="Name another file") from None
-        if not there and path.suffix.lower() not in SUFFIXES:
-            raise missing_file(path, SUFFIXES, others=tuple(LADDERS))
-        raw = read_file(path)
-    else:
-        raw = from_frame(source)
+    raw = _read_file(Path(source)) if isinstance(source, str | os.PathLike) else from_frame(source)
     if mapping is None:
         return table_runs(raw)
     from flpjax.readers.mapping import read_mapping  # pydantic is only needed here
 
-    return table_runs(raw, read_mapping(mapping if isinstance(mapping, Mapping) else Path(mapping)))
+    return table_runs(raw, read_mapping(Path(mapping) if isinstance(mapping, os.PathLike) else mapping))
+
+
+def _read_file(path: Path) -> RawTable:
+    """A CSV or Parquet file as cells.
+
+    Raises:
+        InputError: There is no such file, or it can't be read as a table.
+    """
+    suffix = path.suffix.lower()
+    try:
+        there = path.exists()
+        refuse_irregular(path, "CSV or Parquet file")
+    except OSError as error:  # a name too long, a folder that may not be read
+        raise InputError(f"can't be read ({error.strerror})", where=str(path), remedy="Name another file") from None
+    if not there:
+        raise missing_file(path, SUFFIXES, others=() if suffix in SUFFIXES else tuple(LADDERS))
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"files of type '{path.suffix}' aren't supported", where=str(path), remedy="Give a .csv or .parquet file"
+        )
+    return read_csv(path) if suffix == ".csv" else read_parquet(path)

@@ -90,7 +90,7 @@ def test_a_row_is_named_by_its_line_after_blank_lines(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes(b"run,params\nfl\xe4che,1\n")
-    with pytest.raises(InputError, match=r"latin\.csv: byte 13 is no UTF-8 text\. Save the file as UTF-8"):
+    with pytest.raises(InputError, match=r"latin\.csv, line 2: byte 13 is no UTF-8 text\. Save the file as UTF-8"):
         read_runs(path)
 
 
