@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from flpjax.readers.datablations import datablations, datablations_code
-from flpjax.readers.gadre import gadre2024
+from flpjax.readers.datablations import CODE, REPEATED, datablations, datablations_code
+from flpjax.readers.gadre import EVALS, FACTS, MODELS, gadre2024
 from flpjax.readers.mixinglaws import mixinglaws
-from flpjax.readers.olmo_ladder import olmo_ladder
+from flpjax.readers.olmo_ladder import FOLDER as RUNS_FOLDER
+from flpjax.readers.olmo_ladder import files_of, olmo_ladder
 from flpjax.readers.own_ladder import own_ladder
-from flpjax.readers.public import fetch
+from flpjax.readers.public import EVERY, fetch, unverified
 from flpjax.readers.regmix import regmix
 from flpjax.runs.table import Runs
 
@@ -22,46 +24,86 @@ FOLDER = Path(__file__).parent / SHIPPED
 
 
 class Ladder(NamedTuple):
-    """A ladder: its data set (``SHIPPED``, or a key of :data:`flpjax.readers.public.SOURCES`), its reader, about it."""
+    """A ladder.
+
+    Attributes:
+        data: Its data set: ``SHIPPED``, or a key of :data:`flpjax.readers.public.SOURCES`.
+        read: Its reader.
+        about: What it is, in a line.
+        files: Which files of the data set's registry the reader reads; ``*`` and ``?`` match as in a shell.
+    """
 
     data: str
     read: Callable[[Path], Runs]
     about: str
+    files: tuple[str, ...] = EVERY
+
+
+def _gadre(corpus: str) -> tuple[str, ...]:
+    return FACTS, f"{MODELS}/{corpus}*", f"{EVALS}/evaluation_{corpus}*"
+
+
+def _olmo(runs: str) -> tuple[str, ...]:
+    return tuple(f"{RUNS_FOLDER}/{file}.csv" for file in files_of(runs).values())
 
 
 LADDERS = {
     "ladder": Ladder(SHIPPED, own_ladder, "our own: six sizes × six shares of code; two larger sizes held out"),
-    "olmo-ladder": Ladder("olmo-ladder", olmo_ladder, "OLMo: the authors' 16 runs; 3B-10xC, 7B and 13B held out"),
+    "olmo-ladder": Ladder(
+        "olmo-ladder", olmo_ladder, "OLMo: the authors' 16 runs; 3B-10xC, 7B and 13B held out", _olmo("paper")
+    ),
     "olmo-ladder-all": Ladder(
-        "olmo-ladder", partial(olmo_ladder, runs="all"), "OLMo: also half budgets, reruns and the other 3B runs"
+        "olmo-ladder",
+        partial(olmo_ladder, runs="all"),
+        "OLMo: also half budgets, reruns and the other 3B runs",
+        _olmo("all"),
     ),
     "gadre2024": Ladder("gadre2024", gadre2024, "Gadre et al.: all 104 models of three training corpora"),
-    "gadre2024-c4": Ladder("gadre2024", partial(gadre2024, corpus="c4_original"), "Gadre et al., trained on C4"),
-    "gadre2024-rpj": Ladder("gadre2024", partial(gadre2024, corpus="rpj"), "Gadre et al., trained on RedPajama"),
+    "gadre2024-c4": Ladder(
+        "gadre2024", partial(gadre2024, corpus="c4_original"), "Gadre et al., trained on C4", _gadre("c4_original")
+    ),
+    "gadre2024-rpj": Ladder(
+        "gadre2024", partial(gadre2024, corpus="rpj"), "Gadre et al., trained on RedPajama", _gadre("rpj")
+    ),
     "gadre2024-rw": Ladder(
-        "gadre2024", partial(gadre2024, corpus="rw_original"), "Gadre et al., trained on RefinedWeb"
+        "gadre2024",
+        partial(gadre2024, corpus="rw_original"),
+        "Gadre et al., trained on RefinedWeb",
+        _gadre("rw_original"),
     ),
     "regmix": Ladder(
         "regmix", regmix, "RegMix: 17 sources mixed at random; fit on 512 runs of 1M, all others held out"
     ),
     "regmix-1m": Ladder(
-        "regmix", partial(regmix, scales=("1m",)), "RegMix: the runs of 1M parameters only; 256 held out"
+        "regmix",
+        partial(regmix, scales=("1m",)),
+        "RegMix: the runs of 1M parameters only; 256 held out",
+        ("data/*_1m.csv",),
     ),
-    "mixinglaws-2": Ladder("mixinglaws", partial(mixinglaws, mixes="2Mix"), "Data Mixing Laws: Github and Pile-CC"),
+    "mixinglaws-2": Ladder(
+        "mixinglaws", partial(mixinglaws, mixes="2Mix"), "Data Mixing Laws: Github and Pile-CC", ("2Mix_wide.csv",)
+    ),
     "mixinglaws-3": Ladder(
-        "mixinglaws", partial(mixinglaws, mixes="3Mix"), "Data Mixing Laws: Github, Books3 and Pile-CC"
+        "mixinglaws",
+        partial(mixinglaws, mixes="3Mix"),
+        "Data Mixing Laws: Github, Books3 and Pile-CC",
+        ("3Mix_wide.csv",),
     ),
     "mixinglaws-5": Ladder(
         "mixinglaws",
         partial(mixinglaws, mixes="5Mix"),
         "Data Mixing Laws: five kinds of text; 6 mixtures and 1B held out",
+        ("5Mix_wide.csv",),
     ),
     "mixinglaws-rpj": Ladder(
-        "mixinglaws", partial(mixinglaws, mixes="RedPajama"), "Data Mixing Laws: RedPajama's seven sources; 1B held out"
+        "mixinglaws",
+        partial(mixinglaws, mixes="RedPajama"),
+        "Data Mixing Laws: RedPajama's seven sources; 1B held out",
+        ("RedPajama_wide.csv",),
     ),
-    "datablations": Ladder("datablations", datablations, "Muennighoff et al.: 182 runs on repeated data"),
+    "datablations": Ladder("datablations", datablations, "Muennighoff et al.: 182 runs on repeated data", (REPEATED,)),
     "datablations-code": Ladder(
-        "datablations", datablations_code, "Muennighoff et al.: Python in C4 and in OSCAR, 19 tasks, no losses"
+        "datablations", datablations_code, "Muennighoff et al.: Python in C4 and in OSCAR, 19 tasks, no losses", (CODE,)
     ),
 }
 
@@ -76,4 +118,8 @@ def read_ladder(name: str) -> Runs:
         InputError: It can't be fetched, or a file of it is missing or damaged.
     """
     ladder = LADDERS[name]
-    return ladder.read(FOLDER if ladder.data == SHIPPED else fetch(ladder.data))
+    if ladder.data == SHIPPED:
+        return ladder.read(FOLDER)
+    folder = fetch(ladder.data, ladder.files)
+    runs = ladder.read(folder)
+    return replace(runs, notes=(*runs.notes, *unverified(folder, ladder.data, ladder.files)))

@@ -20,6 +20,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,9 @@ from flpjax.runs.tasks import Task, known_task
 
 LARGEST = 2**21  # bytes of a mapping file: some 20,000 columns
 FAR = 2**31  # more evaluations of a run, or questions of a task, than there are
+
+DOTTED = re.compile(r"""(?<![\w."'-])[\w"'-]+(?:[ \t]*\.[ \t]*[\w"'-]+){50}""")
+"""A name of fifty parts: the mapping's own have three, and tomllib takes minutes over one of fifty thousand."""
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -112,7 +116,14 @@ def _toml(path: Path) -> dict[str, Any]:
             raise InputError(
                 f"a mapping file has at most {LARGEST:,} bytes", where=str(path), remedy="Is this the table itself?"
             )
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        if deep := DOTTED.search(text):
+            raise InputError(
+                "a name has too many parts",
+                where=f"{path}, line {text.count(chr(10), 0, deep.start()) + 1}",
+                remedy="Put texts and names with dots in quotes",
+            )
+        return tomllib.loads(text)
     except InputError:
         raise
     except OSError as error:

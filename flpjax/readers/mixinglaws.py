@@ -64,7 +64,8 @@ def mixinglaws(folder: Path, mixes: Mixes) -> Runs:
     """
     if mixes not in SOURCES:
         raise InputError(f"there are no mixtures '{mixes}'", where="mixinglaws", remedy=did_you_mean(mixes, SOURCES))
-    raw = _lines(folder / "data" / mixes) if (folder / "data" / mixes).is_dir() else _wide(folder, mixes)
+    theirs = folder / "data" / mixes
+    raw, notes = (_lines(theirs), [_unverified(theirs)]) if theirs.is_dir() else (_wide(folder, mixes), [])
     number = [_number(run) for run in raw.cells["run"]]
     raw = _rows(raw, [i for i, n in enumerate(number) if n != DROPPED.get(mixes)])
     size, run, ratio = (list(raw.cells[key]) for key in KEYS[:3])
@@ -89,13 +90,18 @@ def mixinglaws(folder: Path, mixes: Mixes) -> Runs:
     }
     for domain in sorted(set(raw.cells) - {*KEYS, "set"}):
         columns[f"loss/{domain}"] = numbers(raw.cells[domain], domain, raw.place)
-    return build_runs(columns, source=f"mixinglaws ({mixes})", place=raw.place, notes=_notes(mixes, columns))
+    return build_runs(columns, source=f"mixinglaws ({mixes})", place=raw.place, notes=[*_notes(mixes, columns), *notes])
 
 
 def _notes(mixes: str, columns: dict[str, NDArray]) -> list[str]:
     gaps = np.any([np.isnan(values) for name, values in columns.items() if name.startswith("loss/")], axis=0).sum()
     dropped = f"run {DROPPED[mixes]} is left out: its weights sum to 1.02" if mixes in DROPPED else ""
     return [note for note in (dropped, f"{count(int(gaps), 'checkpoint')} without some losses" if gaps else "") if note]
+
+
+def _unverified(folder: Path) -> str:
+    sizes = [size for size in SIZES if (folder / f"{size}.txt").is_file()]
+    return f"not verified: the authors' own files are read, of which no hash is known: {', '.join(sizes)}"
 
 
 def _number(run: str) -> int:

@@ -69,7 +69,7 @@ def olmo_ladder(folder: Path, runs: Literal["paper", "all"] = "paper") -> Runs:
     """
     if runs not in ("paper", "all"):
         raise InputError(f"there is no selection '{runs}'", where="olmo_ladder", remedy="It is 'paper' or 'all'")
-    files = {name: name for name in (*PAPER, *(OTHERS if runs == "all" else ()))} | TARGETS
+    files = files_of(runs)
     sums = {f"score/{task}": _parts(task, "eval/downstream/{}_rc_5shot_len_norm") for task in TASKS}
     sums |= {f"loss/{task}": _parts(task, "eval/downstream_bpb/{}_rc_5shot_bpb") for task in TASKS}
     histories = {name: wandb_history(folder / FOLDER / f"{file}.csv", sums) for name, file in files.items()}
@@ -89,6 +89,11 @@ def olmo_ladder(folder: Path, runs: Literal["paper", "all"] = "paper") -> Runs:
             "the 7B and the 13B were trained by another recipe than the ladder, 3B-10xC by the ladder's own",
         ),
     )
+
+
+def files_of(runs: str) -> dict[str, str]:
+    """Run → the name of its export, of the selection ``paper`` or ``all``."""
+    return {name: name for name in (*PAPER, *(OTHERS if runs == "all" else ()))} | TARGETS
 
 
 def _parts(task: str, column: str) -> dict[str, float]:

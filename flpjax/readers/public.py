@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from textwrap import shorten
 from urllib.parse import quote
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError, count, did_you_mean
+from flpjax.readers.verified import changed, missing, sha256
 
 VARIABLE = "FLPJAX_DATA"
 BASE = "https://raw.githubusercontent.com"
 REMEDY = f"Or set {VARIABLE} to a folder that holds a copy of the repository at that commit, under '{{name}}'"
+EVERY = ("*",)
+SHOWN = 12  # digits of a hash that is not the one wanted
 PARALLEL = 8  # downloads at a time: one ladder is 210 small files
 
 
@@ -29,17 +34,21 @@ class Source:
         by_hand: What a local copy must hold, where a download can't make one: the files that are read are not files of
             the repository, or their hashes there are not known. Empty for a data set that can be downloaded. The
             registry then lists the tables that the reader was tested with.
+        listed: Pattern of the files that the reader takes by listing a folder: one too many there changes the ladder.
     """
 
     repository: str
     commit: str
     licence: str
     by_hand: str = ""
+    listed: str = ""
 
 
 SOURCES = {
     "olmo-ladder": Source("allenai/OLMo-ladder", "67a3f440f787d020da35e3ca8eeae475fae754f5", "Apache-2.0"),
-    "gadre2024": Source("mlfoundations/scaling", "a003c4913793ac2ae7ef87b28ecb562955d026d5", "MIT"),
+    "gadre2024": Source(
+        "mlfoundations/scaling", "a003c4913793ac2ae7ef87b28ecb562955d026d5", "MIT", listed="exp_data/models/*.json"
+    ),
     "chinchilla": Source(
         "epoch-research/analyzing-chinchilla", "92258837425e1b5f2851d624287f0120583a3d0e", "no licence file"
     ),
@@ -61,18 +70,19 @@ SOURCES = {
 }
 
 
-def fetch(name: str) -> Path:
-    """The folder of a public ladder, laid out as its authors' repository is.
+def fetch(name: str, needed: Sequence[str] = EVERY) -> Path:
+    """The folder of a public ladder, laid out as its authors' repository is, checked against the registry.
 
     It is ``$FLPJAX_DATA/<name>`` if that variable is set; else a folder in the user's cache, filled by a download the
-    first time and checked every time.
+    first time. Files that were made by hand are only looked for, not compared: :func:`unverified` does that.
 
     Args:
         name: A key of :data:`SOURCES`.
+        needed: Which files of the registry are read; ``*`` and ``?`` match as in a shell.
 
     Raises:
         InputError: There is no such ladder or local copy, it can't be downloaded, pooch is not installed, the download
-            fails, or a file is not the one it should be.
+            fails, or a file is missing or not the one published.
     """
     if name not in SOURCES:
         raise InputError(f"no public data set is named '{name}'", remedy=did_you_mean(name, SOURCES))
@@ -87,6 +97,7 @@ def fetch(name: str) -> Path:
                 if SOURCES[name].by_hand
                 else f"Put a copy of {SOURCES[name].repository} there, or unset {VARIABLE} to download it",
             )
+        _check_copy(folder, name, needed)
         return folder
     if SOURCES[name].by_hand:
         raise InputError("this data set can't be downloaded", where=name, remedy=_local_copy(name))
@@ -97,6 +108,68 @@ def registry(name: str) -> dict[str, str]:
     """Path inside the repository → SHA-256, of every file that the reader needs."""
     text = files("flpjax.readers").joinpath(f"registry/{name}.txt").read_text(encoding="utf-8")
     return dict(line.split() for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def unverified(folder: Path, name: str, needed: Sequence[str] = EVERY) -> list[str]:
+    """What a table of runs should say about files that were made by hand: those that are not the registry's.
+
+    Args:
+        folder: What :func:`fetch` gave.
+        name: A key of :data:`SOURCES`.
+        needed: As :func:`fetch` takes it.
+    """
+    if not SOURCES[name].by_hand:
+        return []
+    wanted = _needed(name, needed)
+    there = {path: sha for path, sha in wanted.items() if path not in missing(folder, wanted)}
+    return [
+        f"not verified: {folder / path} is not the table that the reader was tested with (its SHA-256 is "
+        f"{sha256(folder / path)[:SHOWN]}…, that one's is {wanted[path]})"
+        for path in changed(folder, there)
+    ]
+
+
+def _needed(name: str, patterns: Sequence[str]) -> dict[str, str]:
+    """The registry without licences, and without files that match none of the patterns."""
+    return {
+        path: sha
+        for path, sha in registry(name).items()
+        if not path.startswith("LICENSE") and any(fnmatchcase(path, pattern) for pattern in patterns)
+    }
+
+
+def _check_copy(folder: Path, name: str, patterns: Sequence[str]) -> None:
+    """Refuse a local copy in which a file that is needed is missing or another, or stands beside one too many.
+
+    Raises:
+        InputError: It is so.
+    """
+    source, wanted = SOURCES[name], _needed(name, patterns)
+    absent = missing(folder, wanted)
+    if source.by_hand:
+        if absent and not (folder / "data").is_dir():
+            raise InputError("there is no such file", where=str(folder / absent[0]), remedy=_local_copy(name))
+        return
+    published = f"github.com/{source.repository} at commit {source.commit}"
+    remedy = f"Copy it from {published}, or unset {VARIABLE} to download it"
+    if absent:
+        more = f" (and {count(len(absent) - 1, 'more file')} missing)" if len(absent) > 1 else ""
+        raise InputError(f"there is no such file{more}", where=str(folder / absent[0]), remedy=remedy)
+    for path in (odd := changed(folder, wanted))[:1]:
+        more = f" (so are {count(len(odd) - 1, 'more file')})" if len(odd) > 1 else ""
+        raise InputError(
+            f"the file is not the one published: its SHA-256 is {sha256(folder / path)[:SHOWN]}…, expected is "
+            f"{wanted[path]}{more}",
+            where=str(folder / path),
+            remedy=f"{remedy}. A table of your own is read by its path",
+        )
+    spare = (
+        {str(p.relative_to(folder)) for p in folder.glob(source.listed)} - set(registry(name)) if source.listed else ()
+    )
+    for path in sorted(spare)[:1]:
+        raise InputError(
+            "the file is none of those published", where=str(folder / path), remedy=f"Move it elsewhere: {published}"
+        )
 
 
 def _local_copy(name: str) -> str:

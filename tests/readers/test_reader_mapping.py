@@ -171,3 +171,30 @@ def test_points_out_of_range_are_shown_in_points() -> None:
     frame = pl.DataFrame({"run": ["a", "b"], "params": [1, 2], "tokens": [1, 2], "score/t": [30.0, 101.0]})
     with pytest.raises(InputError, match=r"row 2, column 'score/t': got 101, but it must be in points"):
         read_runs(frame, {"tasks": {"t": {"scale": "points"}}})
+
+
+BROKEN = {
+    "an integer of 5,000 digits": ("[table]\nfinal_average = " + "1" * 5000, "no valid TOML: a number is too long"),
+    "deep lists": ("x = " + "[" * 5000 + "]" * 5000, "brackets are nested too deeply"),
+    "deep tables": ("x = " + "{a=" * 5000 + "1" + "}" * 5000, "brackets are nested too deeply"),
+    "a deep name": ("x = 1\n" + ".".join("a" * 50_000) + " = 1", r"m\.toml, line 2: a name has too many parts"),
+    "a date": (
+        "[table]\nfinal_average = 2024-01-01",
+        r"key 'table\.final_average': the value should be a valid int",
+    ),
+    "infinity": ("[tasks.mmlu]\nchance = inf", r"key 'tasks\.mmlu\.chance': the value inf should be a finite number"),
+    "too many": ("[tasks.mmlu]\nquestions = 9999999999999999999999", r"questions': the value 9+ should be less than"),
+    "a long key": (f"'{'x' * 100_000}' = 1", "there is no key 'x+…x+'"),
+    "a long value": (f"[columns]\nrun = '{'x' * 100_000}'", "has no column 'x+…x+'"),
+    "a huge file": ("#" * 3_000_000, "a mapping file has at most 2,097,152 bytes"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_mappings(kind: str, tmp_path: Path) -> None:
+    text, message = BROKEN[kind]
+    (tmp_path / "m.toml").write_text(text)
+    frame = pl.DataFrame({"run": ["a"], "params": [1.0], "tokens": [1.0], "loss/c4": [1.0]})
+    with pytest.raises(InputError, match=message) as caught:
+        read_runs(frame, tmp_path / "m.toml")
+    assert len(str(caught.value)) < 500

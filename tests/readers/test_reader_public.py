@@ -135,11 +135,14 @@ def test_a_missing_local_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ):
         read_runs("olmo-ladder")
     (tmp_path / "olmo-ladder").mkdir()
-    with pytest.raises(InputError, match=r"190M-1xC\.csv: there is no such file\. Check that the export is complete"):
+    how = r"Copy it from github\.com/.* at commit [0-9a-f]{40}, or unset FLPJAX_DATA to download it"
+    with pytest.raises(InputError, match=rf"190M-.*\.csv: there is no such file \(and 18 more files missing\)\. {how}"):
         read_runs("olmo-ladder")
     (tmp_path / "gadre2024").mkdir()
-    with pytest.raises(InputError, match=r"exp_data/models: there are no models"):
+    with pytest.raises(InputError, match=r"eval_metadata\.csv: there is no such file \(and 208 more files missing\)"):
         read_runs("gadre2024")
+    with pytest.raises(InputError, match=r"exp_data/models: there are no models"):
+        LADDERS["gadre2024"].read(tmp_path / "gadre2024")
     with pytest.raises(InputError, match=r"no public data set is named 'gadre2025'\. Did you mean 'gadre2024'\?"):
         public.fetch("gadre2025")
 
@@ -206,6 +209,16 @@ def test_a_damaged_download_raises_and_leaves_nothing(server: tuple[Path, list[s
     left = found(root.parents[3] / "cache")
     assert all(content in FILES.values() for content in left.values())
     assert not any("b.json" in path for path in left)
+
+
+def test_a_damaged_file_in_the_cache_is_downloaded_again(server: tuple[Path, list[str]]) -> None:
+    _, asked = server
+    folder = public.fetch("toy")
+    (folder / "b.json").write_bytes(b"{damaged}")
+    (folder / "a" / "d=96-1.0.csv").unlink()
+    asked.clear()
+    assert found(public.fetch("toy")) == FILES
+    assert sorted(path.rpartition("/")[2] for path in asked) == ["b.json", "d%3D96-1.0.csv"]
 
 
 def test_a_file_that_is_gone_and_a_server_that_is_down(
