@@ -82,8 +82,8 @@ def shown(value: Any, most: int = LONGEST) -> str:
 
 def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The one of ``names`` that ``name`` was most likely meant to be, or None."""
-    by_lower = {n.lower(): n for n in names}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=cutoff)
+    by_lower = {n[:WORD].lower(): n for n in names}
+    found = difflib.get_close_matches(name[:WORD].lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None
 
 
