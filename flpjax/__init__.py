@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from flpjax.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from flpjax import datasets as datasets
     from flpjax import errors as errors
@@ -89,8 +91,6 @@ if TYPE_CHECKING:
     from flpjax.runs.simulate_mixtures import simulate_mixtures as simulate_mixtures
     from flpjax.runs.table import Runs as Runs
     from flpjax.runs.tasks import Task as Task
-
-__version__ = "0.1.0"
 
 _HOME = {
     "answers.backtest": ("backtest",),

@@ -11,6 +11,7 @@ PACKAGE = Path(flpjax.__file__).parent
 FLOOR = {
     "errors": 1,
     "numerics": 1,
+    "version": 1,
     "runs": 2,
     "readers": 3,
     "engine": 3,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,19 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError, did_you_mean
 from flpjax.predictors.predictor import Model, StageParams
 from flpjax.runs.compute import Compute
+
+
+class Named(Protocol):
+    """What has losses and scores by name."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """``(domain,)``."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """``(task,)``."""
+
 
 OverDraws = Literal["mean", "quantile", "cvar"]
 OverTasks = Literal["mean", "worst"]
@@ -55,12 +68,12 @@ class Goal:
             ),
             (self.over_tasks not in ("mean", "worst"), f"over_tasks is '{self.over_tasks}'", "Say mean or worst"),
             (not 0.0 < self.risk < 1.0, f"risk is {self.risk:g}", "Give a share of draws, say 0.1"),
-            (not self.kl >= 0.0, f"kl is {self.kl:g}", "Give 0 or more"),
+            (not 0.0 <= self.kl < np.inf, f"kl is {self.kl:g}", "Give 0 or more"),
         ):
             if bad:
                 raise InputError(what, where="goal", remedy=remedy)
 
-    def shares(self, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def shares(self, model: Named) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weights of domains ``(domain,)`` and of tasks ``(task,)``; together they sum to 1.
 
         Raises:

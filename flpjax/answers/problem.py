@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from flpjax.answers.goal import Goal, Scene, Value
 from flpjax.answers.mix import Baseline
 from flpjax.answers.target import Target, mixture_of
 from flpjax.errors import FitError, InputError
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, Ladder
 from flpjax.numerics import compiled
 
 BEST_TRIED = "best tried"
@@ -38,6 +38,73 @@ class Problem(NamedTuple):
     baseline: Baseline
 
 
+class Names(Protocol):
+    """What can be asked for by name: a bound model's, or a table's."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """``(domain,)`` the losses."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """``(task,)`` the scores."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """``(source,)`` the data sources."""
+
+    @property
+    def singular(self) -> bool:
+        """Whether a source without compute makes predictions zero or infinite."""
+
+
+def check_problem(
+    names: Names,
+    ladder: Ladder,
+    target: Target,
+    goal: Goal,
+    constraints: Constraints,
+    baseline: Mapping[str, float] | str = BEST_TRIED,
+) -> Feasible:
+    """Check what was asked, as far as it can be before anything is fitted; the mixtures that are allowed.
+
+    Args:
+        names: Of what will be fitted.
+        ladder: The runs that it will be fitted on.
+        target: As of :func:`optimise_mix`, like the rest.
+        goal: What to be best at.
+        constraints: What to keep to.
+        baseline: The mixture that gains are counted from.
+
+    Raises:
+        InputError: There are no sources, a name is not there, a number is no share, or no mixture is allowed.
+    """
+    sources = names.sources
+    if not sources:
+        raise InputError(
+            "the method that was fitted does not know data sources",
+            where=ladder.source,
+            remedy="Fit a method with mixtures, such as 'flp-m' or 'm3+network'",
+        )
+    goal.shares(names)
+    if not isinstance(baseline, str):
+        mixture_of(baseline, sources, "baseline")
+    elif baseline != BEST_TRIED:
+        raise InputError(f"there is no baseline '{baseline}'", remedy=f"Give weights, or '{BEST_TRIED}'")
+    if goal.prior is not None:
+        mixture_of(goal.prior, sources, "prior")
+    allowed = feasible(constraints, sources, np.array(ladder.mixtures), target.filled(ladder.rule).tokens)
+    empty = np.flatnonzero(np.asarray(allowed.polytope.lower) <= 0.0)
+    if names.singular and len(empty):
+        raise InputError(
+            f"source '{sources[empty[0]]}' may have no compute, where this law makes the loss zero or infinite",
+            where="constraints",
+            remedy="Bound every source from below, or use a floor ('-floor' in names of methods) or a law that is "
+            "finite there, such as M3",
+        )
+    return allowed
+
+
 def pose(
     draws: Draws, target: Target, goal: Goal, constraints: Constraints, baseline: Mapping[str, float] | str
 ) -> Problem:
@@ -48,12 +115,7 @@ def pose(
         FitError: No draw is usable.
     """
     model, sources = draws.model, draws.model.sources
-    if not sources:
-        raise InputError(
-            "the method that was fitted does not know data sources",
-            where=draws.ladder.source,
-            remedy="Fit a method with mixtures, such as 'flp-m' or 'm3+network'",
-        )
+    allowed = check_problem(model, draws.ladder, target, goal, constraints, baseline)
     domain_share, task_share = goal.shares(model)
     share = np.concatenate([domain_share, task_share])
     filled = target.filled(draws.ladder.rule)
@@ -91,8 +153,6 @@ def pose(
     scene = scene._replace(params=sound, baseline=nobody[usable])
     at_tried = at_tried[:, usable]
     if isinstance(baseline, str):
-        if baseline != BEST_TRIED:
-            raise InputError(f"there is no baseline '{baseline}'", remedy=f"Give weights, or '{BEST_TRIED}'")
         plain = at_tried[:, :, share > 0] @ share[share > 0]
         weights = tried[int(plain.mean(axis=1).argmax())]
         base = Baseline(BEST_TRIED, dict(zip(sources, map(float, weights), strict=True)))
@@ -108,15 +168,6 @@ def pose(
         )
     prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
     scene = scene._replace(baseline=at_base, prior=jnp.asarray(prior))
-    allowed = feasible(constraints, sources, tried, filled.tokens)
-    empty = np.flatnonzero(np.asarray(allowed.polytope.lower) <= 0.0)
-    if model.singular and len(empty):
-        raise InputError(
-            f"source '{sources[empty[0]]}' may have no compute, where this law makes the loss zero or infinite",
-            where="constraints",
-            remedy="Bound every source from below, or use a floor ('-floor' in names of methods) or a law that is "
-            "finite there, such as M3",
-        )
     known = np.isfinite(at_tried).all(axis=0)
     return Problem(draws, filled, value, scene, usable, known, allowed, base)
 

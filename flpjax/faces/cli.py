@@ -1,18 +1,19 @@
 """The command line: check, forecast, backtest, review, demo; and, on mixtures, mix and compare.
 
-Results go to stdout, messages to stderr. Exit codes: 0 good, 2 bad input, 1 anything else.
+Results go to stdout, messages to stderr. Every command checks the files that it will write, then its options, then
+reads the table, then checks options against it, and fits after all that.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.faces import mixing, steps
-from flpjax.faces.options import Draws, Exclude, Fits, Json, Level, Mapping, Only, Plot, RunsArgument, Seed, Via
+from flpjax.faces import ending, mixing, steps
+from flpjax.faces.options import Draws, Exclude, Fits, Force, Json, Level, Mapping, Only, Plot, RunsArgument, Seed, Via
+from flpjax.version import __version__, installed
 
 if TYPE_CHECKING:
     from flpjax.faces.show import Truth
@@ -22,6 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="From a ladder of small language models to a forecast of a big one, with intervals.",
+    epilog="Exit codes: 0 good, 1 failed, 2 bad input, 130 interrupted.",
 )
 
 Method = Annotated[
@@ -33,6 +35,24 @@ Targets = Annotated[
 ]
 
 DEMO_SHARE = 0.3  # of code: the mixture of which the ladder has most runs
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from platform import python_version
+
+        typer.echo(f"flpjax {__version__}, jax {installed('jax')}, Python {python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show versions, and exit.")
+    ] = False,
+) -> None:
+    """Options of flpjax itself."""
+
 
 app.command()(mixing.mix)
 app.command()(mixing.compare)
@@ -47,8 +67,10 @@ def check(
     via: Via = None,
     everything: Annotated[bool, typer.Option("--all", help="List every run and every task, however many.")] = False,
     json: Json = None,
+    force: Force = False,
 ) -> None:
     """What is in a table of runs, and what stands in the way of a forecast."""
+    steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.answers.check import check as run_check
     from flpjax.faces import session
     from flpjax.faces.show_check import show_check
@@ -79,11 +101,15 @@ def forecast(
     fits: Fits = False,
     plot: Plot = None,
     json: Json = None,
+    force: Force = False,
 ) -> None:
     """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
+    steps.prepare(json, force, inputs=[runs, mapping], picture=("--plot", plot))
     from flpjax.answers.target import parse_target, targets_of
+    from flpjax.faces.asked import check_method
 
     targets = [parse_target(t) for t in target or []]
+    check_method(method or steps.AUTO, via, draws, level, joint)
     table = steps.read(runs, mapping, only, exclude)
     truth: Truth = {}
     if not targets:
@@ -111,9 +137,22 @@ def backtest(
     seed: Seed = 0,
     by_target: Annotated[bool, typer.Option("--by-target", help="A row for every method and held-out run.")] = False,
     json: Json = None,
+    force: Force = False,
 ) -> None:
     """How well each method would have forecast the largest runs you already have."""
+    steps.prepare(json, force, inputs=[runs, mapping])
+    from flpjax.faces.asked import check_method, check_numbers, check_via
+    from flpjax.predictors.methods import compared
+
+    check_numbers(draws, level)
+    methods = {name: check_method(name, via, draws) for name in method or ()}
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
+    check_via(table, via)
+    names = method or [name for name in compared(table) if draws or name != steps.AUTO]
+    chooses = (steps.AUTO, "flp")  # a loss domain, as pairs of stages do
+    for name in names:
+        through = via if method or "+" in name or name in chooses else None
+        methods[name] = check_method(name, through, draws)
 
     from flpjax.faces import session
     from flpjax.faces.show_backtest import show_backtest
@@ -122,12 +161,7 @@ def backtest(
     import jax
 
     from flpjax.answers.backtest import backtest as run_backtest
-    from flpjax.fitting.fit import method_of
-    from flpjax.predictors.methods import compared
 
-    names = method or [name for name in compared(table) if draws or name != "auto"]
-    chooses = ("auto", "flp")  # a loss domain, as pairs of stages do
-    methods = {name: method_of(name, via if method or "+" in name or name in chooses else None) for name in names}
     with session.progress(len(methods), "fitting") as step:
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
     steps.save(json, result.to_json())
@@ -157,12 +191,19 @@ def review(
     draws: Draws = 400,
     seed: Seed = 0,
     json: Json = None,
+    force: Force = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a check says FAIL (not on REVIEW).")] = False,
 ) -> None:
     """Whether a forecast from this ladder can be believed: named checks, each with a figure and a remedy."""
+    steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.answers.target import parse_target, targets_of
+    from flpjax.faces.asked import check_method, check_table
 
+    named = [parse_target(t) for t in target or []]
+    name = method or steps.AUTO
+    chosen = check_method(name, via, draws)
     table = steps.read(runs, mapping, only, exclude)
-    targets = [parse_target(t) for t in target or []] or targets_of(table.targets())
+    targets = named or targets_of(table.targets())
 
     from flpjax.faces import session, show
 
@@ -170,16 +211,18 @@ def review(
     import jax
 
     from flpjax.answers.review import review as run_review
-    from flpjax.fitting.fit import fit, method_of
+    from flpjax.fitting.fit import fit
 
-    chosen = method_of(method or "auto", via)
-    with session.progress(steps.stages_of(chosen, table), f"fitting {method or 'auto'}:") as step:
+    check_table(table, chosen, targets, via)
+    with session.progress(steps.stages_of(chosen, table), f"fitting {name}:") as step:
         fitted = fit(chosen, table, jax.random.key(seed), draws=draws, progress=step)
         result = run_review(fitted, table, targets)
     steps.save(json, result.to_json())
     for shown in show.show_review(result):
         session.out.print(shown)
     session.warn(fitted.warnings)
+    if strict and any(finding.verdict == "FAIL" for finding in result.findings):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -192,37 +235,36 @@ def demo(
     fits: Fits = False,
     plot: Plot = None,
     json: Json = None,
+    force: Force = False,
 ) -> None:
     """Forecast two bigger models from the ladder that comes with flpjax, and show what they reached beside it."""
-    from flpjax.answers.target import targets_of
     from flpjax.datasets import ladder
-    from flpjax.faces import session
+    from flpjax.runs.export import csv_of
 
     whole = ladder()
+    saved = None if save is None else csv_of(whole)
+    steps.prepare(json, force, picture=("--plot", plot), save=save, saved=saved)
+    from flpjax.answers.target import targets_of
+    from flpjax.faces import session
+    from flpjax.faces.asked import check_method
+
+    check_method(method or steps.AUTO, None, draws, level)
     table = whole.at_mix({"code": DEMO_SHARE})
     table = table.without([name for name in table.targets().names if "seed" in name])  # one of each size is enough
     session.say(
         "Byte-level language models, trained for flpjax on English with 30 % code: six sizes, two seeds each, are "
         "fitted; two larger ones were held out, and are the truth. The whole ladder, all mixtures, is called 'ladder'."
     )
-    if save is not None:
-        from flpjax.runs.export import csv_of
-
-        session.write(save, csv_of(whole))
+    if save is not None and saved is not None:
+        session.write(save, saved)
         session.err.print(f"the ladder is in {save}")
     targets, truth = targets_of(table.targets()), steps.reached(table)
     steps.forecast_and_show(table, targets, truth, steps.How(method, draws, level, seed, fits=fits), plot, json)
 
 
 def main(args: list[str] | None = None) -> Any:
-    """Run the command line; bad input ends with one message and exit code 2, a failed fit with 1."""
-    from flpjax.errors import FlpjaxError, InputError
-
-    try:
-        app(args=args)
-    except FlpjaxError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2 if isinstance(error, InputError) else 1) from None
+    """Run the command line; whatever goes wrong ends with one message and the exit code that :mod:`.ending` lists."""
+    ending.run(app, args)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import typer
 
 from flpjax.errors import InputError
 from flpjax.faces import steps
-from flpjax.faces.options import Draws, Exclude, Json, Level, Mapping, Only, RunsArgument, Seed
+from flpjax.faces.options import Draws, Exclude, Force, Json, Level, Mapping, Only, RunsArgument, Seed
 
 if TYPE_CHECKING:
     from flpjax.answers.constraints import Group
@@ -55,12 +55,15 @@ def mix(
     level: Level = 0.9,
     seed: Seed = 0,
     json: Json = None,
+    force: Force = False,
 ) -> None:
     """The mixture of data sources that is best for a model, and how much better than a baseline."""
+    steps.prepare(json, force, inputs=[runs, mapping], picture=("--curve", curve))
     from flpjax.answers.constraints import Constraints
     from flpjax.answers.goal import Goal
     from flpjax.answers.target import Target, parse_mix, parse_target
     from flpjax.faces import session, show_mix
+    from flpjax.faces.asked import check_mix, check_numbers
 
     if (flops is None) == (target is None):
         raise InputError("give either --flops or --target", remedy="Write --flops 1e23, or --target N=7e9,D=4e12")
@@ -83,8 +86,13 @@ def mix(
         {k: _group(v, k) for k, v in _split(group).items()},
         outside,
     )
-    if curve is not None:
-        session.check_picture(curve)
+    start_from = parse_mix(baseline) if baseline else None
+    from flpjax.predictors.methods import DEFAULT_MIX
+    from flpjax.predictors.methods import method as method_of
+
+    name = method or DEFAULT_MIX
+    predictor = method_of(name)
+    check_numbers(draws, level)
     table = steps.read(runs, mapping, only, exclude)
     if curve is not None and len(table.sources) not in (2, 3):
         raise InputError(f"--curve is for 2 or 3 sources, and there are {len(table.sources)}", remedy="Leave it out")
@@ -96,11 +104,9 @@ def mix(
     from flpjax.answers.problem import BEST_TRIED
     from flpjax.fitting.bootstrap import bootstrap
     from flpjax.fitting.point import point
-    from flpjax.predictors.methods import DEFAULT_MIX
-    from flpjax.predictors.methods import method as method_of
 
-    name, key = method or DEFAULT_MIX, jax.random.key(seed)
-    predictor = method_of(name)
+    key = jax.random.key(seed)
+    check_mix(table, predictor, wanted, goal, constraints, start_from)
     with session.progress(3, f"{name}:") as step:
         if draws:
             fitted = bootstrap(predictor, table, key, draws=draws, strict=False, progress=step)
@@ -113,7 +119,7 @@ def mix(
             key,
             goal=goal,
             constraints=constraints,
-            baseline=parse_mix(baseline) if baseline else BEST_TRIED,
+            baseline=BEST_TRIED if start_from is None else start_from,
             level=level,
             method=name,
         )
@@ -140,8 +146,10 @@ def compare(
     seed: Seed = 0,
     log: Annotated[bool, typer.Option("--log", help="Show every model that discovery tried, and why.")] = False,
     json: Json = None,
+    force: Force = False,
 ) -> None:
     """Which law of mixtures, and which map from losses to scores, is best on the runs that are held out."""
+    steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.faces import session, show_mix
 
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)

@@ -15,9 +15,13 @@ Mapping = Annotated[Path | None, typer.Option("--mapping", "-m", help="TOML file
 Only = Annotated[list[str] | None, typer.Option("--only", help="Use these runs only (* and ? match). Repeatable.")]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave these runs out. Repeatable.")]
 Plot = Annotated[
-    Path | None, typer.Option("--plot", help="Draw the forecast into this file (PNG, PDF, SVG); needs flpjax[viz].")
+    Path | None, typer.Option("--plot", help="Draw the forecast into this file (PNG, PDF, SVG); needs flpjax\\[viz].")
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON, too.")]
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the result to this file as JSON, too; - for stdout, in place of the tables."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that flpjax did not make.")]
 Via = Annotated[
     str | None, typer.Option("--via", help="Loss domain that scores go through; 'own' for each task's own.")
 ]

@@ -1,47 +1,31 @@
-"""What the command line sets up: precision, compiled programs that are kept, progress, and where things are written."""
+"""What commands share while they run: progress, messages, pictures."""
 
 from __future__ import annotations
 
 import io
 import os
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from flpjax.errors import InputError
+from flpjax.faces.console import err as err
+from flpjax.faces.console import out as out
 from flpjax.faces.layout import Paragraph
+from flpjax.faces.outputs import MADE_BY
+from flpjax.faces.outputs import write as write
+from flpjax.faces.start import start_jax as start_jax
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UNLIMITED = 1_000_000  # columns: into a file or a pipe nothing is cut short
-out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else UNLIMITED)
-err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else UNLIMITED)
-
-
-def start_jax() -> None:
-    """Set float64 and keep compiled programs: the command line is the program, so it may decide.
-
-    The folder is the user's cache folder, or ``FLPJAX_CACHE``; without a folder that can be written, nothing is kept.
-    """
-    import jax
-    import platformdirs
-
-    jax.config.update("jax_enable_x64", True)
-    folder = Path(os.environ.get("FLPJAX_CACHE") or Path(platformdirs.user_cache_dir("flpjax")) / "compiled")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        err.print(f"compiled programs are not kept: {error}", style="dim")
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+NOTED_AS: dict[str, dict[str, Any]] = {
+    "png": {"metadata": {"Software": MADE_BY}},
+    **{kind: {"metadata": {"Creator": MADE_BY}} for kind in ("pdf", "svg", "eps", "ps")},
+    **{kind: {"pil_kwargs": {"comment": MADE_BY}} for kind in ("jpg", "jpeg")},
+}
+"""How a picture of each format says what made it, so that the next run may replace it."""
 
 
 @contextmanager
@@ -78,33 +62,13 @@ def warn(messages: Sequence[str], *, style: str = "yellow", label: str = "warnin
         err.print(Paragraph(message, style, hang=2, head=f"{label}:"))
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        InputError: The file can't be written.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    name = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            name = file.name
-            file.write(data)
-        os.chmod(name, 0o666 & ~_umask())  # a temporary file is its owner's alone
-        os.replace(name, path)
-    except OSError as error:
-        if name is not None:
-            Path(name).unlink(missing_ok=True)
-        why = error.strerror or "unknown reason"
-        raise InputError(f"can't be written ({why})", where=str(path), remedy="Name another file") from None
-
-
 def check_picture(path: Path) -> None:
     """Refuse a picture that could not be drawn, before the work is done.
 
     Raises:
         InputError: matplotlib is not installed, or the file's ending names no format.
     """
+    os.environ["MPLBACKEND"] = "Agg"  # no window is opened: whatever stands there is not needed, and may be nonsense
     try:
         from matplotlib.backend_bases import FigureCanvasBase
     except ImportError as error:
@@ -123,12 +87,7 @@ def save_figure(path: Path, figure: Figure) -> None:
         InputError: There is no such format, or the file can't be written.
     """
     check_picture(path)
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
+    kind, picture = path.suffix[1:].lower(), io.BytesIO()
+    note = NOTED_AS.get(kind, {})
+    figure.savefig(picture, format=kind, dpi=150, **note)
     write(path, picture.getvalue())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flpjax.predictors.predictor import Model
     from flpjax.runs.table import Runs
 
+AUTO = "auto"  # the method that is taken where none is named
 FEW_LOSSES = 6  # more than these don't fit a table that should be short
 
 
@@ -33,11 +34,43 @@ class How:
     fits: bool = False
 
 
+def prepare(
+    json: Path | None,
+    force: bool = False,
+    *,
+    inputs: Sequence[str | Path | None] = (),
+    picture: tuple[str, Path | None] = ("--plot", None),
+    save: Path | None = None,
+    saved: str | None = None,
+) -> None:
+    """Check every file that will be written, before anything is read; with the JSON on stdout, print no tables there.
+
+    Args:
+        json: Where the result goes.
+        force: Replace files that flpjax did not make.
+        inputs: The table and the mapping.
+        picture: Its option, and the file.
+        save: The file for a table.
+        saved: That table.
+
+    Raises:
+        InputError: A file can't or must not be written.
+    """
+    from flpjax.faces import outputs, session
+
+    option, path = picture
+    if path is not None and path != outputs.STDOUT:
+        session.check_picture(path)
+    files = {"--json": json, option: path, "--save": save}
+    outputs.check_outputs(files, inputs, force, {} if saved is None else {"--save": saved})
+    session.out.quiet = json == outputs.STDOUT
+
+
 def read(source: str, mapping: Path | None, only: list[str] | None, exclude: list[str] | None) -> Runs:
     """The table, without the runs that were not asked for.
 
     Raises:
-        InputError: The table can't be read, or a name matches no run.
+        InputError: The table can't be read, a name matches no run, or no run is left.
     """
     from flpjax.faces import session
 
@@ -50,6 +83,8 @@ def read(source: str, mapping: Path | None, only: list[str] | None, exclude: lis
         table = table.only(split(only))
     if exclude:
         table = table.without(split(exclude))
+    if not len(table):
+        raise InputError("no run is left", where=table.source, remedy="Loosen --only or --exclude")
     return table
 
 
@@ -62,8 +97,15 @@ def held_out(table: Runs, largest: int | None, names: Sequence[str] | None) -> R
     """The table with the runs held out that were asked for, or those that it marks itself.
 
     Raises:
-        InputError: Both ways of asking are used, a name matches no run, or nothing is held out.
+        InputError: Both ways of asking are used, a name matches no run, or nothing or everything is held out.
     """
+    held = _held_out(table, largest, names)
+    if held.held_out.all():
+        raise InputError("all runs are held out", where=table.source, remedy="Leave some to fit on")
+    return held
+
+
+def _held_out(table: Runs, largest: int | None, names: Sequence[str] | None) -> Runs:
     if largest is not None and names:
         raise InputError("--largest and --hold-out are both given", remedy="Give one of them")
     if names:
@@ -96,24 +138,21 @@ def forecast_and_show(
     """Fit, forecast, write what was asked for, and print the tables; warnings come last."""
     from flpjax.faces import session, show
 
-    if plot is not None:
-        session.check_picture(plot)
-        if not table.domains:
-            raise InputError("there is no loss to draw scores against", where=str(plot), remedy="Leave --plot out")
+    if plot is not None and not table.domains:
+        raise InputError("there is no loss to draw scores against", where=str(plot), remedy="Leave --plot out")
     session.start_jax()
     import jax
 
-    from flpjax.answers.forecast import check_level
     from flpjax.answers.forecast import forecast as run_forecast
     from flpjax.answers.review import review as run_review
+    from flpjax.faces.asked import check_table
     from flpjax.faces.layout import Paragraph
     from flpjax.faces.numbers import number
     from flpjax.fitting.fit import fit, method_of
-    from flpjax.predictors.auto import AUTO
 
-    check_level(how.level)
     name = how.method or AUTO
     chosen, key = method_of(name, how.via), jax.random.key(how.seed)
+    check_table(table, chosen, targets, how.via)
     with session.progress(stages_of(chosen, table) + how.joint, f"fitting {name}:") as step:
         fitted = fit(chosen, table, key, draws=how.draws, joint=how.joint, progress=step)
         result = run_forecast(fitted, targets, level=how.level, method=f"{name}, joint" if how.joint else name)
@@ -172,12 +211,18 @@ def reached(table: Runs) -> Truth:
 
 
 def save(path: Path | None, text: str) -> None:
-    """Write a result, if a file was asked for.
+    """Write a result as JSON, if a file was asked for; ``-`` is stdout.
 
     Raises:
         InputError: The file can't be written.
+        StdoutError: stdout can't be.
     """
-    if path is not None:
-        from flpjax.faces import session
+    if path is None:
+        return
+    from flpjax.faces import outputs, session
 
-        session.write(path, text + "\n")
+    if path == outputs.STDOUT:
+        session.out.file.write(outputs.marked(text))
+        session.out.file.flush()
+    else:
+        outputs.write(path, outputs.marked(text))

@@ -15,6 +15,7 @@ from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, make_draws
 from flpjax.fitting.joint import refine
 from flpjax.fitting.point import bind, fit_stages
+from flpjax.fitting.room import check_room
 from flpjax.fitting.staged import Vectors, judge, rows_per_run
 from flpjax.forms.form import determined_by, size
 from flpjax.numerics import generator
@@ -63,6 +64,7 @@ def bootstrap(
     """
     if draws < 1:
         raise InputError(f"{draws} draws", where="bootstrap", remedy="Ask for 1 at least, or use point() for none")
+    check_room(draws, "bootstrap", len(runs.names))
     plan = bind(predictor, runs)
     size_rng = generator(key, RESAMPLE_SALT)
     uniform = size_rng.uniform(size=CANDIDATES * draws)

@@ -10,7 +10,8 @@ from flpjax.errors import InputError
 from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
-from flpjax.fitting.point import point
+from flpjax.fitting.point import bind, point, training_of
+from flpjax.fitting.room import check_room
 from flpjax.predictors.auto import AUTO, Auto
 from flpjax.predictors.methods import method
 from flpjax.predictors.predictor import Predictor
@@ -30,6 +31,35 @@ def method_of(name: str, via: str | None = None) -> Method:
         InputError: There is no such method.
     """
     return Auto(via=via) if name == AUTO else method(name, via)
+
+
+def check_asked(chosen: Method, draws: int, joint: bool = False) -> None:
+    """Refuse what a method can't do, before anything is read or fitted.
+
+    Raises:
+        InputError: ``auto`` is asked for a point or a joint fit, or there are more draws than memory holds.
+    """
+    if isinstance(chosen, Auto):
+        if joint:
+            raise InputError("auto fits its methods stage by stage", remedy="Name a method, or leave joint out")
+        if draws == 0:
+            raise InputError("auto is a blend, which no single draw shows", remedy="Name a method, or ask for draws")
+        if draws == 1:
+            raise InputError("1 draws", where="auto", remedy="Ask for 2 at least; a blend has no point fit")
+    check_room(draws)
+
+
+def check_carried(chosen: Method, runs: Runs) -> None:
+    """Refuse a method that a ladder can't carry, before anything is fitted.
+
+    Raises:
+        InputError: No run is left to fit on, a loss domain is not there, or whatever the method says when it is bound.
+        PrecisionError: JAX is in 32 bits.
+    """
+    if isinstance(chosen, Auto):
+        chosen.members(training_of(runs))
+    else:
+        bind(chosen, runs)
 
 
 def fit(
@@ -56,11 +86,8 @@ def fit(
         FitError: Nothing could be fitted.
         PrecisionError: JAX is in 32 bits.
     """
+    check_asked(chosen, draws, joint)
     if isinstance(chosen, Auto):
-        if joint:
-            raise InputError("auto fits its methods stage by stage", remedy="Name a method, or leave joint out")
-        if draws == 0:
-            raise InputError("auto is a blend, which no single draw shows", remedy="Name a method, or ask for draws")
         return auto(runs, key, draws=draws, methods=chosen, progress=progress)
     if draws:
         return bootstrap(chosen, runs, key, draws=draws, joint=joint, strict=False, progress=progress)

@@ -9,7 +9,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.settings import Settings
-from flpjax.errors import count
+from flpjax.errors import InputError, count
 from flpjax.fitting.draws import Draws, StageFit, make_draws
 from flpjax.fitting.joint import refine
 from flpjax.fitting.staged import Vectors, fit_stage, judge
@@ -65,11 +65,24 @@ def bind(predictor: Predictor, runs: Runs) -> Plan:
     """Bind a predictor to the runs that a fit may see.
 
     Raises:
-        InputError: The ladder can't carry the predictor.
+        InputError: No run is left, or the ladder can't carry the predictor.
         PrecisionError: JAX is in 32 bits.
     """
     require_x64("fitting")
-    return predictor.on(runs.training())
+    return predictor.on(training_of(runs))
+
+
+def training_of(runs: Runs) -> Runs:
+    """The runs that a fit may see.
+
+    Raises:
+        InputError: There is none.
+    """
+    if not len(runs):
+        raise InputError("no run is left", where=runs.source, remedy="Leave fewer runs out")
+    if runs.held_out.all():
+        raise InputError("all runs are held out", where=runs.source, remedy="Leave some to fit on")
+    return runs.training()
 
 
 def fit_stages(

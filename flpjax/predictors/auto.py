@@ -51,7 +51,7 @@ class Auto:
         Raises:
             InputError: There is neither a loss nor a score, or no such method or domain.
         """
-        self._known_domain(runs)
+        self.known_domain(runs)
         if self.methods:
             return {name: method(name, self.via if "+" in name else None) for name in self.methods}
         chosen: dict[str, Predictor] = {}
@@ -72,7 +72,7 @@ class Auto:
             )
         return chosen
 
-    def _known_domain(self, runs: Runs) -> None:
+    def known_domain(self, runs: Runs) -> None:
         """Refuse a misspelt domain, or own losses without tasks: no method through it would take part, others would."""
         domains = runs.general_domains
         if self.via == OWN and not runs.tasks:

@@ -21,6 +21,8 @@ from flpjax.fitting.blending.stacking import BOUNDLESS, alone, covered, stack
 from flpjax.fitting.blending.track import Outputs, Track, blended, track_record
 from flpjax.fitting.draws import Draws, Ladder
 from flpjax.fitting.past import FEW_AHEAD, Past
+from flpjax.fitting.point import training_of
+from flpjax.fitting.room import check_room
 from flpjax.numerics import generator, require_x64
 from flpjax.predictors.auto import Auto
 from flpjax.predictors.blend import MIXED, Blend
@@ -29,6 +31,7 @@ from flpjax.runs.table import Runs
 
 TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common: a loss too high, all scores too low
 ORIGINS_SALT, BLEND_SALT = 5, 6
+MEMBERS = 16  # about as many as any table has
 
 
 class Taken(NamedTuple):
@@ -71,7 +74,8 @@ def auto(
     require_x64("fitting")
     if draws < 2:
         raise InputError(f"{draws} draws", where="auto", remedy="Ask for 2 at least; a blend has no point fit")
-    training = runs.training()
+    check_room(draws, "auto", MEMBERS * (len(runs.domains) + len(runs.tasks)))
+    training = training_of(runs)
     origins = Origins.of(training, generator(key, ORIGINS_SALT))
     members, left_out = _fitted((methods or Auto()), training, origins, key, progress)
     outputs = Outputs.of(members, training)

@@ -1,0 +1,116 @@
+"""What was asked, checked before anything is fitted: a bad option must not cost minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flpjax.answers.constraints import Constraints
+    from flpjax.answers.goal import Goal
+    from flpjax.answers.target import Target
+    from flpjax.fitting.fit import Method
+    from flpjax.runs.table import Runs
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """What can be asked for by name of a blend, which is not known before it is fitted: what the table has."""
+
+    table: Runs
+    singular: bool = False
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """``(domain,)``."""
+        return self.table.domains
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """``(task,)``."""
+        return self.table.task_names
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """``(source,)``."""
+        return self.table.sources
+
+
+def check_numbers(draws: int, level: float = 0.9) -> None:
+    """Refuse draws and levels that no fit can have.
+
+    Raises:
+        InputError: There are more draws than memory holds, or the level is no probability.
+    """
+    from flpjax.answers.forecast import check_level
+    from flpjax.fitting.room import check_room
+
+    check_level(level)
+    check_room(draws)
+
+
+def check_method(name: str, via: str | None, draws: int, level: float = 0.9, joint: bool = False) -> Method:
+    """The method of this name, before the table is read.
+
+    Raises:
+        InputError: There is no such method, it can't do what is asked, or the level is no probability.
+    """
+    from flpjax.fitting.fit import check_asked, method_of
+
+    check_numbers(draws, level)
+    chosen = method_of(name, via)
+    check_asked(chosen, draws, joint)
+    return chosen
+
+
+def check_table(table: Runs, chosen: Method, targets: Sequence[Target], via: str | None) -> None:
+    """The method and the targets against the table.
+
+    Raises:
+        InputError: No run is left to fit on, the table can't carry the method, or a target's mixture is of other
+            sources.
+    """
+    from flpjax.fitting.fit import check_carried
+
+    check_via(table, via)
+    check_carried(chosen, table)
+    for target in targets:
+        if target.mix is not None:
+            target.weights(table.sources)
+
+
+def check_via(table: Runs, via: str | None) -> None:
+    """Refuse a loss domain that is not in the table, whether or not a method would miss it.
+
+    Raises:
+        InputError: There is no such domain.
+    """
+    from flpjax.predictors.auto import Auto
+
+    Auto(via=via).known_domain(table)
+
+
+def check_mix(
+    table: Runs,
+    chosen: Method,
+    target: Target,
+    goal: Goal,
+    constraints: Constraints,
+    baseline: Mapping[str, float] | None,
+) -> None:
+    """What a mixture is to be best at, and what it must keep to, against the table and what the method forecasts.
+
+    Raises:
+        InputError: The table can't carry the method; a task, a domain or a source is not there; or no mixture keeps to
+            the constraints.
+    """
+    from flpjax.answers.problem import BEST_TRIED, check_problem
+    from flpjax.fitting.draws import Ladder
+    from flpjax.fitting.point import bind
+    from flpjax.predictors.auto import Auto
+
+    check_table(table, chosen, [], None)
+    names = TableNames(table) if isinstance(chosen, Auto) else bind(chosen, table).model
+    ladder = Ladder.of(table.training())
+    check_problem(names, ladder, target, goal, constraints, BEST_TRIED if baseline is None else baseline)
