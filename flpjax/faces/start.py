@@ -42,10 +42,11 @@ def start_jax() -> None:
         _listen(folder)
     try:
         jax.devices()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         asked = os.environ.get("JAX_PLATFORMS", "")
+        why = str(error).partition("\n")[0] or "there is none of this kind"
         raise InputError(
-            f"JAX can't start a device: {str(error).splitlines()[0]}",
+            f"JAX can't start a device: {why}",
             where=f"JAX_PLATFORMS={asked}" if asked else "",
             remedy="Leave JAX_PLATFORMS unset to run on what there is" if asked else "JAX_PLATFORMS=cpu runs without",
         ) from None
