@@ -113,8 +113,17 @@ def some_of(names: Sequence[str], most: int = 4) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """``1 run``, ``1,781 checkpoints``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    """``1 run``, ``1,781 checkpoints``, ``3 losses``."""
+    return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """``losses``, ``matches``, ``queries``, ``runs``."""
+    if noun.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
 
 
 def _said(text: str, most: int) -> str:

@@ -46,7 +46,8 @@ def delta(runs: Runs, key: Array, draws: int) -> Draws:
     params = member.draw(np.zeros(draws, np.intp), even_levels(draws, rng), rng)
     measured = np.broadcast_to(own, (draws, len(own)))
     scatter = Prediction(jnp.asarray(measured[:, :split]), jnp.asarray(measured[:, split:]))
-    return Draws(member.model, params, "posterior", member.fits, Ladder.of(training), member.plan.warnings, scatter)
+    ladder = Ladder.of(training, member.plan.stages)
+    return Draws(member.model, params, "posterior", member.fits, ladder, member.plan.warnings, scatter)
 
 
 def resampled(runs: Runs, key: Array, draws: int) -> Draws:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from flpjax.answers.finished import finals_notes, fitted_finals, unfinished_warnings
 from flpjax.answers.sizes import by_size
 from flpjax.errors import count
 from flpjax.runs.compute import flops_rule
+from flpjax.runs.joined import losses_at_scores
 from flpjax.runs.select import Selection
-from flpjax.runs.table import Runs
+from flpjax.runs.table import Runs, index_of
 
 FEW_RUNS = 5  # below this, an interval says little
 FEW_TASKS = 4  # that are worth a warning each
@@ -82,37 +84,48 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     training = runs.training()
     if via in (None, "own") and runs.domains:
         via = runs.general_domains[0]
-    run_rows = tuple(_run_row(runs, i, via) for i in range(len(runs.names)))
+    run_rows = _run_rows(runs, via)
     selection = selection or Selection()
     tasks = _task_rows(training, via, selection)
-    warnings = _ladder_warnings(training, via) + _unemerged(tasks)
+    warnings = [*runs.doubts, *unfinished_warnings(training, via), *_ladder_warnings(training, via), *_unemerged(tasks)]
     warnings += [t.chance_warning for t in runs.tasks if not t.chance_known]
     met = {why for t in tasks for why in t["dropped"]}
     reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
-    return Check(str(runs), run_rows, tasks, reasons, runs.notes, tuple(warnings))
+    notes = (*runs.notes, *finals_notes(training))
+    return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings))
 
 
-def _run_row(runs: Runs, i: int, via: str | None) -> dict[str, Any]:
-    rows = np.flatnonzero(runs.run == i)
-    last = rows[-1]
-    finals = runs.rows(runs.run == i).finals()
-    loss = float(finals.loss_of(via)[0]) if via is not None and len(finals) else float("nan")
-    return {
-        "run": runs.names[i],
-        "params": float(runs.params[last]),
-        "tokens": float(runs.tokens[last]),
-        "flops": float(runs.flops[last]),
-        "checkpoints": len(rows),
-        "final_loss": loss if np.isfinite(loss) else None,
-        "finished": bool(runs.final[rows].any()),
-        "held_out": bool(runs.held_out[i]),
-    }
+def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:
+    ends = runs.ends()
+    loss, score = (ends.loss_of(via) if via is not None else np.full(len(ends), np.nan)), ends.score
+    place = {ends.names[r]: i for i, r in enumerate(ends.run)}
+    rows = []
+    for i, name in enumerate(runs.names):
+        own = np.flatnonzero(runs.run == i)
+        last, end = own[-1], place.get(name)
+        final = float(loss[end]) if end is not None else float("nan")
+        measured = np.isfinite(final) if via is not None else end is not None and bool(np.isfinite(score[end]).any())
+        rows.append(
+            {
+                "run": name,
+                "params": float(runs.params[last]),
+                "tokens": float(runs.tokens[last]),
+                "flops": float(runs.flops[last]),
+                "checkpoints": len(own),
+                "final_loss": final if np.isfinite(final) else None,
+                "finished": bool(measured),
+                "held_out": bool(runs.held_out[i]),
+            }
+        )
+    return tuple(rows)
 
 
 def _task_rows(runs: Runs, via: str | None, selection: Selection) -> tuple[dict[str, Any], ...]:
     if not runs.tasks:
         return ()
-    loss = runs.loss_of(via) if via is not None else np.full(len(runs), np.nan)
+    loss = np.full(len(runs), np.nan)
+    if via is not None:
+        loss = losses_at_scores(runs)[:, index_of(via, runs.domains, "loss domain", runs.source)]
     selected = selection.apply(runs, np.repeat(loss[:, None], len(runs.tasks), axis=1))
     rows = []
     for i, task in enumerate(runs.tasks):
@@ -152,10 +165,7 @@ def _unemerged(tasks: Sequence[dict[str, Any]]) -> list[str]:
 
 def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
     warnings = []
-    finals = runs.finals()
-    unfinished = [n for n in runs.names if n not in finals.names]
-    if unfinished:
-        warnings.append(f"no final checkpoint, and no part in the fit of compute → loss: {', '.join(unfinished)}")
+    finals = fitted_finals(runs, via)
     if len(finals) < FEW_RUNS:
         warnings.append(f"{count(len(finals), 'finished run')} only: intervals will be wide; {FEW_RUNS} tell more")
     if not len(finals):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.answers.finished import fitted_finals, unfinished_warnings
 from flpjax.answers.target import Target, extrapolation
 from flpjax.answers.verdicts import Finding, Verdict
 from flpjax.errors import count, some_of
@@ -24,10 +25,19 @@ FAR, TOO_FAR = 30.0, 1000.0  # × the largest run
 
 def check_runs(training: Runs) -> Finding:
     """There are runs enough."""
-    finished = len(training.finals())
+    finished = len(fitted_finals(training))
     verdict = Verdict.PASS if finished >= FEW_RUNS else Verdict.REVIEW if finished >= TOO_FEW_RUNS else Verdict.FAIL
     remedy = "" if verdict == Verdict.PASS else f"Intervals rest on little: train more small runs, {FEW_RUNS} at least"
     return Finding("runs", verdict, count(finished, "finished run"), remedy)
+
+
+def check_finished(training: Runs) -> Iterator[Finding]:
+    """Every run has a final value, or is named with the reason why it has none."""
+    via = training.general_domains[0] if training.domains else None
+    lacking = list(unfinished_warnings(training, via))
+    if lacking:
+        remedy = "Measure it where the run ends, raise final_within, or leave the run out (--exclude)"
+        yield Finding("final values", Verdict.REVIEW, "; ".join(lacking), remedy)
 
 
 def check_reruns(training: Runs) -> Finding:
@@ -112,8 +122,13 @@ def check_distance(draws: Draws, targets: Sequence[Target]) -> Iterator[Finding]
         return
     filled = [t.filled(draws.ladder.rule) for t in targets]
     ratio, name = max((extrapolation(t, draws.ladder), t.name) for t in filled)
+    beyond = f"'{name}' lies {ratio:,.3g} × beyond the largest run"
+    least, output = min(((most, output) for output, most in draws.ladder.reach), default=(draws.ladder.flops[1], ""))
+    if least < draws.ladder.flops[1]:  # the largest runs lack some loss
+        ratio *= draws.ladder.flops[1] / least
+        beyond += f", and {ratio:,.3g} × beyond the largest that loss '{output}' was fitted on"
     verdict = Verdict.PASS if ratio <= FAR else Verdict.REVIEW if ratio <= TOO_FAR else Verdict.FAIL
     remedy = (
         "" if verdict == Verdict.PASS else "Train a larger rung; intervals that far rest on how past forecasts drifted"
     )
-    yield Finding("distance", verdict, f"'{name}' lies {ratio:,.3g} × beyond the largest run", remedy)
+    yield Finding("distance", verdict, beyond, remedy)

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from flpjax.answers.forecast import Forecast, forecast
-from flpjax.answers.ladder_checks import check_distance, check_emergence, check_mixtures, check_reruns, check_runs
+from flpjax.answers.ladder_checks import (
+    check_distance,
+    check_emergence,
+    check_finished,
+    check_mixtures,
+    check_reruns,
+    check_runs,
+)
 from flpjax.answers.target import Target, targets_of
 from flpjax.answers.verdicts import Finding, Review, Verdict
 from flpjax.engine.status import Status
@@ -41,6 +48,7 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
     return Review(
         (
             check_runs(training),
+            *check_finished(training),
             check_reruns(training),
             *check_mixtures(draws, training, targets),
             *check_emergence(training),

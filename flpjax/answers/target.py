@@ -135,8 +135,8 @@ def parse_target(text: str) -> Target:
 
 
 def targets_of(runs: Runs) -> list[Target]:
-    """The final checkpoints of runs, as targets."""
-    finals = runs.finals()
+    """The ends of runs, as targets: where their final values were measured, or where they end if none was."""
+    finals = runs.ends()
     each = zip(finals.run, finals.params, finals.tokens, finals.flops, finals.mix, strict=True)
     return [
         Target(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,10 +166,12 @@ def forecast_and_show(
         session.save_figure(plot, plot_forecast(result, table, (routes or table.general_domains)[0]))
     ladder = fitted.ladder
     session.say(
-        f"{name} on {ladder.source}: {ladder.runs} runs, {ladder.checkpoints:,} checkpoints, "
+        f"{name} on {ladder.source}: {count(ladder.runs, 'run')}, {count(ladder.checkpoints, 'checkpoint')}, "
         f"N {number(ladder.params[0])} to {number(ladder.params[1])}, C up to {ladder.flops[1]:.3g} FLOPs. "
         "Scores in %."
     )
+    for remark in ladder.remarks:
+        session.say(remark)
     if how.fits:
         for line in str(fitted).split("\n"):
             session.out.print(Paragraph(line, hang=8))
@@ -181,7 +183,8 @@ def forecast_and_show(
     for paragraph in show.show_verdict(reviewed):
         session.out.print(paragraph)
     session.warn(table.notes, style="cyan", label="note")
-    session.warn(result.warnings)
+    session.warn(table.doubts)
+    session.warn([w for w in result.warnings if w not in ladder.remarks])
 
 
 def stages_of(chosen: Method, table: Runs) -> int:

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from flpjax.engine.status import Status
 from flpjax.errors import count
 from flpjax.fitting.convergence import Sampling
+from flpjax.fitting.ladder import Ladder as Ladder
 from flpjax.fitting.past import Past
 from flpjax.forms.form import Form, Params, unpack
 from flpjax.numerics import compiled
-from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Model, Plan, Prediction, StageParams
-from flpjax.runs.compute import Compute, FlopsRule, flops_rule
-from flpjax.runs.table import Runs
+from flpjax.runs.compute import Compute
 
 Kind = Literal["point", "tied", "bootstrap", "posterior", "blend"]
 
@@ -74,41 +73,6 @@ class StageFit:
             for i, output in enumerate(self.outputs)
         }
         return {"form": self.form, "outputs": outputs}
-
-
-@dataclass(frozen=True)
-class Ladder:
-    """What a forecast must know of the runs it was fitted on."""
-
-    source: str
-    runs: int
-    checkpoints: int
-    flops: tuple[float, float]
-    params: tuple[float, float]
-    tokens: tuple[float, float]
-    rule: FlopsRule
-    sources: tuple[str, ...] = ()
-    mixtures: tuple[tuple[float, ...], ...] = ()  # those tried
-
-    @classmethod
-    def of(cls, runs: Runs) -> Ladder:
-        """The ladder of these runs."""
-
-        def span(values: NDArray[np.float64]) -> tuple[float, float]:
-            return float(values.min()), float(values.max())
-
-        finals = runs.finals()
-        return cls(
-            runs.source,
-            len(runs.names),
-            len(runs),
-            span(finals.flops),
-            span(finals.params),
-            span(finals.tokens),
-            flops_rule(finals.params, finals.tokens, finals.flops),
-            runs.sources,
-            tuple(map(tuple, distinct(finals.mix).tolist())) if runs.sources else (),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +135,8 @@ def make_draws(
 ) -> Draws:
     """Draws from unconstrained vectors, stage → ``(draw, output, p)``."""
     params = {stage.name: unpack_all(stage.form, jnp.asarray(vectors[stage.name])) for stage in plan.stages}
-    return Draws(plan.model, params, kind, fits, Ladder.of(plan.runs), warnings)
+    ladder = Ladder.of(plan.runs, plan.stages)
+    return Draws(plan.model, params, kind, fits, ladder, (*ladder.remarks, *warnings))
 
 
 @partial(compiled, static_argnums=0)

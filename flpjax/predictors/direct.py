@@ -18,6 +18,7 @@ from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, en
 from flpjax.predictors.remedies import not_emerged, without_scores
 from flpjax.runs.compute import Compute
 from flpjax.runs.table import Runs
+from flpjax.runs.unfinished import distance_in_words
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ class FP:
         mixed = hasattr(self.compute_score, "mixtures_needed")
         mixture_warnings = check_mixtures(runs, self.compute_score) if mixed else ()
         finals = runs.finals()
+        finals = finals.rows(np.isfinite(finals.score).max(axis=1))
+        if not len(finals):
+            raise InputError(
+                "no run has a final score",
+                where=runs.source,
+                remedy=f"Measure scores where runs end: {distance_in_words(runs)}",
+            )
         form = self.compute_score.centred(finals.compute)
         enough_runs(form, len(finals), runs.source)
         y = finals.score.T

@@ -19,6 +19,7 @@ from flpjax.predictors.emergence import emerged_checkpoints
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, final_losses
 from flpjax.predictors.remedies import without_losses
 from flpjax.runs.compute import Compute
+from flpjax.runs.joined import losses_at_scores
 from flpjax.runs.select import Selection
 from flpjax.runs.table import AVERAGE, Runs
 
@@ -103,7 +104,7 @@ class FLP:
         noise = TYPICAL_NOISE[self.space] if self.prior else None
         residual = Residual(self.compute_loss, self.space, self.huber, noise)
         stage_1, warned = final_losses(runs, residual, domains, frozenset(domains[d] for d in via))
-        loss = runs.loss[:, [runs.domains.index(domains[d]) for d in via]]
+        loss = losses_at_scores(runs)[:, [runs.domains.index(domains[d]) for d in via]]
         emerged = emerged_checkpoints(runs, self.selection, loss, self.loss_score)
         if not emerged.tasks:
             return Plan(

@@ -21,6 +21,7 @@ from flpjax.predictors.mixtures import check_mixtures, own_first
 from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, final_losses
 from flpjax.predictors.remedies import without_losses
 from flpjax.runs.compute import Compute
+from flpjax.runs.joined import losses_at_scores
 from flpjax.runs.select import Selection
 from flpjax.runs.table import Floats, Runs
 
@@ -115,7 +116,7 @@ class FLPM:
         model = MixChain(stage_1.form, self.loss_score, runs.sources, stage_1.outputs, (), order, stage_1.units)
         if not runs.tasks:
             return Plan(model, (stage_1,), runs, (*warnings, *warned))
-        loss = np.stack([runs.loss_of(d) for d in stage_1.outputs], axis=1)
+        loss = losses_at_scores(runs)[:, [runs.domains.index(d) for d in stage_1.outputs]]
         average = np.repeat(loss.mean(axis=1, keepdims=True), len(runs.tasks), axis=1)
         whole = np.isfinite(loss).all(axis=1)
         if not whole.any():

@@ -15,6 +15,7 @@ from flpjax.forms.form import Form, Params, size
 from flpjax.forms.residual import Residual
 from flpjax.runs.compute import Compute
 from flpjax.runs.table import Runs
+from flpjax.runs.unfinished import distance_in_words
 
 StageParams = dict[str, Params]
 """Stage → parameter → ``(output, …)``."""
@@ -140,6 +141,13 @@ def final_losses(
         InputError: A needed domain, or every domain, has fewer runs than the form has parameters.
     """
     finals = runs.finals()
+    finals = finals.rows(np.isfinite(np.stack([finals.loss_of(d) for d in domains])).max(axis=0))
+    if not len(finals):
+        raise InputError(
+            "no run has a final loss",
+            where=runs.source,
+            remedy=f"Measure losses where runs end: {distance_in_words(runs)}",
+        )
     compute = finals.compute
     residual = replace(residual, form=residual.form.centred(compute))
     counts = {d: int(np.isfinite(finals.loss_of(d)).sum()) for d in domains}

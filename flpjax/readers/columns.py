@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, count, did_you_mean, short, some_of
+from flpjax.errors import InputError, count, did_you_mean, nearest, short, some_of
+from flpjax.readers.bare import VALIDATION, bare_loss
 from flpjax.readers.cells import LONGEST_NAME, flags, names, numbers
 from flpjax.readers.raw import RawTable
+from flpjax.readers.rows import RowsAre, doubts_about_rows, is_constant, note_about_rows, numbered, one_row_a_run
 from flpjax.runs.build import Place, build_runs, check_names, is_canonical, misspelt
+from flpjax.runs.finals import FINAL_WITHIN
+from flpjax.runs.mixing import MixtureIs
 from flpjax.runs.table import Runs
 from flpjax.runs.tasks import Task
 
 POINTS_FLOOR = 0.05  # a task with a chance level above this never scores below 1 point in every row
 LISTED = 8  # ignored columns named in a note
+WANDB_STEP = "_step"
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,12 @@ class TableMap:
         tasks: Facts about tasks by name.
         points: Tasks whose scores, and their standard errors, stand in points (0 to 100).
         final_average: How many of a run's last evaluations make its final losses and scores.
-        allow_missing: Loss columns, canonical, that may be blank in some rows; True for all.
+        final_within: How far from a run's end a final value may stand, as a share of the run's tokens.
+        allow_missing: Loss columns, canonical, that some run may lack; True for all.
+        rows: Whether rows are ``"checkpoints"`` of the runs that they name, or each a run; None takes checkpoints, and
+            says so where that is doubtful.
+        mixture: What mixture weights are that change within a run: refused (``"constant"``), those of the ``"current"``
+            stage, or those of all tokens ``"so far"``.
         ignore: Columns to leave alone; ``*`` and ``?`` match as in a shell.
         where: What to call the mapping in messages.
     """
@@ -40,6 +50,9 @@ class TableMap:
     tasks: Mapping[str, Task] = field(default_factory=dict)
     points: frozenset[str] = frozenset()
     final_average: int = 1
+    final_within: float = FINAL_WITHIN
+    rows: RowsAre | None = None
+    mixture: MixtureIs = "constant"
     allow_missing: bool | tuple[str, ...] = False
     ignore: tuple[str, ...] = ()
     where: str = "mapping"
@@ -70,7 +83,6 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
     table_map = table_map or TableMap()
     source = raw.place.source
     theirs, notes = _choose(raw, table_map)
-    check_names(list(theirs), source)
     for name in theirs:
         if len(name) > LONGEST_NAME:
             raise InputError(
@@ -80,20 +92,41 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
             )
     _check_declared(theirs, table_map)
     place = RenamedPlace(source, raw.place.row, raw.place.lines, theirs)
-    columns = {name: _convert(name, raw.cells[their], place, table_map) for name, their in theirs.items()}
+    others = [n for n in raw.cells if not is_canonical(n)]
+    columns, rows_are = {}, table_map.rows
+    if "run" not in theirs and "tokens" in theirs and rows_are != "checkpoints" and not nearest("run", others):
+        rows = len(raw.cells[theirs["tokens"]])
+        columns["run"] = numbered(raw.place.row if raw.place.row is not None else range(1, rows + 1))
+        rows_are = "runs"
+        notes.append(
+            f"there is no column 'run': each of the {rows} rows is a run of its own; if some are checkpoints of one "
+            "training, name it in a column 'run'"
+        )
+    check_names([*columns, *theirs, *others], source)
+    columns |= {name: _convert(name, raw.cells[their], place, table_map) for name, their in theirs.items()}
+    if table_map.rows == "runs":
+        columns["run"] = one_row_a_run(columns["run"])
     _check_blank_losses(columns, place, table_map)
-    return build_runs(
+    runs = build_runs(
         columns,
         tasks=table_map.tasks,
         source=source,
         place=place,
         final_average=table_map.final_average,
+        final_within=table_map.final_within,
+        mixture_is=table_map.mixture,
         notes=notes,
     )
+    if rows_are is not None:
+        return runs
+    telling = {name: raw.cells[name] for name in raw.cells if name not in theirs.values() and is_constant(name)}
+    doubts = tuple(doubts_about_rows(runs, columns["run"], telling))
+    hint = None if doubts else note_about_rows(runs)
+    return replace(runs, doubts=doubts, notes=(*runs.notes, *([hint] if hint else ())))
 
 
 def _choose(raw: RawTable, table_map: TableMap) -> tuple[dict[str, str], list[str]]:
-    """Canonical name → the table's name, and notes on what was left aside."""
+    """Canonical name → the table's name, and notes on what was guessed or left aside."""
     source = raw.place.source
     chosen = {name: name for name in raw.cells if is_canonical(name)}
     taken = set(table_map.columns.values())
@@ -106,22 +139,40 @@ def _choose(raw: RawTable, table_map: TableMap) -> tuple[dict[str, str], list[st
             )
     # The mapping has the last word, also over a column that already has a canonical name.
     chosen = {name: name for name in chosen if name not in taken} | dict(table_map.columns)
+    others = [n for n in raw.cells if n not in chosen.values() and not _ignored(n, table_map)]
+    notes = []
+    if not any(name.startswith("loss/") for name in chosen):
+        bare = bare_loss(others, source)
+        if bare is not None:
+            chosen[VALIDATION] = bare
+            notes.append(
+                f"column '{bare}' is read as the validation loss '{VALIDATION}', in nats per token; if it is the "
+                "training loss, list it under ignore in the mapping's [table], or name it 'train_loss'"
+            )
+    if "step" not in chosen and WANDB_STEP in others:
+        chosen["step"] = WANDB_STEP
+        notes.append(f"column '{WANDB_STEP}' is read as the step")
 
     ignored = []
     for name in raw.cells:
         if name in chosen.values():
             continue
         meant = misspelt(name) if name and not is_canonical(name) else None
-        if meant and meant not in chosen and not any(fnmatchcase(name, p) for p in table_map.ignore):
+        if meant and meant not in chosen and not _ignored(name, table_map):
             raise InputError(
                 "flpjax knows no such column",
                 where=f"{source}, column '{short(name)}'",
                 remedy=f"Did you mean '{short(meant)}'? Rename it, or list it under ignore in the mapping's [table]",
             )
         ignored.append(name or "(no name)")
-    if not ignored:
-        return chosen, []
-    return chosen, [f"ignored {count(len(ignored), 'column')}: {some_of(ignored, LISTED)}"]
+    if ignored:
+        notes.append(f"ignored {count(len(ignored), 'column')}: {some_of(ignored, LISTED)}")
+    return chosen, notes
+
+
+def _ignored(name: str, table_map: TableMap) -> bool:
+    """Whether the mapping says to leave a column alone."""
+    return any(fnmatchcase(name, pattern) for pattern in table_map.ignore)
 
 
 def _check_declared(theirs: Mapping[str, str], table_map: TableMap) -> None:
@@ -171,16 +222,29 @@ def _convert(name: str, cells: Sequence[object], place: Place, table_map: TableM
 
 
 def _check_blank_losses(columns: Mapping[str, NDArray], place: Place, table_map: TableMap) -> None:
-    """A blank loss is more often a run that diverged than one that nobody measured."""
+    """Refuse a run without any value of a loss that others have: more often one that diverged than one nobody measured.
+
+    A blank in some rows of a run is normal: losses, scores and training losses may be logged in rows of their own. Runs
+    that are held out may be yet to come.
+    """
     allowed = table_map.allow_missing
-    for name, values in columns.items():
-        if not name.startswith("loss/") or allowed is True or (allowed and name in allowed):
+    losses = [n for n in columns if n.startswith("loss/") and np.isfinite(columns[n]).any()]
+    number: dict[str, int] = {}
+    run = np.array([number.setdefault(name, len(number)) for name in columns["run"]])
+    for name in losses:
+        if allowed is True or (allowed and name in allowed):
             continue
-        blank = np.flatnonzero(np.isnan(values))
+        measured = np.bincount(run, weights=~np.isnan(columns[name])) > 0
+        blank = np.flatnonzero(~measured[run] & ~_held_out(columns))
         if len(blank):
             more = f" (and {len(blank) - 1} more rows like it)" if len(blank) > 1 else ""
             raise InputError(
-                f"the loss is blank{more}",
+                f"the loss is blank{more}, and run '{columns['run'][blank[0]]}' has it in no other row",
                 where=place.at(blank[0], name),
-                remedy=f'Drop the row, or write allow_missing = ["{name}"] under [table] in a mapping file',
+                remedy=f'Drop the run, or write allow_missing = ["{name}"] under [table] in a mapping file',
             )
+
+
+def _held_out(columns: Mapping[str, NDArray]) -> NDArray[np.bool_]:
+    """``(row,)``."""
+    return np.asarray(columns["held_out"], bool) if "held_out" in columns else np.zeros(len(columns["run"]), bool)

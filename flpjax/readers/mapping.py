@@ -4,7 +4,10 @@
 
     [table]
     final_average = 1            # last evaluations averaged into a run's final losses and scores
-    allow_missing = ["loss/c4"]  # losses that may be blank in some rows; or true
+    final_within = 0.1           # a final value stands within this share of a run's tokens from its end
+    rows = "checkpoints"         # or "runs": each row is a training of its own, whatever its run is called
+    mixture = "constant"         # or, where a run changes it: weights of the "current" stage, or of all tokens "so far"
+    allow_missing = ["loss/c4"]  # losses that some run may lack; or true
     ignore = ["core/*"]          # columns that only look like misspelt ones
 
     [columns]                    # canonical = theirs, or { column = theirs, unit = ... }
@@ -31,8 +34,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from flpjax.errors import InputError, did_you_mean, short, shown
 from flpjax.readers.columns import TableMap
 from flpjax.readers.raw import missing_file, refuse_irregular
+from flpjax.readers.rows import RowsAre
 from flpjax.readers.units import unit_factor
 from flpjax.runs.build import GROUPS, SHAPE, SINGLE, is_canonical, misspelt
+from flpjax.runs.finals import FINAL_WITHIN
+from flpjax.runs.mixing import MixtureIs
 from flpjax.runs.tasks import Task, known_task
 
 LARGEST = 2**21  # bytes of a mapping file: some 20,000 columns
@@ -49,6 +55,9 @@ class TableKeys(BaseModel):
 
     model_config = STRICT
     final_average: int = Field(1, ge=1, lt=FAR)
+    final_within: float = Field(FINAL_WITHIN, ge=0, le=1)
+    rows: RowsAre | None = None
+    mixture: MixtureIs = "constant"
     allow_missing: bool | list[str] = False
     ignore: list[str] = []
 
@@ -159,6 +168,9 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
         tasks={name: _task(name, entry, f"{where}, [tasks.{name}]") for name, entry in keys.tasks.items()},
         points=frozenset(name for name, entry in keys.tasks.items() if entry.scale == "points"),
         final_average=keys.table.final_average,
+        final_within=keys.table.final_within,
+        rows=keys.table.rows,
+        mixture=keys.table.mixture,
         allow_missing=allow if isinstance(allow, bool) else tuple(allow),
         ignore=tuple(keys.table.ignore),
         where=where,

@@ -19,8 +19,8 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
     """Read a ladder.
 
     A cell that is empty, null or (in a data frame) NaN was not measured. That may be so for scores, their standard
-    errors, the training loss and the step; compute must stand everywhere, and losses too unless the mapping allows
-    gaps.
+    errors, the training loss and the step, and for losses in some rows of a run; compute must stand everywhere, and
+    each loss somewhere in every run unless the mapping allows gaps.
 
     Args:
         source: The name of a ladder (``ladder``, ``olmo-ladder``, ``gadre2024``, ``gadre2024-c4``, …); the path of a

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, nearest
 from flpjax.runs.check import Place as Place
-from flpjax.runs.check import check_checkpoints, check_values, finals, held_out, mixture, refuse
+from flpjax.runs.check import check_checkpoints, check_values, finals, held_out, refuse
 from flpjax.runs.compute import six_nd, transformer_flops, transformer_params
+from flpjax.runs.finals import FINAL_WITHIN
+from flpjax.runs.mixing import MixtureIs, check_constant_mixture, mixture, mixture_so_far
 from flpjax.runs.table import Floats, Runs
 from flpjax.runs.tasks import Task, known_task
 
@@ -28,6 +30,8 @@ def build_runs(
     source: str = "table",
     place: Place | None = None,
     final_average: int = 1,
+    final_within: float = FINAL_WITHIN,
+    mixture_is: MixtureIs = "constant",
     notes: Sequence[str] = (),
 ) -> Runs:
     """Check canonical columns and make them a table of runs.
@@ -38,7 +42,10 @@ def build_runs(
         tasks: Facts about tasks; the built-in table serves the others.
         source: What to call the table in messages.
         place: How to name a row in messages.
-        final_average: How many of a run's last rows make its final losses and scores.
+        final_average: How many of a run's last measured values make its final losses and scores.
+        final_within: How far from a run's end a final value may stand, as a share of the run's tokens.
+        mixture_is: What mixture weights are that change within a run: ``"constant"`` refuses them, ``"current"`` are
+            those of the tokens since the row before, ``"so far"`` those of all tokens up to the row.
         notes: What was done to the table before.
 
     Raises:
@@ -58,6 +65,8 @@ def build_runs(
             )
     if final_average < 1:
         raise InputError(f"final_average is {final_average}", where=source, remedy="Give at least 1")
+    if not 0.0 <= final_within <= 1.0:
+        raise InputError(f"final_within is {final_within:g}", where=source, remedy="Give a share from 0 to 1, say 0.1")
     notes = list(notes)
     _fill_compute(columns, place, notes)
     _leave_out_empty(columns, notes)
@@ -89,6 +98,12 @@ def build_runs(
     run, tokens = run[order], sorted_column("tokens")
     check_checkpoints(run, tokens, sorted_column("params"), sorted_column("flops"), names, order, place)
     facts = tasks or {}
+    weights = mixture(group("mix/", sources), sources, order, place)
+    if mixture_is == "current":
+        weights = mixture_so_far(weights, run, tokens)
+        notes.append("mixtures are those of the current stage: accumulated over each run's tokens")
+    elif mixture_is == "constant":
+        check_constant_mixture(weights, run, names, sources, order, place)
     return Runs(
         names=names,
         run=run,
@@ -103,12 +118,13 @@ def build_runs(
         score=group("score/", task_names),
         stderr=group("stderr/", task_names),
         sources=sources,
-        mix=mixture(group("mix/", sources), sources, order, place),
+        mix=weights,
         train_loss=sorted_column("train_loss"),
         step=sorted_column("step"),
         final_average=final_average,
         source=source,
         notes=tuple(notes),
+        final_within=final_within,
     )
 
 
@@ -119,6 +135,8 @@ def is_canonical(name: str) -> bool:
 
 def misspelt(name: str) -> str | None:
     """The canonical name that a column of another name was probably meant to have."""
+    if name.startswith("_") or name.partition("_")[0] in ("n", "num"):  # _step, _runtime of W&B; n_layers
+        return None
     head, slash, rest = name.partition("/")
     if slash:
         meant = nearest(head, [g[:-1] for g in GROUPS], cutoff=0.7)

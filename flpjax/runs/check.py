@@ -12,6 +12,7 @@ from flpjax.errors import InputError
 from flpjax.runs.table import Floats
 
 MIX_SLACK = 0.01  # published weights are rounded: rows of 17 sources sum to .997 to 1.003
+ROWS = 'or, if each row is a training of its own, write rows = "runs" under [table] in a mapping file'
 
 
 @dataclass(frozen=True)
@@ -76,19 +77,19 @@ def check_checkpoints(
         raise InputError(
             f"run '{names[run[i]]}' has two checkpoints at {tokens[i]:.6g} tokens",
             where=f"{place.at(first, 'tokens')} and {place.at(second, 'tokens').removeprefix(place.source + ', ')}",
-            remedy="Keep one of them, or give a rerun a name of its own",
+            remedy=f"Keep one of them, or give a rerun a name of its own; {ROWS}",
         )
     for i in np.flatnonzero((run[1:] == run[:-1]) & (params[1:] != params[:-1]))[:1] + 1:
         raise InputError(
             f"run '{names[run[i]]}' changes its size from {params[i - 1]:.6g} to {params[i]:.6g} parameters",
             where=place.at(order[i], "params"),
-            remedy="Give each model a run name of its own",
+            remedy=f"Give each model a run name of its own; {ROWS}",
         )
     for i in np.flatnonzero((run[1:] == run[:-1]) & (flops[1:] <= flops[:-1]))[:1] + 1:
         raise InputError(
             f"run '{names[run[i]]}' has {flops[i]:.4g} FLOPs here and {flops[i - 1]:.4g} at fewer tokens",
             where=place.at(order[i], "flops"),
-            remedy="Give FLOPs from the start of training, as tokens are",
+            remedy=f"Give FLOPs from the start of training, as tokens are; {ROWS}",
         )
 
 
@@ -131,17 +132,3 @@ def held_out(
             remedy="Mark all rows of a run, or none",
         )
     return held
-
-
-def mixture(mix: Floats, sources: Sequence[str], order: NDArray, place: Place) -> Floats:
-    """The weights ``(row, source)`` scaled to sum to 1 exactly; refused if they are further off than by rounding."""
-    if not sources:
-        return mix
-    total = mix.sum(1)
-    for i in np.flatnonzero(np.abs(total - 1.0) > MIX_SLACK)[:1]:
-        raise InputError(
-            f"the mixture weights sum to {total[i]:.4g}, not to 1",
-            where=place.at(order[i], f"mix/{sources[0]}"),
-            remedy=f"Correct the weights of {', '.join(sources)} in that row",
-        )
-    return mix / total[:, None]

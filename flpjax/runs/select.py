@@ -46,7 +46,7 @@ class Selection:
         """What the reasons of :meth:`apply` mean."""
         return {
             "no score": "the score was not measured",
-            "no loss": "the loss was not measured",
+            "no loss": "no loss was measured there, and no row near it has one: evaluate both at the same checkpoints",
             "warm-up": f"in the first {self.warmup:.0%} of the run's tokens",
             "not improving": "the training loss, rounded to two decimals, did not improve on all before",
             "near chance": f"less than {100 * (self.above_chance or 0.0):g} points above chance",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean
 from flpjax.runs.compute import Compute
+from flpjax.runs.finals import FINAL_WITHIN, last_measured, mean_of_last, near_end
 from flpjax.runs.tasks import Task
 
 Floats = NDArray[np.float64]
@@ -33,7 +34,7 @@ class Runs:
         params: ``(row,)`` non-embedding parameters N.
         tokens: ``(row,)`` training tokens D so far.
         flops: ``(row,)`` training FLOPs C so far.
-        final: ``(row,)`` whether the row is its run's last, converged checkpoint.
+        final: ``(row,)`` whether the row is its run's end: the last, converged checkpoint.
         held_out: ``(run,)`` whether a run is a target that no fit may see.
         domains: ``(domain,)`` names of the validation domains.
         loss: ``(row, domain)`` validation losses, nats per token unless the domain says otherwise.
@@ -44,9 +45,11 @@ class Runs:
         mix: ``(row, source)`` mixture weights.
         train_loss: ``(row,)`` training loss.
         step: ``(row,)`` optimiser step.
-        final_average: How many of a run's last rows are averaged into its final losses and scores (those measured).
+        final_average: How many of a run's last measured values are averaged into its final losses and scores.
+        final_within: How far from a run's end a final value may stand, as a share of the run's tokens.
         source: Where the table came from.
         notes: What reading the table did to it, in words.
+        doubts: What may have been read in another sense than was meant, each with a remedy.
     """
 
     names: tuple[str, ...]
@@ -68,6 +71,8 @@ class Runs:
     final_average: int = 1
     source: str = "table"
     notes: tuple[str, ...] = field(default=())
+    final_within: float = FINAL_WITHIN
+    doubts: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
@@ -182,18 +187,35 @@ class Runs:
         return replace(self, domains=(AVERAGE, *self.domains), loss=np.hstack([mean, self.loss]))
 
     def finals(self) -> Runs:
-        """One row a run: its final checkpoint, losses and scores averaged over its last ``final_average`` rows.
+        """One row a run that has any final value: of each loss and score the last measured, near the run's end.
 
-        Runs without a final row (unfinished ones) are left out.
+        A value is final if it stands within :attr:`final_within` of the run's tokens from its end; it is the mean of
+        the last :attr:`final_average` measured. N, D, C and mixture are those of the row of the latest final loss (of
+        the latest final score, in a run without), so that they belong to what was measured.
         """
-        chosen = np.flatnonzero(self.final)
-        last = self.rows(self.final)
-        if self.final_average == 1:
-            return last
-        window = [np.flatnonzero((self.run == self.run[i]) & (self.tokens <= self.tokens[i])) for i in chosen]
-        window = [w[-self.final_average :] for w in window]
-        loss, score = (np.stack([_mean(v[w]) for w in window]) for v in (self.loss, self.score))
-        return replace(last, loss=loss, score=score)
+        ends = self.ends()
+        return ends.rows(np.isfinite(np.hstack([ends.loss, ends.score])).max(axis=1, initial=False))
+
+    def ends(self) -> Runs:
+        """As :meth:`finals`, with the runs that have an end but no final value: NaN, and N, D, C of the end itself."""
+        end = np.flatnonzero(self.final)
+        kinds = {"loss": self.loss, "score": self.score, "train_loss": self.train_loss[:, None]}
+        final, at = {}, end
+        for kind in ("train_loss", "score", "loss"):
+            last = last_measured(self.run, end, self.tokens, ~np.isnan(kinds[kind]))
+            near = near_end(last, end, self.final_within, self.final_average)
+            values = mean_of_last(kinds[kind], last, end, self.run, 1 if kind == "train_loss" else self.final_average)
+            final[kind] = np.where(near, values, np.nan)
+            rows = np.where(near, last.row, -1)
+            if kind == "score":
+                stderr = np.take_along_axis(self.stderr, np.maximum(rows, 0), axis=0)
+                final["stderr"] = np.where(near, stderr, np.nan)
+            if kind != "train_loss":
+                at = np.where(near.any(axis=1), rows.max(axis=1, initial=-1), at)
+        chosen = np.zeros(len(self), bool)
+        chosen[at] = True
+        one = replace(self.rows(chosen), final=np.ones(len(end), bool), train_loss=final["train_loss"][:, 0])
+        return replace(one, loss=final["loss"], score=final["score"], stderr=final["stderr"])
 
     def loss_of(self, domain: str) -> Floats:
         """``(row,)`` losses of one domain.
@@ -241,11 +263,3 @@ def index_of(name: str, names: tuple[str, ...], what: str, where: str) -> int:
     if name not in names:
         raise InputError(f"there is no {what} '{name}'", where=where, remedy=did_you_mean(name, names))
     return names.index(name)
-
-
-def _mean(values: Floats) -> Floats:
-    """Mean over rows of what was measured; NaN where nothing was."""
-    measured = ~np.isnan(values)
-    total = np.where(measured, values, 0.0).sum(0)
-    count = measured.sum(0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -170,13 +170,21 @@ def header(column, name):
     return edit
 
 
+def no_loss(rows):
+    """The first run has none."""
+    column = rows[0].index("loss/general")
+    for row in rows[1:]:
+        if row[0] == rows[1][0]:
+            row[column] = ""
+
+
 BAD_TABLES = {
     "empty": (lambda rows: rows[:1], ["edited.csv", "no rows", "at least one checkpoint"]),
     "misspelt, needed": (header("tokens", "tokns"), ["column 'tokns'", "Did you mean 'tokens'?"]),
     "misspelt, optional": (header("flops", "flosp"), ["column 'flosp'", "Did you mean 'flops'?"]),
     "missing": (header("params", "colour"), ["column 'params' is missing", "mapping file"]),
     "NaN loss": (cell("loss/general", 7, "nan"), ["row 7", "column 'loss/general'", "'nan' is not a number", "drop"]),
-    "blank loss": (cell("loss/general", 7, ""), ["row 7", "column 'loss/general'", "blank", "allow_missing"]),
+    "blank losses": (no_loss, ["row 1", "column 'loss/general'", "blank", "in no other row", "allow_missing"]),
     "negative loss": (cell("loss/general", 7, "-1"), ["row 7", "column 'loss/general'", "got -1", "positive"]),
     "no compute": (cell("flops", 7, "0"), ["row 7", "column 'flops'", "got 0", "positive"]),
     "points": (point_scores, ["row 1", "column 'score/hellaswag'", 'scale = "points"', "[tasks.hellaswag]"]),

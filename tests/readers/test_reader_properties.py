@@ -47,7 +47,7 @@ def check(source: Any, mapping: Any = None) -> None:
     assert isinstance(runs, Runs)
     for values in (runs.params, runs.tokens, runs.flops):
         assert np.all((values > 0) & np.isfinite(values))
-    assert np.all((runs.loss > 0) & np.isfinite(runs.loss))
+    assert np.all(np.isnan(runs.loss) | ((runs.loss > 0) & np.isfinite(runs.loss)))
     assert np.all(np.isnan(runs.score) | ((runs.score >= 0) & (runs.score <= 1)))
     assert np.all((np.diff(runs.run) > 0) | (np.diff(runs.tokens) > 0))
     assert np.all(np.bincount(runs.run[runs.final]) <= 1)

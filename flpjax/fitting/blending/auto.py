@@ -87,7 +87,7 @@ def auto(
     weight = stack(drift_of(track, outputs.is_loss), outputs.is_loss, emerged, available, before)
     taken = Taken(weight, alone(outputs.is_loss, emerged))
     blend = _blended(members, outputs, training, track, taken, generator(key, BLEND_SALT), draws)
-    return replace(blend, warnings=(*left_out, *_warnings(members, training, blend.past)))
+    return replace(blend, warnings=(*blend.ladder.remarks, *left_out, *_warnings(members, training, blend.past)))
 
 
 def _fitted(
@@ -157,12 +157,13 @@ def _blended(
         drawn = members[m].draw(np.zeros(draws, np.intp), level, rng, float(drift.stretch[0]))
         params |= {f"{i}/{stage}": values for stage, values in drawn.items()}
     names = tuple(members[m].name for m in kept)
+    ladder = Ladder.of(runs, [at.stage for m in kept for at in members[m].stages.values()])
     model = Blend(
         tuple(members[m].model for m in kept),
         names,
         outputs.domains,
         outputs.tasks,
-        float(np.log(runs.flops.max())),
+        float(np.log(ladder.flops[1])),
         max((members[m].model.sources for m in kept), key=len),
     )
     fits = {f"{n}, {stage}": f for n, m in zip(names, kept, strict=True) for stage, f in members[m].fits.items()}
@@ -173,7 +174,7 @@ def _blended(
     )
     scatter = jnp.asarray(np.broadcast_to(own.noise, (draws, own.noise.shape[1])))
     noise = Prediction(scatter[:, :split], scatter[:, split:])
-    return Draws(model, params, "blend", fits, Ladder.of(runs), noise=noise, past=past)
+    return Draws(model, params, "blend", fits, ladder, noise=noise, past=past)
 
 
 def _shares(

@@ -27,8 +27,9 @@ from flpjax.forms.form import Params
 from flpjax.forms.grammar import Expression, Term
 from flpjax.numerics import compiled, generator, require_x64
 from flpjax.predictors.emergence import emerged_checkpoints
+from flpjax.runs.joined import losses_at_scores
 from flpjax.runs.select import Selection
-from flpjax.runs.table import Floats, Runs
+from flpjax.runs.table import Floats, Runs, index_of
 
 PAPER = Selection()
 LEGEND = "round, held-out log score ± s.e. in nats per checkpoint (→ is chosen), formula | why it was tried"
@@ -132,7 +133,7 @@ def discover(
             raise InputError(f"{name} is {number}", where="discover", remedy="Give at least 1")
     training = runs.training()
     names = tuple(domains) or training.general_domains
-    loss = np.stack([training.loss_of(d) for d in names], axis=1) if names else np.zeros((len(training), 0))
+    loss = losses_at_scores(training)[:, [index_of(d, training.domains, "loss domain", training.source) for d in names]]
     if not names or not training.tasks or len(training.names) <= FEWEST_RUNS:
         have = f"{count(len(names), 'loss domain')}, {count(len(training.tasks), 'task')}, {len(training.names)} runs"
         raise InputError(

@@ -87,10 +87,10 @@ def assemble(
         gradient=gradient,
         noise=noise,
     )
-    warnings = posed.plan.warnings + verdict(sampling, posed, strict)
+    ladder = Ladder.of(posed.plan.runs, posed.plan.stages)
+    warnings = (*ladder.remarks, *posed.plan.warnings, *verdict(sampling, posed, strict))
     nothing = np.zeros((len(found.vectors[0]), 0))
     measured = Prediction(*(jnp.asarray(scale.get(stage, nothing)) for stage in ("loss", "score")))
-    ladder = Ladder.of(posed.plan.runs)
     return Draws(posed.model, params, "posterior", fits, ladder, warnings, measured, sampling=sampling)
 
 

@@ -1,0 +1,135 @@
+"""The ladder as a fit used it: how many runs, how large, and which were left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import count, some_of
+from flpjax.predictors.mixtures import distinct
+from flpjax.predictors.predictor import Stage
+from flpjax.runs.compute import FlopsRule, flops_rule
+from flpjax.runs.table import Runs
+from flpjax.runs.unfinished import distance_in_words, listed, without_final
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What a forecast must know of the runs it was fitted on.
+
+    Attributes:
+        source: Where the table came from.
+        runs: Runs whose final losses were fitted; of methods without losses, whose final scores were.
+        checkpoints: Rows of the table.
+        flops: Least and most C of those runs.
+        params: The same of N.
+        tokens: The same of D.
+        rule: How FLOPs follow from N and D.
+        sources: ``(source,)`` data sources.
+        mixtures: The mixtures that were tried.
+        reach: Loss → the most C of the runs that it was fitted on.
+        left_out: Run → why no final value of it was fitted.
+        remarks: The same in sentences, and losses that were fitted on some of the runs only.
+    """
+
+    source: str
+    runs: int
+    checkpoints: int
+    flops: tuple[float, float]
+    params: tuple[float, float]
+    tokens: tuple[float, float]
+    rule: FlopsRule
+    sources: tuple[str, ...] = ()
+    mixtures: tuple[tuple[float, ...], ...] = ()
+    reach: tuple[tuple[str, float], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, runs: Runs, stages: Sequence[Stage]) -> Ladder:
+        """The ladder of these runs, as stages of fits used it.
+
+        Args:
+            runs: The runs that a fit may see.
+            stages: What was fitted, of one method or several; where one fits losses, only those count.
+        """
+
+        def span(values: NDArray[np.float64]) -> tuple[float, float]:
+            return float(values.min()), float(values.max())
+
+        first = [s for s in stages if s.name == "loss"] or list(stages)
+        losses = first[0].name == "loss"
+        used = _used(first, len(runs.names))
+        fitted = np.any(list(used.values()), axis=0)
+        finals = runs.finals()
+        place = np.array([runs.names.index(finals.names[r]) for r in finals.run])
+        left_out = _left_out(runs, first, fitted)
+        finals, place = finals.rows(fitted[place]), place[fitted[place]]
+        flops = np.zeros(len(runs.names))
+        flops[place] = finals.flops
+        return cls(
+            runs.source,
+            int(fitted.sum()),
+            len(runs),
+            span(finals.flops),
+            span(finals.params),
+            span(finals.tokens),
+            flops_rule(finals.params, finals.tokens, finals.flops),
+            runs.sources,
+            tuple(map(tuple, distinct(finals.mix).tolist())) if runs.sources else (),
+            tuple((name, float(flops[mask].max(initial=0.0))) for name, mask in used.items() if losses),
+            tuple(left_out.items()),
+            (*_omission(runs, left_out), *(_partly(runs, used, fitted) if losses else ())),
+        )
+
+
+def _used(stages: Sequence[Stage], runs: int) -> dict[str, NDArray[np.bool_]]:
+    """Output → ``(run,)`` whether some stage fitted a row of it."""
+    used: dict[str, NDArray[np.bool_]] = {}
+    for stage in stages:
+        for output, weight in zip(stage.outputs, stage.weight, strict=True):
+            mask = used.setdefault(output, np.zeros(runs, bool))
+            mask[stage.run[weight > 0]] = True
+    return used
+
+
+def _left_out(runs: Runs, stages: Sequence[Stage], fitted: NDArray[np.bool_]) -> dict[str, str]:
+    """Run → why it was not fitted."""
+    if fitted.all():
+        return {}
+    kind, output = stages[0].name, stages[0].outputs[0]
+    if kind == "loss":
+        known = without_final(runs.with_average(), "loss", output)
+    else:
+        known = without_final(runs, "score", output)
+    otherwise = "no final value that counts" if kind == "loss" else "no task ends above chance"
+    return {n: known.get(n, otherwise) for n, there in zip(runs.names, fitted, strict=True) if not there}
+
+
+def _omission(runs: Runs, left_out: dict[str, str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    return (
+        f"{count(len(left_out), 'run')} of {len(runs.names)} left out of the fit: {listed(left_out)}; "
+        f"{distance_in_words(runs)}",
+    )
+
+
+def _partly(runs: Runs, used: dict[str, NDArray[np.bool_]], fitted: NDArray[np.bool_]) -> tuple[str, ...]:
+    """One sentence for all losses that the same runs lack."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for output, mask in used.items():
+        lacks = tuple(f"'{runs.names[i]}'" for i in np.flatnonzero(fitted & ~mask))
+        if lacks:
+            groups.setdefault(lacks, []).append(output)
+    remarks = []
+    for lacking, outputs in groups.items():
+        names = some_of([f"'{o}'" for o in outputs])
+        remarks.append(
+            f"loss {names}: fitted on {int(fitted.sum()) - len(lacking)} of {int(fitted.sum())} runs; "
+            f"{some_of(lacking)} {'has' if len(lacking) == 1 else 'have'} no final value of it"
+        )
+    return tuple(remarks)
