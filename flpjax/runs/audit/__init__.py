@@ -1,0 +1,1 @@
+"""What in a table is likely wrong: units, runs that went wrong, evaluations that broke, tasks that fall."""
