@@ -44,7 +44,10 @@ def simulated_ladders() -> Iterator[tuple[str, Runs]]:
     mixed = simulate_mixtures(16, sizes=SIZES[2:7], checkpoints=10).runs
     yield "simulated mixtures", mixed.training()
     for seed in range(20, 26):
-        yield f"simulated, seed {seed}", simulate_ladder(seed, checkpoints=5 * (seed - 18), sizes=SIZES[seed - 20 :]).runs
+        yield (
+            f"simulated, seed {seed}",
+            simulate_ladder(seed, checkpoints=5 * (seed - 18), sizes=SIZES[seed - 20 :]).runs,
+        )
 
 
 def real_ladders() -> Iterator[tuple[str, Runs]]:
@@ -110,7 +113,9 @@ def _pythia(data: Path) -> Runs:
     for path in sorted((data / "pythia-lm-eval").glob("*-5shot_step*.json")):
         size, step = path.stem.replace("-5shot_step", " ").split()
         results = json.loads(path.read_text(encoding="utf-8"))["results"]
-        scores = {f"score/{task}": r["acc"] for task, r in results.items() if "acc" in r and not task.startswith("hendr")}
+        scores = {
+            f"score/{task}": r["acc"] for task, r in results.items() if "acc" in r and not task.startswith("hendr")
+        }
         rows.append({"run": size, "params": PYTHIA[size], "tokens": int(step) * PYTHIA_BATCH, **scores})
     columns = {c: np.array([r[c] for r in rows], object if c == "run" else float) for c in rows[0]}
     return build_runs(columns, source="pythia")

@@ -12,7 +12,7 @@ import numpy as np
 from flpjax.answers.finished import finals_notes, fitted_finals, unfinished_warnings
 from flpjax.answers.sizes import by_size
 from flpjax.errors import count
-from flpjax.runs.compute import flops_rule
+from flpjax.runs.audit.audit import audit, audit_alone
 from flpjax.runs.joined import losses_at_scores
 from flpjax.runs.select import Selection
 from flpjax.runs.table import Runs, index_of
@@ -87,7 +87,8 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     run_rows = _run_rows(runs, via)
     selection = selection or Selection()
     tasks = _task_rows(training, via, selection)
-    warnings = [*runs.doubts, *unfinished_warnings(training, via), *_ladder_warnings(training, via), *_unemerged(tasks)]
+    warnings = [*runs.doubts, *map(str, audit(training)), *_held_out_warnings(runs)]
+    warnings += [*unfinished_warnings(training, via), *_ladder_warnings(training, via), *_unemerged(tasks)]
     warnings += [t.chance_warning for t in runs.tasks if not t.chance_known]
     met = {why for t in tasks for why in t["dropped"]}
     reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
@@ -163,6 +164,11 @@ def _unemerged(tasks: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _held_out_warnings(runs: Runs) -> list[str]:
+    """What is likely wrong in held-out runs, each by itself: errors against them say nothing then."""
+    return [f"held out: {fault}" for fault in audit_alone(runs.targets())]
+
+
 def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
     warnings = []
     finals = fitted_finals(runs, via)
@@ -176,19 +182,4 @@ def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
             f"every run has about {np.median(ratio):.0f} tokens per parameter: laws in N and D can't tell the two "
             "apart; forecast targets of the same ratio, or use a law in FLOPs"
         )
-    rule = flops_rule(finals.params, finals.tokens, finals.flops)
-    if rule.scatter > 0.05:
-        warnings.append(
-            f"FLOPs follow no single rule of N and D (off by up to {rule.scatter:.0%}): are all rows counted alike?"
-        )
-    if via is not None and len(finals) > 2:
-        loss = finals.loss_of(via)
-        order = np.argsort(finals.flops)
-        rises = np.flatnonzero(np.diff(loss[order]) > 0.02 * loss[order][:-1])
-        for i in rises[:1]:
-            a, b = finals.names[order[i]], finals.names[order[i + 1]]
-            warnings.append(
-                f"'{b}' has more compute than '{a}' but a loss higher by {loss[order[i + 1]] - loss[order[i]]:.3g}: "
-                "a law in N and D may fit better than one in FLOPs, or a run has gone wrong"
-            )
     return warnings

@@ -18,6 +18,7 @@ from flpjax.runs.table import Runs
 FEW_RUNS, TOO_FEW_RUNS = 8, 5  # below the first an interval is wide, below the second it says little
 SAME_SIZE = 0.01  # relative difference of N and D, of runs that are reruns
 RERUN_LOSS, RERUN_SCORE = (0.01, 0.03), (0.05, 0.1)  # differences that are odd, and too large; losses are relative
+HALF = 0.5  # of the fall of losses from the smallest run to the largest: more is no noise
 SAME_MIX = 0.01  # difference of weights, below which a target's mixture is that of the ladder
 ABOVE = 0.05  # of chance, where a task has emerged
 FAR, TOO_FAR = 30.0, 1000.0  # × the largest run
@@ -41,21 +42,47 @@ def check_finished(training: Runs) -> Iterator[Finding]:
 
 
 def check_reruns(training: Runs) -> Finding:
-    """Runs of one size, on as many tokens and the same mixture, came out alike."""
+    """Runs of one size, on as many tokens and the same mixture, came out alike.
+
+    Fits weigh runs by how noisy their sizes are, so two small runs that disagree spoil little and are to be looked at.
+    It is fatal among the larger half of the runs, or if it is half of what all of the ladder's compute buys.
+    """
     finals = training.finals()
     pairs = np.argwhere(np.tril(_alike(finals), -1))
-    worst, verdict = "", Verdict.PASS
+    if not len(pairs):
+        return Finding("reruns", Verdict.PASS, "no reruns")
+    worst, verdict, largest = "", Verdict.PASS, -1.0
+    bought = _largest(np.log(finals.loss[np.argmin(finals.flops)] / finals.loss[np.argmax(finals.flops)]))
     for i, j in pairs:
         loss = _largest(np.log(finals.loss[i] / finals.loss[j]))
         score = _largest(finals.score[i] - finals.score[j])
-        steps = [int(v > odd) + int(v > bad) for v, (odd, bad) in ((loss, RERUN_LOSS), (score, RERUN_SCORE))]
-        if max(steps) > verdict:
-            verdict = Verdict(max(steps))
-            one, other = (finals.names[finals.run[k]] for k in (i, j))
-            worst = f"'{one}' and '{other}' differ by {loss:.1%} of a loss, {100 * score:.1f} points of a score"
+        step = max(int(v > odd) + int(v > bad) for v, (odd, bad) in ((loss, RERUN_LOSS), (score, RERUN_SCORE)))
+        small = finals.flops[i] < np.median(finals.flops)
+        if step == Verdict.FAIL and small and not loss > HALF * bought:
+            step = int(Verdict.REVIEW)
+        if (step, loss) > (int(verdict), largest) and step:
+            verdict, largest, worst = Verdict(step), loss, _difference(finals, int(i), int(j))
     if verdict == Verdict.PASS:
-        return Finding("reruns", verdict, f"{count(len(pairs), 'pair')} of reruns agree" if len(pairs) else "no reruns")
-    return Finding("reruns", verdict, worst, "One of them has gone wrong, or the noise is that large: leave one out")
+        return Finding("reruns", verdict, f"{count(len(pairs), 'pair')} of reruns agree")
+    remedy = "One of them has gone wrong, or the noise is that large: leave one out"
+    return Finding("reruns", verdict, worst, remedy)
+
+
+def _difference(finals: Runs, i: int, j: int) -> str:
+    """The loss and the score in which two reruns differ most, as both have them."""
+    one, other = (finals.names[finals.run[k]] for k in (i, j))
+    parts = []
+    for values, names, unit, kind in (
+        (np.log(finals.loss), finals.domains, 1.0, "loss/"),
+        (finals.score, finals.task_names, 100.0, "score/"),
+    ):
+        apart = np.abs(values[i] - values[j])
+        if np.isfinite(apart).any():
+            k = int(np.nanargmax(apart))
+            source = finals.loss if kind == "loss/" else finals.score
+            a, b = unit * source[i, k], unit * source[j, k]
+            parts.append(f"{kind}{names[k]} {a:.4g} against {b:.4g}" + (" %" if unit != 1.0 else ""))
+    return f"'{one}' and '{other}' differ: {', '.join(parts)}"
 
 
 def _alike(finals: Runs) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from flpjax.answers.audit_checks import check_audit, check_widths
 from flpjax.answers.forecast import Forecast, forecast
 from flpjax.answers.ladder_checks import (
     check_distance,
@@ -45,10 +46,12 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
     training = runs.training()
     finals = training.finals()
     seen = forecast(draws, targets_of(finals), level=LEVEL)
+    widths = check_widths(forecast(draws, targets, level=LEVEL), training) if targets else ()
     return Review(
         (
             check_runs(training),
             *check_finished(training),
+            *check_audit(training),
             check_reruns(training),
             *check_mixtures(draws, training, targets),
             *check_emergence(training),
@@ -58,6 +61,7 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
             check_misfit(draws, seen, finals),
             check_past(draws),
             *check_distance(draws, targets),
+            *widths,
         )
     )
 

@@ -102,21 +102,24 @@ def test_an_unfinished_run_is_warned_of(table):
     assert seen.runs[-1]["final_loss"] is None
 
 
-def test_a_final_loss_that_rises_with_compute_is_warned_of(table):
+def test_a_final_loss_that_no_smaller_run_has_is_named(table):
     loss = np.array(LOSS)
     loss[4] *= 1.2
-    (warning,) = about(table({"general": loss}, {"t": SCORE}, TASK), "more compute")
-    assert warning.startswith(f"'r4' has more compute than 'r3' but a loss higher by {loss[4, -1] - loss[3, -1]:.3g}: ")
+    (warning,) = about(table({"general": loss}, {"t": SCORE}, TASK), "does not belong")
+    assert warning.startswith(
+        f"run 'r4' does not belong to the others: its final 'loss/general' is {loss[4, -1]:.4g}, "
+    )
     small = np.array(LOSS)
     small[4] = small[3] * 1.01  # within the noise of a rerun
-    assert about(table({"general": small}, {"t": SCORE}, TASK), "more compute") == []
+    assert about(table({"general": small}, {"t": SCORE}, TASK), "does not belong") == []
 
 
-def test_flops_of_no_rule_are_warned_of(table):
+def test_flops_of_another_rule_are_named(table):
     runs = table({"general": LOSS}, {"t": SCORE}, TASK)
-    assert about(runs, "no single rule") == []
+    assert about(runs, "FLOPs of") == []
     flops = np.where(runs.run == 2, 1.5, 1.0) * runs.flops
-    assert about(replace(runs, flops=flops), "FLOPs follow no single rule of N and D (off by up to ")
+    (warning,) = about(replace(runs, flops=flops), "FLOPs of run 'r2' are 9 per parameter and token")
+    assert "the others' rule says about 6" in warning
 
 
 def test_another_domain_and_selection_are_counted(table):

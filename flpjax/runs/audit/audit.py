@@ -11,6 +11,11 @@ from flpjax.runs.audit.units import wrong_units
 from flpjax.runs.table import Runs
 
 
+def audit_alone(runs: Runs) -> tuple[Fault, ...]:
+    """Name what is likely wrong in runs without asking others, as of those held out."""
+    return (*wrong_units(runs), *broken_checkpoints(runs)) if len(runs) else ()
+
+
 def audit(runs: Runs) -> tuple[Fault, ...]:
     """Name what is likely wrong, the grave first.
 

@@ -1,4 +1,4 @@
-"""Checkpoints that do not belong to their run: a loss that jumps, a run that diverges, a score that falls to nothing."""
+"""Checkpoints that do not belong to their run: a loss that jumps, a run that diverges, a score that falls to 0."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def broken_checkpoints(runs: Runs) -> list[Fault]:
     return faults
 
 
-def _of_loss(
-    runs: Runs, name: str, y: Floats, diverged: dict[int, list[str]], spikes: dict[int, list[str]]
-) -> None:
+def _of_loss(runs: Runs, name: str, y: Floats, diverged: dict[int, list[str]], spikes: dict[int, list[str]]) -> None:
     """Add what one column of log losses says, per run."""
     rows = np.flatnonzero(np.isfinite(y))
     if not len(rows):
@@ -76,7 +74,15 @@ def _of_loss(
     bad = (off > SPIKE) & ~ended[run]
     bad &= ~first | (y < beside - SPIKE)  # a run begins high
     bad &= ~last | (y > beside) | (beside - y > FALL)
-    _add(runs, spikes, run, bad, lambda i: f"column '{name}' is {np.exp(y[i]):.4g} at {np.exp(log_d[i]):.4g} tokens", beside, np.exp)
+    _add(
+        runs,
+        spikes,
+        run,
+        bad,
+        lambda i: f"column '{name}' is {np.exp(y[i]):.4g} at {np.exp(log_d[i]):.4g} tokens",
+        beside,
+        np.exp,
+    )
 
 
 def _of_score(

@@ -32,7 +32,9 @@ def wrong_directions(runs: Runs) -> list[Fault]:
     if rising:
         what = f"losses that rise with compute: {some_of([repr('loss/' + d) for d in rising], LISTED)}"
         grave = 2 * len(rising) > len(finals.domains)
-        faults.append(Fault(Kind.TRENDS, grave, what, "Is it a loss, and are params, tokens and flops those of its run?"))
+        faults.append(
+            Fault(Kind.TRENDS, grave, what, "Is it a loss, and are params, tokens and flops those of its run?")
+        )
     falling = []
     for j, task in enumerate(finals.tasks):
         change, low, high = _change(finals.flops, finals.score[:, j])
@@ -58,7 +60,7 @@ def _change(flops: Floats, y: Floats) -> tuple[float, float, float]:
     if len(x) < FEWEST or np.ptp(x) < np.log(SPREAD):
         return 0.0, 0.0, 0.0
     ranks = [np.argsort(np.argsort(v, kind="stable"), kind="stable") for v in (x, y)]
-    rank = float(np.corrcoef(ranks)[0, 1])
+    rank = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
     centred = x - x.mean()
     slope = float(centred @ y / (centred @ centred))
     residual = y - y.mean() - slope * centred

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from flpjax.errors import some_of
 from flpjax.runs.audit.fault import LISTED, Fault, Kind
-from flpjax.runs.audit.trend import LOSS, SCORE, Expected, Floats, Others, Trend, basis
+from flpjax.runs.audit.silence import Silencer
+from flpjax.runs.audit.trend import LOSS, SCORE, Floats, Trend, basis
 from flpjax.runs.table import Runs
 
 FEWEST = 4  # runs, of which the others tell something about one
-CHANCE_OF_ALARM = 1e-3  # of a clean table, if its scatter were Student's t
-PRIOR_FACTS = 3  # runs that the least noise counts for
-TAIL, TAIL_FACTS, USUAL_TAIL = 0.1, 2, 0.25  # share of runs that tell how heavy tails are; what is usual, and its weight
-TAIL_ALARM = 0.02  # expected number of clean runs that far out, under the tail that the others show
 LOSS_OFF, SCORE_OFF = 0.2, 0.3  # least departure that is reported: of log losses, of arcsine-root scores
-ONE_LOSS_OFF = 0.3  # the same of a log loss that most other losses of the run do not share
+WORSE_LOSS_OFF = 0.06  # the same where a run with no more parameters and tokens has a lower loss
+RERUN_DIFFERENCE, SAME_MIX = 0.02, 0.01  # of log losses of one size; of weights of one mixture
+ONE_LOSS_OFF = 0.3  # of a log loss that most other losses of the run do not share
 GRAVE_LOSS = 0.25  # departure of a log loss that makes a forecast worthless
-AHEAD, FEW_FOR_AHEAD = 2, 120  # runs silenced beyond the last surprising one, on ladders of at most so many
-MOST = 8  # outlying runs of one column; more are a second trend
+
+
+class Scale(NamedTuple):
+    """How a kind of value is looked at.
+
+    Attributes:
+        trend: What is expected of it.
+        forward: To the scale on which scatter is alike everywhere.
+        back: And back.
+        least: The least departure, on that scale, that is reported.
+    """
+
+    trend: Trend
+    forward: Callable[[Floats], Floats]
+    back: Callable[[Floats], Floats]
+    least: float
+
+
+LOSSES = Scale(LOSS, np.log, np.exp, LOSS_OFF)
+SCORES = Scale(
+    SCORE,
+    lambda score: np.arcsin(np.sqrt(score)),
+    lambda y: np.sin(np.clip(y, 0.0, 0.5 * np.pi)) ** 2,
+    SCORE_OFF,
+)
 
 
 class Outlier(NamedTuple):
-    """A run's final value that does not belong."""
+    """A run's final value that does not belong.
 
-    run: int  # index into the finals' rows
+    Attributes:
+        run: Its row among the finals.
+        column: Canonical name of the column.
+        value: What was measured.
+        expected: What the others say, and two s.d. below and above.
+        departure: On the scale of the trend.
+        z: The same in standard deviations.
+    """
+
+    run: int
     column: str
     value: float
-    expected: float
-    low: float  # of the expected value, two s.d. below
-    high: float
-    departure: float  # on the scale of the trend
+    expected: tuple[float, float, float]
+    departure: float
     z: float
 
 
@@ -45,140 +74,70 @@ def outlying_runs(runs: Runs) -> list[Fault]:
         runs: The ladder, without its held-out runs.
     """
     finals = runs.finals()
-    found = [
-        *_of_columns(finals, [f"loss/{d}" for d in finals.domains], np.log(finals.loss), LOSS, np.exp, LOSS_OFF),
-        *_of_columns(
-            finals,
-            [f"score/{t}" for t in finals.task_names],
-            np.arcsin(np.sqrt(finals.score)),
-            SCORE,
-            lambda v: np.sin(np.clip(v, 0.0, 0.5 * np.pi)) ** 2,
-            SCORE_OFF,
-            _sampling_sd(finals),
-        ),
-    ]
-    found = [o for o in found if o.column.startswith("score/") or _shared(o, found, finals)]
-    faults = []
-    for row in sorted({o.run for o in found}, key=lambda row: -max(abs(o.z) for o in found if o.run == row)):
-        faults.append(_fault(finals, [o for o in found if o.run == row]))
-    return faults
+    by_questions = np.array([0.5 / np.sqrt(t.questions) if t.questions else 0.0 for t in finals.tasks])
+    losses = _outliers(
+        finals, [f"loss/{d}" for d in finals.domains], finals.loss, LOSSES, np.zeros(len(finals.domains))
+    )
+    scores = _outliers(finals, [f"score/{t}" for t in finals.task_names], finals.score, SCORES, by_questions)
+    found = [o for o in losses if _shared(o, losses, finals)] + scores
+    rows = sorted({o.run for o in found}, key=lambda row: -max(abs(o.z) for o in found if o.run == row))
+    return [_fault(finals, [o for o in found if o.run == row]) for row in rows]
 
 
 def _fault(finals: Runs, of_run: list[Outlier]) -> Fault:
+    """All that is odd about one run, the worst loss first."""
     name = finals.names[finals.run[of_run[0].run]]
     worst = max(of_run, key=lambda o: (o.column.startswith("loss/"), abs(o.z)))
-    what, _, column = worst.column.partition("/")
+    low, middle, high = worst.expected
     rest = [f"'{o.column}'" for o in of_run if o is not worst]
     more = f"; so are {some_of(rest, LISTED)}" if rest else ""
-    text = (
-        f"run '{name}' does not belong to the others: its final {what} on '{column}' is {worst.value:.4g}, where their "
-        f"trend says {worst.expected:.3g} ({worst.low:.3g} to {worst.high:.3g}){more}"
+    what = (
+        f"run '{name}' does not belong to the others: its final '{worst.column}' is {worst.value:.4g}, where their "
+        f"trend says {middle:.3g} ({low:.3g} to {high:.3g}){more}"
     )
-    grave = what == "loss" and abs(worst.departure) > GRAVE_LOSS
-    return Fault(Kind.RUNS, grave, text, f"Look at it; leave it out with --exclude '{name}' if it has gone wrong")
+    grave = worst.column.startswith("loss/") and abs(worst.departure) > GRAVE_LOSS
+    return Fault(Kind.RUNS, grave, what, f"Look at it; leave it out with --exclude '{name}' if it has gone wrong")
 
 
-def _shared(outlier: Outlier, found: list[Outlier], finals: Runs) -> bool:
+def _shared(outlier: Outlier, losses: list[Outlier], finals: Runs) -> bool:
     """Whether most losses of the run depart, or this one by much: text of one kind can be odd for one model."""
     measured = int(np.isfinite(finals.loss[outlier.run]).sum())
-    together = sum(o.run == outlier.run and o.column.startswith("loss/") for o in found)
+    together = sum(o.run == outlier.run for o in losses)
     return 2 * together >= measured or abs(outlier.departure) > ONE_LOSS_OFF
 
 
-def _sampling_sd(finals: Runs) -> Floats:
-    """``(task,)`` s.d. of an arcsine-root score by the questions asked; 0 where their number is not known."""
-    return np.array([0.5 / np.sqrt(t.questions) if t.questions else 0.0 for t in finals.tasks])
+def _worse_than_smaller(finals: Runs, rows: NDArray[np.int64], y: Floats, i: int) -> bool:
+    """Whether the i-th log loss is higher than one of a run that is no larger and saw no more of the same mixture."""
+    n, d, mix = finals.params[rows], finals.tokens[rows], finals.mix[rows]
+    smaller = (n <= n[i]) & (d <= d[i]) & (y < y[i] - RERUN_DIFFERENCE)
+    return bool((smaller & (np.abs(mix - mix[i]).max(axis=1, initial=0.0) < SAME_MIX)).any())
 
 
-def _of_columns(
-    finals: Runs,
-    names: list[str],
-    values: Floats,
-    trend: Trend,
-    back: object,
-    least: float,
-    sampling: Floats | None = None,
-) -> list[Outlier]:
-    decomposed: dict[bytes, Others] = {}
-    found: list[Outlier] = []
-    log_n, log_d = np.log(finals.params), np.log(finals.tokens)
+def _outliers(finals: Runs, names: list[str], values: Floats, scale: Scale, sampling: Floats) -> list[Outlier]:
+    """Final values ``(run, column)`` that the others contradict; ``sampling`` ``(column,)`` is the questions' s.d."""
+    silencer = Silencer(len(names))
+    found = []
     for j, name in enumerate(names):
         rows = np.flatnonzero(np.isfinite(values[:, j]))
         if len(rows) < FEWEST:
             continue
-        n, d = log_n[rows] - log_n[rows].mean(), log_d[rows] - log_d[rows].mean()
-        y = values[rows, j] - trend.slope * (n + d)
-        y = y - np.median(y)
-        noise = float(np.hypot(trend.least_noise, 0.0 if sampling is None else sampling[j]))
-        silent, told = _silence(
-            basis(n, d, finals.mix[rows], trend), y, noise, len(names), rows.tobytes(), decomposed
-        )
-        off = (y - told.mean) / told.sd
-        for i in np.flatnonzero(silent & (np.abs(y - told.mean) > least)):
-            shift = values[rows[i], j] - y[i]
-            low, middle, high = (float(back(told.mean[i] + shift + k * told.sd[i])) for k in (-2.0, 0.0, 2.0))  # type: ignore[operator]
-            value = float(back(values[rows[i], j]))  # type: ignore[operator]
-            found.append(Outlier(int(rows[i]), name, value, middle, low, high, float(y[i] - told.mean[i]), float(off[i])))
+        y = scale.forward(values[rows, j])
+        log_n, log_d = np.log(finals.params[rows]), np.log(finals.tokens[rows])
+        prior = scale.trend.slope * (log_n + log_d)
+        prior = prior + np.median(y - prior)
+        features = silencer.features.get(rows.tobytes())
+        if features is None:
+            features = silencer.features[rows.tobytes()] = basis(log_n, log_d, finals.mix[rows], scale.trend)
+        noise = float(np.hypot(scale.trend.least_noise, sampling[j]))
+        silent, told = silencer.silence(features, y - prior, noise, rows.tobytes())
+        departure = y - prior - told.mean
+        for i in np.flatnonzero(silent):
+            size = abs(departure[i])
+            worse = scale is LOSSES and size > WORSE_LOSS_OFF and _worse_than_smaller(finals, rows, y, int(i))
+            if not (size > scale.least or worse):
+                continue
+            low, middle, high = scale.back(told.mean[i] + prior[i] + np.array([-2.0, 0.0, 2.0]) * told.sd[i])
+            expected = (float(low), float(middle), float(high))
+            z = float(departure[i] / told.sd[i])
+            found.append(Outlier(int(rows[i]), name, float(values[rows[i], j]), expected, float(departure[i]), z))
     return found
-
-
-def _silence(
-    features: Floats, y: Floats, least_noise: float, columns: int, about: bytes, decomposed: dict[bytes, Others]
-) -> tuple[NDArray[np.bool_], Expected]:
-    """``(run,)`` the runs that do not belong, and what the others say of every run.
-
-    One after the other, the run that the others explain least is silenced, a few too many, since two runs may hide each
-    other; the last that is surprising settles how many there are (Rosner 1983).
-    """
-    runs = len(y)
-    silent, several = np.zeros(runs, bool), min(MOST, runs // 4)
-    order: list[int] = []
-    settled, ahead = 0, AHEAD if runs <= FEW_FOR_AHEAD else 1
-    others = _others(features, silent, about, decomposed)
-    told = _alone(others.predict(y, np.array([least_noise])))
-    found = told
-    while len(order) < several and len(order) < settled + ahead:
-        worst, noise = others.least_likely(y, least_noise)
-        here = others.predict(y[:], np.array([noise]))
-        certain = abs(float((y[worst] - here.mean[worst, 0]) / here.sd[worst, 0]))
-        if ahead == 1 and not _beyond_scatter(certain, int((~silent).sum()), columns):
-            break
-        silent[worst] = True
-        order.append(worst)
-        others = _others(features, silent, about, decomposed)
-        found = _alone(others.predict(y, np.array([noise])))
-        off = np.abs(y - found.mean) / found.sd
-        if _surprising(off[worst], off[~silent], columns):
-            settled, told = len(order), found
-    return np.isin(np.arange(runs), order[:settled]), told
-
-
-def _alone(told: Expected) -> Expected:
-    """Of one noise: ``(run, 1)`` → ``(run,)``."""
-    return Expected(told.mean[:, 0], told.sd[:, 0])
-
-
-def _others(features: Floats, silent: NDArray[np.bool_], about: bytes, decomposed: dict[bytes, Others]) -> Others:
-    seen = about + silent.tobytes()
-    if seen not in decomposed:
-        decomposed[seen] = Others(features, silent.copy())
-    return decomposed[seen]
-
-
-def _beyond_scatter(worst: float, runs: int, columns: int) -> bool:
-    """Whether a departure in s.d. is more than the largest of Student's t among all runs and columns."""
-    return bool(worst > -stdtrit(runs - 2.0 + PRIOR_FACTS, 0.5 * CHANCE_OF_ALARM / (runs * columns)))
-
-
-def _surprising(worst: float, rest: NDArray[np.float64], columns: int) -> bool:
-    """Whether a departure in s.d. is more than scatter, and more than the tail of the others' ``(run,)``, in any column."""
-    runs = len(rest) + 1
-    if not _beyond_scatter(worst, runs, columns):
-        return False
-    few = int(np.ceil(TAIL * runs))
-    if few < 2:
-        return True
-    rest = np.maximum(np.sort(rest)[::-1], 1e-9)
-    logs = np.log(rest[:few] / rest[few])
-    tail = (logs.sum() + TAIL_FACTS * USUAL_TAIL) / (few + TAIL_FACTS)  # Hill's estimate, shrunk
-    return bool(few * (worst / max(rest[few], 1.0)) ** (-1.0 / tail) < TAIL_ALARM / columns)

@@ -13,8 +13,10 @@ Floats = NDArray[np.float64]
 MOST_DIGITS = 9
 BY_CHANCE = 0.01  # expected number of coincidences that explains one
 SAME_MIX = 0.05  # difference of weights that changes a loss
-EMERGED = 0.1  # above chance; below, a model may answer alike for ever
+EMERGED = 0.05  # above chance; below, a model may answer alike for ever
+NOTHING = 0.02  # a score of a few answers, where ties are common
 FEWEST_STUCK = 3
+USUAL_QUESTIONS = 200  # of a task that does not say; most have more
 MOST_PAIRS = 0.02  # share of runs in pairs of one loss; with more, losses were read off a figure, or rounded
 APART = 2.5  # × compute, at which two runs must differ
 
@@ -37,7 +39,7 @@ def repeated_values(runs: Runs) -> list[Fault]:
         what += f"({finals.loss[a, finals.domains.index(columns[0][6:-1])]:.6g})"
         faults.append(Fault(Kind.EVALUATIONS, False, what, "One of them was copied: look both up"))
     for j, task in enumerate(runs.tasks):
-        faults += _stuck(runs, f"score/{task.name}", runs.score[:, j], task.chance)
+        faults += _stuck(runs, f"score/{task.name}", runs.score[:, j], task.chance, task.questions)
     return faults
 
 
@@ -47,7 +49,9 @@ def _same_losses(finals: Runs, loss: Floats) -> list[tuple[int, int]]:
     if len(rows) < 3 or np.ptp(loss[rows]) == 0:
         return []
     values = loss[rows]
-    digits = next((d for d in range(MOST_DIGITS) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-12)), MOST_DIGITS)
+    digits = next(
+        (d for d in range(MOST_DIGITS) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-12)), MOST_DIGITS
+    )
     spread = float(np.subtract(*np.quantile(values, [0.9, 0.1]))) or float(np.ptp(values))
     if 0.5 * len(rows) ** 2 * 10.0**-digits / spread > BY_CHANCE:
         return []
@@ -64,17 +68,20 @@ def _same_losses(finals: Runs, loss: Floats) -> list[tuple[int, int]]:
     return found
 
 
-def _stuck(runs: Runs, name: str, score: Floats, chance: float) -> list[Fault]:
+def _stuck(runs: Runs, name: str, score: Floats, chance: float, questions: int | None) -> list[Fault]:
     """A score above chance that stays the same to the last digit, at more checkpoints than accident explains."""
     faults = []
     finals = np.flatnonzero(runs.final)
-    for label, index in (("run", np.arange(len(score))), ("runs", finals[np.argsort(runs.flops[finals], kind="stable")])):
+    for label, index in (
+        ("run", np.arange(len(score))),
+        ("runs", finals[np.argsort(runs.flops[finals], kind="stable")]),
+    ):
         index = index[np.isfinite(score[index])]
         value, run = score[index], runs.run[index]
         if len(value) < FEWEST_STUCK + 1:
             continue
         follows = (run[1:] == run[:-1]) if label == "run" else np.ones(len(run) - 1, bool)
-        tie = (np.diff(value) == 0) & follows
+        tie = (np.diff(value) == 0) & follows & (value[1:] > NOTHING)
         if not tie.any():
             continue
         if value.max() == value.min():
@@ -87,8 +94,9 @@ def _stuck(runs: Runs, name: str, score: Floats, chance: float) -> list[Fault]:
         if label == "runs" and start[worst] == 0:
             continue  # the smallest models may all answer alike
         ties, tries = tie.sum() - length[worst], max(follows.sum() - length[worst], 1)
-        rate = (ties + 0.05) / (tries + 1.0)
-        if length[worst] + 1 < FEWEST_STUCK or value[start[worst]] < chance + EMERGED:
+        rate = max((ties + 0.05) / (tries + 1.0), _tie_chance(value[start[worst]], questions))
+        floor = chance + EMERGED if label == "runs" else NOTHING
+        if length[worst] + 1 < FEWEST_STUCK or value[start[worst]] <= floor:
             continue
         if tries * rate ** length[worst] > BY_CHANCE:
             continue
@@ -99,6 +107,12 @@ def _stuck(runs: Runs, name: str, score: Floats, chance: float) -> list[Fault]:
         faults.append(Fault(Kind.EVALUATIONS, False, what, "Evaluate again, or blank what was copied"))
         break
     return faults
+
+
+def _tie_chance(score: float, questions: int | None) -> float:
+    """How often two evaluations of one skill come out the same: of ``n`` questions, ``1 / √(4π n p (1 − p))``."""
+    spread = (questions or USUAL_QUESTIONS) * max(score * (1.0 - score), 1e-3)
+    return float(min(1.0, 1.0 / np.sqrt(4.0 * np.pi * spread)))
 
 
 def _streaks(tie: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

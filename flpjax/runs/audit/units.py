@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 LEAST_PARAMS = 1e4  # a transformer of width 16 has more
 MOST_PARAMS, MOST_TOKENS = 1e14, 1e16  # hundreds of times the largest model there is, and all text that there is
 RATIO = 1.0, 1e4  # tokens per parameter of most of a ladder's runs; published ladders have medians of 4 to 1,000
+USUAL_RATIO = "1 to 10,000 are usual"
 ONE_RATIO = 0.005, 5e5  # of a single run; published grids reach .03 and 64,000
 APART = 20.0  # × beyond the others' tokens per parameter
 LN_VOCABULARY = 12.6  # nats per token, ln of 300,000 words: what guessing at random costs in the largest vocabularies
@@ -20,6 +21,7 @@ AT_START = 25.0  # the same before training: a bad start is worse than guessing
 LEAST_LOSS = 0.02  # nats per token or byte
 MOST_TIMES_USUAL = 2.0  # × the loss of Chinchilla's law at N and D; published domains of text reach 1.35
 USUAL = 1.817, 482.0, 0.348, 2085.0, 0.366  # E, A, α, B, β of Besiroglu et al. 2024
+FEWEST = 3  # runs that tell a column's fault from a run's
 SHARED = 0.3  # share of runs that makes it the column's fault
 STEEPEST = 0.18  # |d log loss / d log C|; published losses in nats fall by .03 to .12, perplexities by that × the loss
 ATTENTION = 2.0 / 3.0  # of the FLOPs beyond 6·N·D: what shapes of one size differ by
@@ -61,11 +63,11 @@ def _sizes(last: Runs) -> list[Fault]:
         what += f"{last.tokens[large][0]:.3g} tokens (column 'tokens') are more than any run has"
         return [Fault(Kind.UNITS, True, what, remedy_d)]
     if typical < RATIO[0]:
-        what = f"columns 'params' and 'tokens': most runs have {typical:.2g} tokens per parameter, where 1 to 10,000 are usual"
+        what = f"columns 'params' and 'tokens': most runs have {typical:.2g} tokens per parameter, where {USUAL_RATIO}"
         swapped = "They are swapped, or tokens are in another unit, or steps: " if typical > 1e-4 else ""
         return [Fault(Kind.UNITS, True, what, swapped + remedy_d)]
     if typical > RATIO[1]:
-        what = f"columns 'params' and 'tokens': most runs have {typical:,.3g} tokens per parameter, where 1 to 10,000 are usual"
+        what = f"columns 'params' and 'tokens': most runs have {typical:,.3g} tokens per parameter, where {USUAL_RATIO}"
         return [Fault(Kind.UNITS, True, what, remedy_n)]
     return _odd_ratios(last, ratio, f"{remedy_d}; leave the run out with --exclude")
 
@@ -76,7 +78,9 @@ def _odd_ratios(last: Runs, ratio: Floats, remedy: str) -> list[Fault]:
     if len(ratio) > 3:
         ordered = np.sort(ratio)
         below, above = ordered[0] * APART < ordered[1], ordered[-1] > APART * ordered[-2]
-        odd |= (below & (ratio == ordered[0]) & (ratio < RATIO[0])) | (above & (ratio == ordered[-1]) & (ratio > RATIO[1]))
+        odd |= (below & (ratio == ordered[0]) & (ratio < RATIO[0])) | (
+            above & (ratio == ordered[-1]) & (ratio > RATIO[1])
+        )
     if not odd.any():
         return []
     others = ratio[~odd]
@@ -88,12 +92,12 @@ def _odd_ratios(last: Runs, ratio: Floats, remedy: str) -> list[Fault]:
 def _flops(last: Runs) -> list[Fault]:
     """Of C, one row a run: runs that are not counted as the others are."""
     per_nd = last.flops / (last.params * last.tokens)
-    off, _ = flops_departures(last.params, last.tokens, last.flops)
+    off, usual = flops_departures(last.params, last.tokens, last.flops)
     remedy = 'Count all rows alike, or declare the unit, say flops = { column = "…", unit = "GFLOPs" }'
     typical = float(np.median(per_nd))
     if off.any():
-        what = f"FLOPs of {_named(last, off)} are {per_nd[off][0]:.3g} per parameter and token, where the others' rule says "
-        what += f"about {typical:.3g} (column 'flops')"
+        what = f"FLOPs of {_named(last, off)} are {per_nd[off][0]:.3g} per parameter and token (column 'flops'), where "
+        what += f"the others' rule says about {usual[off][0]:.3g}"
         return [Fault(Kind.UNITS, False, what, remedy)]
     if not FLOPS_USUAL[0] <= typical <= FLOPS_USUAL[1]:
         what = f"column 'flops': {typical:.3g} FLOPs per parameter and token, where 6 and some for attention are usual"
@@ -104,8 +108,8 @@ def _flops(last: Runs) -> list[Fault]:
 def flops_departures(params: Floats, tokens: Floats, flops: Floats) -> tuple[NDArray[np.bool_], Floats]:
     """``(row,)`` which FLOPs are not counted by the rule of the others, and FLOPs per parameter and token of the rule.
 
-    A rule is ``6 + excess``, and the excess a power of N. Attention makes it ``6·layers·width·context / N``, which shapes
-    of one size differ in, as do embeddings; so a departure within two thirds of the excess is none.
+    A rule is ``6 + excess``, and the excess a power of N. Attention makes it ``6·layers·width·context / N``, in which
+    shapes of one size differ, as embeddings do; so a departure within two thirds of the excess is none.
 
     Args:
         params: ``(row,)`` N.
@@ -128,7 +132,7 @@ def flops_departures(params: Floats, tokens: Floats, flops: Floats) -> tuple[NDA
 
 
 def _line(x: Floats, y: Floats) -> tuple[float, float]:
-    """Slope and level of the line through medians of the lower and upper half: a third of wrong rows does not move it."""
+    """Slope and level of the line through medians of the lower and the upper half: a few wrong rows don't move it."""
     order = np.argsort(x, kind="stable")
     low, high = np.array_split(order, 2) if len(x) > 1 else (order, order)
     run = float(np.median(x[high]) - np.median(x[low])) if len(low) and len(high) else 0.0
@@ -147,13 +151,18 @@ def _losses(runs: Runs) -> list[Fault]:
     for name, values, at_end in columns:
         known = np.isfinite(at_end)
         high, low = np.isfinite(values) & (values > ceiling), np.isfinite(values) & (values < LEAST_LOSS)
-        if known.any() and _is_perplexity(finals, at_end, known):
+        if known.sum() >= FEWEST and _is_perplexity(finals, at_end, known):
             some = float(np.median(at_end[known]))
-            what = f"column '{name}': final losses of {some:.3g} nats are more than a trained model has; they look like "
+            what = (
+                f"column '{name}': final losses of {some:.3g} nats are more than a trained model has; they look like "
+            )
             what += f"perplexities, whose logarithm would be {np.log(some):.3g}" if some > 1 else "another unit"
             faults.append(Fault(Kind.UNITS, True, what, "Give losses in nats: the logarithm of a perplexity"))
             continue
-        for bad, why in ((high, "is worse than guessing at random in any vocabulary"), (low, "is too good for any text")):
+        for bad, why in (
+            (high, "is worse than guessing at random in any vocabulary"),
+            (low, "is too good for any text"),
+        ):
             if bad.any():
                 value = float(values[bad].max() if bad is high else values[bad].min())
                 what = f"{_named(runs, bad)}: a value of {value:.4g} nats in column '{name}' {why}"
@@ -169,4 +178,6 @@ def _is_perplexity(finals: Runs, loss: Floats, known: NDArray[np.bool_]) -> bool
     log_c, y = np.log(finals.flops[known]), np.log(loss[known])
     slope, _ = _line(log_c, y)
     steep = np.ptp(log_c) > 2.0 and len(y) > 3 and -slope > STEEPEST and loss[known].min() > 1.5
-    return bool(np.median(loss[known] / usual) > MOST_TIMES_USUAL or np.mean(loss[known] > LN_VOCABULARY) > SHARED or steep)
+    return bool(
+        np.median(loss[known] / usual) > MOST_TIMES_USUAL or np.mean(loss[known] > LN_VOCABULARY) > SHARED or steep
+    )
