@@ -221,7 +221,7 @@ def review(
     for shown in show.show_review(result):
         session.out.print(shown)
     session.warn(fitted.warnings)
-    if strict and any(finding.verdict == "FAIL" for finding in result.findings):
+    if strict and result.verdict.name == "FAIL":
         raise typer.Exit(1)
 
 
