@@ -12,8 +12,8 @@ from flpjax.readers.raw import RawTable, refuse_repeated
 from flpjax.runs.build import Place, is_canonical
 
 EPOCH = date(1970, 1, 1).toordinal()
-DAYS = (date.min.toordinal() - EPOCH, date.max.toordinal() - EPOCH)
-"""The first and the last day that Python has, counted from 1970; Parquet has millions of years more."""
+DAYS = (date.min.toordinal() - EPOCH + 1, date.max.toordinal() - EPOCH - 1)
+"""The first and the last whole day that Python has in every time zone, counted from 1970; Parquet has many more."""
 
 
 class LazyCells(Mapping[str, Sequence[Any]]):
@@ -34,7 +34,7 @@ class LazyCells(Mapping[str, Sequence[Any]]):
         load = self._series[name]
         try:
             column = load()
-            return _days_refused(column, name, self._place).to_list()
+            return _convertible(column, name, self._place).to_list()
         except BaseException as error:
             if not _foreign(error):
                 raise
@@ -135,19 +135,26 @@ def _line(error: BaseException) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()
 
 
-def _days_refused(column: Any, name: str, place: Place) -> Any:
-    """The column, unless it holds dates that Python hasn't got: polars panics on them, and prints it.
+def _convertible(column: Any, name: str, place: Place) -> Any:
+    """The column, unless polars would panic on it, and print that: on dates that Python hasn't got, also inside lists.
 
     Raises:
-        InputError: It does.
+        InputError: It would.
     """
     native = column.to_native() if hasattr(column, "to_native") else column
-    if type(native).__module__.startswith("polars") and str(native.dtype) == "Date":
-        odd = (~native.to_physical().is_between(*DAYS)).fill_null(value=False).arg_true()
-        if len(odd):
-            raise InputError(
-                "the date is out of range", where=place.at(int(odd[0]), name), remedy="Correct the row, or leave it out"
-            )
+    if not type(native).__module__.startswith("polars"):
+        return column
+    dtype = native.dtype
+    if dtype.is_nested() or str(dtype).startswith("Duration"):
+        odd, what = native.is_not_null().arg_true(), f"a cell of type {dtype} is neither a number nor a name"
+    elif dtype.is_temporal() and not str(dtype).startswith("Time"):
+        a_day = {"ms": 10**3, "us": 10**6, "ns": 10**9}[dtype.time_unit] * 86400 if hasattr(dtype, "time_unit") else 1
+        days = native.to_physical() // a_day
+        odd, what = (~days.is_between(*DAYS)).fill_null(value=False).arg_true(), "the date is out of range"
+    else:
+        return column
+    if len(odd):
+        raise InputError(what, where=place.at(int(odd[0]), name), remedy="Correct the row, or leave it out")
     return column
 
 

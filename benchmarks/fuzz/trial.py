@@ -1,0 +1,209 @@
+"""One input through the command line, in this process: a result, a refusal, or a finding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from types import FrameType
+
+from benchmarks.fuzz.cases import Case
+
+LIMIT = 10.0  # seconds of processor time: other work on the machine must not make a hang
+MESSAGE = 4000  # characters of an error message; that of a long list of choices has 1,500
+FOREIGN = re.compile(
+    r"\w*Warning: |Traceback \(most recent|panicked at|^[WEF]\d{4} \d\d:|Fatal Python error", re.MULTILINE
+)
+"""What other libraries write on stderr."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an input ended.
+
+    Attributes:
+        index: The input's number.
+        kind: What was mutated.
+        ended: ``result``, ``refused``, or what is wrong.
+        group: What findings of one cause share; empty for a result and a refusal.
+        detail: The end of the traceback, or what was written.
+        seconds: Processor time.
+    """
+
+    index: int
+    kind: str
+    ended: str
+    group: str
+    detail: str
+    seconds: float
+
+    def line(self) -> str:
+        """As one line of JSON."""
+        return json.dumps(asdict(self))
+
+
+class Hung(BaseException):
+    """The time is up."""
+
+
+@contextmanager
+def built_once() -> Iterator[None]:
+    """Keep what typer makes of the commands' signatures: it takes four times as long as ``check`` of a small table."""
+    import typer.main
+
+    builds = typer.main.get_command
+    typer.main.get_command = cache(builds)
+    try:
+        yield
+    finally:
+        typer.main.get_command = builds
+
+
+def trial(given: Case, folder: Path) -> Outcome:
+    """Write the files, run the command line in their folder, and judge what it did.
+
+    Args:
+        given: The input.
+        folder: A folder of the fuzzer's own, which is emptied first; the current folder is there while it runs.
+    """
+    from flpjax.faces.cli import main
+
+    home = Path.cwd()
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "folder").mkdir(parents=True)
+    for name, content in given.files.items():
+        (folder / name).write_bytes(content)
+    before = _state(folder)
+    start = time.process_time()
+    error: BaseException | None = None
+    code: object = 0
+    os.chdir(folder)
+    try:
+        with _captured(folder.parent) as written, _limited():
+            try:
+                main(list(given.args))
+            except SystemExit as end:
+                code = end.code
+            except BaseException as caught:
+                error = caught
+    finally:
+        os.chdir(home)
+    seconds = time.process_time() - start
+    out, err = written()
+    ended, group, detail = _judged(code, error, err) or _left(before, _state(folder), folder, code) or ("", "", "")
+    if not ended:
+        ended = "refused" if code else "result"
+    del out
+    return Outcome(given.index, given.kind, ended, group, detail, seconds)
+
+
+def _judged(code: object, error: BaseException | None, err: str) -> tuple[str, str, str] | None:
+    """What is wrong with how it ended and what it said, or None."""
+    if isinstance(error, Hung):
+        return "hang", _tail(error), _trace(error)
+    if error is not None:
+        return "foreign exception", _tail(error), _trace(error)
+    if foreign := FOREIGN.search(err):
+        line = err[foreign.start() :].splitlines()[0]
+        return "words of another library", re.sub(r"\d+", "0", line)[:120], err[-1500:]
+    if code and not err.strip():
+        return "no message", f"exit code {code}", ""
+    if code not in (0, 1, 2, None):
+        return "exit code", f"exit code {code}", err[-1500:]
+    said = [line for line in err.splitlines() if line.startswith("error: ")]
+    if len(said) > 1:
+        return "several messages", said[0][:80], err[-1500:]
+    if any(len(line) > MESSAGE for line in err.splitlines()):
+        return "long message", max(err.splitlines(), key=len)[:80], err[:1500]
+    if any(not line.isprintable() for line in err.splitlines()):
+        return (
+            "control characters",
+            ascii(next(line for line in err.splitlines() if not line.isprintable()))[:80],
+            ascii(err),
+        )
+    return None
+
+
+def _left(before: dict[str, str], after: dict[str, str], folder: Path, code: object) -> tuple[str, str, str] | None:
+    """What is wrong with the files that are there now, or None."""
+    lost = [name for name in before if after.get(name) != before[name]]
+    if lost:
+        return "input replaced", re.sub(r"\d+", "0", lost[0]), ", ".join(lost)
+    for name in after.keys() - before.keys():
+        path = folder / name
+        if code == 2:
+            return "output of a refused input", name, name
+        if path.name.startswith(".") and not path.name.startswith(".new"):
+            return "half-written output", "temporary file", name
+        if path.suffix == ".json":
+            try:
+                json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                return "half-written output", "no JSON", f"{name}: {error}"
+    return None
+
+
+def _state(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@contextmanager
+def _captured(folder: Path) -> Iterator:
+    """Both standard streams into files, below Python as well, for libraries in other languages write to those."""
+    import sys
+
+    saved = [os.dup(1), os.dup(2)]
+    paths = [folder / "stdout.txt", folder / "stderr.txt"]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    streams = sys.stdout, sys.stderr
+    files = [path.open("w+", encoding="utf-8", errors="backslashreplace") for path in paths]
+    try:
+        for file, number in zip(files, (1, 2), strict=True):
+            os.dup2(file.fileno(), number)
+        sys.stdout, sys.stderr = files
+        yield lambda: [path.read_text(encoding="utf-8", errors="replace") for path in paths]
+    finally:
+        sys.stdout, sys.stderr = streams
+        for file in files:
+            file.close()
+        for old, number in zip(saved, (1, 2), strict=True):
+            os.dup2(old, number)
+            os.close(old)
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise Hung
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _tail(error: BaseException) -> str:
+    """Kind of error, the last place in this package, and the last place at all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if "flpjax" in f.filename]
+    at = " <- ".join(f"{Path(f.filename).name}:{f.name}" for f in dict.fromkeys([frames[-1], *ours[-1:]]))
+    return f"{type(error).__name__} at {at}"
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-3000:]
