@@ -31,7 +31,7 @@ class FlpjaxError(Exception):
     """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        self.what, self.where, self.remedy = _said(what, CLAUSE), _said(where, PLACE), _said(remedy, ADVICE)
+        self.what, self.where, self.remedy = printable(what, CLAUSE), printable(where, PLACE), printable(remedy, ADVICE)
         text = f"{self.where}: {self.what}" if where else self.what
         super().__init__(f"{text}. {self.remedy}" if remedy else text)
 
@@ -126,8 +126,13 @@ def plural(noun: str) -> str:
     return f"{noun}s"
 
 
-def _said(text: str, most: int) -> str:
-    """One printable line of at most ``most`` characters, in which no word or quoted name is longer than a path."""
+def printable(text: str, most: int = CLAUSE) -> str:
+    """One printable line of at most ``most`` characters, in which no word or quoted name is longer than a path.
+
+    Args:
+        text: What a message says, with pieces of the input in it.
+        most: Characters.
+    """
     if not text.isprintable():
         text = "".join(c if c.isprintable() else _escaped(c) for c in text[: 4 * most] + text[4 * most :][-most:])
     if len(text) > WORD:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from benchmarks.fuzz import arguments, columns, parquet
-from benchmarks.fuzz.tables import MAPPING, RENAMED, TABLES, mixtures
+from benchmarks.fuzz.tables import MAPPING, RENAMED, TABLES, mixtures, scores
 from benchmarks.fuzz.values import KEYS, TOML, damaged
 
 KINDS = {"csv": 0.4, "parquet": 0.2, "mapping": 0.2, "arguments": 0.2}
@@ -41,7 +41,7 @@ def case(seed: int, index: int, *, fits: bool = True) -> Case:
     """
     rng = random.Random(f"{seed}:{index}")
     (kind,) = rng.choices(list(KINDS), weights=list(KINDS.values()))
-    make = rng.choice(TABLES)
+    make = scores if kind == "mapping" else rng.choice(TABLES)
     fit = fits and rng.random() < FITTED[kind]
     table = list(make().items())
     mapped = kind == "mapping"
@@ -58,7 +58,7 @@ def case(seed: int, index: int, *, fits: bool = True) -> Case:
         files["m.toml"] = mapping(rng) if mapped else MAPPING.encode()
     args = arguments.plain(name, mapped, rng, fit=fit, mixed=make is mixtures)
     if kind == "arguments":
-        for _ in range(rng.choice((1, 1, 2, 3))):
+        for _ in range(rng.choice((1, 1, 1, 2))):
             args = arguments.mangled(args, rng)
         args = arguments.cheap(args)
     elif rng.random() < 0.3:

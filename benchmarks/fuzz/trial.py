@@ -123,7 +123,7 @@ def _judged(code: object, error: BaseException | None, err: str) -> tuple[str, s
     said = [line for line in err.splitlines() if line.startswith("error: ")]
     if len(said) > 1:
         return "several messages", said[0][:80], err[-1500:]
-    if any(len(line) > MESSAGE for line in err.splitlines()):
+    if (code and len(err) > MESSAGE) or any(len(line) > MESSAGE for line in err.splitlines()):
         return "long message", max(err.splitlines(), key=len)[:80], err[:1500]
     if any(not line.isprintable() for line in err.splitlines()):
         return (

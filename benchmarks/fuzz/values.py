@@ -15,7 +15,8 @@ NAMES = (
     "", " ", "run", "Run", "params", "tokens", "token", "flops", "FLOPs", "step", "_step", "final", "held_out",
     "layers", "width", "ffn", "context", "loss", "loss/", "loss/c4", "loss/ ", "loss/c4 ", "val_loss", "train_loss",
     "score/", "score/x", "score/mmlu", "stderr/mmlu", "stderr/x", "mix/", "mix/web", "mix/x", "los/c4", "Loss/C4",
-    "x/y/z", "loss/" + "x" * 100_000, "x" * 100_000, "loss/\x1b[31m", "loss/a\nb", "[bold]", "run 0", "#run", "1", "٣", "🙂",
+    "x/y/z", "loss/" + "x" * 100_000, "x" * 100_000, "loss/\x1b[31m", "loss/a\nb", "[bold]", "run 0", "#run", "1",
+    "٣", "🙂",
 )  # fmt: skip
 KEYS = (
     "table", "columns", "tasks", "final_average", "allow_missing", "ignore", "scale", "chance", "questions", "unit",

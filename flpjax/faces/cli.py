@@ -13,12 +13,14 @@ import typer
 
 from flpjax.faces import ending, mixing, steps
 from flpjax.faces.options import Draws, Exclude, Fits, Force, Json, Level, Mapping, Only, Plot, RunsArgument, Seed, Via
+from flpjax.faces.usage import Commands
 from flpjax.version import __version__, installed
 
 if TYPE_CHECKING:
     from flpjax.faces.show import Truth
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +66,8 @@ def read_parquet(path: Path) -> RawTable:
 
     source = str(path)
     try:
-        names = list(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema())
+        with _panics_unprinted():
+            names = list(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema())
     except BaseException as error:
         if not _foreign(error):
             raise
@@ -72,11 +77,12 @@ def read_parquet(path: Path) -> RawTable:
             remedy="Write it again, or give the table as CSV",
         ) from error
 
-    def load(name: str) -> Callable[[], Any]:
-        return lambda: pl.read_parquet(path, columns=[name], glob=False, hive_partitioning=False)[name]
+    def column(name: str) -> pl.Series:
+        with _panics_unprinted():
+            return pl.read_parquet(path, columns=[name], glob=False, hive_partitioning=False)[name]
 
     place = Place(source)
-    return RawTable(LazyCells({name: load(name) for name in names}, place), place)
+    return RawTable(LazyCells({name: partial(column, name) for name in names}, place), place)
 
 
 def from_frame(frame: Any, source: str = "table") -> RawTable:
@@ -112,11 +118,11 @@ def from_frame(frame: Any, source: str = "table") -> RawTable:
                 f"'{level}' is the frame's index, not a column", where=source, remedy="Call .reset_index() on it first"
             )
 
-    def load(name: Any) -> Callable[[], Any]:
-        return lambda: table.get_column(name)
-
     place = Place(source)
-    return RawTable(LazyCells({text: load(name) for text, name in zip(texts, names, strict=True)}, place), place)
+    return RawTable(
+        LazyCells({text: partial(table.get_column, name) for text, name in zip(texts, names, strict=True)}, place),
+        place,
+    )
 
 
 def _named(column: Any) -> str:
@@ -128,6 +134,23 @@ def _foreign(error: BaseException) -> bool:
     if type(error).__name__ == "PanicException":
         return True
     return isinstance(error, Exception) and not isinstance(error, InputError)
+
+
+@contextmanager
+def _panics_unprinted() -> Iterator[None]:
+    """Keep off the terminal what polars prints, from below Python, when a damaged file makes it panic."""
+    try:
+        standard = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as unseen:
+        os.dup2(unseen.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(standard, 2)
+            os.close(standard)
 
 
 def _line(error: BaseException) -> str:
