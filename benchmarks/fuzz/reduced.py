@@ -43,13 +43,14 @@ def reduced(given: Case, found: Outcome, folder: Path) -> Case:
                 else:
                     at += size
             size //= 2
-    at = 1
-    while at < len(given.args) and left:
-        smaller = replace(given, args=_without(given.args, at, 1))
-        if shows(smaller):
-            given = smaller
-        else:
-            at += 1
+    for size in (2, 1):  # an option goes with its value
+        at = 1
+        while at < len(given.args) and left:
+            smaller = replace(given, args=_without(given.args, at, size))
+            if shows(smaller):
+                given = smaller
+            else:
+                at += 1
     return given
 
 

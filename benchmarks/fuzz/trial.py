@@ -200,8 +200,9 @@ def _limited() -> Iterator[None]:
 def _tail(error: BaseException) -> str:
     """Kind of error, the last place in this package, and the last place at all."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if "flpjax" in f.filename]
-    at = " <- ".join(f"{Path(f.filename).name}:{f.name}" for f in dict.fromkeys([frames[-1], *ours[-1:]]))
+    ours = [f for f in frames if "flpjax" in Path(f.filename).parts]
+    places = [f"{Path(f.filename).name}:{f.name}" for f in (frames[-1:] + ours[-1:])]
+    at = " <- ".join(dict.fromkeys(places))
     return f"{type(error).__name__} at {at}"
 
 

@@ -29,7 +29,8 @@ class Commands(TyperGroup):
 def _shortened() -> Iterator[None]:
     try:
         yield
-    except Exception as error:
+    except Exception as caught:
+        error: Any = caught
         if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):
             error.message = printable(error.message)
         raise
