@@ -44,7 +44,7 @@ def reduced(given: Case, found: Outcome, folder: Path) -> Case:
                     at += size
             size //= 2
     for size in (2, 1):  # an option goes with its value
-        at = 1
+        at = 2  # the command and its table stay
         while at < len(given.args) and left:
             smaller = replace(given, args=_without(given.args, at, size))
             if shows(smaller):
