@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from flpjax.faces.wrapping import padded, visible, wrapped
+from flpjax.faces.wrapping import padded, visible, words, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -63,12 +63,14 @@ class Sheet:
         columns: ``(column,)`` the headings.
         rows: ``(row, column)`` the cells.
         names: How many columns, the first ones, are names, on the left; the others are numbers, on the right.
+        foot: A line on all rows, below them.
     """
 
     title: str
     columns: Row
     rows: tuple[Row, ...]
     names: int = 1
+    foot: str = ""
 
     def lines(self, width: int) -> list[str]:
         """The table without its title, in lines of at most ``width`` cells."""
@@ -91,6 +93,8 @@ class Sheet:
         for line in self.lines(options.max_width):
             yield Segment(line.replace(RULE, rule).rstrip(" "))
             yield Segment.line()
+        if self.foot:
+            yield Paragraph(f" {self.foot}", hang=1)
         yield Segment.line()
 
     def _says_something(self, i: int) -> bool:
@@ -100,7 +104,7 @@ class Sheet:
         """Of columns; where headings fold, their longest word counts."""
 
         def of(i: int) -> int:
-            heading = self.columns[i].split() if folds else [self.columns[i]]
+            heading = words(self.columns[i]) if folds else [self.columns[i]]
             return max((cell_len(text) for text in [*heading, *(row[i] for row in self.rows)]), default=0)
 
         return [of(i) for i in chosen]
@@ -171,9 +175,9 @@ class Sheet:
 RULE = "\0"  # in lines, until the terminal's encoding is known
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> Sheet:
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1, foot: str = "") -> Sheet:
     """A table for a terminal: the first ``names`` columns are names, on the left; numbers on the right."""
-    return Sheet(title, _row(columns), tuple(_row(row) for row in rows), names)
+    return Sheet(title, _row(columns), tuple(_row(row) for row in rows), names, foot)
 
 
 def _row(cells: Sequence[str]) -> Row:

@@ -37,10 +37,9 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
         for name, value in result.score[i].items():
             rows.append([name, *_row(value, known.get(name), 100.0, 1)])
         errors = [abs(v.median / known[n] - 1.0) for n, v in result.score[i].items() if known.get(n)]
-        if errors:
-            rows.append(["mean |error| of scores", "", "", "", percent(sum(errors) / len(errors))])
+        foot = f"mean |error| of scores: {percent(sum(errors) / len(errors))} %" if errors else ""
         columns = ["", "median", interval] + (["truth", "error %"] if known else [])
-        tables.append(table(title, columns, [r if known else r[:3] for r in rows]))
+        tables.append(table(title, columns, [r if known else r[:3] for r in rows], foot=foot))
     return tables
 
 

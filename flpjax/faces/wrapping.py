@@ -53,7 +53,7 @@ def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
         return [text]
     start = text[: len(text) - len(text.lstrip(" "))]
     lines, line = [], start
-    for word in _words(text.strip(" ")):
+    for word in words(text.strip(" ")):
         fresh = not line.strip(" ")
         if cell_len(line) + (not fresh) + cell_len(word) <= width:
             line += word if fresh else f" {word}"
@@ -82,12 +82,13 @@ def folded(word: str, width: int) -> list[str]:
     return [p for p in pieces if p]
 
 
-def _words(text: str) -> list[str]:
-    """Split at spaces, but not between a number and its unit."""
-    words: list[str] = []
+def words(text: str) -> list[str]:
+    """Split at spaces, but not between a number and its unit, nor before a bar."""
+    found: list[str] = []
     for word in text.split():
-        if words and word.rstrip(".,;:)") in UNITS and words[-1][-1:].isdigit():
-            words[-1] += f" {word}"
+        unit = word.rstrip(".,;:)") in UNITS and found and found[-1][-1:].isdigit()
+        if found and (unit or word == "|"):
+            found[-1] += f" {word}"
         else:
-            words.append(word)
-    return words
+            found.append(word)
+    return found
