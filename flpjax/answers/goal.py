@@ -144,7 +144,7 @@ class Value:
     def __call__(self, weights: Array, scene: Any) -> Array:
         """The value of one mixture ``(source,)``."""
         outputs = self.outputs(weights, scene)
-        value = self._over_draws(self.by_draw(outputs, scene))
+        value = self.reduced(self.by_draw(outputs, scene))
         if self.no_worse:
             loss = jnp.minimum(jnp.mean(outputs - scene.baseline, axis=0), 0.0)
             value += scene.penalty * jnp.sum(jnp.where(scene.share > 0, loss, 0.0))
@@ -152,7 +152,8 @@ class Value:
             value -= scene.kl * divergence(weights, scene.prior)
         return value
 
-    def _over_draws(self, values: Array) -> Array:
+    def reduced(self, values: Array) -> Array:
+        """One number of what each draw ``(draw,)`` thinks."""
         if self.over_draws == "mean" or len(values) == 1:
             return jnp.mean(values)
         if self.over_draws == "quantile":

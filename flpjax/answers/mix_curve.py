@@ -1,19 +1,25 @@
-"""What every mixture would give: scores and losses along the ratios of two sources, or over the triangle of three."""
+"""What every mixture would give: scores, losses and the objective over two sources' ratios, or a triangle of three."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.answers.forecast import Interval, check_level, compute_of, predict
+from flpjax.answers.forecast import check_level
+from flpjax.answers.goal import Goal
+from flpjax.answers.mix_grid import expected_at, mixture_grid
+from flpjax.answers.mix_measured import Measured, measured_near
+from flpjax.answers.mix_objective import Objective, objective
+from flpjax.answers.path import Band
 from flpjax.answers.target import Target
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
-from flpjax.runs.compute import Compute
+from flpjax.runs.table import Runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +37,8 @@ class MixCurve:
         median: ``(point, output)``.
         lower: ``(point, output)`` bounds of the intervals of the expected value.
         upper: ``(point, output)``.
+        objective: What the best mixture is best at, over the same grid; None if it was not asked for.
+        measured: What runs of the size nearest to the target reached; empty without the ladder's runs.
     """
 
     target: Target
@@ -43,6 +51,8 @@ class MixCurve:
     median: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    objective: Objective | None = None
+    measured: tuple[Measured, ...] = ()
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per mixture and output."""
@@ -60,7 +70,11 @@ class MixCurve:
 
     def to_json(self) -> str:
         """The curve as JSON text."""
-        return json.dumps({"target": self.target.name, "level": self.level, "rows": self.table()}, indent=2)
+        parts: dict[str, Any] = {"target": self.target.name, "level": self.level, "rows": self.table()}
+        if self.objective is not None:
+            parts["objective"] = self.objective.table(self.sources, self.weights)
+        parts["measured"] = [run.to_dict(self.sources, self.outputs) for run in self.measured]
+        return json.dumps(parts, indent=2)
 
     def __str__(self) -> str:
         best = self.median.argmin(axis=0) if self.kind == "loss" else self.median.argmax(axis=0)
@@ -71,7 +85,16 @@ class MixCurve:
         )
 
 
-def mix_curve(draws: Draws, target: Target, *, step: float | None = None, level: float = 0.9) -> MixCurve:
+def mix_curve(
+    draws: Draws,
+    target: Target,
+    *,
+    step: float | None = None,
+    level: float = 0.9,
+    goal: Goal | None = None,
+    baseline: Mapping[str, float] | None = None,
+    runs: Runs | None = None,
+) -> MixCurve:
     """Forecast a target over a grid of mixtures (Chen et al. 2024, figure 6, is the case of two sources).
 
     Args:
@@ -80,6 +103,9 @@ def mix_curve(draws: Draws, target: Target, *, step: float | None = None, level:
         step: Between mixtures of the grid, rounded to one over a whole number; None takes 0.01 for two sources, 0.025
             for three.
         level: Probability of the intervals.
+        goal: What mixtures are judged by; None leaves the objective out.
+        baseline: Source → weight of the mixture that the goal counts gains from, or is pulled to; needed by those two.
+        runs: The ladder, for what its runs of the size nearest to the target reached.
 
     Raises:
         InputError: The model has another number of sources, or the step is no share.
@@ -95,34 +121,28 @@ def mix_curve(draws: Draws, target: Target, *, step: float | None = None, level:
     step = (0.01 if len(sources) == 2 else 0.025) if step is None else step
     if not 0.0 < step <= 0.5:
         raise InputError(f"the step {step:g} is no share", remedy="Give one up to 0.5, say 0.01")
-    weights = _grid(len(sources), round(1.0 / step))
+    weights = mixture_grid(len(sources), round(1.0 / step))
     filled = target.filled(draws.ladder.rule)
-    one = compute_of([filled])
-    params, tokens, flops = (np.repeat(leaf, len(weights)) for leaf in one[:3])
-    told = np.where((weights == 0.0).any(axis=1, keepdims=True) & draws.model.singular, np.nan, weights)
-    points = Compute(params, tokens, flops, told)
-    seen = predict(draws.model, draws.params, points, None)
-    names, kind, values = draws.model.tasks, "score", np.asarray(seen.score)
+    loss, score = expected_at(draws, filled, weights)
+    names, kind, values = draws.model.tasks, "score", np.clip(score, 0.0, 1.0)
     if not names:
-        names, kind, values = draws.model.domains, "loss", np.asarray(seen.loss)
-    each = [[Interval.of(values[:, i, j], level) for j in range(len(names))] for i in range(len(weights))]
-    if any(v is None for row in each for v in row):
+        names, kind, values = draws.model.domains, "loss", loss
+    band = Band.of(values, level)
+    if not np.isfinite(band.median).all():
         raise InputError(
             "some mixtures have no finite forecast", where=f"target '{target.name}'", remedy="Give N and D, or a floor"
         )
-
-    def part(side: str) -> NDArray[np.float64]:
-        return np.array([[getattr(v, side) for v in row] for row in each])
-
-    tried = np.array(draws.ladder.mixtures)
-    sides = part("median"), part("lower"), part("upper")
-    return MixCurve(filled, sources, weights, tried, names, kind, level, *sides)
-
-
-def _grid(sources: int, steps: int) -> NDArray[np.float64]:
-    """``(point, source)`` all mixtures whose weights are multiples of ``1/steps``; the last source varies fastest."""
-    if sources == 2:
-        last = np.arange(steps + 1) / steps
-        return np.stack([1.0 - last, last], axis=1)
-    pairs = [(a, b) for a in range(steps + 1) for b in range(steps + 1 - a)]
-    return np.array([((steps - a - b) / steps, a / steps, b / steps) for a, b in pairs])
+    return MixCurve(
+        filled,
+        sources,
+        weights,
+        np.array(draws.ladder.mixtures),
+        names,
+        kind,
+        level,
+        band.median,
+        band.lower,
+        band.upper,
+        None if goal is None else objective(draws, filled, weights, loss, score, goal, baseline, level),
+        () if runs is None else measured_near(runs, filled, sources, names, kind),
+    )

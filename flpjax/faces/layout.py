@@ -38,12 +38,14 @@ class Paragraph:
     head: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        whole = visible(f"{self.head} {self.text}" if self.head else self.text)
-        first, *rest = wrapped(whole, max(options.max_width, NARROWEST), self.hang)
+        width = max(options.max_width, NARROWEST)
+        head = visible(self.head)
+        room = " " * (cell_len(head) + 1) if head else ""  # of the head, which is not broken
+        first, *rest = wrapped(room + visible(self.text), width, self.hang)
         style: Style | None = console.get_style(self.style)
-        if self.head and first.startswith(self.head):
-            yield Segment(self.head, style)
-            first, style = first[len(self.head) :], None
+        if head:
+            yield Segment(head, style)
+            first, style = first[cell_len(head) :], None
         yield Segment(first, style)
         yield Segment.line()
         for line in rest:
@@ -193,5 +195,8 @@ def _packed(items: Sequence[str], room: int) -> list[str]:
         if lines and cell_len(lines[-1]) + 1 + cell_len(text) <= room + 1:
             lines[-1] += f" {text}"
         else:
-            lines += [indent + line for line in wrapped(text, room + 1 - len(indent), GAP)]
+            wide = room + 1 - len(indent)
+            heading, colon, value = text.partition(": ")
+            parts = [text] if cell_len(text) <= wide or not colon else [f"{heading}:", " " * GAP + value]
+            lines += [indent + line for part in parts for line in wrapped(part, wide, GAP)]
     return lines

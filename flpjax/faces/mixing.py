@@ -127,7 +127,8 @@ def mix(
     if curve is not None:
         from flpjax.faces.plots_mix import plot_mix
 
-        session.save_figure(curve, plot_mix(mix_curve(fitted, wanted, level=level), found))
+        grid = mix_curve(fitted, wanted, level=level, goal=goal, baseline=found.baseline.weights, runs=table)
+        session.save_figure(curve, plot_mix(grid, found))
     for shown in show_mix.show_mix(found):
         session.out.print(shown)
     for line in show_mix.words(found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+ROUNDING = 1e-9  # below this, a difference of losses or scores is an error of arithmetic
 LARGE = 1e4  # from here on the digits before the point say less than the exponent
 
 
@@ -19,6 +20,7 @@ def fixed(value: float, digits: int, sign: bool = False) -> str:
     if not math.isfinite(value):
         return "-"
     plus = "+" if sign else ""
+    value = 0.0 if abs(value) < ROUNDING else value  # without the sign of a zero
     small = 0.0 < abs(value) < 0.5 * 10.0**-digits
     return f"{value:{plus}.3g}" if small or abs(value) >= LARGE else f"{value:{plus}.{digits}f}"
 

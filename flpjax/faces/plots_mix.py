@@ -2,85 +2,104 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.answers.mix import Mix
 from flpjax.answers.mix_curve import MixCurve
-from flpjax.faces.plots import COLUMNS, LADDER, TARGET, TRUTH
+from flpjax.faces.mix_panels import Panel, near, panels
+from flpjax.faces.picture import (
+    HEIGHT,
+    LADDER,
+    LETTERS,
+    TARGET,
+    TRUTH,
+    finish,
+    percent_limits,
+    picture,
+    plain_ticks,
+    words,
+)
+from flpjax.faces.ternary import draw_triangle
+
+TRIANGLE = 3.9  # inches: how tall a panel with a triangle is
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CORNERS = np.array([[0.5, np.sqrt(0.75)], [0.0, 0.0], [1.0, 0.0]])  # of the triangle: first source on top
-
 
 def plot_mix(curve: MixCurve, mix: Mix | None = None) -> Figure:
-    """Scores (or losses) over mixtures, with the ladder's own mixtures and the best one marked.
+    """Objective, scores or losses over mixtures, with the mixtures tried, what runs there reached, and the best one.
 
-    The table twin is :meth:`MixCurve.table`.
+    The table twins are :meth:`MixCurve.table`, :meth:`Objective.table` and ``curve.measured``.
 
     Args:
         curve: The forecast over a grid.
         mix: The mixture to mark.
     """
-    import matplotlib.pyplot as plt
-
-    outputs = len(curve.outputs)
-    columns = min(COLUMNS, outputs)
-    rows = -(-outputs // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(4.0 * columns, 3.2 * rows), squeeze=False, layout="constrained")
-    for j, ax in enumerate(grid.flat):
-        if j >= outputs:
-            ax.set_axis_off()
-        elif len(curve.sources) == 2:
-            _curve(ax, curve, j, mix)
-        else:
-            _triangle(ax, curve, j, mix)
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    shown = panels(curve)
+    two = len(curve.sources) == 2
+    figure, axes = picture(len(shown), HEIGHT if two else TRIANGLE)
+    handles: dict[str, Any] = {}
+    draw = _curve if two else draw_triangle
+    for panel, ax in zip(shown, axes, strict=True):
+        draw(ax, curve, panel, mix, handles)
+    name, level = curve.target.name, f"{100 * curve.level:g} %"
+    how = f"What {name} is expected to reach at every mixture"
+    if two:
+        how += f", with {level} intervals; where it is shaded, no mixture was tried"
+    else:
+        how += ": a corner is all of the source it names, whose scale runs along the side that bears its name"
+    if mix is not None:
+        how += f"; the {'dashed line' if two else 'star'} is the best mixture"
+    finish(figure, f"{how}.", handles)
     return figure
 
 
-def _unit(curve: MixCurve) -> float:
-    return 100.0 if curve.kind == "score" else 1.0
-
-
-def _curve(ax: Axes, curve: MixCurve, j: int, mix: Mix | None) -> None:
-    x, unit = curve.weights[:, 1], _unit(curve)
-    ax.fill_between(
-        x, unit * curve.lower[:, j], unit * curve.upper[:, j], color=TARGET, alpha=0.2, linewidth=0,
-        label=f"{100 * curve.level:g} % interval",
-    )  # fmt: skip
-    ax.plot(x, unit * curve.median[:, j], color=TARGET, label="forecast")
-    for i, tried in enumerate(curve.tried[:, 1]):
-        ax.axvline(tried, color=LADDER, linewidth=0.6, label="" if i else "tried")
-    for beyond in ((0.0, curve.tried[:, 1].min()), (curve.tried[:, 1].max(), 1.0)):
+def _curve(ax: Axes, curve: MixCurve, panel: Panel, mix: Mix | None, handles: dict[str, Any]) -> None:
+    x = 100.0 * curve.weights[:, 1]
+    interval = f"{100 * curve.level:g} % interval"
+    handles[interval] = ax.fill_between(x, panel.lower, panel.upper, color=TARGET, alpha=0.2, linewidth=0)
+    (handles["forecast"],) = ax.plot(x, panel.median, color=TARGET)
+    if panel.line is not None:
+        (handles["what is maximised"],) = ax.plot(x, panel.line, color="black", linestyle=(0, (1, 1)))
+    tried = 100.0 * curve.tried[:, 1]
+    for beyond in ((0.0, tried.min()), (tried.max(), 100.0)):
         ax.axvspan(*beyond, color=LADDER, alpha=0.15, linewidth=0)
+    marks = ax.scatter(
+        tried, np.zeros(len(tried)), marker="|", s=40, color=LADDER, transform=ax.get_xaxis_transform(), clip_on=False
+    )
+    handles["tried"] = marks
+    values = [panel.median, panel.lower, panel.upper]
+    if panel.output is not None and curve.measured:
+        for held_out, color, marker in ((False, LADDER, "o"), (True, TRUTH, "x")):
+            some = [m for m in curve.measured if m.held_out == held_out]
+            if some:
+                unit = 100.0 if panel.percent else 1.0
+                reached = np.array([unit * m.values[panel.output] for m in some])
+                at = [100.0 * m.weights[1] for m in some]
+                name = near(curve) + (", held out" if held_out else "")
+                handles[name] = ax.scatter(at, reached, s=26, color=color, marker=marker, zorder=4)
+                values.append(reached)
     if mix is not None:
-        ax.axvline(mix.weights[1], color=TRUTH, linestyle="--", label="best")
-    name = "score (%)" if curve.kind == "score" else "loss"
-    ax.set(xlabel=f"share of {curve.sources[1]}", ylabel=name, title=curve.outputs[j], xlim=(-0.02, 1.02))
+        handles["best"] = ax.axvline(100.0 * mix.weights[1], color=TRUTH, linestyle="--", zorder=3)
+    ax.set(xlabel=f"share of {words(curve.sources[1], LETTERS)} (%)", ylabel=words(panel.label, 34), xlim=(-1.0, 101.0))
+    ax.set_xticks([0, 20, 40, 60, 80, 100])
+    ax.set_title(words(panel.title, LETTERS), fontsize=9)
+    _limits(ax, panel, values)
 
 
-def _triangle(ax: Axes, curve: MixCurve, j: int, mix: Mix | None) -> None:
-    x, y = _place(curve.weights)
-    shown = ax.tricontourf(x, y, _unit(curve) * curve.median[:, j], levels=14, cmap="viridis")
-    assert ax.figure is not None
-    ax.figure.colorbar(shown, ax=ax, shrink=0.8, label="score (%)" if curve.kind == "score" else "loss")
-    ax.scatter(*_place(curve.tried), s=14, color="white", edgecolors="black", linewidths=0.5, label="tried")
-    if mix is not None:
-        ax.scatter(*_place(mix.weights[None, :]), s=90, marker="*", color=TRUTH, edgecolors="white", label="best")
-    for corner, name, align in zip(CORNERS, curve.sources, ("bottom", "top", "top"), strict=True):
-        ax.text(corner[0], corner[1], name, ha="center", va=align)
-    ax.set(title=curve.outputs[j], aspect="equal", xlim=(-0.1, 1.1), ylim=(-0.1, 1.0))
-    ax.set_axis_off()
-
-
-def _place(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mixtures ``(point, 3)`` as places in the triangle."""
-    x, y = (weights @ CORNERS).T
-    return x, y
+def _limits(ax: Axes, panel: Panel, values: list[NDArray[np.float64]]) -> None:
+    """Of scores within 0 to 100; of the rest, all that is known and a little more."""
+    if panel.percent:
+        low, high = percent_limits(values)
+    else:
+        known = np.concatenate([v[np.isfinite(v)] for v in values])
+        room = max(0.06 * float(np.ptp(known)), 1e-3 * abs(float(known.mean())))
+        low, high = float(known.min()) - room, float(known.max()) + room
+        low = max(low, 0.0) if panel.output is not None else low  # a loss is positive; an objective need not be
+    ax.set_ylim(low, high)
+    ax.set_yticks(plain_ticks(low, high))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,11 +67,11 @@ def check_picture(path: Path) -> None:
     Raises:
         InputError: matplotlib is not installed, or the file's ending names no format.
     """
-    os.environ["MPLBACKEND"] = "Agg"  # no window is opened: whatever stands there is not needed, and may be nonsense
-    try:
-        from matplotlib.backend_bases import FigureCanvasBase
-    except ImportError as error:
-        raise InputError("plots need matplotlib, which is not installed", remedy="pip install 'flpjax[viz]'") from error
+    from flpjax.faces.picture import load_matplotlib
+
+    load_matplotlib()
+    from matplotlib.backend_bases import FigureCanvasBase
+
     formats = FigureCanvasBase.get_supported_filetypes()
     if path.suffix[1:].lower() not in formats:
         raise InputError(
@@ -87,7 +86,7 @@ def save_figure(path: Path, figure: Figure) -> None:
         InputError: There is no such format, or the file can't be written.
     """
     check_picture(path)
-    kind, picture = path.suffix[1:].lower(), io.BytesIO()
-    note = NOTED_AS.get(kind, {})
-    figure.savefig(picture, format=kind, dpi=150, **note)
-    write(path, picture.getvalue())
+    from flpjax.faces.picture import drawn
+
+    kind = path.suffix[1:].lower()
+    write(path, drawn(figure, kind, **NOTED_AS.get(kind, {})))

@@ -11,8 +11,12 @@ from flpjax.errors import InputError, count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.figure import Figure
+
+    from flpjax.answers.forecast import Forecast
     from flpjax.answers.target import Target
     from flpjax.faces.show import Truth
+    from flpjax.fitting.draws import Draws
     from flpjax.fitting.fit import Method
     from flpjax.predictors.predictor import Model
     from flpjax.runs.table import Runs
@@ -160,10 +164,7 @@ def forecast_and_show(
     save(json, result.to_json())
     shown_losses = _loss_rows(fitted.model)
     if plot is not None:
-        from flpjax.faces.plots import plot_forecast
-
-        routes = [fitted.model.domains[task[0]] for task in fitted.model.via]
-        session.save_figure(plot, plot_forecast(result, table, (routes or table.general_domains)[0]))
+        session.save_figure(plot, picture_of(fitted, result, table))
     ladder = fitted.ladder
     session.say(
         f"{name} on {ladder.source}: {count(ladder.runs, 'run')}, {count(ladder.checkpoints, 'checkpoint')}, "
@@ -185,6 +186,19 @@ def forecast_and_show(
     session.warn(table.notes, style="cyan", label="note")
     session.warn(table.doubts)
     session.warn([w for w in result.warnings if w not in ladder.remarks])
+
+
+def picture_of(fitted: Draws, result: Forecast, table: Runs) -> Figure:
+    """The forecast with its law, on the way to the largest target."""
+    from flpjax.answers.path import forecast_path
+    from flpjax.answers.score_map import score_map
+    from flpjax.faces.plots import plot_forecast
+
+    largest = max(result.targets, key=lambda target: target.flops or 0.0)
+    path = forecast_path(fitted, table, largest, level=result.level)
+    routes = [fitted.model.domains[task[0]] for task in fitted.model.via]
+    via = (routes or table.general_domains)[0]
+    return plot_forecast(result, table, via, path=path, scores=score_map(fitted, table, path))
 
 
 def stages_of(chosen: Method, table: Runs) -> int:

@@ -83,11 +83,12 @@ def folded(word: str, width: int) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Split at spaces, but not between a number and its unit, nor before a bar."""
+    """Split at spaces, but not between a number and its unit or limit, nor before a bar."""
     found: list[str] = []
     for word in text.split():
         unit = word.rstrip(".,;:)") in UNITS and found and found[-1][-1:].isdigit()
-        if found and (unit or word == "|"):
+        unit = unit or word in ("≥", "≤")
+        if found and (unit or word == "|" or found[-1][-2:] in (" ≥", " ≤")):
             found[-1] += f" {word}"
         else:
             found.append(word)

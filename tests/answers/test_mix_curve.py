@@ -7,11 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flpjax.answers.constraints import Constraints
 from flpjax.answers.forecast import forecast
+from flpjax.answers.goal import Goal
 from flpjax.answers.mix_curve import mix_curve
+from flpjax.answers.mix_measured import measured_near
+from flpjax.answers.problem import pose
+from flpjax.answers.target import Target
 from flpjax.errors import InputError
 from flpjax.forms.mixture_loss import M2
 from flpjax.predictors.flpm import MixChain
+from flpjax.runs.simulate_mixtures import simulate_mixtures
 from tests.answers.test_goal import SOURCES, TARGET, by_hand
 
 COUNTS = {2: (0.1, 11), 3: (0.25, 15)}
@@ -89,3 +95,57 @@ def test_a_law_without_a_forecast_on_a_face_is_refused():
     draws = replace(whole, model=model, params={**whole.params, "loss": loss})
     with pytest.raises(InputError, match="target 'big'"):
         mix_curve(draws, TARGET, step=0.5)
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        Goal(),
+        Goal(tasks={"u": 2.0, "t": 1.0}, over_draws="cvar", risk=0.3),
+        Goal(domains={"code": 1.0}, kl=0.02, prior={"general": 0.5, "code": 0.5}),
+        Goal(over_tasks="worst", over_draws="quantile"),
+    ],
+    ids=["mean", "cvar", "kl", "worst"],
+)
+def test_the_objective_is_what_the_search_maximises(goal):
+    draws, base = by_hand(2), {"general": 0.8, "code": 0.2}
+    curve = mix_curve(draws, TARGET, step=0.1, goal=goal, baseline=base)
+    problem = pose(draws, TARGET, goal, Constraints(), base)
+    expected = [float(problem.value(jnp.asarray(w), problem.scene)) for w in curve.weights]
+    np.testing.assert_allclose(curve.objective.value, expected, rtol=1e-9, atol=1e-12)
+    assert (curve.objective.lower <= curve.objective.median).all()
+    rows = curve.objective.table(curve.sources, curve.weights)
+    assert json.loads(curve.to_json())["objective"] == rows
+    assert rows[3]["code"] == pytest.approx(0.3)
+    assert curve.objective.unit == (1.0 if goal.domains else 100.0)
+
+
+def test_an_objective_of_gains_needs_a_baseline():
+    with pytest.raises(InputError, match="the goal needs a baseline"):
+        mix_curve(by_hand(2), TARGET, step=0.5, goal=Goal(over_tasks="worst"))
+
+
+def test_scores_keep_within_0_and_1():
+    whole = by_hand(2)
+    score = {**whole.params["score"], "level": whole.params["score"]["level"] + jnp.asarray([[0.6, -0.6]])}
+    curve = mix_curve(replace(whole, params={**whole.params, "score": score}), TARGET, step=0.1)
+    assert curve.upper.max() == 1.0
+    assert curve.lower.min() == 0.0
+
+
+def test_what_was_measured_is_of_the_nearest_size():
+    runs = simulate_mixtures(0, checkpoints=3, sizes=("0.12B", "0.2B", "1B"), sources=2).runs
+    runs = runs.hold_out([name for name in runs.names if name.startswith("1B")])
+    finals = runs.finals()
+    sizes = sorted(set(finals.params))
+    for n, held in ((sizes[0], False), (1e13, True)):
+        target = Target("x", n, 20 * n, 120.0 * n * n)
+        seen = measured_near(runs, target, runs.sources[::-1], runs.task_names[:1], "score")
+        assert {m.params for m in seen} == {sizes[0] if not held else sizes[-1]}
+        assert {m.held_out for m in seen} == {held}
+        for m in seen:
+            (i,) = (i for i in range(len(finals)) if finals.names[finals.run[i]] == m.run)
+            assert m.weights.tolist() == finals.mix[i, ::-1].tolist()
+            assert m.values[0] == finals.score_of(runs.task_names[0])[i]
+            assert m.to_dict(runs.sources[::-1], ("t",))["values"] == {"t": m.values[0]}
+    assert measured_near(runs, target, ("other", "code"), ("t",), "score") == ()
