@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from flpjax.errors import InputError
 
 if TYPE_CHECKING:
     from flpjax.answers.constraints import Constraints
     from flpjax.answers.goal import Goal
     from flpjax.answers.target import Target
     from flpjax.fitting.fit import Method
+    from flpjax.predictors.auto import Auto
+    from flpjax.predictors.predictor import Plan
     from flpjax.runs.table import Runs
 
 
@@ -111,6 +116,23 @@ def check_mix(
     from flpjax.predictors.auto import Auto
 
     check_table(table, chosen, [], None)
-    names = TableNames(table) if isinstance(chosen, Auto) else bind(chosen, table).model
-    ladder = Ladder.of(table.training())
+    blend = isinstance(chosen, Auto)
+    plan = _first_bound(chosen, table) if isinstance(chosen, Auto) else bind(chosen, table)
+    names = TableNames(table) if blend else plan.model
+    ladder = Ladder.of(table.training(), plan.stages)
     check_problem(names, ladder, target, goal, constraints, BEST_TRIED if baseline is None else baseline)
+
+
+def _first_bound(blend: Auto, table: Runs) -> Plan:
+    """The first of a blend's methods that the table can carry.
+
+    Raises:
+        InputError: It can carry none.
+    """
+    from flpjax.fitting.point import bind
+
+    *others, last = blend.members(table).values()
+    for member in others:
+        with suppress(InputError):
+            return bind(member, table)
+    return bind(last, table)
