@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flpjax.errors import count
 from flpjax.faces.layout import Paragraph, Sheet, table
-from flpjax.faces.numbers import percent, signed
+from flpjax.faces.numbers import loss, percent, signed
 
 if TYPE_CHECKING:
     from flpjax.answers.cell import Cell
@@ -107,7 +107,7 @@ def _cell(cell: Cell, kind: Kind, intervals: bool) -> list[str]:
     """One forecast; empty text for what there is not."""
 
     def text(value: float) -> str:
-        return percent(value) if kind == "score" else f"{value:.3f}"
+        return percent(value) if kind == "score" else loss(value)
 
     return [
         text(cell.predicted),

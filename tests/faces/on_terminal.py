@@ -9,9 +9,10 @@ import termios
 
 import numpy as np
 
+from flpjax.answers.cell import Cell
 from flpjax.answers.forecast import Forecast, Interval
 from flpjax.answers.mix import Baseline, Change, Mix
-from flpjax.answers.record import Backtest, Cell, Record
+from flpjax.answers.record import Backtest, Record
 from flpjax.answers.target import Target
 from flpjax.answers.verdicts import Finding, Review, Verdict
 from flpjax.faces import session
@@ -43,7 +44,7 @@ def review():
 def backtest():
     cells = tuple(Cell(run, task, 0.5123, 0.4234, 0.6347, 0.5456, 0.5012) for run in runs[:3] for task in tasks)
     result = Backtest(tuple(runs[:3]), 0.9, {"chinchilla+sigmoid": Record(cells)}, {"chinchilla+sigmoid": ("general",)})
-    return show_backtest(result, per_task=True), [*runs[:3], *tasks, "51.2", "42.3 to 63.5", "54.6", "-6.1", "-8.1"]
+    return show_backtest(result, by_target=True), [*runs[:3], *tasks, "51.2", "42.3 to 63.5", "54.6", "-6.1", "-8.1"]
 
 
 def mix():

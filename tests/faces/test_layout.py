@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from flpjax.faces.console import UNLIMITED
 from flpjax.faces.layout import Paragraph, table
 from flpjax.faces.numbers import fixed, loss, number, percent, signed, span
-from flpjax.faces.session import UNLIMITED
 from flpjax.faces.wrapping import folded, visible, wrapped
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
