@@ -173,7 +173,9 @@ def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
     warnings = []
     finals = fitted_finals(runs, via)
     if len(finals) < FEW_RUNS:
-        warnings.append(f"{count(len(finals), 'finished run')} only: intervals will be wide; {FEW_RUNS} tell more")
+        warnings.append(
+            f"{count(len(finals), 'finished run')} only: intervals of so few hold less than they say; train {FEW_RUNS} at least"
+        )
     if not len(finals):
         return warnings
     ratio = finals.tokens / finals.params

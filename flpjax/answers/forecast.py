@@ -15,6 +15,7 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from flpjax.answers.few_runs import widened
 from flpjax.answers.target import Target, extrapolation, extrapolation_warning
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, StageFit
@@ -152,7 +153,8 @@ def forecast(
         without = (compute.weights == 0.0).any(axis=1, keepdims=True)
         compute = compute._replace(weights=np.where(without, np.nan, compute.weights))
     loss, score = (np.asarray(v) for v in predict(draws.model, draws.params, compute, noise))
-    warnings = list(draws.warnings)
+    loss, score, few = widened(draws, loss, score)
+    warnings = [*draws.warnings, *few]
     if draws.kind == "point":
         warnings.append("this is a point fit: it has no intervals")
     if draws.kind == "tied":

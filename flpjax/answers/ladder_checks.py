@@ -28,7 +28,11 @@ def check_runs(training: Runs) -> Finding:
     """There are runs enough."""
     finished = len(fitted_finals(training))
     verdict = Verdict.PASS if finished >= FEW_RUNS else Verdict.REVIEW if finished >= TOO_FEW_RUNS else Verdict.FAIL
-    remedy = "" if verdict == Verdict.PASS else f"Intervals rest on little: train more small runs, {FEW_RUNS} at least"
+    remedy = (
+        ""
+        if verdict == Verdict.PASS
+        else f"Intervals rest on little and hold less than they say: train more small runs, {FEW_RUNS} at least"
+    )
     return Finding("runs", verdict, count(finished, "finished run"), remedy)
 
 

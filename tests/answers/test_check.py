@@ -66,7 +66,9 @@ def test_one_ratio_of_tokens_to_parameters_is_warned_of(table):
 
 def test_few_runs_are_warned_of(table):
     few = table({"general": LOSS[:4]}, {"t": SCORE[:4]}, TASK)
-    assert about(few, "finished runs") == ["4 finished runs only: intervals will be wide; 5 tell more"]
+    assert about(few, "finished runs") == [
+        "4 finished runs only: intervals of so few hold less than they say; train 5 at least"
+    ]
     assert about(table({"general": LOSS[:5]}, {"t": SCORE[:5]}, TASK), "finished runs") == []
 
 

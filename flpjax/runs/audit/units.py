@@ -17,6 +17,7 @@ USUAL_RATIO = "1 to 10,000 are usual"
 ONE_RATIO = 0.005, 5e5  # of a single run; published grids reach .03 and 64,000
 APART = 20.0  # × beyond the others' tokens per parameter
 LN_VOCABULARY = 12.6  # nats per token, ln of 300,000 words: what guessing at random costs in the largest vocabularies
+EARLY = 0.1  # of a run's tokens
 AT_START = 25.0  # the same before training: a bad start is worse than guessing
 LEAST_LOSS = 0.02  # nats per token or byte
 MOST_TIMES_USUAL = 2.0  # × the loss of Chinchilla's law at N and D; published domains of text reach 1.35
@@ -144,7 +145,9 @@ def _losses(runs: Runs) -> list[Fault]:
     """Of losses: a perplexity, a broken run, or a column that is no loss."""
     faults = []
     finals = runs.finals()
-    first = np.append(True, runs.run[1:] != runs.run[:-1]) & ~runs.final
+    most = np.zeros(len(runs.names))
+    np.maximum.at(most, runs.run, runs.tokens)
+    first = (runs.tokens <= EARLY * most[runs.run]) | (np.append(True, runs.run[1:] != runs.run[:-1]) & ~runs.final)
     ceiling = np.where(first, AT_START, LN_VOCABULARY)
     columns = [(f"loss/{d}", runs.loss[:, j], finals.loss[:, j]) for j, d in enumerate(runs.domains)]
     columns.append(("train_loss", runs.train_loss, finals.train_loss))
