@@ -173,9 +173,8 @@ def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
     warnings = []
     finals = fitted_finals(runs, via)
     if len(finals) < FEW_RUNS:
-        warnings.append(
-            f"{count(len(finals), 'finished run')} only: intervals of so few hold less than they say; train {FEW_RUNS} at least"
-        )
+        few = count(len(finals), "finished run")
+        warnings.append(f"{few} only: intervals of so few hold less than they say; train {FEW_RUNS} at least")
     if not len(finals):
         return warnings
     ratio = finals.tokens / finals.params

@@ -18,9 +18,9 @@ TAIL = 0.95  # where the two distributions are compared: the bound of a 90 % int
 def factor_of(draws: Draws) -> float:
     """How much wider Student's t is than the normal law that draws of few runs follow; 1 from five runs on.
 
-    Only a bootstrap takes the scatter that it sees for known. On ladders of three simulated runs its 90 % intervals (of
-    ``flp``, twelve ladders, the next size but one) held 37 % of what was measured, and 68 % with this; those of ``auto``
-    held all without.
+    Only a bootstrap takes the scatter that it sees for known. On twelve simulated
+    ladders of three runs its 90 % intervals (``flp``, the next size but one) held 37 % of what was measured, and 68 %
+    with this; those of ``auto`` held all without.
     """
     runs = draws.ladder.runs
     if runs >= FEW_RUNS or draws.kind != "bootstrap":
@@ -40,8 +40,8 @@ def widened(draws: Draws, loss: Floats, score: Floats) -> tuple[Floats, Floats, 
     if factor == 1.0:
         return loss, score, []
     warning = (
-        f"{count(draws.ladder.runs, 'run')} only: intervals are {factor:.2g} × as wide as the fits' (Student's t), and may "
-        f"still be too narrow; train {FEW_RUNS} at least"
+        f"{count(draws.ladder.runs, 'run')} only: intervals are {factor:.2g} × as wide as the fits' (Student's t), and "
+        f"may still be too narrow; train {FEW_RUNS} at least"
     )
     middle, centre = _median(loss), _median(score)
     return middle * (loss / middle) ** factor, centre + factor * (score - centre), [warning]
