@@ -4,11 +4,14 @@ from flpjax.faces import interrupt
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C is heard while it is still being imported."""
+    """Run the command line; Ctrl-C is heard from the first import to the end."""
     interrupt.watch()
     from flpjax.faces.cli import main as run
 
-    run()
+    try:
+        run()
+    except SystemExit as stop:
+        interrupt.leave(stop.code if isinstance(stop.code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def check_mix(
             the constraints.
     """
     from flpjax.answers.problem import BEST_TRIED, check_problem
-    from flpjax.fitting.draws import Ladder
+    from flpjax.fitting.ladder import Ladder
     from flpjax.fitting.point import bind
     from flpjax.predictors.auto import Auto
 

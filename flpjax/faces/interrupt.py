@@ -7,8 +7,10 @@ So nothing is raised here: the signal wakes a thread, and the thread ends the pr
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
 import threading
 from contextlib import suppress
 from typing import NoReturn
@@ -53,6 +55,18 @@ def end() -> NoReturn:
     with suppress(OSError):  # straight to the descriptor: the main thread may hold the stream's lock
         os.write(2, f"{CLEAN_LINE if os.isatty(2) else ''}{last_words()}\n".encode())
     os._exit(INTERRUPTED)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process when all is done: what was registered for the end is called, and nothing is taken down.
+
+    While Python takes itself down, a press would kill it without a word, and compiled code may still have threads.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def _wait(read: int) -> None:

@@ -23,7 +23,9 @@ MOMENTS = {
     "a handler that takes everything": (
         f"import time\n{READY}while True:\n    try: time.sleep(60)\n    except BaseException: pass"
     ),
-    "the end": f"import atexit, time\natexit.register(time.sleep, 0.5)\n{READY}while True: pass",
+    "the end": (
+        f"import atexit, time\ndef slow():\n    {READY}    time.sleep(60)\natexit.register(slow)\ninterrupt.leave(0)"
+    ),
 }
 PROGRAM = "from flpjax.faces import interrupt\ninterrupt.watch()\n"
 WRITING = """
