@@ -18,6 +18,7 @@ from flpjax.fitting.draws import Draws
 from flpjax.fitting.fit import Method, fit
 from flpjax.numerics import require_x64
 from flpjax.runs.table import AVERAGE, Runs
+from flpjax.runs.unfinished import distance_in_words
 
 NAMED = 4  # outputs that a message names
 
@@ -59,9 +60,9 @@ def backtest(
     unfinished = sorted(set(runs.targets().names) - set(actual.names))
     if unfinished:
         raise InputError(
-            f"held-out runs without a final checkpoint: {', '.join(unfinished)}",
+            f"held-out runs without a final checkpoint or any final value: {', '.join(unfinished)}",
             where=runs.source,
-            remedy="Hold out finished runs, or mark their last rows final",
+            remedy=f"Hold out finished runs, or mark their last rows final; {distance_in_words(runs)}",
         )
     records: dict[str, Record] = {}
     via: dict[str, tuple[str, ...]] = {}

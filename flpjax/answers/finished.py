@@ -76,7 +76,7 @@ def finals_notes(runs: Runs) -> Iterator[str]:
         share = float((1.0 - ends.tokens / runs.tokens[end]).max())
         yield (
             f"{count(int(before.sum()), 'run')} with a last row that does not measure all: final values are the last "
-            f"measured, up to {100 * share:.2g}% of a run's tokens before its end ({distance_in_words(runs)})"
+            f"measured, up to {100 * share:.2g}% of a run's tokens before its end; {distance_in_words(runs)}"
         )
     joined = joined_in_words(runs)
     if joined is not None:

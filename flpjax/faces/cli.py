@@ -84,7 +84,7 @@ def check(
     for shown in show_check(result, everything):
         session.out.print(shown)
     session.warn(result.notes, style="cyan", label="note")
-    session.warn(result.warnings)
+    session.warn([w for w in result.warnings if w not in table.doubts])  # said when the table was read
 
 
 @app.command()

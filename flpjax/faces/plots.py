@@ -23,7 +23,8 @@ from flpjax.faces.picture import (
     power_of_ten,
     words,
 )
-from flpjax.runs.table import AVERAGE, Runs
+from flpjax.runs.joined import losses_at_scores
+from flpjax.runs.table import AVERAGE, Runs, index_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +122,8 @@ def _draw_score(
         via = scores.domains[mapped]
     measured = 100 * ladder.score_of(task)
     shown = [measured]
-    ax.scatter(ladder.loss_of(via), measured, s=4, color=LADDER, alpha=0.5, zorder=2, linewidths=0)
+    loss = losses_at_scores(ladder)[:, index_of(via, ladder.domains, "loss domain", ladder.source)]
+    ax.scatter(loss, measured, s=4, color=LADDER, alpha=0.5, zorder=2, linewidths=0)
     if scores is not None and mapped is not None:
         _band(ax, scores.loss[:, mapped], *scores.score.output(mapped, 100.0))
     elif path is not None and task in path.tasks and via in path.domains:

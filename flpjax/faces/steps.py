@@ -83,6 +83,7 @@ def read(source: str, mapping: Path | None, only: list[str] | None, exclude: lis
         from flpjax.readers.read import read_runs
 
         table = read_runs(source, mapping)
+    session.warn(table.doubts)
     if only:
         table = table.only(split(only))
     if exclude:
@@ -184,7 +185,6 @@ def forecast_and_show(
     for paragraph in show.show_verdict(reviewed):
         session.out.print(paragraph)
     session.warn(table.notes, style="cyan", label="note")
-    session.warn(table.doubts)
     session.warn([w for w in result.warnings if w not in ladder.remarks])
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import count, some_of
+from flpjax.errors import InputError, count, some_of
 from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Stage
 from flpjax.runs.compute import FlopsRule, flops_rule
 from flpjax.runs.table import Runs
-from flpjax.runs.unfinished import distance_in_words, listed, without_final
+from flpjax.runs.unfinished import Kind, distance_in_words, listed, without_final
 
 
 @dataclass(frozen=True)
@@ -49,24 +49,34 @@ class Ladder:
     remarks: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, runs: Runs, stages: Sequence[Stage]) -> Ladder:
+    def of(cls, runs: Runs, stages: Sequence[Stage] = ()) -> Ladder:
         """The ladder of these runs, as stages of fits used it.
 
         Args:
             runs: The runs that a fit may see.
-            stages: What was fitted, of one method or several; where one fits losses, only those count.
+            stages: What was fitted, of one method or several; where one fits losses, only those count. Before any fit,
+                (): all runs count that have a final loss, or a final score on a ladder without losses.
+
+        Raises:
+            InputError: No run has a final value.
         """
 
         def span(values: NDArray[np.float64]) -> tuple[float, float]:
             return float(values.min()), float(values.max())
 
         first = [s for s in stages if s.name == "loss"] or list(stages)
-        losses = first[0].name == "loss"
-        used = _used(first, len(runs.names))
-        fitted = np.any(list(used.values()), axis=0)
+        losses = first[0].name == "loss" if first else bool(runs.domains)
+        used = _used(first, len(runs.names)) if first else _measured(runs)
+        fitted = np.any([np.zeros(len(runs.names), bool), *used.values()], axis=0)
+        if not fitted.any():
+            raise InputError(
+                "no run has a final loss" if losses else "no run has a final score",
+                where=runs.source,
+                remedy=f"Measure runs at their ends: {distance_in_words(runs)}",
+            )
         finals = runs.finals()
         place = np.array([runs.names.index(finals.names[r]) for r in finals.run])
-        left_out = _left_out(runs, first, fitted)
+        left_out = _left_out(runs, "loss" if losses else "score", next(iter(used)), fitted)
         finals, place = finals.rows(fitted[place]), place[fitted[place]]
         flops = np.zeros(len(runs.names))
         flops[place] = finals.flops
@@ -96,15 +106,18 @@ def _used(stages: Sequence[Stage], runs: int) -> dict[str, NDArray[np.bool_]]:
     return used
 
 
-def _left_out(runs: Runs, stages: Sequence[Stage], fitted: NDArray[np.bool_]) -> dict[str, str]:
+def _measured(runs: Runs) -> dict[str, NDArray[np.bool_]]:
+    """Loss, or score on a ladder without losses → ``(run,)`` whether a run has a final value of it."""
+    kind: Kind = "loss" if runs.domains else "score"
+    lacking = {name: without_final(runs, kind, name) for name in runs.domains or runs.task_names}
+    return {name: np.array([n not in without for n in runs.names]) for name, without in lacking.items()}
+
+
+def _left_out(runs: Runs, kind: Kind, output: str, fitted: NDArray[np.bool_]) -> dict[str, str]:
     """Run → why it was not fitted."""
     if fitted.all():
         return {}
-    kind, output = stages[0].name, stages[0].outputs[0]
-    if kind == "loss":
-        known = without_final(runs.with_average(), "loss", output)
-    else:
-        known = without_final(runs, "score", output)
+    known = without_final(runs.with_average() if kind == "loss" else runs, kind, output)
     otherwise = "no final value that counts" if kind == "loss" else "no task ends above chance"
     return {n: known.get(n, otherwise) for n, there in zip(runs.names, fitted, strict=True) if not there}
 

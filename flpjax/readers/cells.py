@@ -126,7 +126,7 @@ def _remedy(cell: Any) -> str:
     if len(text) > LONGEST_NAME:
         return "Check the quotes: the cell may hold others"
     if text.lstrip("+-") in ("nan", "inf", "infinity", "na", "n/a", "null", "none", "-", ""):
-        return "Leave the cell empty if it was not measured; drop the row if the run diverged"
+        return "Leave the cell empty if it was not measured; drop all rows of the run if the run diverged"
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
         return "Leave out the thousands separators; a decimal point is a point, not a comma"
     if re.fullmatch(r"[+-]?\d*,\d+(e[+-]?\d+)?", text):

@@ -127,6 +127,8 @@ def _rises(runs: Runs) -> tuple[int, int]:
     if not runs.domains:
         return 0, 0
     loss = runs.loss_of(runs.general_domains[0])
-    known = np.flatnonzero(np.isfinite(loss))
+    end = np.full(len(runs.names), -1)
+    end[runs.run[runs.final]] = np.flatnonzero(runs.final)  # what comes after a run's end is not its own
+    known = np.flatnonzero(np.isfinite(loss) & (np.arange(len(runs)) <= end[runs.run]))
     step = np.diff(np.log(loss[known]))[np.diff(runs.run[known]) == 0]
     return int((step > RISE).sum()), len(step)

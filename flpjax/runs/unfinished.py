@@ -11,10 +11,11 @@ from flpjax.errors import some_of
 from flpjax.runs.finals import last_measured
 from flpjax.runs.table import Runs
 
+Kind = Literal["loss", "score"]
 NAMED = 8  # runs that a message names
 
 
-def without_final(runs: Runs, kind: Literal["loss", "score"], name: str) -> dict[str, str]:
+def without_final(runs: Runs, kind: Kind, name: str) -> dict[str, str]:
     """The runs that have no final value of one loss or score, each with the reason.
 
     Args:
