@@ -8,9 +8,8 @@ import numpy as np
 
 from flpjax.answers.forecast import Forecast
 from flpjax.answers.verdicts import Finding, Verdict
-from flpjax.errors import some_of
 from flpjax.runs.audit.audit import audit
-from flpjax.runs.audit.fault import Kind
+from flpjax.runs.audit.fault import Kind, listed
 from flpjax.runs.table import Runs
 
 SOUND = {
@@ -22,7 +21,6 @@ SOUND = {
 WIDE, TOO_WIDE = 1.5, 4.0  # upper over lower bound of a loss: a ladder spans about 2
 SCORE_WIDE = 0.8  # of the way from chance to 1
 MOST_LOSS = 1e3  # nats; no bound above it means anything
-LISTED = 3
 
 
 def check_audit(training: Runs) -> Iterator[Finding]:
@@ -34,7 +32,7 @@ def check_audit(training: Runs) -> Iterator[Finding]:
             yield Finding(kind.value, Verdict.PASS, SOUND[kind])
             continue
         verdict = Verdict.FAIL if any(f.grave for f in own) else Verdict.REVIEW
-        yield Finding(kind.value, verdict, some_of([f.what for f in own], LISTED), own[0].remedy)
+        yield Finding(kind.value, verdict, listed([f.what for f in own]), own[0].remedy)
 
 
 def check_widths(ahead: Forecast, training: Runs) -> Iterator[Finding]:
@@ -58,4 +56,4 @@ def check_widths(ahead: Forecast, training: Runs) -> Iterator[Finding]:
         )
         return
     remedy = "So wide an interval says nothing: look for a run that went wrong, or train a larger rung"
-    yield Finding("interval widths", Verdict.FAIL if absurd else Verdict.REVIEW, some_of(wide, LISTED), remedy)
+    yield Finding("interval widths", Verdict.FAIL if absurd else Verdict.REVIEW, listed(wide), remedy)

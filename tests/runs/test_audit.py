@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from flpjax.answers.audit_checks import check_audit
 from flpjax.answers.check import check
 from flpjax.runs.audit.audit import audit
 from flpjax.runs.audit.fault import Kind
@@ -56,6 +57,8 @@ def test_a_diverged_run_is_grave_and_tells_what_the_others_say():
     assert (fault.kind, fault.grave) == (Kind.RUNS, True)
     assert "its final 'loss/c4' is 7.76, where their trend says 2." in fault.what
     assert "--exclude 'g'" in fault.remedy
+    figures = {finding.name: finding.figure for finding in check_audit(ladder(loss=at(LOSS, 6, 7.76)))}
+    assert figures["outlying runs"] == fault.what, "nothing is cut"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import some_of
-from flpjax.runs.audit.fault import LISTED, Fault, Kind
+from flpjax.runs.audit.fault import Fault, Kind, listed
 from flpjax.runs.table import Runs
 
 Floats = NDArray[np.float64]
@@ -34,7 +33,7 @@ def broken_checkpoints(runs: Runs) -> list[Fault]:
         Fault(
             Kind.RUNS,
             True,
-            f"run '{runs.names[r]}' diverged: {some_of(what, LISTED)}",
+            f"run '{runs.names[r]}' diverged: {listed(what)}",
             f"Look at it; leave it out with --exclude '{runs.names[r]}', or cut it where it was best",
         )
         for r, what in diverged.items()
@@ -46,7 +45,7 @@ def broken_checkpoints(runs: Runs) -> list[Fault]:
         Fault(
             Kind.EVALUATIONS,
             False,
-            f"run '{runs.names[r]}': {some_of(what, LISTED)}",
+            f"run '{runs.names[r]}': {listed(what)}",
             "Evaluate it again, or blank what is broken",
         )
         for r, what in spikes.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,3 +36,9 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.what}. {self.remedy}"
+
+
+def listed(sentences: Sequence[str], most: int = LISTED) -> str:
+    """The first few of several findings, and how many more there are; never cut, as names may be."""
+    more = f"; and {len(sentences) - most} more" if len(sentences) > most else ""
+    return "; ".join(sentences[:most]) + more
