@@ -15,9 +15,9 @@ from flpjax import FP, Runs, point, read_runs
 from flpjax.answers.forecast import predict
 from flpjax.forms.form import Form
 from flpjax.forms.mixture_loss import M2, M3
+from flpjax.readers.csv_file import read_csv
 from flpjax.readers.datablations import CODE, SEEDS, TASKS
 from flpjax.readers.public import fetch
-from flpjax.readers.raw import read_csv
 from flpjax.runs.compute import Compute
 
 SOURCES = ("c4", "python")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean
 from flpjax.readers.cells import names, numbers
-from flpjax.readers.raw import FilesPlace, read_csv
+from flpjax.readers.csv_file import read_csv
+from flpjax.readers.raw import FilesPlace
 from flpjax.runs.build import build_runs
 from flpjax.runs.table import Runs
 from flpjax.runs.tasks import Task
@@ -118,7 +119,7 @@ def _model(model_file: Path, eval_file: Path) -> dict[str, Any]:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"this can't be read as JSON: {error}", where=str(path), remedy="Check that the copy is complete"
         ) from error

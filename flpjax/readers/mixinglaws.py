@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean
 from flpjax.readers.cells import names, numbers
-from flpjax.readers.raw import FilesPlace, RawTable, read_csv
+from flpjax.readers.csv_file import read_csv, read_text
+from flpjax.readers.raw import FilesPlace, RawTable
 from flpjax.runs.build import Place, build_runs
 from flpjax.runs.table import Runs
 
@@ -107,7 +108,7 @@ def _unverified(folder: Path) -> str:
 def _number(run: str) -> int:
     """A run's number: the last part of its name."""
     last = run.rpartition("_")[2]
-    return int(last) if last.isdecimal() else -1
+    return int(last) if last.isdecimal() and len(last) < 10 else -1
 
 
 def _weights(ratio: Sequence[str], sources: Sequence[str], place: Place) -> dict[str, NDArray]:
@@ -151,7 +152,7 @@ def _lines(folder: Path) -> RawTable:
     """The authors' files, ``…/<run>-<weights>/<step>  ….<domain>.bin  <loss>`` a line, as one row a checkpoint."""
     found: dict[tuple[str, str, str, str], dict[str, str]] = {}
     for path in (folder / f"{size}.txt" for size in SIZES if (folder / f"{size}.txt").is_file()):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(read_text(path).splitlines(), 1):
             checkpoint, _, rest = line.partition("\t")
             shard, _, loss = rest.partition("\t")
             at, words = PurePosixPath(checkpoint).parts, PurePosixPath(shard).name.split(".")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flpjax.readers.columns import TableMap, table_runs
-from flpjax.readers.raw import read_csv
+from flpjax.readers.csv_file import read_csv
 from flpjax.runs.table import Runs
 from flpjax.runs.tasks import Task
 

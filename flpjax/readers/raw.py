@@ -1,28 +1,17 @@
-"""A table as named columns of cells, nothing interpreted yet; and the CSV file as one."""
+"""A table as named columns of cells, nothing interpreted yet; and files that are none."""
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from flpjax.errors import InputError, nearest, short
 from flpjax.runs.build import Place
 
 SUFFIXES = (".csv", ".parquet", ".pq")
-LONGEST_LINE = 2**26
-"""Characters of a line: a file without line ends would be read into memory whole, and then a second time as cells."""
-OTHERS = {
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-    b"\x1f\x8b": "a gzip file",
-    b"PK\x03\x04": "a zip or Excel file",
-    b"PAR1": "a Parquet file",
-}
-"""What files begin with that are often named .csv."""
 
 
 @dataclass(frozen=True)
@@ -81,122 +70,6 @@ def missing_file(path: Path, suffixes: Sequence[str], others: Sequence[str] = ()
     if others and not guess:
         remedy += f". Ladders by name are: {', '.join(others)}"
     return InputError("there is no such file", where=str(path), remedy=remedy)
-
-
-def read_csv(path: Path) -> RawTable:
-    """Read a comma-separated file with one header line, every cell as text; blank lines are skipped.
-
-    Python's own parser, not a data frame's: those fill a short row with nulls and rename a repeated column, and here
-    both are errors.
-
-    Raises:
-        InputError: The file is empty, ragged, no UTF-8 text, or has two columns of one name.
-    """
-    source = str(path)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        _refuse_others(path)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for line, row in _csv_rows(csv.reader(_lines(file, source), strict=True), source):
-                rows.append(row)
-                lines.append(line)
-    except UnicodeDecodeError:
-        raise _no_text(path) from None
-    except OSError as error:
-        raise InputError(f"the file can't be read: {error.strerror}", where=source) from error
-    if not rows:
-        raise InputError("the file is empty", where=source, remedy="It needs a header line and at least one row")
-    header = [name.strip() for name in rows[0]]
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-        raise InputError(
-            "the header is one column that holds ';', '|' or tabs", where=source, remedy="Separate columns by commas"
-        )
-    for line, row in zip(lines, rows, strict=True):
-        if row[0].lstrip().startswith("#") and (row is rows[0] or len(row) != len(header)):
-            raise InputError(
-                f"this looks like a comment, {short(','.join(row))!r}",
-                where=f"{source}, line {line}",
-                remedy="Remove it: a table begins with the line of its columns' names, and has no comments",
-            )
-        if len(row) != len(header):
-            raise _ragged(row, header, f"{source}, row {line - 1} (line {line})")
-    refuse_repeated(header, source)
-    by_column = zip(*rows[1:], strict=True) if len(rows) > 1 else ([] for _ in header)
-    cells = {name: list(column) for name, column in zip(header, by_column, strict=True)}
-    return RawTable(cells, Place(source, row=[line - 1 for line in lines[1:]], lines=True))
-
-
-def _lines(file: TextIO, source: str) -> Iterator[str]:
-    number = 0
-    while line := file.readline(LONGEST_LINE):
-        number += 1
-        if len(line) == LONGEST_LINE:
-            raise InputError(
-                f"the line has more than {LONGEST_LINE:,} characters",
-                where=f"{source}, line {number}",
-                remedy="Check that this is a table: one row a line, cells separated by commas",
-            )
-        yield line
-
-
-def _csv_rows(reader: Any, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row in which something stands, with the number of its last line."""
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            large = "field larger" in str(error)
-            what = f"a cell has more than {csv.field_size_limit():,} characters" if large else str(error)
-            raise InputError(
-                f"this is no valid CSV: {what}", where=f"{source}, line {reader.line_num}", remedy="Check the quotes"
-            ) from error
-        if any("\0" in cell for cell in row):
-            raise InputError(
-                "there is a NUL character, so this is no UTF-8 text",
-                where=f"{source}, line {reader.line_num}",
-                remedy="Save the file as UTF-8, comma-separated",
-            )
-        if any(row) and any(cell.strip() for cell in row):
-            yield reader.line_num, row
-
-
-def _ragged(row: Sequence[str], header: Sequence[str], where: str) -> InputError:
-    """The error for a row of another length than the header's."""
-    remedy = "Check for a missing comma, or for a comma in a text that isn't in quotes"
-    if len(row) == len(header) + 1 and not row[-1].strip():
-        remedy = "Remove the comma at the end of the row, or end the header with one as well"
-    return InputError(
-        f"the row has {len(row)} cells, but the header has {len(header)} columns", where=where, remedy=remedy
-    )
-
-
-def _refuse_others(path: Path) -> None:
-    """Refuse a file that begins as files of another kind do.
-
-    Raises:
-        InputError: It does.
-    """
-    with path.open("rb") as file:
-        begins = file.read(4)
-    for mark, kind in OTHERS.items():
-        if begins.startswith(mark):
-            raise InputError(f"this is {kind}", where=str(path), remedy="Save it as UTF-8 text, comma-separated")
-
-
-def _no_text(path: Path) -> InputError:
-    """The error for bytes that are no UTF-8, with their place in the whole file."""
-    data = path.read_bytes()
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        what, where = f"byte {error.start} is no UTF-8 text", f"{path}, line {line}"
-    else:  # changed since
-        what, where = "this is no UTF-8 text", str(path)
-    return InputError(what, where=where, remedy="Save the file as UTF-8, comma-separated")
 
 
 def refuse_repeated(header: Sequence[str], source: str) -> None:

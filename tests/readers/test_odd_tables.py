@@ -171,7 +171,7 @@ def test_csv_files_that_are_refused(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_file_without_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flpjax.readers.raw.LONGEST_LINE", 1000)
+    monkeypatch.setattr("flpjax.readers.csv_file.LONGEST_LINE", 1000)
     (tmp_path / "t.csv").write_text(f"{HEAD}\n" + "a,1e7,1e9,3 " * 100)
     with pytest.raises(InputError, match=r"t\.csv, line 2: the line has more than 1,000 characters"):
         read_runs(tmp_path / "t.csv")

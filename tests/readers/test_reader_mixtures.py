@@ -12,9 +12,9 @@ import pytest
 
 from flpjax.errors import InputError
 from flpjax.readers import public
+from flpjax.readers.csv_file import read_csv
 from flpjax.readers.datablations import CODE, REPEATED, TASKS, datablations, datablations_code, unique_tokens
 from flpjax.readers.mixinglaws import SIZES, SOURCES, mixinglaws
-from flpjax.readers.raw import read_csv
 from flpjax.readers.read import read_runs
 from flpjax.readers.regmix import regmix
 from flpjax.runs.table import Runs
