@@ -59,7 +59,7 @@ def cheap(args: list[str]) -> list[str]:
     if not known or "--" in args:
         return args
     draws = [] if any(word.startswith("--draws") for word in args) else DRAWS
-    return [*args, "--method", "m3+sigmoid" if known[0] == "mix" else "power+sigmoid", *draws]
+    return [*args, "--method", "m3+domain-linear" if known[0] == "mix" else "power+sigmoid", *draws]
 
 
 def mangled(args: list[str], rng: random.Random) -> list[str]:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from benchmarks.fuzz import arguments, columns, parquet
-from benchmarks.fuzz.tables import MAPPING, RENAMED, TABLES, mixtures, scores
+from benchmarks.fuzz.tables import MAPPING, TABLES, mapped, mixtures
 from benchmarks.fuzz.values import KEYS, TOML, damaged
 
 KINDS = {"csv": 0.4, "parquet": 0.2, "mapping": 0.2, "arguments": 0.2}
@@ -41,12 +41,9 @@ def case(seed: int, index: int, *, fits: bool = True) -> Case:
     """
     rng = random.Random(f"{seed}:{index}")
     (kind,) = rng.choices(list(KINDS), weights=list(KINDS.values()))
-    make = scores if kind == "mapping" else rng.choice(TABLES)
+    make = mapped if kind == "mapping" else rng.choice(TABLES)
     fit = fits and rng.random() < FITTED[kind]
     table = list(make().items())
-    mapped = kind == "mapping"
-    if mapped:
-        table = [(RENAMED.get(name, name), cells) for name, cells in table]
     for _ in range(rng.choice((1, 1, 1, 2)) if kind in ("csv", "parquet") else 0):
         table = columns.changed(table, rng)
     name = "t.parquet" if kind == "parquet" else "t.csv"
@@ -54,9 +51,9 @@ def case(seed: int, index: int, *, fits: bool = True) -> Case:
         files = {name: parquet.parquet_of(table, rng)}
     else:
         files = {name: columns.csv_of(table, rng if kind == "csv" else None)}
-    if mapped or kind == "arguments":
-        files["m.toml"] = mapping(rng) if mapped else MAPPING.encode()
-    args = arguments.plain(name, mapped, rng, fit=fit, mixed=make is mixtures)
+    if kind in ("mapping", "arguments"):
+        files["m.toml"] = mapping(rng) if kind == "mapping" else MAPPING.encode()
+    args = arguments.plain(name, make is mapped, rng, fit=fit, mixed=make is mixtures)
     if kind == "arguments":
         for _ in range(rng.choice((1, 1, 1, 2))):
             args = arguments.mangled(args, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any
 
 Columns = dict[str, list[Any]]
@@ -37,8 +38,8 @@ def scores() -> Columns:
 
 
 def mixtures() -> Columns:
-    """Two sizes at four shares of code, one checkpoint a run."""
-    rows = [(n, share) for n in SIZES[:2] for share in (0.1, 0.3, 0.5, 0.7)]
+    """Two sizes at six shares of code, one checkpoint a run, and a score that is best in between."""
+    rows = [(n, share) for n in SIZES[:2] for share in (0.1, 0.25, 0.4, 0.55, 0.7, 0.85)]
     return {
         "run": [f"{n:g}-{share}" for n, share in rows],
         "params": [n for n, _ in rows],
@@ -47,7 +48,14 @@ def mixtures() -> Columns:
         "mix/code": [share for _, share in rows],
         "loss/web": [round(_loss(n, 20 * n) * (1 + 0.1 * share), 4) for n, share in rows],
         "loss/code": [round(_loss(n, 20 * n) * (1 - 0.2 * share), 4) for n, share in rows],
+        "score/arc_easy": [round(0.25 + 0.5 * share * (1 - share) + 2e-9 * n, 4) for n, share in rows],
     }
+
+
+def mapped() -> Columns:
+    """:func:`scores` as :data:`MAPPING` expects it."""
+    table = {RENAMED.get(name, name): cells for name, cells in scores().items()}
+    return table | {"N (M)": [n / 1e6 for n in table["N (M)"]], "val_bits": [b / log(2) for b in table["val_bits"]]}
 
 
 TABLES = (losses, scores, mixtures)

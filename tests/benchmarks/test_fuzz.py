@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import pytest
 from benchmarks.fuzz import trial as fuzz_trial
 from benchmarks.fuzz.__main__ import PASSED, figures
 from benchmarks.fuzz.cases import KINDS, Case, case
+from benchmarks.fuzz.columns import csv_of
 from benchmarks.fuzz.reduced import reduced
+from benchmarks.fuzz.tables import MAPPING, TABLES, Columns, mapped
 from benchmarks.fuzz.trial import Outcome, built_once, trial
 
 INPUTS = 120
@@ -32,6 +34,14 @@ def test_inputs_end_in_a_result_or_one_error(tmp_path: Path) -> None:
     assert [o for o in outcomes if o.ended not in PASSED] == []
     kinds = Counter((o.kind, o.ended) for o in outcomes)
     assert all(kinds[kind, ended] for kind in KINDS for ended in PASSED), kinds
+
+
+@pytest.mark.parametrize("make", [*TABLES, mapped])
+def test_what_it_begins_with_is_a_result(make: Callable[[], Columns], tmp_path: Path) -> None:
+    files = {"t.csv": csv_of(list(make().items()), None), "m.toml": MAPPING.encode()}
+    args = ["check", "t.csv", *(["-m", "m.toml"] if make is mapped else [])]
+    assert trial(Case(0, "csv", files, args), tmp_path / "work").ended == "result"
+    assert "warning: column" not in (tmp_path / "stderr.txt").read_text()
 
 
 def test_inputs_are_the_same_again_and_name_nothing_outside() -> None:
