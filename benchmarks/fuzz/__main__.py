@@ -147,7 +147,7 @@ def _show(result: dict[str, Any]) -> None:
             ]
             for kind, ended in kinds.items()
         ],
-        caption=f"the slowest took {result['slowest_seconds']:.1f} s of processor time",
+        caption=f"the slowest took {result['slowest_seconds']:.1f} s of processor time, without compilation",
     )
     for row in result["findings"]:
         words = " ".join(ascii(word[:60]) for word in row["args"])

@@ -7,19 +7,17 @@ import json
 import os
 import re
 import shutil
-import signal
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from types import FrameType
 
 from benchmarks.fuzz.cases import Case
+from benchmarks.fuzz.clock import Hung, limited
 
-LIMIT = 10.0  # seconds of processor time: other work on the machine must not make a hang
+LIMIT = 10.0  # seconds, as benchmarks.fuzz.clock counts them
 MESSAGE = 4000  # characters of an error message; that of a long list of choices has 1,500
 FOREIGN = re.compile(
     r"\w*Warning: |Traceback \(most recent|panicked at|^[WEF]\d{4} \d\d:|Fatal Python error", re.MULTILINE
@@ -37,7 +35,7 @@ class Outcome:
         ended: ``result``, ``refused``, or what is wrong.
         group: What findings of one cause share; empty for a result and a refusal.
         detail: The end of the traceback, or what was written.
-        seconds: Processor time.
+        seconds: Of processor time, without compilation.
     """
 
     index: int
@@ -50,10 +48,6 @@ class Outcome:
     def line(self) -> str:
         """As one line of JSON."""
         return json.dumps(asdict(self))
-
-
-class Hung(BaseException):
-    """The time is up."""
 
 
 @contextmanager
@@ -84,12 +78,11 @@ def trial(given: Case, folder: Path) -> Outcome:
     for name, content in given.files.items():
         (folder / name).write_bytes(content)
     before = _state(folder)
-    start = time.process_time()
     error: BaseException | None = None
     code: object = 0
     os.chdir(folder)
     try:
-        with _captured(folder.parent) as written, _limited():
+        with _captured(folder.parent) as written, limited(LIMIT) as used:
             try:
                 main(list(given.args))
             except SystemExit as end:
@@ -98,12 +91,11 @@ def trial(given: Case, folder: Path) -> Outcome:
                 error = caught
     finally:
         os.chdir(home)
-    seconds = time.process_time() - start
-    out, err = written()
+    seconds = used()
+    _, err = written()
     ended, group, detail = _judged(code, error, err) or _left(before, _state(folder), folder, code) or ("", "", "")
     if not ended:
         ended = "refused" if code else "result"
-    del out
     return Outcome(given.index, given.kind, ended, group, detail, seconds)
 
 
@@ -181,20 +173,6 @@ def _captured(folder: Path) -> Iterator:
         for old, number in zip(saved, (1, 2), strict=True):
             os.dup2(old, number)
             os.close(old)
-
-
-@contextmanager
-def _limited() -> Iterator[None]:
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise Hung
-
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, LIMIT)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
-        signal.signal(signal.SIGPROF, before)
 
 
 def _tail(error: BaseException) -> str:
