@@ -30,9 +30,13 @@ if TYPE_CHECKING:
     from flpjax.answers.mix_curve import MixCurve as MixCurve
     from flpjax.answers.mix_curve import mix_curve as mix_curve
     from flpjax.answers.mixture import optimise_mix as optimise_mix
+    from flpjax.answers.path import ForecastPath as ForecastPath
+    from flpjax.answers.path import forecast_path as forecast_path
     from flpjax.answers.record import Backtest as Backtest
     from flpjax.answers.record import Record as Record
     from flpjax.answers.review import review as review
+    from flpjax.answers.score_map import ScoreMap as ScoreMap
+    from flpjax.answers.score_map import score_map as score_map
     from flpjax.answers.target import Target as Target
     from flpjax.answers.target import targets_of as targets_of
     from flpjax.answers.verdicts import Finding as Finding
@@ -103,8 +107,10 @@ _HOME = {
     "answers.mix_curve": ("MixCurve", "mix_curve"),
     "answers.mixture": ("optimise_mix",),
     "answers.cell": ("Cell",),
+    "answers.path": ("ForecastPath", "forecast_path"),
     "answers.record": ("Backtest", "Record"),
     "answers.review": ("review",),
+    "answers.score_map": ("ScoreMap", "score_map"),
     "answers.target": ("Target", "targets_of"),
     "answers.verdicts": ("Finding", "Review", "Verdict"),
     "engine.recipe": ("Recipe",),

@@ -23,6 +23,7 @@ LADDER, TARGET, TRUTH = "#6e7781", "#0072b2", "#d55e00"
 """Grey, blue and vermilion: told apart by people who are colour-blind, and in grey by their lightness and markers."""
 COLUMNS = 3
 WIDTH, HEIGHT = 4.2, 3.2  # inches of a panel
+PAPER, SCREEN = 150, 75  # dots an inch: in files, and in notebooks
 LETTERS = 26  # of a name in one line of a title
 MISSING = r"Glyph .* missing from font"  # of scripts that the font lacks: boxes are drawn
 
@@ -60,7 +61,7 @@ def picture(panels: int, tall: float = HEIGHT) -> tuple[Figure, list[Axes]]:
 
     class Picture(Figure):
         def _repr_png_(self) -> bytes:
-            return png(self)
+            return drawn(self, "png", dpi=SCREEN)
 
     columns = min(COLUMNS, panels)
     rows = -(-panels // columns)
@@ -75,17 +76,12 @@ def picture(panels: int, tall: float = HEIGHT) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
-    return drawn(figure, "png")
-
-
-def drawn(figure: Figure, kind: str, **options: Any) -> bytes:
+def drawn(figure: Figure, kind: str, dpi: int = PAPER, **options: Any) -> bytes:
     """The figure as a file of a format that matplotlib knows; letters that the font lacks are boxes."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", MISSING)
-        figure.savefig(file, format=kind, dpi=150, **options)
+        figure.savefig(file, format=kind, dpi=dpi, **options)
     return file.getvalue()
 
 

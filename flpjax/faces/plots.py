@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flpjax.answers.path import ForecastPath
     from flpjax.answers.score_map import ScoreMap
 
+CROWD = 300  # checkpoints of a ladder that are drawn small
 MARKERS = "os^Dvp<>"  # of targets: told apart in grey, too
 
 
@@ -71,10 +72,11 @@ def plot_forecast(
     _draw_loss(axes[0], result, runs, via, path, handles)
     for name, ax in zip(names, axes[1:], strict=True):
         _draw_score(ax, result, runs, via, name, path, scores)
-    caption = (
-        "First the final loss of each run against its compute, with the fitted law; then each task's score against the "
-        f"loss, which falls to the right: grey was measured, blue is forecast, with {100 * result.level:g} % intervals."
-    )
+    law = ", with the fitted law" if path is not None else ""
+    caption = f"The final loss of each run against its compute{law}"
+    if names:
+        caption += ", and each task's score against the loss, which falls to the right"
+    caption += f": grey was measured, blue is forecast, with {100 * result.level:g} % intervals."
     finish(figure, caption, handles)
     return figure
 
@@ -123,7 +125,8 @@ def _draw_score(
     measured = 100 * ladder.score_of(task)
     shown = [measured]
     loss = losses_at_scores(ladder)[:, index_of(via, ladder.domains, "loss domain", ladder.source)]
-    ax.scatter(loss, measured, s=4, color=LADDER, alpha=0.5, zorder=2, linewidths=0)
+    size = 4 if len(ladder) > CROWD else 14
+    ax.scatter(loss, measured, s=size, color=LADDER, alpha=0.5, zorder=2, linewidths=0)
     if scores is not None and mapped is not None:
         _band(ax, scores.loss[:, mapped], *scores.score.output(mapped, 100.0))
     elif path is not None and task in path.tasks and via in path.domains:
@@ -145,7 +148,9 @@ def _draw_score(
     ax.set(xlabel=f"loss {words(via, LETTERS)}", ylabel="score (%)", ylim=(low, high))
     ax.set_yticks(plain_ticks(low, high))
     ax.set_title(words(task, LETTERS), fontsize=9)
-    ax.invert_xaxis()
+    ends = ax.get_xlim()
+    ax.set_xticks(plain_ticks(*ends))
+    ax.set_xlim(*reversed(ends))
 
 
 def _band(ax: Axes, x: NDArray[np.float64], median: Any, lower: Any, upper: Any) -> Any:

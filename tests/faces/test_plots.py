@@ -67,7 +67,11 @@ def test_targets_and_chance_are_named(drawn):
     assert names == ["ladder", "law", *(f"forecast: {t.name}" for t in result.targets), "measured, held out"]
     for task, ax in zip(runs.tasks, figure.axes[1:], strict=True):
         assert f"chance {100 * task.chance:.3g} %" in [text.get_text() for text in ax.texts]
-    assert figure.get_suptitle().startswith("First the final loss of each run against its compute")
+    assert (
+        figure.get_suptitle()
+        .replace("\n", " ")
+        .startswith("The final loss of each run against its compute, with the fitted law, and each task")
+    )
 
 
 def test_axes_keep_within_what_is_possible_and_ticks_are_round(drawn):
@@ -123,8 +127,8 @@ def test_a_forecast_with_nothing_to_draw_is_refused(drawn):
 def test_a_bad_backend_does_not_matter_and_pyplot_is_not_imported():
     program = (
         "import os, sys; os.environ['MPLBACKEND'] = 'no such backend'\n"
-        "from flpjax.faces.picture import picture, png\n"
-        "assert png(picture(2)[0]).startswith(b'\\x89PNG'); assert 'matplotlib.pyplot' not in sys.modules"
+        "from flpjax.faces.picture import picture, drawn\n"
+        "assert drawn(picture(2)[0], 'png').startswith(b'\\x89PNG'); assert 'matplotlib.pyplot' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
