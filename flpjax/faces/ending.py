@@ -67,10 +67,11 @@ def _message(error: Exception) -> str | None:
 
 
 def _say(line: str) -> None:
-    from flpjax.faces.wrapping import visible
+    from flpjax.faces.console import err
+    from flpjax.faces.layout import Paragraph
 
     with suppress(OSError, ValueError, AttributeError):  # stderr is full or closed: the exit code says it
-        print(visible(line), file=sys.stderr, flush=True)  # noqa: T201
+        err.print(Paragraph(line, hang=2))  # one line, but broken at words in a terminal
 
 
 def _drop_what_can_not_be_written() -> None:
