@@ -191,7 +191,7 @@ def enough_runs(form: Form, runs: int, where: str) -> None:
         raise InputError(
             f"{have} with a final value, and {name} has {size(form)} parameters",
             where=where,
-            remedy=f"Give at least {need} runs, or choose a form with fewer parameters",
+            remedy=f"Give at least {need} runs" + (", or choose a form with fewer parameters" if runs > 1 else ""),
         )
 
 

@@ -105,7 +105,7 @@ def _fitted(
             left_out.append(f"{name} takes no part: {error}")
     if not members:
         raise InputError(
-            f"no method can be fitted: {left_out[0]}", where=training.source, remedy="Give more runs, or name a method"
+            f"no method can be fitted: {left_out[0]}", where=training.source, remedy="The others fail likewise"
         )
     return members, left_out
 
