@@ -120,7 +120,7 @@ def compare(
         progress: Called with what is fitted, before it is.
 
     Raises:
-        InputError: Nothing is held out, or nothing is left to fit on.
+        InputError: Nothing is held out, nothing is left to fit on, or there is no loss.
         PrecisionError: JAX is in 32 bits.
     """
     if not runs.held_out.any() or runs.held_out.all():
@@ -128,6 +128,13 @@ def compare(
             "no run is held out" if not runs.held_out.any() else "all runs are held out",
             where=runs.source,
             remedy="Errors are counted on held-out targets: name some, or hold out the largest K",
+        )
+    if not runs.domains:
+        raise InputError(
+            "there is no column 'loss/<domain>'",
+            where=runs.source,
+            remedy="What is compared are laws of losses, and maps from losses to scores; `flpjax backtest` compares "
+            "forecasts of scores",
         )
     unknown = [name for name in forms if name not in MIXTURE_LOSS]
     if unknown:

@@ -44,9 +44,10 @@ class Interval:
         lower, median, upper = np.quantile(finite, [tail, 0.5, 1.0 - tail])
         return cls(float(median), float(lower), float(upper))
 
-    def to_dict(self) -> dict[str, float]:
-        """As JSON has it."""
-        return {"median": self.median, "lower": self.lower, "upper": self.upper}
+    def to_dict(self, bounds: bool = True) -> dict[str, float | None]:
+        """As JSON has it; without ``bounds`` these are null, as of a point fit."""
+        lower, upper = (self.lower, self.upper) if bounds else (None, None)
+        return {"median": self.median, "lower": lower, "upper": upper}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +82,20 @@ class Forecast:
     fits: Mapping[str, StageFit]
     warnings: tuple[str, ...]
 
+    @property
+    def intervals(self) -> bool:
+        """Whether the bounds are of intervals: a point fit has none, nor have fits that tie on the ladder."""
+        return self.kind not in ("point", "tied")
+
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per target and quantity."""
         rows: list[dict[str, Any]] = []
         for i, target in enumerate(self.targets):
             for kind, intervals in (("loss", self.loss[i]), ("score", self.score[i])):
-                rows += [{"target": target.name, "kind": kind, "name": n, **v.to_dict()} for n, v in intervals.items()]
+                rows += [
+                    {"target": target.name, "kind": kind, "name": n, **v.to_dict(self.intervals)}
+                    for n, v in intervals.items()
+                ]
         return rows
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,6 +105,7 @@ class Forecast:
             "kind": self.kind,
             "level": self.level,
             "draws": self.draws,
+            "intervals": self.intervals,
             "targets": [
                 {
                     "name": t.name,
@@ -104,8 +114,8 @@ class Forecast:
                     "tokens": t.tokens,
                     "mix": None if t.mix is None else dict(t.mix),
                     "extrapolation": self.extrapolation[i],
-                    "loss": {name: v.to_dict() for name, v in self.loss[i].items()},
-                    "score": {name: v.to_dict() for name, v in self.score[i].items()},
+                    "loss": {name: v.to_dict(self.intervals) for name, v in self.loss[i].items()},
+                    "score": {name: v.to_dict(self.intervals) for name, v in self.score[i].items()},
                 }
                 for i, t in enumerate(self.targets)
             ],
@@ -120,10 +130,8 @@ class Forecast:
     def __str__(self) -> str:
         lines = []
         for row in self.table():
-            lines.append(
-                f"{row['target']}  {row['kind']} {row['name']}: {row['median']:.4g} "
-                f"[{row['lower']:.4g}, {row['upper']:.4g}]"
-            )
+            bounds = f" [{row['lower']:.4g}, {row['upper']:.4g}]" if self.intervals else ""
+            lines.append(f"{row['target']}  {row['kind']} {row['name']}: {row['median']:.4g}{bounds}")
         return "\n".join(lines)
 
 
@@ -158,7 +166,9 @@ def forecast(
     if draws.kind == "point":
         warnings.append("this is a point fit: it has no intervals")
     if draws.kind == "tied":
-        warnings.append("intervals span fits that tie on the ladder; what other runs would have changed is not in them")
+        warnings.append(
+            "medians are of fits that tie on the ladder: there are no intervals, which would say what other runs change"
+        )
     silent = _unknown(draws.model, filled, np.concatenate([loss, score], axis=2))
     if not np.isfinite(loss).any() and not np.isfinite(score).any():
         raise InputError(silent[0], remedy="There is nothing to forecast")

@@ -42,9 +42,9 @@ class Change:
     baseline: Interval
     gain: Interval
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        intervals = {name: getattr(self, name).to_dict() for name in ("found", "baseline", "gain")}
+    def to_dict(self, bounds: bool = True) -> dict[str, Any]:
+        """As JSON has it; without ``bounds`` those of intervals are null."""
+        intervals = {name: getattr(self, name).to_dict(bounds) for name in ("found", "baseline", "gain")}
         return {"name": self.name, "kind": self.kind, "counts": self.counts, **intervals}
 
 
@@ -75,6 +75,7 @@ class Mix:
             sources gains) or ``step_limit``.
         draws: How many draws there were.
         warnings: What the reader should know.
+        intervals: Whether bounds are of intervals; of a point fit, or of fits that tie on the ladder, they are not.
     """
 
     method: str
@@ -97,6 +98,7 @@ class Mix:
     status: str
     draws: int
     warnings: tuple[str, ...]
+    intervals: bool = True
 
     @property
     def mixture(self) -> dict[str, float]:
@@ -109,7 +111,7 @@ class Mix:
             {
                 "source": source,
                 "weight": weight,
-                **{f"spread_{k}": v for k, v in self.spread[source].to_dict().items()},
+                **{f"spread_{k}": v for k, v in self.spread[source].to_dict(self.intervals).items()},
                 "baseline": float(self.baseline.weights.get(source, 0.0)),
             }
             for source, weight in self.mixture.items()
@@ -124,12 +126,13 @@ class Mix:
             "weights": self.mixture,
             "value": self.value,
             "baseline": {"name": self.baseline.name, "weights": dict(self.baseline.weights)},
-            "gain": self.gain.to_dict(),
-            "p_gain": self.p_gain,
+            "gain": self.gain.to_dict(self.intervals),
+            "p_gain": self.p_gain if self.intervals else None,
             "level": self.level,
             "draws": self.draws,
-            "spread": {source: v.to_dict() for source, v in self.spread.items()},
-            "changes": [change.to_dict() for change in self.changes],
+            "intervals": self.intervals,
+            "spread": {source: v.to_dict(self.intervals) for source, v in self.spread.items()},
+            "changes": [change.to_dict(self.intervals) for change in self.changes],
             "binding": list(self.binding),
             "nearest": self.nearest,
             "beyond": self.beyond,
@@ -142,14 +145,11 @@ class Mix:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        lines = [
-            f"{r['source']}: {r['weight']:.4f} [{r['spread_lower']:.4f}, {r['spread_upper']:.4f}], "
-            f"baseline {r['baseline']:.4f}"
-            for r in self.table()
-        ]
-        gain = self.gain
-        lines.append(
-            f"gain over {self.baseline.name}: {gain.median:.4g} [{gain.lower:.4g}, {gain.upper:.4g}], "
-            f"P(gain > 0) = {self.p_gain:.2f}"
-        )
+        gain, lines = self.gain, []
+        for source, weight in self.mixture.items():
+            own = self.spread[source]
+            spread = f" [{own.lower:.4f}, {own.upper:.4f}]" if self.intervals else ""
+            lines.append(f"{source}: {weight:.4f}{spread}, baseline {self.baseline.weights.get(source, 0.0):.4f}")
+        sure = f" [{gain.lower:.4g}, {gain.upper:.4g}], P(gain > 0) = {self.p_gain:.2f}" if self.intervals else ""
+        lines.append(f"gain over {self.baseline.name}: {gain.median:.4g}{sure}")
         return "\n".join(lines)

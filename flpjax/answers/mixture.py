@@ -144,6 +144,7 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
         status=AscentStatus(int(found.status[0])).name.lower(),
         draws=len(problem.usable),
         warnings=_warnings(problem, scene, there - base, found),
+        intervals=problem.draws.intervals,
     )
 
 

@@ -111,10 +111,17 @@ def check_mix(
             the constraints.
     """
     from flpjax.answers.problem import BEST_TRIED, check_problem
+    from flpjax.errors import InputError
     from flpjax.fitting.ladder import Ladder
     from flpjax.fitting.point import bind
     from flpjax.predictors.auto import Auto
 
+    for column, there, remedy in (
+        ("mix/<source>", table.sources, "Add the mixture weights of every run: among those sources one is searched"),
+        ("loss/<domain>", table.domains, "Add losses: what a mixture does is forecast through them"),
+    ):
+        if not there:
+            raise InputError(f"there is no column '{column}'", where=table.source, remedy=remedy)
     check_table(table, chosen, [], None)
     blend = isinstance(chosen, Auto)
     plan = _first_bound(chosen, table) if isinstance(chosen, Auto) else bind(chosen, table)

@@ -38,8 +38,9 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
             rows.append([name, *_row(value, known.get(name), 100.0, 1)])
         errors = [abs(v.median / known[n] - 1.0) for n, v in result.score[i].items() if known.get(n)]
         foot = f"mean |error| of scores: {percent(sum(errors) / len(errors))} %" if errors else ""
-        columns = ["", "median", interval] + (["truth", "error %"] if known else [])
-        tables.append(table(title, columns, [r if known else r[:3] for r in rows], foot=foot))
+        columns = ["", "median", interval, "truth", "error %"]
+        shown = [0, 1, *([2] if result.intervals else []), *([3, 4] if known else [])]
+        tables.append(table(title, [columns[k] for k in shown], [[r[k] for k in shown] for r in rows], foot=foot))
     return tables
 
 

@@ -19,17 +19,13 @@ MANY = 12  # losses that are shown if none of them counts
 def show_mix(result: Mix) -> list[Sheet]:
     """The mixture, source by source, and what it does, task by task."""
     interval = f"{100 * result.level:g} %"
+    own = [f"{r['spread_lower']:.3f} to {r['spread_upper']:.3f}" if result.intervals else "" for r in result.table()]
     rows = [
-        [
-            r["source"],
-            f"{r['weight']:.3f}",
-            f"{r['spread_lower']:.3f} to {r['spread_upper']:.3f}",
-            f"{r['baseline']:.3f}",
-        ]
-        for r in result.table()
+        [r["source"], f"{r['weight']:.3f}", spread, f"{r['baseline']:.3f}"]
+        for r, spread in zip(result.table(), own, strict=True)
     ]
     title = f"{result.method}: the best mixture for {result.target.name}"
-    columns = ["source", "weight", f"{interval} of the draws' own", result.baseline.name]
+    columns = ["source", "weight", f"{interval} of the draws' own" if result.intervals else "", result.baseline.name]
     tables = [table(title, columns, rows)]
     changes = [c for c in result.changes if c.kind == "score" or c.counts > 0 or len(result.changes) <= MANY]
     shown = []
@@ -40,10 +36,16 @@ def show_mix(result: Mix) -> list[Sheet]:
                 f"loss {c.name}" if c.kind == "loss" else c.name,
                 f"{c.counts:.2f}" if c.counts else "",
                 *(fixed(unit * v.median, digits) for v in (c.found, c.baseline)),
-                _signed(c.gain, unit, digits + 1),
+                _signed(c.gain, unit, digits + 1, result.intervals),
             ]
         )
-    columns = ["", "counts", "there", result.baseline.name, f"gain, {interval} interval"]
+    columns = [
+        "",
+        "counts",
+        "there",
+        result.baseline.name,
+        f"gain, {interval} interval" if result.intervals else "gain",
+    ]
     tables.append(table("What it does (scores in %; a gain is better, for losses too)", columns, shown))
     return tables
 
@@ -52,8 +54,11 @@ def words(result: Mix) -> list[str]:
     """What the tables don't say: the gain, the limits it is at, how far it is from what was tried."""
     scores = all(c.kind == "score" for c in result.changes if c.counts > 0)
     unit, name = (100.0, "points") if scores else (1.0, "")
-    gain = f"Gain over {result.baseline.name}: {_signed(result.gain, unit, 3)} {name}".rstrip()
-    lines = [f"{gain}; P(gain > 0) = {result.p_gain:.2f} over {result.draws} draws."]
+    gain = f"Gain over {result.baseline.name}: {_signed(result.gain, unit, 3, result.intervals)} {name}".rstrip()
+    sure = f"P(gain > 0) = {result.p_gain:.2f} over {result.draws} draws"
+    if not result.intervals:
+        sure = "of one fit" if result.draws == 1 else f"the median of {result.draws} fits that tie on the ladder"
+    lines = [f"{gain}; {sure}." if result.intervals else f"{gain}, {sure}: there are no intervals."]
     if result.binding:
         lines.append(f"At its limits: {'; '.join(result.binding)}.")
     inside = (
@@ -103,6 +108,6 @@ def _precise(value: float | None) -> str:
     return percent(value, 2)
 
 
-def _signed(value: Interval, unit: float, digits: int) -> str:
+def _signed(value: Interval, unit: float, digits: int, bounds: bool) -> str:
     median, lower, upper = (fixed(unit * v, digits, sign=True) for v in (value.median, value.lower, value.upper))
-    return f"{median} ({lower} to {upper})"
+    return f"{median} ({lower} to {upper})" if bounds else median

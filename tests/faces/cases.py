@@ -102,7 +102,7 @@ WITHOUT_MIX = {"m3+domain-linear": NO_MIX, "flp-m": NO_MIX}
 SHAPES = {
     "losses only": Shape(
         tasks=(),
-        works=("auto", "flp", "chinchilla+sigmoid", "power-e+sigmoid", "flp-average"),
+        works=("auto", "flp", "power-e+sigmoid", "flp-average"),
         refused={"fp": NO_SCORE, "fp-gpt4": NO_SCORE, "llama3": NO_SCORE, "power+sigmoid own": NO_SCORE, **WITHOUT_MIX},
     ),
     "scores only": Shape(
@@ -123,7 +123,7 @@ SHAPES = {
         losses=(), mixed=True, works=("fp-gpt4",), refused={"m3+domain-linear": NO_LOSS, "flp": NO_LOSS}
     ),
     "both": Shape(
-        works=("auto", "flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "flat", "flp-average"),
+        works=("flp", "chinchilla+sigmoid", "fp", "fp-gpt4", "flat"),
         refused={"llama3": NO_OWN, "power+sigmoid own": NO_OWN, **WITHOUT_MIX},
     ),
     "each task's own loss": Shape(losses=("general", *TASKS), works=("llama3", "power+sigmoid own")),
