@@ -102,12 +102,12 @@ WITHOUT_MIX = {"m3+domain-linear": NO_MIX, "flp-m": NO_MIX}
 SHAPES = {
     "losses only": Shape(
         tasks=(),
-        works=("auto", "flp", "power-e+sigmoid", "flp-average"),
+        works=("flp", "flp-average"),
         refused={"fp": NO_SCORE, "fp-gpt4": NO_SCORE, "llama3": NO_SCORE, "power+sigmoid own": NO_SCORE, **WITHOUT_MIX},
     ),
     "scores only": Shape(
         losses=(),
-        works=("auto", "fp", "fp-gpt4", "flat"),
+        works=("fp", "fp-gpt4", "flat"),
         refused={
             **dict.fromkeys(("flp", "chinchilla+sigmoid", "flp-average", "llama3", "power+sigmoid own"), NO_LOSS),
             "m3+domain-linear": NO_LOSS,
@@ -116,14 +116,12 @@ SHAPES = {
     "mixtures, losses only": Shape(
         losses=LOSSES, tasks=(), mixed=True, works=("m3+domain-linear", "flp-m"), refused={"fp": NO_SCORE}
     ),
-    "mixtures, both": Shape(
-        losses=LOSSES, mixed=True, works=("m3+domain-linear", "flp", "fp-gpt4"), refused={"llama3": NO_OWN}
-    ),
+    "mixtures, both": Shape(losses=LOSSES, mixed=True, works=("m3+domain-linear",), refused={"llama3": NO_OWN}),
     "mixtures, scores only": Shape(
         losses=(), mixed=True, works=("fp-gpt4",), refused={"m3+domain-linear": NO_LOSS, "flp": NO_LOSS}
     ),
     "both": Shape(
-        works=("flp", "chinchilla+sigmoid", "fp", "fp-gpt4", "flat"),
+        works=("flp", "fp", "fp-gpt4", "flat"),
         refused={"llama3": NO_OWN, "power+sigmoid own": NO_OWN, **WITHOUT_MIX},
     ),
     "each task's own loss": Shape(losses=("general", *TASKS), works=("llama3", "power+sigmoid own")),
@@ -135,7 +133,7 @@ SHAPES = {
     "one checkpoint a run": Shape(checkpoints=1),
     "a run without a final row": Shape(odd="unfinished"),
     "all tasks at chance": Shape(odd="chance", works=("flp",), refused={"fp-gpt4": ASLEEP}),
-    "one task at chance": Shape(odd="one at chance"),
+    "one task at chance": Shape(odd="one at chance", works=("flp",)),
     "equal scores": Shape(odd="equal scores"),
     "one N": Shape(odd="constant N"),
     "equal compute": Shape(odd="equal compute", works=("chinchilla+sigmoid",)),
