@@ -117,7 +117,8 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
         mixture_is=table_map.mixture,
         notes=notes,
     )
-    if rows_are is not None:
+    declared = "final" in columns and not runs.final.all()  # rows that are not final are checkpoints
+    if rows_are is not None or declared:
         return runs
     telling = {name: raw.cells[name] for name in raw.cells if name not in theirs.values() and is_constant(name)}
     doubts = tuple(doubts_about_rows(runs, columns["run"], telling))

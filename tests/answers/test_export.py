@@ -45,7 +45,7 @@ def test_every_digit_and_every_gap_comes_back(seed, tmp_path):
     def gaps(values):
         return np.where(rng.random(rows) < 0.3, np.nan, values)
 
-    mix = rng.random((rows, 3))
+    mix = rng.random((n_runs, 3)).repeat(steps, axis=0)  # one mixture a run
     mix /= mix.sum(1, keepdims=True)
     final = np.tile(np.arange(steps) == steps - 1, n_runs)
     final[-1] = False  # an unfinished run

@@ -85,6 +85,6 @@ def test_a_task_without_its_own_loss_is_named(table):
     with pytest.raises(
         InputError,
         match=r"by hand: there is no column 'loss/hellaswag', the task's own loss\. Add the negative log-likelihood "
-        r".* or leave the task out \(1 of 3 tasks have none\)",
+        r".*, leave the task out \(1 of 3 tasks have none\), or ",
     ):
         THROUGH_OWN.on(table(losses, scores))
