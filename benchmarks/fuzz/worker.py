@@ -24,7 +24,6 @@ def main() -> None:
     folder, seed, first, end = Path(sys.argv[1]), *map(int, sys.argv[2:5])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(10)
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     seen: set[str] = set()
     with (folder / "hang.txt").open("w", encoding="utf-8") as hang, built_once():
