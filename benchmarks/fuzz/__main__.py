@@ -25,10 +25,8 @@ from benchmarks.report import environment, finish, parser, show
 
 PASSED = ("result", "refused")
 SILENCE = 30.0  # seconds without a word, after which it is asked what a worker does
-WAITS, WORKS = (
-    0.1,
-    90.0,
-)  # seconds of processor time: used in such a while, it waits for ever; used at all, it never ends
+WAITS, WORKS = 0.1, 90.0
+"""Seconds of processor time: a worker that used less in such a while waits for ever, one that used more never ends."""
 ROOT = Path(__file__).resolve().parents[2]
 
 

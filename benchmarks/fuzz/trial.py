@@ -25,6 +25,11 @@ FOREIGN = re.compile(
 """What other libraries write on stderr."""
 
 
+UNSEEN = ("Cc", "Zl", "Zp", "Cs")
+TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Categories and marks of direction that a terminal obeys and nobody sees."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How an input ended.
@@ -92,14 +97,14 @@ def trial(given: Case, folder: Path) -> Outcome:
     finally:
         os.chdir(home)
     seconds = used()
-    _, err = written()
-    ended, group, detail = _judged(code, error, err) or _left(before, _state(folder), folder, code) or ("", "", "")
+    out, err = written()
+    ended, group, detail = _judged(code, error, err, out) or _left(before, _state(folder), folder, code) or ("", "", "")
     if not ended:
         ended = "refused" if code else "result"
     return Outcome(given.index, given.kind, ended, group, detail, seconds)
 
 
-def _judged(code: object, error: BaseException | None, err: str) -> tuple[str, str, str] | None:
+def _judged(code: object, error: BaseException | None, err: str, out: str) -> tuple[str, str, str] | None:
     """What is wrong with how it ended and what it said, or None."""
     if isinstance(error, Hung):
         return "hang", _tail(error), _trace(error)
@@ -108,7 +113,7 @@ def _judged(code: object, error: BaseException | None, err: str) -> tuple[str, s
     if foreign := FOREIGN.search(err):
         line = err[foreign.start() :].splitlines()[0]
         return "words of another library", re.sub(r"\d+", "0", line)[:120], err[-1500:]
-    if code and not err.strip():
+    if code and not err.strip() and "Usage:" not in out:  # without any argument there is help, which is a result
         return "no message", f"exit code {code}", ""
     if code not in (0, 1, 2, None):
         return "exit code", f"exit code {code}", err[-1500:]

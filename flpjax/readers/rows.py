@@ -105,7 +105,8 @@ def _sparse(runs: Runs) -> bool:
     """Whether most runs of several rows have no checkpoint in the last third of their tokens."""
     same = runs.run[1:] == runs.run[:-1]
     last = same & np.append(runs.run[2:] != runs.run[1:-1], True)
-    ratio = runs.tokens[1:][last] / runs.tokens[:-1][last]
+    with np.errstate(over="ignore"):
+        ratio = runs.tokens[1:][last] / runs.tokens[:-1][last]
     return bool(len(ratio)) and float(np.median(ratio)) >= SPARSE
 
 
