@@ -122,12 +122,9 @@ def _judged(code: object, error: BaseException | None, err: str, out: str) -> tu
         return "several messages", said[0][:80], err[-1500:]
     if (code and len(err) > MESSAGE) or any(len(line) > MESSAGE for line in err.splitlines()):
         return "long message", max(err.splitlines(), key=len)[:80], err[:1500]
-    if any(not line.isprintable() for line in err.splitlines()):
-        return (
-            "control characters",
-            ascii(next(line for line in err.splitlines() if not line.isprintable()))[:80],
-            ascii(err),
-        )
+    for line in err.split("\n"):
+        if any(unicodedata.category(c) in UNSEEN or c in TURNS for c in line):
+            return "control characters", ascii(line)[:80], ascii(err[-1500:])
     return None
 
 

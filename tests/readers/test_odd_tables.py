@@ -183,3 +183,8 @@ def test_a_long_list_of_columns_is_a_handful() -> None:
         read_runs(frame, {"columns": {"loss/code": "los."}})
     assert str(caught.value).endswith(" and 93 more")
     assert "There is: loss/c4, " in str(caught.value)  # the most similar first
+
+
+def test_a_number_next_to_nothing_is_read_without_a_word() -> None:
+    runs = read_runs(pl.DataFrame(TABLE | {"run": ["a", "a"], "params": [1e7, 1e7], "tokens": [1e-320, 2e9]}))
+    assert runs.tokens.tolist() == [1e-320, 2e9]
