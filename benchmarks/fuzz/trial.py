@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import traceback
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
