@@ -37,13 +37,13 @@ def delta(runs: Runs, key: Array, draws: int) -> Draws:
     origins = Origins(none == 0, none > 0, none)
     member = fit_member(name, method(name), training, origins, key, {})
     outputs = Outputs.of([member], training)
-    noise = track_record([member], outputs, training, origins, key).noise[0]
+    noise = track_record([member], outputs, training, origins).noise[0]
     place = outputs.places(member)
     own = np.empty(len(place))
     own[place] = noise
     split = len(member.model.domains)
     rng = generator(key, DELTA_SALT)
-    params = member.draw(np.zeros(draws, np.intp), even_levels(draws, rng), rng)
+    params = member.draw(np.zeros(1, np.intp), even_levels(draws, rng), rng)
     measured = np.broadcast_to(own, (draws, len(own)))
     scatter = Prediction(jnp.asarray(measured[:, :split]), jnp.asarray(measured[:, split:]))
     ladder = Ladder.of(training, member.plan.stages)

@@ -5,49 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
+from flpjax.answers import caveats
+from flpjax.answers.completion import (
+    completed,
+    spread_of_sizes,
+    with_mixture,
+    words_of_mixtures,
+    words_of_sizes,
+)
+from flpjax.answers.completion import compute_of as compute_of
 from flpjax.answers.few_runs import widened
+from flpjax.answers.interval import Interval as Interval
+from flpjax.answers.interval import check_level as check_level
+from flpjax.answers.interval import lost
+from flpjax.answers.prediction import Bounds, bounds_of
+from flpjax.answers.prediction import predict as predict
+from flpjax.answers.prediction import predict_from_loss as predict_from_loss
+from flpjax.answers.prediction import scatter as scatter
 from flpjax.answers.target import Target, extrapolation, extrapolation_warning
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, StageFit
-from flpjax.numerics import compiled
-from flpjax.predictors.predictor import Model, Prediction, StageParams
+from flpjax.predictors.predictor import Prediction
 from flpjax.runs.compute import Compute
-
-GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A median with the bounds of a central interval."""
-
-    median: float
-    lower: float
-    upper: float
-
-    @classmethod
-    def of(cls, draws: NDArray[np.float64], level: float) -> Interval | None:
-        """Of the draws ``(draw,)`` that are finite; None if none is."""
-        finite = draws[np.isfinite(draws)]
-        if not len(finite):
-            return None
-        tail = 0.5 * (1.0 - level)
-        lower, median, upper = np.quantile(finite, [tail, 0.5, 1.0 - tail])
-        return cls(float(median), float(lower), float(upper))
-
-    def to_dict(self, bounds: bool = True) -> dict[str, float | None]:
-        """As JSON has it; without ``bounds`` these are null, as of a point fit."""
-        lower, upper = (self.lower, self.upper) if bounds else (None, None)
-        return {"median": self.median, "lower": lower, "upper": upper}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +70,21 @@ class Forecast:
     def intervals(self) -> bool:
         """Whether the bounds are of intervals: a point fit has none, nor have fits that tie on the ladder."""
         return self.kind not in ("point", "tied")
+
+    @property
+    def lost(self) -> NDArray[np.float64]:
+        """``(target, output)`` share of the draws without a value; losses, then scores."""
+        return lost(np.concatenate([self.loss_draws, self.score_draws], axis=2))
+
+    @property
+    def monte_carlo(self) -> str:
+        """How far the number of draws blurs medians, in words; empty without intervals."""
+        if not self.intervals:
+            return ""
+        most = [max((v.error for each in kind for v in each.values()), default=0.0) for kind in (self.score, self.loss)]
+        words = [f"{100 * most[0]:.1g} points" if most[0] else "", f"{most[1]:.1g} of a loss" if most[1] else ""]
+        said = " and ".join(filter(None, words))
+        return f"Monte Carlo error of the medians: up to {said} ({self.draws:,} draws)" if said else ""
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per target and quantity."""
@@ -154,173 +153,71 @@ def forecast(
     if not targets:
         raise InputError("there is no target", remedy="Give one, say N=7e9,D=4e12")
     check_level(level)
-    filled = tuple(t.filled(draws.ladder.rule) for t in targets)
-    noise = scatter(draws) if measured else None
-    compute = compute_of(filled, draws.model.sources)
-    if draws.model.singular:
-        without = (compute.weights == 0.0).any(axis=1, keepdims=True)
-        compute = compute._replace(weights=np.where(without, np.nan, compute.weights))
-    loss, score = (np.asarray(v) for v in predict(draws.model, draws.params, compute, noise))
-    loss, score, few = widened(draws, loss, score)
-    warnings = [*draws.warnings, *few]
-    if draws.kind == "point":
-        warnings.append("this is a point fit: it has no intervals")
-    if draws.kind == "tied":
-        warnings.append(
-            "medians are of fits that tie on the ladder: there are no intervals, which would say what other runs change"
-        )
-    silent = _unknown(draws.model, filled, np.concatenate([loss, score], axis=2))
-    if not np.isfinite(loss).any() and not np.isfinite(score).any():
+    model, given = draws.model, targets
+    targets = tuple(with_mixture(t.filled(draws.ladder.rule), draws) for t in targets)
+    bounds = bounds_of(draws, [t.flops or np.nan for t in targets])
+    targets, seen, sizes = _predicted(draws, targets, scatter(draws) if measured else None, bounds)
+    loss, score, few = widened(draws, *(np.asarray(v) for v in seen))
+    score = score if bounds is None else np.clip(score, *bounds[1])
+    share = lost(np.concatenate([loss, score], axis=2))
+    silent = caveats.not_forecast(draws, targets, share)
+    intervals = [
+        _intervals(names, v, level) for names, v in ((model.domains, loss), (model.tasks, np.clip(score, 0, 1)))
+    ]
+    if not any(each for kind in intervals for each in kind):
         raise InputError(silent[0], remedy="There is nothing to forecast")
-    warnings += silent + _partly(filled, np.concatenate([loss, score], axis=2))
-    for target in filled:
+    warnings = [*draws.warnings, *few, *([caveats.KINDS[draws.kind]] if draws.kind in caveats.KINDS else [])]
+    warnings += [*silent, *sizes, *words_of_mixtures(targets, given, draws)]
+    for target in targets:
         warnings += extrapolation_warning(target, draws.ladder)
-    warnings += _outside(filled, draws.model.tasks, score)
-
-    score = np.clip(score, 0.0, 1.0)  # no model scores outside; a straight line does not know
-
-    def intervals(names: tuple[str, ...], values: NDArray[np.float64]) -> dict[str, Interval]:
-        each = {n: Interval.of(values[:, j], level) for j, n in enumerate(names)}
-        return {n: v for n, v in each.items() if v is not None}
-
+    warnings += caveats.outside(targets, model.tasks, score) + caveats.falling(draws)
+    if draws.kind not in caveats.KINDS:
+        warnings += caveats.blurred([each for kind in intervals for each in kind], len(draws))
     return Forecast(
-        method=method or type(draws.model).__name__,
+        method=method or type(model).__name__,
         kind=draws.kind,
         level=level,
         draws=len(draws),
-        targets=filled,
-        extrapolation=tuple(extrapolation(t, draws.ladder) for t in filled),
-        loss=tuple(intervals(draws.model.domains, loss[:, i]) for i in range(len(filled))),
-        score=tuple(intervals(draws.model.tasks, score[:, i]) for i in range(len(filled))),
+        targets=targets,
+        extrapolation=tuple(extrapolation(t, draws.ladder) for t in targets),
+        loss=intervals[0],
+        score=intervals[1],
         loss_draws=loss,
-        score_draws=score,
+        score_draws=np.clip(score, 0.0, 1.0),  # no model scores outside; a straight line does not know
         fits=draws.fits,
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
-def check_level(level: float) -> None:
-    """Refuse a level that is no probability.
+def _predicted(
+    draws: Draws, targets: tuple[Target, ...], noise: Prediction | None, bounds: tuple[Bounds, Bounds] | None
+) -> tuple[tuple[Target, ...], Prediction, list[str]]:
+    """Targets with N and D as far as the model reads them, what draws say of them, and words on what was filled in.
 
-    Raises:
-        InputError: The level is not between 0 and 1.
+    What has only FLOPs is first forecast from these alone: a law in C needs no more.
     """
-    if not 0.0 < level < 1.0:
-        raise InputError(f"the level {level:g} is no probability", remedy="Give it between 0 and 1, say 0.9")
+    model = draws.model
+
+    def values(compute: Compute) -> Prediction:
+        if model.singular:
+            without = (compute.weights == 0.0).any(axis=-1, keepdims=True)
+            compute = compute._replace(weights=np.where(without, np.nan, compute.weights))
+        return predict(model, draws.params, compute, noise, bounds)
+
+    bare = np.array([t.params is None and t.tokens is None for t in targets])
+    exact = tuple(t if flops_only else completed(t, draws.ladder) for t, flops_only in zip(targets, bare, strict=True))
+    seen = values(compute_of(exact, model.sources))
+    if not bare.any() or draws.ladder.size is None:
+        return exact, seen, []
+    whole = tuple(completed(t, draws.ladder) for t in exact)
+    sized = values(spread_of_sizes(compute_of(whole, model.sources), bare, draws.ladder, len(draws)))
+    more = [np.isfinite(b).any(axis=(0, 2)) & np.isnan(a).any(axis=(0, 2)) for a, b in zip(seen, sized, strict=True)]
+    reads = bare & (more[0] | more[1])
+    chosen = tuple(w if r else e for w, e, r in zip(whole, exact, reads, strict=True))
+    return chosen, sized, [words_of_sizes(t, draws.ladder) for t, r in zip(whole, reads, strict=True) if r]
 
 
-def compute_of(targets: Sequence[Target], sources: Sequence[str] = ()) -> Compute:
-    """The compute of targets, leaves ``(target,)``; NaN where N and D, or a mixture of ``sources``, are not given.
-
-    Raises:
-        InputError: A target's mixture is not one of these sources.
-    """
-
-    def log(values: list[float | None]) -> NDArray[np.float64]:
-        return np.log([np.nan if v is None else v for v in values])
-
-    weights: Any = np.stack([t.weights(sources) for t in targets]) if sources else ()
-    params, tokens, flops = ([getattr(t, what) for t in targets] for what in ("params", "tokens", "flops"))
-    return Compute(log(params), log(tokens), log(flops), weights)
-
-
-def scatter(draws: Draws) -> Prediction:
-    """What a measured value departs from the fit by: log losses ``(draw, domain)`` and scores ``(draw, task)``.
-
-    Normal, with the draws' own noise, or else each fit's residual standard deviation; a point fit has none. The numbers
-    are the quantiles at a golden-ratio sequence, which fills 0 to 1 evenly for any number of draws and needs no key.
-    """
-    order = np.arange(1, len(draws) + 1)
-
-    def normal(sd: NDArray[np.float64], irrational: float) -> Array:
-        level = (order[:, None] * irrational + 0.5 * irrational * np.arange(sd.shape[1])[None, :]) % 1.0
-        return jnp.asarray(ndtri(level) * sd)
-
-    def of_fits(stage: str, names: tuple[str, ...]) -> Any:
-        known = stage in draws.fits and draws.kind not in ("point", "tied")
-        return np.broadcast_to(draws.fits[stage].residual_sd if known else 0.0, (len(draws), len(names)))
-
-    sd = draws.noise
-    if sd is None:
-        sd = Prediction(of_fits("loss", draws.model.domains), of_fits("score", draws.model.tasks))
-    return Prediction(normal(np.asarray(sd.loss), GOLDEN), normal(np.asarray(sd.score), np.sqrt(2.0) - 1.0))
-
-
-@partial(compiled, static_argnums=0)
-def predict(model: Model, params: StageParams, compute: Compute, noise: Prediction | None) -> Prediction:
-    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``.
-
-    ``noise`` is that of :func:`scatter`; what a run's loss departs from the law moves its scores with it.
-    """
-
-    def one(p: StageParams, x: Compute, off: Prediction | None) -> Prediction:
-        expected = model.apply(p, x)
-        if off is None:
-            return expected
-        loss = expected.loss * jnp.exp(off.loss)
-        score = model.score_from_loss(p, loss)
-        return Prediction(loss, (expected.score if score is None else score) + off.score)
-
-    return jax.vmap(lambda p, off: jax.vmap(lambda x: one(p, x, off))(compute))(params, noise)
-
-
-@partial(compiled, static_argnums=0)
-def predict_from_loss(model: Model, params: StageParams, loss: Array) -> Array | None:
-    """Scores ``(draw, target, task)`` at known losses ``(target, domain)``; None for a model without losses."""
-    return jax.vmap(lambda p: jax.vmap(lambda value: model.score_from_loss(p, value))(loss))(params)
-
-
-def _unknown(model: Model, targets: Sequence[Target], values: NDArray[np.float64]) -> list[str]:
-    """Warnings about what no draw ``(draw, target, output)`` says anything of: targets first, then outputs."""
-    known: NDArray[np.bool_] = np.isfinite(values).max(axis=0)
-    silent = []
-    for target, told in zip(targets, known.max(axis=1), strict=True):
-        why = ""
-        if model.singular and target.mix is not None and (target.weights(model.sources) == 0.0).any():
-            lost = model.sources[int(target.weights(model.sources).argmin())]
-            silent.append(
-                f"target '{target.name}' is not forecast: source '{lost}' has no compute, where this law makes the "
-                "loss zero or infinite; use a floor ('-floor' in names of methods) or a law that is finite there, as M3"
-            )
-            continue
-        if model.sources and target.mix is None:
-            why = f"its mixture, write {','.join(f'mix/{s}=…' for s in model.sources[:2])}" + ",…" * (
-                len(model.sources) > 2
-            )
-        elif target.params is None or target.tokens is None:
-            why = "its N and D, write N=7e9,D=4e12"
-        if not told and why:
-            silent.append(f"target '{target.name}' is not forecast: this law needs {why}")
-    if len(silent) == len(targets):
-        return silent
-    names = zip((*model.domains, *model.tasks), known.max(axis=0), strict=True)
-    return silent + [f"'{name}' is not forecast: no draw could be fitted" for name, told in names if not told]
-
-
-def _partly(targets: Sequence[Target], values: NDArray[np.float64]) -> list[str]:
-    """Warnings about targets of which some draws ``(draw, target, output)`` say nothing for want of N and D."""
-    warnings = []
-    for i, target in enumerate(targets):
-        told = np.isfinite(values[:, i]).mean(axis=0)
-        without = target.params is None or target.tokens is None
-        if without and ((told > 0.0) & (told < 1.0)).any():
-            warnings.append(
-                f"target '{target.name}' has FLOPs only: laws in N and D have no part in its forecast "
-                f"({1.0 - told[told > 0].min():.0%} of the draws); write N=7e9,D=4e12"
-            )
-    return warnings
-
-
-def _outside(targets: Sequence[Target], tasks: tuple[str, ...], score: NDArray[np.float64]) -> list[str]:
-    """Warnings about scores that no model can have."""
-    warnings = []
-    for i, target in enumerate(targets):
-        known = [j for j in range(len(tasks)) if np.isfinite(score[:, i, j]).any()]
-        median = {tasks[j]: float(np.nanmedian(score[:, i, j])) for j in known}
-        beyond = [f"'{task}' ({value:.2f})" for task, value in median.items() if not 0.0 <= value <= 1.0]
-        if beyond:
-            warnings.append(
-                f"target '{target.name}': {', '.join(beyond)} left the scale of scores, 0 to 1, and were clipped: the "
-                "form has no bounds there; a sigmoid has"
-            )
-    return warnings
+def _intervals(names: tuple[str, ...], values: NDArray[np.float64], level: float) -> tuple[dict[str, Interval], ...]:
+    """Per target, name → interval of the draws ``(draw, target, name)``, those that lost too many left out."""
+    each = [{n: Interval.of(values[:, i, j], level) for j, n in enumerate(names)} for i in range(values.shape[1])]
+    return tuple({n: v for n, v in row.items() if v is not None} for row in each)

@@ -121,6 +121,11 @@ def check_mixtures(draws: Draws, training: Runs, targets: Sequence[Target] = ())
         yield Finding("mixtures", verdict, f"{count(mixtures, 'mixture')}, which the forecast is blind to", remedy)
         return
     needed = len(draws.model.sources)
+    without = [f"'{t.name}'" for t in targets if t.mix is None]
+    if without and mixtures > 1:
+        figure = f"{mixtures} mixtures, and none given for {some_of(without)}: their mean is taken"
+        yield Finding("mixtures", Verdict.REVIEW, figure, "Give targets the mixture they will have: mix/SOURCE=WEIGHT")
+        return
     if mixtures >= needed + 1:
         yield Finding("mixtures", Verdict.PASS, f"{mixtures} mixtures of {count(needed, 'source')}")
         return

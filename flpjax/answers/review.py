@@ -8,6 +8,7 @@ import numpy as np
 
 from flpjax.answers.audit_checks import check_audit, check_widths
 from flpjax.answers.forecast import Forecast, forecast
+from flpjax.answers.interval import LOST
 from flpjax.answers.ladder_checks import (
     check_distance,
     check_emergence,
@@ -19,7 +20,7 @@ from flpjax.answers.ladder_checks import (
 from flpjax.answers.target import Target, targets_of
 from flpjax.answers.verdicts import Finding, Review, Verdict
 from flpjax.engine.status import Status
-from flpjax.errors import count, some_of
+from flpjax.errors import InputError, count, some_of
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.past import FEW_AHEAD
 from flpjax.fitting.staged import CONDITION_LIMIT
@@ -32,21 +33,22 @@ DIVERGED_BAD = 0.01  # share of draws
 LEVEL = 0.9  # of intervals that are held against the ladder
 MISFIT = 0.75, 0.5  # share of the runs fitted that they should hold, and must
 OWN_PAST = 0.75, 0.6  # the same of the ladder's own past
-FAILED, FAILED_BAD = 0.05, 0.5  # share of draws without a forecast
+FAILED_BAD = 0.5  # share of draws without a forecast
 
 
-def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
+def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forecast | None = None) -> Review:
     """Check draws, the ladder they were fitted on, and how far they are to be carried.
 
     Args:
         draws: Any: of a posterior, a bootstrap, a blend, or one point.
         runs: The ladder; its held-out runs are not looked at.
         targets: What is to be forecast from them.
+        made: The forecast of these targets, if there is one: then its draws are judged, not others.
     """
     training = runs.training()
     finals = training.finals()
     seen = forecast(draws, targets_of(finals), level=LEVEL)
-    widths = check_widths(forecast(draws, targets, level=LEVEL), training) if targets else ()
+    made, silent = _made(draws, targets, made)
     return Review(
         (
             check_runs(training),
@@ -56,12 +58,12 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = ()) -> Review:
             *check_mixtures(draws, training, targets),
             *check_emergence(training),
             check_fits(draws),
-            check_failures(draws, seen),
+            silent or check_failures(draws, made or seen),
             *check_sampling(draws),
             check_misfit(draws, seen, finals),
             check_past(draws),
             *check_distance(draws, targets),
-            *widths,
+            *(check_widths(made, training) if made is not None else ()),
         )
     )
 
@@ -86,16 +88,26 @@ def check_fits(draws: Draws) -> Finding:
     return Finding("fits", Verdict.PASS, f"{count(total, 'fit')} converged")
 
 
-def check_failures(draws: Draws, seen: Forecast) -> Finding:
-    """Nearly all draws forecast every output."""
-    values = np.concatenate([seen.loss_draws, seen.score_draws], axis=2)[:, -1]
+def _made(draws: Draws, targets: Sequence[Target], made: Forecast | None) -> tuple[Forecast | None, Finding | None]:
+    """The forecast of the targets, if there are any; or a finding that they have none."""
+    if made is not None or not targets:
+        return made, None
+    try:
+        return forecast(draws, targets, level=LEVEL), None
+    except InputError as error:
+        return None, Finding("draws", Verdict.FAIL, f"no target has a forecast: {error}", "Do as that says")
+
+
+def check_failures(draws: Draws, made: Forecast) -> Finding:
+    """Nearly all draws forecast every output of every target of a forecast."""
     names = (*draws.model.domains, *draws.model.tasks)
-    lost = 1.0 - np.isfinite(values).mean(axis=0)
-    bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > FAILED]
+    lost = made.lost.max(axis=0, initial=0.0)
+    bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > LOST]
     if not bad:
         return Finding("draws", Verdict.PASS, f"{count(len(draws), 'draw')}, at most {lost.max(initial=0.0):.0%} fail")
     worst = Verdict.FAIL if lost.max() > FAILED_BAD else Verdict.REVIEW
-    return Finding("draws", worst, f"draws without a forecast: {some_of(bad)}", "Leave these out, or add runs")
+    remedy = "These have no interval: leave them out, add runs, or give targets what the law needs"
+    return Finding("draws", worst, f"draws without a forecast: {some_of(bad)}", remedy)
 
 
 def check_sampling(draws: Draws) -> Iterator[Finding]:

@@ -161,7 +161,7 @@ def forecast_and_show(
     with session.progress(stages_of(chosen, table) + how.joint, f"fitting {name}:") as step:
         fitted = fit(chosen, table, key, draws=how.draws, joint=how.joint, progress=step)
         result = run_forecast(fitted, targets, level=how.level, method=f"{name}, joint" if how.joint else name)
-        reviewed = run_review(fitted, table, targets)
+        reviewed = run_review(fitted, table, targets, result)
     save(json, result.to_json())
     shown_losses = _loss_rows(fitted.model)
     if plot is not None:
@@ -182,6 +182,8 @@ def forecast_and_show(
     more = len(fitted.model.domains) - len(shown_losses)
     if more:
         session.say(f"{more} more losses are forecast; --json FILE has them all.")
+    if result.monte_carlo:
+        session.say(result.monte_carlo)
     for paragraph in show.show_verdict(reviewed):
         session.out.print(paragraph)
     session.warn(table.notes, style="cyan", label="note")

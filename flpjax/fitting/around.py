@@ -14,17 +14,20 @@ def draws_around(
     level: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """``(draw, output, p)``: Student's t, all parameters of a draw stretched alike.
+    """``(fit, draw, output, p)``: Student's t, all parameters of a draw stretched alike, all fits by the same draws.
 
     Args:
-        centre: ``(draw, output, p)`` optima.
-        root: ``(draw, output, p, p)`` square roots of the covariances.
+        centre: ``(fit, output, p)`` optima.
+        root: ``(fit, output, p, p)`` square roots of the covariances.
         freedom: ``(output,)`` degrees of freedom.
         level: ``(draw,)`` from 0 to 1, where in the distribution of its scale each draw lies.
         rng: For the directions.
     """
+    _, outputs, size = centre.shape
+    directions = np.stack([even_directions(len(level), size, rng) for _ in range(outputs)])  # (output, draw, p)
     wide = np.sqrt(freedom / (2.0 * gammaincinv(0.5 * freedom[None, :], level[:, None])))
-    return np.asarray(centre + wide[..., None] * np.einsum("dopq,doq->dop", root, rng.standard_normal(centre.shape)))
+    away = np.moveaxis(root @ np.swapaxes(directions, 1, 2), -1, 1)
+    return np.asarray(centre[:, None] + wide[..., None] * away)
 
 
 def covariance_roots(hessian: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -46,3 +49,25 @@ def even_levels(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def even_normal(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """``(count,)`` standard normal numbers that fill the distribution evenly, in random order."""
     return np.asarray(ndtri(even_levels(count, rng)))
+
+
+def mirrored_levels(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """``(count,)`` as :func:`even_levels`, the two of a mirrored pair of :func:`even_directions` alike."""
+    half = even_levels(-(-count // 2), rng)
+    return np.concatenate([half, half])[:count]
+
+
+def even_directions(count: int, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """``(count, size)`` standard normal numbers that fill the space evenly, the second half the first one mirrored.
+
+    Roberts's additive recurrence (2018, "The unreasonable effectiveness of quasirandom sequences"): multiples of the
+    powers of 1/φ, with φ the positive root of φ^(size+1) = φ + 1, from a random place on and in random order.
+    """
+    half = -(-count // 2)
+    ratio = 2.0
+    for _ in range(64):  # to the last bit
+        ratio = (1.0 + ratio) ** (1.0 / (size + 1))
+    steps = ratio ** -np.arange(1.0, size + 1)
+    level = (rng.uniform(size=size) + np.arange(1.0, half + 1)[:, None] * steps) % 1.0
+    normal = ndtri(np.clip(level, 1e-12, 1.0 - 1e-12))[rng.permutation(half)]
+    return np.concatenate([normal, -normal])[:count]

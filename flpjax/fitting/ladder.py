@@ -12,6 +12,8 @@ from flpjax.errors import InputError, count, some_of
 from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Stage
 from flpjax.runs.compute import FlopsRule, flops_rule
+from flpjax.runs.falling import Falling, falling_tasks
+from flpjax.runs.size_rule import SizeRule, size_rule
 from flpjax.runs.table import Runs
 from flpjax.runs.unfinished import Kind, distance_in_words, listed, without_final
 
@@ -33,6 +35,10 @@ class Ladder:
         reach: Loss → the most C of the runs that it was fitted on.
         left_out: Run → why no final value of it was fitted.
         remarks: The same in sentences, and losses that were fitted on some of the runs only.
+        mean_mix: ``(source,)`` mean mixture of the runs.
+        size: How N follows from C; None if it does not.
+        no_size: Why not.
+        falling: Tasks whose scores fall with scale.
     """
 
     source: str
@@ -47,6 +53,10 @@ class Ladder:
     reach: tuple[tuple[str, float], ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
+    mean_mix: tuple[float, ...] = ()
+    size: SizeRule | None = None
+    no_size: str = ""
+    falling: tuple[Falling, ...] = ()
 
     @classmethod
     def of(cls, runs: Runs, stages: Sequence[Stage] = ()) -> Ladder:
@@ -93,6 +103,9 @@ class Ladder:
             tuple((name, float(flops[mask].max(initial=0.0))) for name, mask in used.items() if losses),
             tuple(left_out.items()),
             (*_omission(runs, left_out), *(_partly(runs, used, fitted) if losses else ())),
+            tuple(finals.mix.mean(axis=0).tolist()) if runs.sources else (),
+            *size_rule(finals.params, finals.flops),
+            falling_tasks(runs.finals()),
         )
 
 

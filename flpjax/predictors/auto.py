@@ -23,6 +23,8 @@ PLAIN = (
 OWN_LOSS = ("power+sigmoid", "chinchilla-tied+sigmoid")
 AUTO = "auto"
 DIRECT = ("fp-gpt4", "flat")
+SCORES_ONLY = ("fp-gpt4-all",)
+"""Where no loss is measured: near chance, 'flat' would be alone. By rolling hold-outs of scores of three ladders."""
 MIXED = (
     "m3+domain-linear",
     "mix-chinchilla+domain-linear",
@@ -63,7 +65,7 @@ class Auto:
             if runs.sources and len(distinct(training.mix)) > 1:
                 chosen |= {name: method(name) for name in (*MIXED, *(NETWORKS if runs.tasks else ()))}
         if runs.tasks:
-            chosen |= {name: method(name) for name in DIRECT}
+            chosen |= {name: method(name) for name in (*DIRECT, *(() if runs.domains else SCORES_ONLY))}
         if not chosen:
             raise InputError(
                 "there is neither a column 'loss/<domain>' nor 'score/<task>'",

@@ -13,7 +13,6 @@ from flpjax.runs.compute import Compute
 
 MIXED = "blend"
 """The stage that holds what each draw takes from where, beside the members' own stages ``<member>/<stage>``."""
-MOST = 0.5 - 1e-9  # of the shares, that must be told
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,9 @@ def _spread(values: Array, names: Sequence[str], everyone: Sequence[str]) -> Arr
 
 
 def _shared(values: Array, share: Array) -> Array:
-    """Each output ``(output,)`` from members' ``(member, output)``; NaN where those without a value have most shares.
+    """Each output ``(output,)`` from members' ``(member, output)``; NaN where one that has a share has no value.
 
-    A target may lack what some members need, as N and D: the others then speak for them.
+    The others can't speak for it: their weights and the drift were learned with it.
     """
-    told = (share > 0) & jnp.isfinite(values)
-    total = jnp.sum(share * told, axis=0)
-    mean = jnp.sum(share * jnp.where(told, values, 0.0), axis=0) / jnp.where(total > 0, total, 1.0)
-    return jnp.where(total >= MOST, mean, jnp.nan)
+    mean = jnp.sum(jnp.where(share > 0, share * values, 0.0), axis=0)
+    return jnp.where((share > 0).any(axis=0), mean, jnp.nan)

@@ -65,6 +65,7 @@ NAMED: dict[str, Callable[[], Predictor]] = {
     "flp-m": FLPM,
     "fp": FP,
     "fp-gpt4": lambda: FP(LogPowerLaw()),
+    "fp-gpt4-all": lambda: FP(LogPowerLaw(), above_chance=None),
     "flat": lambda: FP(Flat(), above_chance=None),
     "llama3": lambda: two_stages("power", "sigmoid", via=OWN),
 }

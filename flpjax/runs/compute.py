@@ -69,6 +69,19 @@ class FlopsRule(NamedTuple):
         excess = self.extra * np.exp(self.slope * (np.log(params) - self.log_params))
         return float(params * tokens * (6.0 + excess))
 
+    def tokens(self, params: NDArray[np.float64], flops: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Tokens D of models with N ``params``, any shape, and C ``flops``."""
+        excess = self.extra * np.exp(self.slope * (np.log(params) - self.log_params))
+        return np.asarray(flops / (params * (6.0 + excess)))
+
+    def params(self, tokens: float, flops: float) -> float:
+        """N of a model with D ``tokens`` and C ``flops``: the rule, solved by halving what may be."""
+        low, high = -200.0, float(np.log(flops / tokens))
+        for _ in range(100):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if self(float(np.exp(middle)), tokens) < flops else (low, middle)
+        return float(np.exp(0.5 * (low + high)))
+
 
 def flops_rule(params: NDArray[np.float64], tokens: NDArray[np.float64], flops: NDArray[np.float64]) -> FlopsRule:
     """Read the rule off a ladder's table.

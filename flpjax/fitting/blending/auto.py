@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from flpjax.errors import FitError, InputError, count
-from flpjax.fitting.around import even_levels, even_normal
+from flpjax.fitting.around import even_levels, even_normal, mirrored_levels
 from flpjax.fitting.blending.drift import FREEDOM, GRID, Drift, drift_of
 from flpjax.fitting.blending.member import Known, Member, fit_member
 from flpjax.fitting.blending.origins import Origins
@@ -81,7 +81,7 @@ def auto(
     outputs = Outputs.of(members, training)
     available = np.stack([_available(m, outputs) for m in members])
     available &= ~(outputs.is_loss & _repeats(members)[:, None])
-    track = track_record(members, outputs, training, origins, key)
+    track = track_record(members, outputs, training, origins)
     emerged = outputs.emerged(training)
     before = np.array([BOUNDLESS if m.boundless else 1.0 for m in members])
     weight = stack(drift_of(track, outputs.is_loss), outputs.is_loss, emerged, available, before)
@@ -152,9 +152,9 @@ def _blended(
             "score_drift": jnp.asarray(off[:, split:]),
         }
     }
-    level = even_levels(draws, rng)
+    level = mirrored_levels(draws, rng)
     for i, m in enumerate(kept):
-        drawn = members[m].draw(np.zeros(draws, np.intp), level, rng, float(drift.stretch[0]))
+        drawn = members[m].draw(np.zeros(1, np.intp), level, rng, float(drift.stretch[0]))
         params |= {f"{i}/{stage}": values for stage, values in drawn.items()}
     names = tuple(members[m].name for m in kept)
     ladder = Ladder.of(runs, [at.stage for m in kept for at in members[m].stages.values()])

@@ -66,16 +66,16 @@ class Member:
     def draw(
         self, origins: NDArray[np.intp], level: NDArray[np.float64], rng: np.random.Generator, stretch: float = 1.0
     ) -> StageParams:
-        """Draws of the parameters at some origins, of each stage on its own.
+        """Draws of the parameters at some origins, of each stage on its own: the same departures at every origin.
 
         Args:
-            origins: ``(draw,)`` the origin of each.
+            origins: ``(origin,)`` which.
             level: ``(draw,)`` from 0 to 1, where in the distribution of its scale each draw lies.
             rng: For the directions.
             stretch: Factor on departures from the optimum.
 
         Returns:
-            Stage → parameter → ``(draw, output, …)``; NaN where a fit failed.
+            Stage → parameter → ``(origin · draw, output, …)``; NaN where a fit failed.
         """
         drawn = {}
         for name, at in self.stages.items():
@@ -83,8 +83,10 @@ class Member:
             if at.stage.recipe is None:
                 root = stretch * typical_noise(at.stage) * covariance_roots(at.fitted.hessian)
                 freedom = BELIEF + np.maximum(at.noise.facts - size(at.stage.form), 0.0)
-                vectors = draws_around(vectors, root[origins], freedom, level, rng)
-            drawn[name] = unpack_all(at.stage.form, jnp.asarray(vectors))
+                every = draws_around(vectors, root[origins], freedom, level, rng)
+            else:
+                every = np.repeat(vectors[:, None], len(level), axis=1)
+            drawn[name] = unpack_all(at.stage.form, jnp.asarray(every.reshape(-1, *vectors.shape[1:])))
         return drawn
 
 
