@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flpjax.fitting.around import covariance_roots, draws_around, even_levels, even_normal
+from flpjax.fitting.around import (
+    covariance_roots,
+    draws_around,
+    even_directions,
+    even_levels,
+    even_normal,
+    mirrored_levels,
+)
 
 DRAWS = 20_011
 
@@ -12,9 +19,9 @@ DRAWS = 20_011
 def sample(hessian, freedom, seed=7):
     rng = np.random.default_rng(seed)
     p = len(hessian)
-    root = np.broadcast_to(covariance_roots(hessian[None]), (DRAWS, 1, p, p))
-    centre = np.broadcast_to(np.arange(1.0, p + 1), (DRAWS, 1, p))
-    return draws_around(centre, root, np.array([freedom]), even_levels(DRAWS, rng), rng)[:, 0]
+    centre = np.arange(1.0, p + 1)[None, None]
+    level = even_levels(DRAWS, rng)
+    return draws_around(centre, covariance_roots(hessian[None, None]), np.array([freedom]), level, rng)[0, :, 0]
 
 
 def test_covariance_of_a_linear_model():
@@ -48,12 +55,13 @@ def test_failed_fits_stay_nan():
     assert np.isfinite(root[0]).all()
     assert np.isnan(root[1]).all()
     rng = np.random.default_rng(1)
-    centre = np.zeros((5, 2, 2))
-    centre[3, 0] = np.nan
-    drawn = draws_around(centre, np.broadcast_to(root, (5, 2, 2, 2)), np.full(2, 4.0), even_levels(5, rng), rng)
-    assert np.isnan(drawn[:, 1]).all()
-    assert np.isnan(drawn[3, 0]).all()
-    assert np.isfinite(np.delete(drawn[:, 0], 3, axis=0)).all()
+    centre = np.zeros((3, 2, 2))
+    centre[2, 0] = np.nan
+    drawn = draws_around(centre, np.broadcast_to(root, (3, 2, 2, 2)), np.full(2, 4.0), even_levels(5, rng), rng)
+    assert drawn.shape == (3, 5, 2, 2)
+    assert np.isnan(drawn[:, :, 1]).all()
+    assert np.isnan(drawn[2, :, 0]).all()
+    assert np.isfinite(drawn[:2, :, 0]).all()
 
 
 def test_an_open_direction_is_wide_and_finite():
@@ -69,3 +77,21 @@ def test_even_draws_fill_the_distribution():
     normal = even_normal(1001, np.random.default_rng(2))
     assert normal.mean() == pytest.approx(0.0, abs=1e-12)
     assert normal.std() == pytest.approx(1.0, abs=0.01)
+
+
+def test_even_directions_fill_the_space_in_mirrored_pairs():
+    """Quantiles along a direction of its own are nearer to the truth than those of chance."""
+    even = even_directions(1000, 3, np.random.default_rng(3))
+    np.testing.assert_allclose(even[:500], -even[500:])
+    assert stats.kstest(even[:, 1], "norm").statistic < 0.01
+    quantiles = stats.norm.ppf([0.1, 0.3, 0.7])
+    errors = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        sets = even_directions(1000, 3, rng), rng.standard_normal((1000, 3))
+        errors.append([np.square(np.sort(x @ [0.6, 0.0, 0.8])[[100, 300, 700]] - quantiles).mean() for x in sets])
+    even_error, chance_error = np.mean(errors, axis=0)
+    assert even_error < 0.2 * chance_error
+    assert even_directions(7, 2, np.random.default_rng(1)).shape == (7, 2)
+    level = mirrored_levels(8, np.random.default_rng(1))
+    np.testing.assert_array_equal(level[:4], level[4:])

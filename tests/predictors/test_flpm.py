@@ -177,7 +177,6 @@ MIXES = {
     "C=1e23,mix/cod=0.3,mix/general=0.7": "there is no data source 'cod'. Did you mean 'code'?",
     "C=1e23,mix/code=0.3,mix/general=0.6": "the mixture weights code=0.3, general=0.6 sum to 0.9, not to 1. The "
     "sources are general, code",
-    "C=1e23": "target 'C=1e23' is not forecast: this law needs its mixture, write mix/general=…,mix/code=…",
 }
 
 
@@ -187,13 +186,19 @@ def test_a_target_s_mixture_must_be_one_of_the_ladder_s_sources(fitted, text):
         forecast(fitted, [parse_target(text)])
 
 
-def test_a_forecast_carries_the_mixture_and_names_targets_that_have_none(fitted):
+def test_a_target_without_a_mixture_gets_the_mean_of_the_ladder_s_and_that_is_said(fitted):
+    """Pooling all mixtures in silence would be a forecast of none."""
     mix = {"code": 0.25, "general": 0.75}
-    seen = forecast(fitted, [Target("plain", flops=1e23), Target("mixed", flops=1e23, mix=mix)])
-    plain, mixed = json.loads(seen.to_json())["targets"]
-    assert (plain["mix"], mixed["mix"]) == (None, mix)
-    assert (len(plain["loss"]), len(mixed["loss"]), len(mixed["score"])) == (0, 5, 6)
-    assert any(w.startswith("target 'plain' is not forecast: this law needs its mixture") for w in seen.warnings)
+    mean = dict(zip(fitted.ladder.sources, fitted.ladder.mean_mix, strict=True))
+    targets = [Target("plain", flops=1e23), Target("mixed", flops=1e23, mix=mix), Target("mean", flops=1e23, mix=mean)]
+    seen = forecast(fitted, targets)
+    plain, mixed, _ = json.loads(seen.to_json())["targets"]
+    assert (plain["mix"], mixed["mix"]) == (mean, mix)
+    np.testing.assert_allclose(seen.loss_draws[:, 0], seen.loss_draws[:, 2], rtol=1e-12)
+    said = [w for w in seen.warnings if "has no mixture" in w]
+    assert len(said) == 1
+    assert said[0].startswith("target 'plain' has no mixture: the mean of the ladder's ")
+    assert said[0].endswith("write mix/general=…,mix/code=…")
 
 
 def test_a_target_that_the_law_is_singular_at_is_not_forecast(fitted):
