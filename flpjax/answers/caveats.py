@@ -15,7 +15,8 @@ from flpjax.fitting.draws import Draws
 BLURRED = 0.05  # Monte Carlo error of a median over the width of its interval, above which more draws are worth it
 KINDS = {
     "point": "this is a point fit: it has no intervals",
-    "tied": "medians are of fits that tie on the ladder: there are no intervals, which would say what other runs change",
+    "tied": "medians are of fits that tie on the ladder: there are no intervals, which would say what other runs "
+    "change",
 }
 
 

@@ -211,7 +211,7 @@ def _predicted(
         return exact, seen, []
     whole = tuple(completed(t, draws.ladder) for t in exact)
     sized = values(spread_of_sizes(compute_of(whole, model.sources), bare, draws.ladder, len(draws)))
-    more = [np.isfinite(b).any(axis=(0, 2)) & np.isnan(a).any(axis=(0, 2)) for a, b in zip(seen, sized, strict=True)]
+    more = [(np.isfinite(b) & ~np.isfinite(a)).any(axis=(0, 2)) for a, b in zip(seen, sized, strict=True)]
     reads = bare & (more[0] | more[1])
     chosen = tuple(w if r else e for w, e, r in zip(whole, exact, reads, strict=True))
     return chosen, sized, [words_of_sizes(t, draws.ladder) for t, r in zip(whole, reads, strict=True) if r]

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.answers.forecast import check_level, compute_of, predict, scatter
+from flpjax.answers.completion import completed, compute_of, with_mixture
+from flpjax.answers.interval import LOST, check_level, lost
+from flpjax.answers.prediction import bounds_of, predict, scatter
 from flpjax.answers.target import Target
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
@@ -35,10 +37,10 @@ class Band:
 
     @classmethod
     def of(cls, draws: NDArray[np.float64], level: float) -> Band:
-        """Of the finite values among draws ``(draw, point, output)``."""
+        """Of the finite values among draws ``(draw, point, output)``, where no more than a few are not."""
         shape = draws.shape[1:]
         values = np.where(np.isfinite(draws), draws, np.nan).reshape(len(draws), -1)
-        known = np.isfinite(values).any(axis=0)
+        known = lost(values) <= LOST
         sides = np.full((3, values.shape[1]), np.nan)
         tail = 0.5 * (1.0 - level)
         if known.any():
@@ -122,15 +124,15 @@ def forecast_path(
     check_level(level)
     if points < 2:
         raise InputError(f"a path of {points} points is none", remedy="Give 2 or more")
-    filled = target.filled(draws.ladder.rule)
-    assert filled.flops is not None
+    filled = with_mixture(completed(target, draws.ladder), draws)
     compute = compute_of([filled], draws.model.sources)
     log_n, log_d, log_c = _way(runs, filled, points)
     weights: Any = np.repeat(compute.weights, points, axis=0) if draws.model.sources else ()
     if draws.model.singular:
         weights = np.where((weights == 0.0).any(axis=1, keepdims=True), np.nan, weights)
     noise = scatter(draws) if measured else None
-    seen = predict(draws.model, draws.params, Compute(log_n, log_d, log_c, weights), noise)
+    bounds = bounds_of(draws, np.exp(log_c).tolist())
+    seen = predict(draws.model, draws.params, Compute(log_n, log_d, log_c, weights), noise, bounds)
     return ForecastPath(
         filled,
         level,

@@ -20,10 +20,10 @@ from flpjax.faces.session import save_figure
 
 
 @pytest.fixture(scope="module")
-def drawn(noisy, booted):
-    result = forecast(booted, targets_of(noisy.runs.targets()), level=0.8)
-    path = forecast_path(booted, noisy.runs, result.targets[-1], level=0.8, points=7)
-    scores = score_map(booted, noisy.runs, path)
+def drawn(noisy, sound):
+    result = forecast(sound, targets_of(noisy.runs.targets()), level=0.8)
+    path = forecast_path(sound, noisy.runs, result.targets[-1], level=0.8, points=7)
+    scores = score_map(sound, noisy.runs, path)
     return result, noisy.runs, path, scores, plot_forecast(result, noisy.runs, "general", path=path, scores=scores)
 
 
