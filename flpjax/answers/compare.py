@@ -15,17 +15,28 @@ from flpjax.answers.cell import Cell
 from flpjax.answers.record import Record
 from flpjax.errors import FitError, InputError, did_you_mean
 from flpjax.fitting.discovery.discovery import Discovery, discover
+from flpjax.fitting.discovery.method import DISCOVERED
+from flpjax.fitting.fit import fit, mixing_method
 from flpjax.fitting.point import point
 from flpjax.forms.form import Form
 from flpjax.forms.mixture_loss import M4
+from flpjax.predictors.auto import AUTO
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flpm import FLPM
-from flpjax.predictors.methods import ALL_EMERGED, FLOOR, MIXTURE_LOSS, mixed_stages
+from flpjax.predictors.methods import ALL_EMERGED, FLOOR, MIXTURE_LOSS, RECENT, mixed_stages
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import Runs
 
-MAPS = {"average": "domain-average", "domain-linear": "domain-linear", "domain-neural": "network"}
-"""Names of §6.2 → of methods."""
+MAPS = {
+    "average": "domain-average",
+    "domain-linear": "domain-linear",
+    "domain-neural": "network",
+    "domain-sigmoid": "domain-sigmoid",
+}
+"""Names of §6.2, and one more → of methods."""
+STAGES = {**MAPS, "discovery": DISCOVERED}
+FORMS = (*MIXTURE_LOSS, *(f"{law}{RECENT}" for law in ("m3-e", "mix-chinchilla")))
+BLEND_DRAWS = 100  # that a recommendation is scored with
 
 Errors = Mapping[str, float]
 """Task or loss domain → mean absolute relative error over targets."""
@@ -55,6 +66,36 @@ class Row:
         return {"name": self.name, "errors": dict(self.errors), "mean": self.mean, "failed": self.failed or None}
 
 
+@dataclass(frozen=True)
+class Recommended:
+    """The method to use, by what it forecast of the held-out targets from end to end.
+
+    Attributes:
+        method: Its name, as ``--method`` takes it.
+        errors: Method → mean absolute relative error, of scores where there are any, else of losses: the best law with
+            the best map, and ``auto``.
+        of: ``"scores"`` or ``"losses"``.
+        failed: Method → why it has none.
+    """
+
+    method: str
+    errors: Errors
+    of: str
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"method": self.method, "of": self.of, "errors": dict(self.errors), "failed": dict(self.failed)}
+
+    def __str__(self) -> str:
+        others = ", ".join(f"{n} {100 * e:.1f} %" for n, e in self.errors.items() if n != self.method)
+        others = f" ({others})" if others else ""
+        return (
+            f"Use --method {self.method}: its held-out error of {self.of} is {100 * self.errors[self.method]:.1f} %"
+            f"{others}. `flpjax mix` and `flpjax forecast` take it."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Errors on held-out targets.
@@ -64,12 +105,14 @@ class Comparison:
         forms: Compute per source → domain loss (Chen et al. 2024, Table 3), best first.
         maps: Loss → score, from the targets' true losses (Table 4, §6.2), in the paper's order.
         discovery: What automated discovery tried, with reasons; None if it failed.
+        recommended: What to use; None if nothing could be scored.
     """
 
     held_out: tuple[str, ...]
     forms: tuple[Row, ...]
     maps: tuple[Row, ...]
     discovery: Discovery | None = None
+    recommended: Recommended | None = None
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per form or map and domain or task."""
@@ -88,6 +131,7 @@ class Comparison:
             "forms": [row.to_dict() for row in self.forms],
             "maps": [row.to_dict() for row in self.maps],
             "discovery": None if self.discovery is None else json.loads(self.discovery.to_json()),
+            "recommended": None if self.recommended is None else self.recommended.to_dict(),
         }
 
     def to_json(self) -> str:
@@ -99,16 +143,15 @@ class Comparison:
             said = row.failed if row.mean is None else f"{100 * row.mean:.2f} % mean error of {what}"
             return f"{row.name}: {said or 'no target to be scored on'}"
 
-        return "\n".join(
-            [line(row, "domain losses") for row in self.forms] + [line(row, "scores") for row in self.maps]
-        )
+        lines = [line(row, "domain losses") for row in self.forms] + [line(row, "scores") for row in self.maps]
+        return "\n".join([*lines, *([] if self.recommended is None else [str(self.recommended)])])
 
 
 def compare(
     runs: Runs,
     key: Array,
     *,
-    forms: Sequence[str] = tuple(MIXTURE_LOSS),
+    forms: Sequence[str] = FORMS,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Fit every form and map on the runs that are not held out; score them on those that are.
@@ -116,7 +159,8 @@ def compare(
     Args:
         runs: A ladder with mixtures, and targets held out.
         key: JAX random key.
-        forms: Names of mixture forms, keys of :data:`flpjax.predictors.methods.MIXTURE_LOSS`.
+        forms: Names of mixture forms, keys of :data:`flpjax.predictors.methods.MIXTURE_LOSS`, with or without
+            ``-recent``.
         progress: Called with what is fitted, before it is.
 
     Raises:
@@ -136,7 +180,7 @@ def compare(
             remedy="What is compared are laws of losses, and maps from losses to scores; `flpjax backtest` compares "
             "forecasts of scores",
         )
-    unknown = [name for name in forms if name not in MIXTURE_LOSS]
+    unknown = [name for name in forms if name.removesuffix(RECENT) not in MIXTURE_LOSS]
     if unknown:
         raise InputError(f"there is no form '{unknown[0]}'", remedy=did_you_mean(unknown[0], MIXTURE_LOSS))
     say = progress or (lambda _: None)
@@ -154,13 +198,39 @@ def compare(
         maps.append(_row("flops", FP(straight), runs, key, lambda record: record.scores))
         for name, score in MAPS.items():
             say(name)
-            predictor = FLPM(MIXTURE_LOSS["m1"], mixed_stages("m1", score).loss_score)
+            below = mixed_stages("m1", score)
+            predictor = FLPM(MIXTURE_LOSS["m1"], below.loss_score, selection=below.selection)
             maps.append(_row(name, predictor, runs, key, _with_true_loss))
         say("discovery")
         discovered, discovery = _discovered(runs, key)
         maps.append(discovered)
     ranked = sorted(first, key=lambda row: (row.mean is None, row.mean or 0.0))
-    return Comparison(runs.targets().names, tuple(ranked), tuple(maps), discovery)
+    recommended = _recommended(ranked, maps, runs, key, say)
+    return Comparison(runs.targets().names, tuple(ranked), tuple(maps), discovery, recommended)
+
+
+def _recommended(
+    forms: Sequence[Row], maps: Sequence[Row], runs: Runs, key: Array, say: Callable[[str], None]
+) -> Recommended | None:
+    """The best law with the best map, and ``auto``, from end to end on the targets."""
+    laws = [row for row in forms if row.mean is not None]
+    if not laws:
+        return None
+    scored = sorted((r for r in maps if r.mean is not None and r.name in STAGES), key=lambda r: r.mean or 0.0)
+    pair = f"{laws[0].name}+{STAGES[scored[0].name] if scored else 'domain-linear'}"
+    of, errors, failed = ("scores" if scored else "losses"), {}, {}
+    for name in (pair, AUTO):
+        say(name)
+        try:
+            _, chosen = mixing_method(name, BLEND_DRAWS)
+            record = record_of(fit(chosen, runs, key, draws=BLEND_DRAWS), runs)
+        except (InputError, FitError) as error:
+            failed[name] = str(error)
+            continue
+        off = [abs(c.rel_error) for c in (record.scores if scored else record.losses) if c.actual]
+        if off:
+            errors[name] = float(np.mean(off))
+    return Recommended(min(errors, key=lambda n: errors[n]), errors, of, failed) if errors else None
 
 
 def _row(name: str, predictor: Predictor, runs: Runs, key: Array, cells: Callable[[Record], Sequence[Cell]]) -> Row:

@@ -27,6 +27,7 @@ from flpjax.answers.prediction import Bounds, bounds_of
 from flpjax.answers.prediction import predict as predict
 from flpjax.answers.prediction import predict_from_loss as predict_from_loss
 from flpjax.answers.prediction import scatter as scatter
+from flpjax.answers.sizing import refuse_other_sizes
 from flpjax.answers.target import Target, extrapolation, extrapolation_warning
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, StageFit
@@ -155,6 +156,7 @@ def forecast(
     check_level(level)
     model, given = draws.model, targets
     targets = tuple(with_mixture(t.filled(draws.ladder.rule), draws) for t in targets)
+    refuse_other_sizes(draws.ladder, targets)
     bounds = bounds_of(draws, [t.flops or np.nan for t in targets])
     targets, seen, sizes = _predicted(draws, targets, scatter(draws) if measured else None, bounds)
     loss, score, few = widened(draws, *(np.asarray(v) for v in seen))

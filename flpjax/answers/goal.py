@@ -69,6 +69,11 @@ class Goal:
             (self.over_tasks not in ("mean", "worst"), f"over_tasks is '{self.over_tasks}'", "Say mean or worst"),
             (not 0.0 < self.risk < 1.0, f"risk is {self.risk:g}", "Give a share of draws, say 0.1"),
             (not 0.0 <= self.kl < np.inf, f"kl is {self.kl:g}", "Give 0 or more"),
+            (
+                self.prior is not None and self.kl == 0.0,
+                "a prior mixture without a price, kl, pulls at nothing",
+                "Give a price of a nat, say kl=0.01 (--kl 0.01), or leave the prior out",
+            ),
         ):
             if bad:
                 raise InputError(what, where="goal", remedy=remedy)
@@ -130,7 +135,9 @@ class Value:
 
         def one(params: StageParams) -> Array:
             predicted = self.model.apply(params, x)
-            return jnp.concatenate([-predicted.loss, predicted.score])
+            # A straight line runs on where a score can't: an expected score is that of scores from 0 to 1.
+            bounded = jnp.where(jnp.isfinite(predicted.score), jnp.clip(predicted.score, 0.0, 1.0), predicted.score)
+            return jnp.concatenate([-predicted.loss, bounded])
 
         return jax.vmap(one)(scene.params)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flpjax.answers.forecast import Interval
 from flpjax.answers.target import Target
+from flpjax.errors import some_of
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,12 @@ class Baseline:
 
     name: str
     weights: Mapping[str, float]
+    runs: tuple[str, ...] = ()  # that had it
+
+    @property
+    def words(self) -> str:
+        """Its name, with the runs that had it."""
+        return f"{self.name} ({some_of(self.runs, 2)})" if self.runs else self.name
 
 
 @dataclass(frozen=True)
@@ -30,9 +37,9 @@ class Change:
         name: The task or domain.
         kind: ``"score"`` or ``"loss"``.
         counts: Its weight in the value, 0 if it was not asked for.
-        found: What it is expected to be there, with its interval.
+        found: What one training run is expected to measure there, with its interval.
         baseline: And at the baseline.
-        gain: The difference, draw by draw: positive is better, for losses too.
+        gain: The difference of expected values, draw by draw: positive is better, for losses too.
     """
 
     name: str
@@ -76,6 +83,10 @@ class Mix:
         draws: How many draws there were.
         warnings: What the reader should know.
         intervals: Whether bounds are of intervals; of a point fit, or of fits that tie on the ladder, they are not.
+        taken: Which laws have a say, how much, and how far they would have been off on the ladder's own larger runs;
+            empty for a method without a past.
+        at: The size that figures are of, where it is not the target's: that of runs of one size, which can't tell how
+            anything goes on with compute; ranks of mixtures are what is claimed for the target.
     """
 
     method: str
@@ -99,6 +110,8 @@ class Mix:
     draws: int
     warnings: tuple[str, ...]
     intervals: bool = True
+    taken: str = ""
+    at: Target | None = None
 
     @property
     def mixture(self) -> dict[str, float]:
@@ -119,13 +132,20 @@ class Mix:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        target = {k: getattr(self.target, k) for k in ("name", "params", "tokens", "flops")}
+        target, at = (
+            t and {k: getattr(t, k) for k in ("name", "params", "tokens", "flops")} for t in (self.target, self.at)
+        )
         return {
             "method": self.method,
             "target": target,
+            "at": at,
             "weights": self.mixture,
             "value": self.value,
-            "baseline": {"name": self.baseline.name, "weights": dict(self.baseline.weights)},
+            "baseline": {
+                "name": self.baseline.name,
+                "weights": dict(self.baseline.weights),
+                "runs": list(self.baseline.runs),
+            },
             "gain": self.gain.to_dict(self.intervals),
             "p_gain": self.p_gain if self.intervals else None,
             "level": self.level,
@@ -138,6 +158,7 @@ class Mix:
             "beyond": self.beyond,
             "search": {"kkt": self.kkt, "agree": self.agree, "status": self.status},
             "warnings": list(self.warnings),
+            "taken": self.taken or None,
         }
 
     def to_json(self) -> str:
@@ -151,5 +172,5 @@ class Mix:
             spread = f" [{own.lower:.4f}, {own.upper:.4f}]" if self.intervals else ""
             lines.append(f"{source}: {weight:.4f}{spread}, baseline {self.baseline.weights.get(source, 0.0):.4f}")
         sure = f" [{gain.lower:.4g}, {gain.upper:.4g}], P(gain > 0) = {self.p_gain:.2f}" if self.intervals else ""
-        lines.append(f"gain over {self.baseline.name}: {gain.median:.4g}{sure}")
+        lines.append(f"gain over {self.baseline.words}: {gain.median:.4g}{sure}")
         return "\n".join(lines)

@@ -16,6 +16,7 @@ from flpjax.answers.mix_grid import expected_at, mixture_grid
 from flpjax.answers.mix_measured import Measured, measured_near
 from flpjax.answers.mix_objective import Objective, objective
 from flpjax.answers.path import Band
+from flpjax.answers.sizing import at_known_size
 from flpjax.answers.target import Target
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
@@ -122,7 +123,7 @@ def mix_curve(
     if not 0.0 < step <= 0.5:
         raise InputError(f"the step {step:g} is no share", remedy="Give one up to 0.5, say 0.01")
     weights = mixture_grid(len(sources), round(1.0 / step))
-    filled = target.filled(draws.ladder.rule)
+    filled = at_known_size(target, draws.ladder)[0].filled(draws.ladder.rule)
     loss, score = expected_at(draws, filled, weights)
     names, kind, values = draws.model.tasks, "score", np.clip(score, 0.0, 1.0)
     if not names:

@@ -11,7 +11,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.answers.constraints import Constraints
-from flpjax.answers.forecast import Interval, check_level
+from flpjax.answers.forecast import Interval, check_level, scatter
 from flpjax.answers.goal import Goal, Scene
 from flpjax.answers.mix import Change, Mix
 from flpjax.answers.problem import BEST_TRIED, FIRST_PENALTY, Problem, pose
@@ -19,11 +19,13 @@ from flpjax.answers.target import Target, extrapolation_warning
 from flpjax.engine.ascent import AscentStatus, Optima, ascend, spread_starts
 from flpjax.errors import FitError
 from flpjax.fitting.draws import Draws
+from flpjax.fitting.past import Past
 from flpjax.numerics import generator, require_x64
 
 STARTS = 16
 PENALTIES = (FIRST_PENALTY, 10.0, 100.0)  # prices of a task's fall, tried in turn until none falls
 ROUNDING = 1e-12
+NAMED = 3  # methods
 FALL = 1e-6  # a task that falls by less does not
 
 
@@ -112,11 +114,12 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
     gain = _settled(by_draw[0] - by_draw[1])
     tried = np.array(problem.draws.ladder.mixtures)
     share = np.asarray(scene.share)
+    measured = [_measured(problem, v) for v in (there, base)]
     names = [("loss", d) for d in model.domains] + [("score", t) for t in model.tasks]
     changes = []
     for j, (kind, name) in enumerate(names):
         sign = -1.0 if kind == "loss" else 1.0
-        values = (sign * there[:, j], sign * base[:, j], _settled(there[:, j] - base[:, j]))
+        values = (sign * measured[0][:, j], sign * measured[1][:, j], _settled(there[:, j] - base[:, j]))
         intervals = [Interval.of(v, level) for v in values]
         if all(v is not None for v in intervals):
             changes.append(Change(name, kind, float(share[j]), *intervals))  # type: ignore[arg-type]
@@ -125,7 +128,8 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
     spread = {s: Interval.of(each.weights[:, i], level) for i, s in enumerate(problem.feasible.sources)}
     return Mix(
         method=method or type(model).__name__,
-        target=problem.target,
+        target=problem.asked,
+        at=problem.target if problem.target.flops != problem.asked.flops else None,
         sources=problem.feasible.sources,
         weights=weights,
         value=float(found.value[0]),
@@ -145,7 +149,17 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
         draws=len(problem.usable),
         warnings=_warnings(problem, scene, there - base, found),
         intervals=problem.draws.intervals,
+        taken=_taken(problem.draws.past),
     )
+
+
+def _measured(problem: Problem, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(draw, output)`` what one run measures, losses with a minus sign: as a forecast has it, runs scatter."""
+    noise = scatter(problem.draws)
+    domains = len(problem.draws.model.domains)
+    off = np.concatenate([np.asarray(leaf)[problem.usable] for leaf in noise], axis=1)
+    loss = outputs[:, :domains] * np.exp(off[:, :domains])
+    return np.concatenate([loss, np.clip(outputs[:, domains:] + off[:, domains:], 0.0, 1.0)], axis=1)
 
 
 def _settled(gain: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -154,7 +168,9 @@ def _settled(gain: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _warnings(problem: Problem, scene: Scene, gain: NDArray[np.float64], found: Optima) -> tuple[str, ...]:
-    warnings = list(problem.draws.warnings) + extrapolation_warning(problem.target, problem.draws.ladder)
+    warnings = [*problem.notes, *problem.draws.warnings]
+    if problem.target is problem.asked or problem.target.flops == problem.asked.flops:
+        warnings += extrapolation_warning(problem.target, problem.draws.ladder)
     lost = len(problem.draws) - len(problem.usable)
     if len(problem.usable) == 1:
         warnings.append("this is one fit: gains have no intervals")
@@ -166,6 +182,27 @@ def _warnings(problem: Problem, scene: Scene, gain: NDArray[np.float64], found: 
         names = [n for n, f in zip((*model.domains, *model.tasks), fallen, strict=True) if f]
         warnings.append(f"no mixture was found at which nothing falls below the baseline: {', '.join(names)} does")
     return tuple(dict.fromkeys(warnings))
+
+
+def _taken(past: Past | None) -> str:
+    """The methods that have most weight, in words, with the error of the past."""
+    if past is None or not past.weights:
+        return ""
+    weight = {name: float(np.mean(w)) for name, w in past.weights.items()}
+    most = sorted(weight, key=lambda name: -weight[name])[:NAMED]
+    named = ", ".join(f"{name} {weight[name]:.0%}" for name in most)
+    rest = len(weight) - len(most)
+    named += f" and {rest} more" if rest > 0 else ""
+    if not past.cells:
+        return f"{named}, as is usual: the ladder has no larger runs to choose them by"
+    off = [
+        f"{100 * v:.1f} {what}"
+        for v, what in zip(past.error, ("% of a loss", "points of a score"), strict=True)
+        if np.isfinite(v)
+    ]
+    ahead = "the ladder's larger runs from smaller ones" if past.runs else "runs left out from the others"
+    why = f"weights by forecasts of {ahead}, which were off by"
+    return f"{named}: {why} {' and '.join(off)}"
 
 
 def hull_distance(tried: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -16,12 +17,17 @@ from flpjax.answers.constraints import Constraints, Feasible, feasible
 from flpjax.answers.forecast import compute_of
 from flpjax.answers.goal import Goal, Scene, Value
 from flpjax.answers.mix import Baseline
+from flpjax.answers.sizing import at_known_size
 from flpjax.answers.target import Target, mixture_of
+from flpjax.engine.ascent import nearest_feasible
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, Ladder
 from flpjax.numerics import compiled
+from flpjax.predictors.at_target import at_target
 
 BEST_TRIED = "best tried"
+MOVED = "best tried, moved within the constraints"
+KEPT = 1e-6  # a weight that is off by less keeps to a constraint
 FIRST_PENALTY = 1.0
 
 
@@ -29,13 +35,15 @@ class Problem(NamedTuple):
     """All that a search needs, and all that its answer is described with."""
 
     draws: Draws
-    target: Target
+    asked: Target
+    target: Target  # the same, or the one size that the runs have
     value: Value
     scene: Scene
     usable: NDArray[np.int64]  # (draw,) the draws that could be fitted
     known: NDArray[np.bool_]  # (draw, output) whether a draw says anything of an output; those that count, all do
     feasible: Feasible
     baseline: Baseline
+    notes: tuple[str, ...] = ()  # what was decided on the way
 
 
 class Names(Protocol):
@@ -118,13 +126,17 @@ def pose(
     allowed = check_problem(model, draws.ladder, target, goal, constraints, baseline)
     domain_share, task_share = goal.shares(model)
     share = np.concatenate([domain_share, task_share])
-    filled = target.filled(draws.ladder.rule)
+    filled, notes = _sized(target, draws)
     tried = np.array(draws.ladder.mixtures)
     compute = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), compute_of([filled])._replace(weights=()))
-    value = Value(model, goal.over_draws, goal.risk, goal.over_tasks, goal.no_worse, goal.kl > 0)
+    reduced = at_target(model, draws.params, compute)
+    value = Value(
+        reduced[0] if reduced else model, goal.over_draws, goal.risk, goal.over_tasks, goal.no_worse, goal.kl > 0
+    )
     nobody = jnp.zeros((len(draws), len(share)))
+    params = reduced[1] if reduced else draws.params
     scene = Scene(
-        draws.params,
+        params,
         compute,
         jnp.asarray(share),
         nobody,
@@ -149,13 +161,26 @@ def pose(
             )
         raise FitError("no draw has a finite value at the mixtures that were tried", where=draws.ladder.source)
     # An output that does not count may be missing; its NaN must not get into sums and their derivatives.
-    sound = jax.tree.map(lambda leaf: jnp.nan_to_num(leaf[usable]), draws.params)
+    sound = jax.tree.map(lambda leaf: jnp.nan_to_num(leaf[usable]), params)
     scene = scene._replace(params=sound, baseline=nobody[usable])
     at_tried = at_tried[:, usable]
     if isinstance(baseline, str):
-        plain = at_tried[:, :, share > 0] @ share[share > 0]
-        weights = tried[int(plain.mean(axis=1).argmax())]
-        base = Baseline(BEST_TRIED, dict(zip(sources, map(float, weights), strict=True)))
+        candidates, kept = candidate_mixtures(allowed, tried)
+        at_each = at_tried if kept is not None else np.asarray(_outputs(value, jnp.asarray(candidates), scene))
+        at_each = at_each[kept] if kept is not None else at_each
+        plain = at_each[:, :, share > 0] @ share[share > 0]
+        best = first_best(plain)
+        runs = draws.ladder.mixture_runs
+        base = Baseline(BEST_TRIED, dict(zip(sources, map(float, candidates[best]), strict=True)))
+        if kept is None:
+            base = replace(base, name=MOVED)
+            notes.append(
+                "no mixture that was tried keeps to the constraints: gains are counted from the best of those "
+                "nearest to them that do"
+            )
+        elif runs:
+            base = replace(base, runs=runs[kept[best]])
+        weights = candidates[best]
     else:
         weights = mixture_of(baseline, sources, "baseline")
         base = Baseline("baseline", dict(zip(sources, map(float, weights), strict=True)))
@@ -169,7 +194,42 @@ def pose(
     prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
     scene = scene._replace(baseline=at_base, prior=jnp.asarray(prior))
     known = np.isfinite(at_tried).all(axis=0)
-    return Problem(draws, filled, value, scene, usable, known, allowed, base)
+    return Problem(
+        draws, target.filled(draws.ladder.rule), filled, value, scene, usable, known, allowed, base, tuple(notes)
+    )
+
+
+def _sized(target: Target, draws: Draws) -> tuple[Target, list[str]]:
+    """The target that figures are of, and what the reader should know of it."""
+    notes = []
+    if target.mix is not None:
+        notes.append(f"the mixture of target '{target.name}' has no say in the search: give it as the baseline")
+    sized, why = at_known_size(target, draws.ladder)
+    return sized.filled(draws.ladder.rule), notes + ([why] if why else [])
+
+
+def candidate_mixtures(
+    allowed: Feasible, tried: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.intp] | None]:
+    """Mixtures ``(candidate, source)`` that a gain may be counted from, and which of those tried they are.
+
+    They are those tried that keep to the constraints; where none does, the nearest mixtures to each that do, and None.
+    """
+    nearest = np.asarray(nearest_feasible(allowed.polytope, tried))
+    kept = np.flatnonzero(np.abs(nearest - tried).max(axis=1) <= KEPT)
+    return (tried[kept], kept) if len(kept) else (nearest, None)
+
+
+def first_best(values: NDArray[np.float64]) -> int:
+    """The first of the candidates ``(candidate, draw)`` that no other is better than by more than chance.
+
+    Draws are common to all, so that what counts is the difference, draw by draw: one within a standard error of its
+    mean is a matter of the seed.
+    """
+    top = values[int(values.mean(axis=1).argmax())]
+    behind = top - values
+    error = behind.std(axis=1) / np.sqrt(max(values.shape[1], 1))
+    return int(np.flatnonzero(behind.mean(axis=1) <= error)[0])
 
 
 @partial(compiled, static_argnums=0)

@@ -17,6 +17,7 @@ from flpjax.answers.ladder_checks import (
     check_reruns,
     check_runs,
 )
+from flpjax.answers.sizing import check_sizes
 from flpjax.answers.target import Target, targets_of
 from flpjax.answers.verdicts import Finding, Review, Verdict
 from flpjax.engine.status import Status
@@ -64,6 +65,7 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forec
             check_past(draws),
             *check_distance(draws, targets),
             *(check_widths(made, training) if made is not None else ()),
+            *check_sizes(draws.ladder, targets),
         )
     )
 

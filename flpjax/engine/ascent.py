@@ -137,6 +137,12 @@ def spread_starts(polytope: Polytope, count: int, rng: np.random.Generator) -> N
     return np.asarray(_onto(numbers, points))
 
 
+def nearest_feasible(polytope: Polytope, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest feasible points to ``(point, S)``."""
+    numbers = Polytope(*(np.asarray(leaf) for leaf in polytope))
+    return np.asarray(_onto(numbers, np.asarray(points, float)))
+
+
 _corners = jax.jit(jax.vmap(linear_max, (None, 0)))
 _onto = jax.jit(jax.vmap(project, (None, 0)))
 

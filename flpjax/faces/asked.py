@@ -76,10 +76,14 @@ def check_table(table: Runs, chosen: Method, targets: Sequence[Target], via: str
         InputError: No run is left to fit on, the table can't carry the method, or a target's mixture is of other
             sources.
     """
+    from flpjax.answers.sizing import refuse_other_sizes
     from flpjax.fitting.fit import check_carried
+    from flpjax.fitting.ladder import Ladder
 
     check_via(table, via)
     check_carried(chosen, table)
+    if targets:
+        refuse_other_sizes(Ladder.of(table.training()), targets)
     for target in targets:
         if target.mix is not None:
             target.weights(table.sources)
@@ -112,6 +116,7 @@ def check_mix(
     """
     from flpjax.answers.problem import BEST_TRIED, check_problem
     from flpjax.errors import InputError
+    from flpjax.fitting.discovery.method import Discovered
     from flpjax.fitting.ladder import Ladder
     from flpjax.fitting.point import bind
     from flpjax.predictors.auto import Auto
@@ -123,6 +128,8 @@ def check_mix(
         if not there:
             raise InputError(f"there is no column '{column}'", where=table.source, remedy=remedy)
     check_table(table, chosen, [], None)
+    if isinstance(chosen, Discovered):
+        chosen = Auto(mixtures=True)
     blend = isinstance(chosen, Auto)
     plan = _first_bound(chosen, table) if isinstance(chosen, Auto) else bind(chosen, table)
     names = TableNames(table) if blend else plan.model

@@ -21,7 +21,13 @@ def mix(
     runs: RunsArgument,
     flops: Annotated[float | None, typer.Option("--flops", help="Training FLOPs of the model to be trained.")] = None,
     target: Annotated[str | None, typer.Option("--target", "-t", help="The model: N=7e9,D=4e12 or C=1e23.")] = None,
-    method: Annotated[str, typer.Option("--method", help="flp-m, or STAGE1+STAGE2 such as m3+network.")] = "",
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="auto (laws of mixtures, weighed), or STAGE1+STAGE2: m3+network.",
+        ),
+    ] = "",
     task: Annotated[
         Pairs, typer.Option("--task", help="Be best at this task; NAME or NAME=WEIGHT. Repeatable.")
     ] = None,
@@ -62,12 +68,18 @@ def mix(
     from flpjax.answers.constraints import Constraints
     from flpjax.answers.goal import Goal
     from flpjax.answers.target import Target, parse_mix, parse_target
-    from flpjax.faces import session, show_mix
+    from flpjax.faces import session, show, show_mix
     from flpjax.faces.asked import check_mix, check_numbers
 
     if (flops is None) == (target is None):
         raise InputError("give either --flops or --target", remedy="Write --flops 1e23, or --target N=7e9,D=4e12")
     wanted = parse_target(target) if target else Target(f"C={flops:.3g}", flops=flops)
+    if wanted.mix is not None:
+        raise InputError(
+            f"target '{target}' has a mixture, which is what mix searches",
+            where="--target",
+            remedy="Leave it out; --baseline SOURCE=WEIGHT,… counts gains from it, and forecast --target forecasts it",
+        )
     goal = Goal(
         _weights(task),
         _weights(domain),
@@ -87,12 +99,11 @@ def mix(
         outside,
     )
     start_from = parse_mix(baseline) if baseline else None
-    from flpjax.predictors.methods import DEFAULT_MIX
-    from flpjax.predictors.methods import method as method_of
+    from flpjax.fitting.fit import check_asked, mixing_method
 
-    name = method or DEFAULT_MIX
-    predictor = method_of(name)
     check_numbers(draws, level)
+    name, chosen = mixing_method(method, draws)
+    check_asked(chosen, draws)
     table = steps.read(runs, mapping, only, exclude)
     if curve is not None and len(table.sources) not in (2, 3):
         raise InputError(f"--curve is for 2 or 3 sources, and there are {len(table.sources)}", remedy="Leave it out")
@@ -102,16 +113,13 @@ def mix(
     from flpjax.answers.mix_curve import mix_curve
     from flpjax.answers.mixture import optimise_mix
     from flpjax.answers.problem import BEST_TRIED
-    from flpjax.fitting.bootstrap import bootstrap
-    from flpjax.fitting.point import point
+    from flpjax.answers.review_mix import review_mix
+    from flpjax.fitting.fit import fit
 
     key = jax.random.key(seed)
-    check_mix(table, predictor, wanted, goal, constraints, start_from)
-    with session.progress(3, f"{name}:") as step:
-        if draws:
-            fitted = bootstrap(predictor, table, key, draws=draws, strict=False, progress=step)
-        else:
-            fitted = point(predictor, table, key, strict=False, progress=step)
+    check_mix(table, chosen, wanted, goal, constraints, start_from)
+    with session.progress(steps.stages_of(chosen, table) + 1, f"{name}:") as step:
+        fitted = fit(chosen, table, key, draws=draws, progress=step)
         step("searching mixtures")
         found = optimise_mix(
             fitted,
@@ -123,6 +131,7 @@ def mix(
             level=level,
             method=name,
         )
+        reviewed = review_mix(found, fitted, table)
     steps.save(json, found.to_json())
     if curve is not None:
         from flpjax.faces.plots_mix import plot_mix
@@ -133,6 +142,8 @@ def mix(
         session.out.print(shown)
     for line in show_mix.words(found):
         session.say(line)
+    for line in show.show_verdict(reviewed):
+        session.out.print(line)
     session.warn(table.notes, style="cyan", label="note")
     session.warn(found.warnings)
 
@@ -157,10 +168,10 @@ def compare(
     session.start_jax()
     import jax
 
+    from flpjax.answers.compare import FORMS, MAPS
     from flpjax.answers.compare import compare as run_compare
-    from flpjax.predictors.methods import MIXTURE_LOSS
 
-    with session.progress(len(MIXTURE_LOSS) + 5, "fitting") as step:
+    with session.progress(len(FORMS) + len(MAPS) + 4, "fitting") as step:
         result = run_compare(table, jax.random.key(seed), progress=step)
     steps.save(json, result.to_json())
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
@@ -172,6 +183,9 @@ def compare(
     if result.discovery is not None:
         for line in show_mix.discovered(result.discovery, log):
             session.say(line)
+    if result.recommended is not None:
+        session.warn([f"{n}: {why}" for n, why in result.recommended.failed.items()], label="left out")
+        session.say(str(result.recommended))
 
 
 def _split(pairs: Pairs) -> dict[str, str]:

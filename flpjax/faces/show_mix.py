@@ -25,6 +25,8 @@ def show_mix(result: Mix) -> list[Sheet]:
         for r, spread in zip(result.table(), own, strict=True)
     ]
     title = f"{result.method}: the best mixture for {result.target.name}"
+    if result.at is not None:
+        title += f"; figures are of {result.at.name}, {result.at.flops:.3g} FLOPs"
     columns = ["source", "weight", f"{interval} of the draws' own" if result.intervals else "", result.baseline.name]
     tables = [table(title, columns, rows)]
     changes = [c for c in result.changes if c.kind == "score" or c.counts > 0 or len(result.changes) <= MANY]
@@ -54,11 +56,13 @@ def words(result: Mix) -> list[str]:
     """What the tables don't say: the gain, the limits it is at, how far it is from what was tried."""
     scores = all(c.kind == "score" for c in result.changes if c.counts > 0)
     unit, name = (100.0, "points") if scores else (1.0, "")
-    gain = f"Gain over {result.baseline.name}: {_signed(result.gain, unit, 3, result.intervals)} {name}".rstrip()
+    gain = f"Gain over {result.baseline.words}: {_signed(result.gain, unit, 3, result.intervals)} {name}".rstrip()
     sure = f"P(gain > 0) = {result.p_gain:.2f} over {result.draws} draws"
     if not result.intervals:
         sure = "of one fit" if result.draws == 1 else f"the median of {result.draws} fits that tie on the ladder"
     lines = [f"{gain}; {sure}." if result.intervals else f"{gain}, {sure}: there are no intervals."]
+    if result.taken:
+        lines.append(f"By {result.taken}.")
     if result.binding:
         lines.append(f"At its limits: {'; '.join(result.binding)}.")
     inside = (

@@ -205,8 +205,11 @@ def picture_of(fitted: Draws, result: Forecast, table: Runs) -> Figure:
 
 def stages_of(chosen: Method, table: Runs) -> int:
     """How many steps of progress a fit has."""
+    from flpjax.fitting.discovery.method import Discovered
     from flpjax.predictors.auto import Auto
 
+    if isinstance(chosen, Discovered):
+        return len(chosen.laws) * len(table.tasks)
     return len(chosen.members(table)) if isinstance(chosen, Auto) else 2
 
 

@@ -9,28 +9,48 @@ from jax import Array
 from flpjax.errors import InputError
 from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
+from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import bind, point, training_of
 from flpjax.fitting.room import check_room
 from flpjax.predictors.auto import AUTO, Auto
-from flpjax.predictors.methods import method
+from flpjax.predictors.methods import DEFAULT_MIX, method
 from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import Runs
 
-Method = Predictor | Auto
+Method = Predictor | Auto | Discovered
 
 
 def method_of(name: str, via: str | None = None) -> Method:
     """The method of this name, ``auto`` among them.
 
     Args:
-        name: ``auto``, or as :func:`flpjax.method` takes it.
+        name: ``auto``; ``discovered`` or ``LAW+discovered``; or as :func:`flpjax.method` takes it.
         via: The loss domain that scores are a function of.
 
     Raises:
         InputError: There is no such method.
     """
-    return Auto(via=via) if name == AUTO else method(name, via)
+    if name == AUTO:
+        return Auto(via=via)
+    found = discovered_method(name)
+    if found is not None and via is not None:
+        raise InputError(f"method '{name}' goes through all losses", remedy="Leave the domain out")
+    return found or method(name, via)
+
+
+def mixing_method(name: str, draws: int) -> tuple[str, Method]:
+    """The method that searches mixtures, and its name: laws of mixtures, weighed, unless one is named.
+
+    Args:
+        name: As :func:`method_of` takes it; '' for ``auto``, or for one law if no draws are asked for.
+        draws: Number of draws; a blend has no point fit.
+
+    Raises:
+        InputError: There is no such method.
+    """
+    name = name or (AUTO if draws else DEFAULT_MIX)
+    return name, Auto(mixtures=True) if name == AUTO else method_of(name)
 
 
 def check_asked(chosen: Method, draws: int, joint: bool = False) -> None:
@@ -39,13 +59,14 @@ def check_asked(chosen: Method, draws: int, joint: bool = False) -> None:
     Raises:
         InputError: ``auto`` is asked for a point or a joint fit, or there are more draws than memory holds.
     """
-    if isinstance(chosen, Auto):
+    if isinstance(chosen, Auto | Discovered):
+        name = AUTO if isinstance(chosen, Auto) else DISCOVERED
         if joint:
-            raise InputError("auto fits its methods stage by stage", remedy="Name a method, or leave joint out")
+            raise InputError(f"{name} fits its methods stage by stage", remedy="Name a method, or leave joint out")
         if draws == 0:
-            raise InputError("auto is a blend, which no single draw shows", remedy="Name a method, or ask for draws")
+            raise InputError(f"{name} is a blend, which no single draw shows", remedy="Name a method, or ask for draws")
         if draws == 1:
-            raise InputError("1 draws", where="auto", remedy="Ask for 2 at least; a blend has no point fit")
+            raise InputError("1 draws", where=name, remedy="Ask for 2 at least; a blend has no point fit")
     check_room(draws)
 
 
@@ -58,6 +79,8 @@ def check_carried(chosen: Method, runs: Runs) -> None:
     """
     if isinstance(chosen, Auto):
         chosen.members(training_of(runs))
+    elif isinstance(chosen, Discovered):
+        chosen.check(training_of(runs))
     else:
         bind(chosen, runs)
 
@@ -87,7 +110,7 @@ def fit(
         PrecisionError: JAX is in 32 bits.
     """
     check_asked(chosen, draws, joint)
-    if isinstance(chosen, Auto):
+    if isinstance(chosen, Auto | Discovered):
         return auto(runs, key, draws=draws, methods=chosen, progress=progress)
     if draws:
         return bootstrap(chosen, runs, key, draws=draws, joint=joint, strict=False, progress=progress)

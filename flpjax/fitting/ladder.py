@@ -12,6 +12,7 @@ from flpjax.errors import InputError, count, some_of
 from flpjax.predictors.mixtures import distinct
 from flpjax.predictors.predictor import Stage
 from flpjax.runs.compute import FlopsRule, flops_rule
+from flpjax.runs.design import ALL_VARY, Design, design_of
 from flpjax.runs.falling import Falling, falling_tasks
 from flpjax.runs.size_rule import SizeRule, size_rule
 from flpjax.runs.table import Runs
@@ -32,6 +33,9 @@ class Ladder:
         rule: How FLOPs follow from N and D.
         sources: ``(source,)`` data sources.
         mixtures: The mixtures that were tried.
+        mixture_runs: The runs that had each of them.
+        design: Which of N, D, C and D/N those runs vary.
+        ratio: Least and most tokens per parameter of those runs.
         reach: Loss → the most C of the runs that it was fitted on.
         left_out: Run → why no final value of it was fitted.
         remarks: The same in sentences, and losses that were fitted on some of the runs only.
@@ -50,6 +54,9 @@ class Ladder:
     rule: FlopsRule
     sources: tuple[str, ...] = ()
     mixtures: tuple[tuple[float, ...], ...] = ()
+    mixture_runs: tuple[tuple[str, ...], ...] = ()
+    design: Design = ALL_VARY
+    ratio: tuple[float, float] = (0.0, 0.0)
     reach: tuple[tuple[str, float], ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
@@ -90,6 +97,7 @@ class Ladder:
         finals, place = finals.rows(fitted[place]), place[fitted[place]]
         flops = np.zeros(len(runs.names))
         flops[place] = finals.flops
+        tried = distinct(finals.mix) if runs.sources else np.zeros((0, 0))
         return cls(
             runs.source,
             int(fitted.sum()),
@@ -99,7 +107,10 @@ class Ladder:
             span(finals.tokens),
             flops_rule(finals.params, finals.tokens, finals.flops),
             runs.sources,
-            tuple(map(tuple, distinct(finals.mix).tolist())) if runs.sources else (),
+            tuple(map(tuple, tried.tolist())),
+            _runs_of(tried, finals),
+            design_of(finals),
+            span(finals.tokens / finals.params),
             tuple((name, float(flops[mask].max(initial=0.0))) for name, mask in used.items() if losses),
             tuple(left_out.items()),
             (*_omission(runs, left_out), *(_partly(runs, used, fitted) if losses else ())),
@@ -107,6 +118,15 @@ class Ladder:
             *size_rule(finals.params, finals.flops),
             falling_tasks(runs.finals()),
         )
+
+
+def _runs_of(tried: NDArray[np.float64], finals: Runs) -> tuple[tuple[str, ...], ...]:
+    """The runs of each of the mixtures ``(mixture, source)``."""
+    if not len(tried):
+        return ()
+    nearest = np.abs(finals.mix[:, None] - tried).max(axis=2).argmin(axis=1)
+    names = np.array([finals.names[r] for r in finals.run])
+    return tuple(tuple(names[nearest == i].tolist()) for i in range(len(tried)))
 
 
 def _used(stages: Sequence[Stage], runs: int) -> dict[str, NDArray[np.bool_]]:

@@ -22,6 +22,8 @@ class Past:
         covered_90: The same of 90 % intervals.
         outputs: ``(output,)`` losses, then scores.
         weights: Method → ``(output,)`` its weight.
+        error: Mean absolute error of the blend's forecasts of the next larger runs, of log losses and of scores; NaN of
+            what there is none.
     """
 
     runs: int
@@ -30,6 +32,7 @@ class Past:
     covered_90: float
     outputs: tuple[str, ...]
     weights: dict[str, NDArray[np.float64]]
+    error: tuple[float, float] = (float("nan"), float("nan"))
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per output and method that has a say in it."""
@@ -51,5 +54,6 @@ class Past:
             "cells": self.cells,
             "covered_50": share(self.covered_50),
             "covered_90": share(self.covered_90),
+            "error": {"loss": share(self.error[0]), "score": share(self.error[1])},
             "weights": self.table(),
         }

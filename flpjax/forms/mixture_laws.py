@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.forms.form import POSITIVE, REAL, UNIT, Parameter, Params, centre_of
-from flpjax.forms.sources import check_floor, contrasts, log_worth, numbered
+from flpjax.forms.sources import WorthLaw, check_floor, contrasts, log_worth, numbered, worths
 from flpjax.runs.compute import Compute
 
 
@@ -138,6 +138,68 @@ class BiMix:
 
 
 @dataclass(frozen=True)
+class M3E:
+    """``L(C^1 … C^S) = E + (Σ_s w_s·C^s / C_T)^{α_C}``: M3 (Chen et al. 2024, Table 3) that levels off at a loss E.
+
+    What :class:`~flpjax.forms.power_law.PowerLawE` is to a power law: a loss that bends in logarithms is followed.
+
+    Attributes:
+        sources: Number of sources S.
+        centre: log FLOPs at which ``log_level`` is the logarithm of the loss, for a mixture of worth 1.
+    """
+
+    sources: int = 2
+    centre: float = 48.0
+    singular = False
+
+    @property
+    def mixtures_needed(self) -> int:
+        """One a source."""
+        return self.sources
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Loss at the centre, its irreducible share, the decay of the rest, and the worths."""
+        return {
+            "log_level": Parameter(REAL, 0.5, 1.0, "log loss at the centre"),
+            "share": Parameter(UNIT, 0.0, 1.0, "share of it that is irreducible"),
+            "decay": Parameter(POSITIVE, -2.0, 0.7, "−α_C, decay of the rest per e-fold of effective FLOPs"),
+            "worth": Parameter(REAL, 0.0, 1.5, "contrasts of the log worth of the sources", (self.sources - 1,)),
+        }
+
+    def apply(self, params: Params, x: Compute) -> Array:
+        """Loss at the compute and mixture ``x`` of one run."""
+        effective = x.log_flops - self.centre + log_worth(params["worth"], x.weights)
+        rest = jnp.exp(-params["decay"] * effective)
+        return jnp.exp(params["log_level"]) * (params["share"] + (1.0 - params["share"]) * rest)
+
+    def worth_law(self, params: Params, x: Compute) -> WorthLaw:
+        """The law at the compute ``x``, for any mixture."""
+        log_rest = params["log_level"] + jnp.log1p(-params["share"])
+        log_rest = log_rest - params["decay"] * (x.log_flops - self.centre)
+        floor = jnp.exp(params["log_level"]) * params["share"]
+        return WorthLaw(floor, log_rest, params["decay"], worths(params["worth"]))
+
+    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+        """Half of the mean loss is irreducible, and the rest decays as is usual."""
+        mean = jnp.sum(weight * y) / jnp.sum(weight)
+        start = {"log_level": jnp.log(mean), "share": jnp.full_like(mean, 0.5), "decay": jnp.full_like(mean, 0.15)}
+        return start | {"worth": jnp.zeros((self.sources - 1,), y.dtype)}
+
+    def constants(self, params: Params) -> dict[str, Array]:
+        """``C_T`` in FLOPs, ``alpha_C``, ``E`` in the unit of the loss, and the worths ``w_1`` … ``w_S``."""
+        log_rest = params["log_level"] + jnp.log1p(-params["share"])
+        return {
+            "C_T": jnp.exp(self.centre + log_rest / params["decay"]),
+            "alpha_C": -params["decay"],
+            "E": jnp.exp(params["log_level"]) * params["share"],
+        } | numbered("w", jnp.exp(contrasts(self.sources) @ params["worth"]))
+
+    def centred(self, x: Compute) -> Self:
+        """For the sources of these runs, centred on their geometric mean FLOPs."""
+        return replace(self, sources=np.shape(x.weights)[-1], centre=centre_of(x.log_flops))
+
+
+@dataclass(frozen=True)
 class MixChinchilla:
     """``L(N, D, w) = E + A / N^α + B / (D·Σ_s w_s·e^{κ_s})^β``: Chinchilla's law, a token's worth by its source.
 
@@ -177,6 +239,14 @@ class MixChinchilla:
         size_term = params["size_share"] * jnp.exp(-params["alpha"] * (x.log_params - self.centre_params))
         data_term = (1.0 - params["size_share"]) * jnp.exp(-params["beta"] * effective)
         return jnp.exp(params["log_level"]) * (params["share"] + (1.0 - params["share"]) * (size_term + data_term))
+
+    def worth_law(self, params: Params, x: Compute) -> WorthLaw:
+        """The law at the size and tokens ``x``, for any mixture."""
+        size_term = params["size_share"] * jnp.exp(-params["alpha"] * (x.log_params - self.centre_params))
+        floor = jnp.exp(params["log_level"]) * (params["share"] + (1.0 - params["share"]) * size_term)
+        log_rest = params["log_level"] + jnp.log1p(-params["share"]) + jnp.log1p(-params["size_share"])
+        log_rest = log_rest - params["beta"] * (x.log_tokens - self.centre_tokens)
+        return WorthLaw(floor, log_rest, params["beta"], worths(params["worth"]))
 
     def guess(self, x: Compute, y: Array, weight: Array) -> Params:
         """60 % of the mean loss is irreducible, size and data share the rest equally, both decay as a third."""

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.forms.form import REAL, Parameter, Params, centre_of, weighted_line
-from flpjax.forms.sources import check_floor, contrasts, log_weights, log_worth, numbered
+from flpjax.forms.sources import WorthLaw, check_floor, contrasts, log_weights, log_worth, numbered, worths
 from flpjax.runs.compute import Compute
 
 
@@ -93,6 +93,7 @@ class M3:
     sources: int = 2
     centre: float = 48.0
     singular = False
+    boundless = True  # as a loss it falls to 0
 
     @property
     def mixtures_needed(self) -> int:
@@ -111,6 +112,11 @@ class M3:
         """Loss at the compute and mixture ``x`` of one run."""
         effective = x.log_flops - self.centre + log_worth(params["worth"], x.weights)
         return jnp.exp(params["log_level"] + params["exponent"] * effective)
+
+    def worth_law(self, params: Params, x: Compute) -> WorthLaw:
+        """The law at the compute ``x``, for any mixture."""
+        log_rest = params["log_level"] + params["exponent"] * (x.log_flops - self.centre)
+        return WorthLaw(jnp.zeros_like(log_rest), log_rest, -params["exponent"], worths(params["worth"]))
 
     def guess(self, x: Compute, y: Array, weight: Array) -> Params:
         """The straight line through the logarithms, all sources worth the same."""

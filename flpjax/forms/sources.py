@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +32,15 @@ class MixtureForm(Form, Protocol):
         ...
 
 
+class WorthLaw(NamedTuple):
+    """A law at one target: its loss is ``floor + e^log_rest · (Σ_s w_s·worth_s)^−decay`` at a mixture w."""
+
+    floor: Array
+    log_rest: Array
+    decay: Array
+    worth: Array  # (source,)
+
+
 def log_weights(weights: Array, floor: float | None) -> Array:
     """``(source,)`` logarithms of weights, after a floor is added."""
     return jnp.log(weights if floor is None else weights + floor)
@@ -39,7 +48,12 @@ def log_weights(weights: Array, floor: float | None) -> Array:
 
 def log_worth(worth: Array, weights: Array) -> Array:
     """Logarithm of the mixture's worth, ``log Σ_s w_s·e^{κ_s}``, for contrasts ``(source − 1,)`` of κ."""
-    return jnp.log(jnp.dot(weights, jnp.exp(contrasts(len(worth) + 1) @ worth)))
+    return jnp.log(jnp.dot(weights, worths(worth)))
+
+
+def worths(worth: Array) -> Array:
+    """``(source,)`` what a token of each source is worth, ``e^{κ_s}``, from contrasts ``(source − 1,)`` of κ."""
+    return jnp.exp(contrasts(len(worth) + 1) @ worth)
 
 
 def contrasts(sources: int) -> NDArray[np.float64]:

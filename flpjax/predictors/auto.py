@@ -26,13 +26,18 @@ DIRECT = ("fp-gpt4", "flat")
 SCORES_ONLY = ("fp-gpt4-all",)
 """Where no loss is measured: near chance, 'flat' would be alone. By rolling hold-outs of scores of three ladders."""
 MIXED = (
-    "m3+domain-linear",
+    "m3-e+domain-linear",
+    "m3-e+domain-sigmoid",
     "mix-chinchilla+domain-linear",
-    "m3+domain-average",
-    "mix-chinchilla+domain-average",
+    "mix-chinchilla+domain-sigmoid",
+    "m3-e-recent+domain-linear",
+    "m3-e-recent+domain-sigmoid",
+    "mix-chinchilla-recent+domain-linear",
+    "mix-chinchilla-recent+domain-sigmoid",
 )
-NETWORKS = ("m3+network", "mix-chinchilla+network")
-"""Of mixtures, too; their losses are those of others, so that they matter to scores alone."""
+"""Of mixtures: laws with an irreducible loss, of compute and of N and D, from all runs and from the upper half of the
+ladder, each with a straight and a bent map to scores; M3, which falls to 0, errs more on the last rungs. Rolling
+hold-outs inside our own ladder's training runs chose them (``benchmarks.mixtures.held_out.rolling``)."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,12 @@ class Auto:
     Attributes:
         methods: The methods; () takes those that suit the table.
         via: The loss domain that scores are a function of, for methods that go through one; None takes the first.
+        mixtures: Take methods that know mixtures only, as a search for the best mixture must.
     """
 
     methods: tuple[str, ...] = ()
     via: str | None = None
+    mixtures: bool = False
 
     def members(self, runs: Runs) -> dict[str, Predictor]:
         """Name → method.
@@ -56,6 +63,8 @@ class Auto:
         self.known_domain(runs)
         if self.methods:
             return {name: method(name, self.via if "+" in name else None) for name in self.methods}
+        if self.mixtures:
+            return {name: method(name) for name in MIXED}
         chosen: dict[str, Predictor] = {}
         training = runs.training()
         if runs.domains:
@@ -63,7 +72,7 @@ class Auto:
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
                 chosen |= {f"{name}, own loss": method(name, "own") for name in OWN_LOSS}
             if runs.sources and len(distinct(training.mix)) > 1:
-                chosen |= {name: method(name) for name in (*MIXED, *(NETWORKS if runs.tasks else ()))}
+                chosen |= {name: method(name) for name in MIXED}
         if runs.tasks:
             chosen |= {name: method(name) for name in (*DIRECT, *(() if runs.domains else SCORES_ONLY))}
         if not chosen:

@@ -18,7 +18,8 @@ from flpjax.forms.network import Network
 from flpjax.forms.residual import TYPICAL_NOISE, Residual
 from flpjax.predictors.emergence import Emerged, emerged_checkpoints
 from flpjax.predictors.mixtures import check_mixtures, own_first
-from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, final_losses
+from flpjax.predictors.predictor import Plan, Prediction, Stage, StageParams, Units, enough_runs, final_losses
+from flpjax.predictors.recent import log_flops_of, upper_half
 from flpjax.predictors.remedies import without_losses
 from flpjax.runs.compute import Compute
 from flpjax.runs.joined import losses_at_scores
@@ -84,6 +85,8 @@ class FLPM:
         huber: Corner of the Huber loss on the residuals of stage 1; None for squared loss.
         prior: Weigh the forms' priors in, against the typical noise of losses and scores.
         recipe: How the network is trained.
+        recent: Fit stage 1 to the runs in the upper half of the ladder's range of log FLOPs only: small models may
+            bend, or have learnt nothing yet, and say little of what lies beyond the large ones.
     """
 
     compute_loss: Form = field(default_factory=M4)
@@ -94,6 +97,11 @@ class FLPM:
     huber: float | None = None
     prior: bool = False
     recipe: Recipe = field(default_factory=Recipe)
+    recent: bool = False
+
+    def everywhere(self) -> FLPM:
+        """The same, with stage 1 fitted to all runs."""
+        return replace(self, recent=False)
 
     def on(self, runs: Runs) -> Plan:
         """Bind to a ladder.
@@ -109,6 +117,8 @@ class FLPM:
         stage_1, warned = final_losses(runs, residual, domains, frozenset(domains) if runs.tasks else frozenset())
         if getattr(self.compute_loss, "standardised", False):
             stage_1 = _standardised(stage_1)
+        if self.recent:
+            stage_1 = _recent(stage_1, runs)
         order: tuple[tuple[int, ...], ...] = ()
         if getattr(self.compute_loss, "own_first", False):
             order = own_first(runs, stage_1.outputs)
@@ -163,6 +173,20 @@ def _domains(runs: Runs, chosen: Sequence[str]) -> tuple[str, ...]:
     if len(set(chosen)) < len(chosen):
         raise InputError("a loss domain is named twice", where="domains", remedy="Name each once")
     return tuple(chosen) or runs.general_domains
+
+
+def _recent(stage: Stage, runs: Runs) -> Stage:
+    """The stage without the runs in the lower half of the ladder.
+
+    Raises:
+        InputError: Too few are left.
+    """
+    kept = upper_half(log_flops_of(runs), np.ones(len(runs.names), bool))[stage.run]
+    weight = stage.weight * kept
+    for domain, rows in zip(stage.outputs, weight, strict=True):
+        where = f"{runs.source}, loss '{domain}', upper half of the ladder"
+        enough_runs(stage.form, int((rows > 0).sum()), where)
+    return replace(stage, weight=weight)
 
 
 def _standardised(stage: Stage) -> Stage:

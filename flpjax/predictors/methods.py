@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flpjax.errors import InputError, did_you_mean
+from flpjax.forms.domain_sigmoid import DomainSigmoid
 from flpjax.forms.form import Form
 from flpjax.forms.loss_score import Exponential, Linear, Saturating, Sigmoid
-from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
+from flpjax.forms.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
 from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.network import DomainLinear, Network
 from flpjax.forms.power_law import Chinchilla, Flat, LogPowerLaw, PowerLaw, PowerLawE
@@ -41,6 +42,7 @@ MIXTURE_LOSS: dict[str, Form] = {
     "m2": M2(),
     "m2-floor": M2(floor=FLOOR),
     "m3": M3(),
+    "m3-e": M3E(),
     "m4": M4(),
     "m4-floor": M4(floor=FLOOR),
     "mix-exponential": MixExponential(),
@@ -53,7 +55,10 @@ DOMAINS_SCORE: dict[str, Form] = {
     "network": Network(),
     "domain-linear": DomainLinear(),
     "domain-average": DomainLinear(average=True),
+    "domain-sigmoid": DomainSigmoid(),
 }
+RECENT = "-recent"
+"""Behind the name of a law of mixtures: fitted to the upper half of the ladder only."""
 CLOSED_FORM = frozenset({"m1", "m2", "m2-floor", "m4", "m4-floor"})
 """Laws that are solved as they are; the others need their priors where mixtures are few."""
 ALL_EMERGED = Selection(improving=False, above_chance=None)
@@ -72,7 +77,8 @@ NAMED: dict[str, Callable[[], Predictor]] = {
 """The methods of Chen et al. 2024: FLP, through one loss or the average loss; FLP-M; FP (eq. 3), FP in GPT-4's form
 (eq. 6), and Llama 3's two stages."""
 
-DEFAULT_MIX = "m3+network"
+DEFAULT_MIX = "mix-chinchilla-recent+domain-sigmoid"
+"""Where one law of mixtures is asked for and none is named; ``auto`` weighs several."""
 COMPARED = ("auto", "flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "llama3")
 """What a backtest compares unless told otherwise, of a table with losses, scores and each task's own loss."""
 MIXTURES_COMPARED = ("m3+domain-linear",)
@@ -98,8 +104,16 @@ def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FL
 
 
 def mixed_stages(compute_loss: str, loss_score: str) -> FLPM:
-    """FLP-M with other forms; priors are weighed in where a law is not solved in closed form."""
-    return FLPM(MIXTURE_LOSS[compute_loss], DOMAINS_SCORE[loss_score], prior=compute_loss not in CLOSED_FORM)
+    """FLP-M with other forms; priors are weighed in where a law is not solved in closed form.
+
+    Args:
+        compute_loss: A key of :data:`MIXTURE_LOSS`, with :data:`RECENT` behind it for the upper half of the ladder.
+        loss_score: A key of :data:`DOMAINS_SCORE`.
+    """
+    law, score = compute_loss.removesuffix(RECENT), DOMAINS_SCORE[loss_score]
+    selection = ALL_EMERGED if getattr(score, "levels_off", False) else Selection()
+    prior, recent = law not in CLOSED_FORM, law != compute_loss
+    return FLPM(MIXTURE_LOSS[law], score, selection=selection, prior=prior, recent=recent)
 
 
 def method(name: str, via: str | None = None) -> Predictor:
@@ -116,7 +130,7 @@ def method(name: str, via: str | None = None) -> Predictor:
     if plus and first in COMPUTE_LOSS and second in LOSS_SCORE:
         return two_stages(first, second, via)
     predictor: Predictor | None = NAMED[name]() if name in NAMED else None
-    if plus and first in MIXTURE_LOSS and second in DOMAINS_SCORE:
+    if plus and first.removesuffix(RECENT) in MIXTURE_LOSS and second in DOMAINS_SCORE:
         predictor = mixed_stages(first, second)
     if predictor is None:
         raise InputError(f"there is no method '{name}'", remedy=_remedy(name))
@@ -134,4 +148,7 @@ def _remedy(name: str) -> str:
     if remedy.startswith("Did"):
         return remedy
     pairs = [f"{', '.join(one)} and {', '.join(two)}" for one, two in families]
-    return f"There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {pairs[0]}; for mixtures, with {pairs[1]}"
+    return (
+        f"There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {pairs[0]}; for mixtures, with {pairs[1]}; "
+        f"{RECENT} behind such a law fits the ladder's upper half"
+    )

@@ -59,7 +59,7 @@ def outputs(draws, points, target=TARGET):
     """``(point, draw, output)`` of forecasts: losses, with a minus sign, and scores."""
     each = [np.full(len(points), np.log(v)) for v in (target.params, target.tokens, target.flops)]
     seen = predict(draws.model, draws.params, Compute(*each, np.asarray(points)), None)
-    return np.moveaxis(np.concatenate([-np.asarray(seen.loss), np.asarray(seen.score)], axis=2), 1, 0)
+    return np.moveaxis(np.concatenate([-np.asarray(seen.loss), np.clip(seen.score, 0.0, 1.0)], axis=2), 1, 0)
 
 
 def worth(goal, out, base, share, points, prior, penalty=1.0):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from flpjax.faces.cli import main
+from flpjax.fitting.fit import mixing_method
 from flpjax.runs.export import csv_of
 from flpjax.runs.simulate_mixtures import simulate_mixtures
 from tests.answers.test_compare import few
@@ -64,7 +65,7 @@ def test_every_option_is_heard(run, tables, tmp_path):
     assert (found["method"], found["level"], found["draws"]) == ("m3+domain-linear", 0.8, 3)
     assert found["weights"]["general"] <= 4 * 2e11 / 1.4e12 + 1e-12
     assert 0.1 <= found["weights"]["code"] <= 0.45
-    assert found["baseline"] == {"name": "baseline", "weights": {"general": 0.8, "code": 0.2}}
+    assert found["baseline"] == {"name": "baseline", "weights": {"general": 0.8, "code": 0.2}, "runs": []}
     counts = {change["name"]: change["counts"] for change in found["changes"]}
     assert (counts["bbh"], counts["triviaqa"], counts["general"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3), 0.0)
     for words in ("the best mixture for N=7e9,D=1.4e12", "80 % of the draws' own", "general ≤ 0.571", "P(gain > 0) ="):
@@ -98,11 +99,16 @@ def test_compare(run, tables, tmp_path):
     for name in ("m1", "m3", "m4-floor", "mix-chinchilla", "flops", "average", "domain-linear", "domain-neural"):
         assert f" {name} " in out
     assert "discovery" in out
+    assert " Use --method " in f" {' '.join(out.split())}"
     assert err.count("left out: ") == 4
     assert "left out: m2: " in err
     result = json.loads(file.read_text())
     assert {row["name"] for row in result["forms"] if row["failed"]} == {"m2", "m4", "bimix", "bimix-floor"}
     assert all(np.isfinite(row["mean"]) for row in result["maps"])
+    recommended = result["recommended"]
+    assert recommended["method"] == min(recommended["errors"], key=recommended["errors"].get)
+    assert f"--method {recommended['method']}: its held-out error of scores is" in " ".join(out.split())
+    assert mixing_method(recommended["method"], 7)[0] == recommended["method"]
 
 
 BAD = {
@@ -119,6 +125,8 @@ BAD = {
     "picture": (["mix", "2", *BIG, "--curve", "x.tiiff"], "there is no picture format '.tiiff'"),
     "curve": (["mix", "4", *BIG, "--curve", "x.png"], "--curve is for 2 or 3 sources, and there are 4. Leave it out"),
     "method": (["mix", "2", *BIG, "--method", "m3+networks"], "Did you mean 'm3+network'?"),
+    "mixture": (["mix", "2", "--target", "N=7e9,D=1e12,mix/code=0.3"], "has a mixture, which is what mix searches"),
+    "no price": (["mix", "2", *BIG, "--prior", "general=1"], "a prior mixture without a price"),
     "target": (["mix", "2", "--target", "N=7e9"], "neither FLOPs nor both N and D are given"),
     "price": (["mix", "2", *BIG, "--kl", "-1"], "Invalid value for '--kl'"),
     "no mixtures": (["mix", "2", *BIG, "--method", "m1+domain-linear", "--draws", "0", "--fix", "maths=0.1"], "maths"),

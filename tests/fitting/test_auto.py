@@ -14,7 +14,7 @@ from flpjax.errors import InputError
 from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.blending.track import _quantiles
 from flpjax.fitting.fit import fit
-from flpjax.predictors.auto import Auto
+from flpjax.predictors.auto import MIXED, Auto
 from flpjax.predictors.methods import method
 from flpjax.runs.simulate_mixtures import simulate_mixtures
 from tests.conftest import FEW
@@ -106,14 +106,15 @@ def test_without_methods_the_table_decides(noisy):
         Auto(via="codes").members(noisy.runs)
 
 
-def test_mixtures_with_scores_have_networks_too(key):
+def test_mixtures_have_laws_of_their_own(key):
     runs = simulate_mixtures(
         3, checkpoints=5, sizes=("0.12B", "0.2B", "0.32B", "0.5B", "0.72B"), ratios=(0.0, 0.2, 0.5)
     ).runs
     names = list(Auto().members(runs))
-    assert {"m3+domain-linear", "m3+network", "mix-chinchilla+network"} <= set(names)
+    assert set(MIXED) <= set(names)
     without = replace(runs, tasks=(), score=np.empty((len(runs), 0)), stderr=np.empty((len(runs), 0)))
-    assert set(names) - set(Auto().members(without)) == {"m3+network", "mix-chinchilla+network", "fp-gpt4", "flat"}
+    assert set(names) - set(Auto().members(without)) == {"fp-gpt4", "flat"}
+    assert set(Auto(mixtures=True).members(runs)) == set(MIXED)
     drawn = auto(runs, key, draws=DRAWS, methods=Auto(("m3+domain-linear", "m3+network")))
     assert set(drawn.past.weights) == {"m3+domain-linear", "m3+network"}
     for weight in drawn.past.weights.values():

@@ -19,9 +19,10 @@ from flpjax.engine.batch import solve
 from flpjax.engine.status import Status
 from flpjax.errors import InputError
 from flpjax.forms import loss_score, mixture_laws, mixture_loss, network, power_law
+from flpjax.forms.domain_sigmoid import DomainSigmoid
 from flpjax.forms.form import POSITIVE, REAL, UNIT, Form, pack, prior_normal, size, spread_starts, unpack
 from flpjax.forms.loss_score import Exponential, Linear, Saturating, Sigmoid
-from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
+from flpjax.forms.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
 from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.network import DomainLinear, Network
 from flpjax.forms.power_law import Chinchilla, Flat, LogPowerLaw, PowerLaw, PowerLawE
@@ -73,6 +74,10 @@ def chen_m2(c, x, sources, floor=0.0):
 
 def chen_m3(c, x):
     return (compute_per_source(x) @ numbers(c, "w", 5) / c["C_T"]) ** c["alpha_C"]
+
+
+def chen_m3_and_e(c, x):
+    return c["E"] + (compute_per_source(x) @ numbers(c, "w", 3) / c["C_T"]) ** c["alpha_C"]
 
 
 def chen_eq_5(c, x, sources, floor=0.0):
@@ -236,12 +241,30 @@ CASES = {
         0.003,
         {"centre": 26.3},
     ),
+    "M3E": Case(
+        M3E(sources=3, centre=47.3),
+        {"log_level": 0.97, "share": 0.52, "decay": 0.14, "worth": (0.9, -0.7)},
+        chen_m3_and_e,
+        0.002,
+        {"centre": 44.1},
+    ),
     "MixChinchilla": Case(
         MixChinchilla(sources=3, centre_params=19.7, centre_tokens=23.9),
         {**HOFFMANN, "worth": (0.9, -0.7)},
         chinchilla_of_worths,
         0.002,
         {"centre_params": 18.1, "centre_tokens": 26.3},
+    ),
+    "DomainSigmoid": Case(
+        DomainSigmoid(centre=(2.6, 2.3, 1.9)),
+        {"lower": 0.24, "reach": 0.71, "level": 0.3, "slopes": (-2.1, -0.9, -1.4)},
+        lambda c, L: (
+            c["lower"]
+            + (c["upper"] - c["lower"])
+            / (1.0 + np.exp(-c["w0"] - c["w1"] * L[..., 0] - c["w2"] * L[..., 1] - c["w3"] * L[..., 2]))
+        ),
+        0.01,
+        {"centre": (1.7, 1.9, 2.2)},
     ),
     "DomainLinear": Case(
         DomainLinear(centre=(2.6, 2.3, 1.9)),
@@ -275,7 +298,7 @@ VARIANTS = ("M2 floor", "M4 floor", "BiMix floor", "DomainLinear average")
 REFIT = {name: case for name, case in SOLVED.items() if name not in VARIANTS}  # a program a fit: compiling takes time
 FLAT = (Flat, MixExponential, BiMix, DomainLinear, Network)  # whose guess says nothing about what varies
 ON_FLOPS = (Flat, PowerLaw, LogPowerLaw, PowerLawE)
-LOSS_FORMS = (PowerLaw, PowerLawE, Chinchilla, M2, M3, M4, MixExponential, BiMix, MixChinchilla)
+LOSS_FORMS = (PowerLaw, PowerLawE, Chinchilla, M2, M3, M4, M3E, MixExponential, BiMix, MixChinchilla)
 BUILD_AGAIN = {  # equal by value, another object
     "PowerLaw": lambda: PowerLaw(47.3),
     "LogPowerLaw": lambda: LogPowerLaw(47.3),
@@ -297,6 +320,8 @@ BUILD_AGAIN = {  # equal by value, another object
     "MixExponential": lambda: MixExponential((0.4, 0.35, 0.25)),
     "BiMix": lambda: BiMix(2, None, 23.9),
     "BiMix floor": lambda: BiMix(3, 0.013, 23.9),
+    "M3E": lambda: M3E(3, 47.3),
+    "DomainSigmoid": lambda: DomainSigmoid((2.6, 2.3, 1.9)),
     "MixChinchilla": lambda: MixChinchilla(3, 19.7, 23.9),
     "DomainLinear": lambda: DomainLinear((2.6, 2.3, 1.9)),
     "DomainLinear average": lambda: DomainLinear((2.6, 2.3, 1.9), True),

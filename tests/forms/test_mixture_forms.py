@@ -9,7 +9,7 @@ import pytest
 
 from flpjax.errors import InputError
 from flpjax.forms.form import pack, size, unpack
-from flpjax.forms.mixture_laws import BiMix, MixChinchilla, MixExponential
+from flpjax.forms.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
 from flpjax.forms.mixture_loss import M2, M3, M4
 from flpjax.forms.power_law import Chinchilla, PowerLaw
 from flpjax.forms.sources import contrasts
@@ -21,6 +21,7 @@ FINITE = {
     **{f"M4 floor {s}": M4(s, floor=0.01) for s in (2, 3)},
     **{f"MixExponential {s}": MixExponential((1 / s,) * s) for s in (2, 3)},
     "BiMix floor 3": BiMix(3, floor=0.01),
+    **{f"M3E {s}": M3E(s) for s in (2, 3, 5)},
     **{f"MixChinchilla {s}": MixChinchilla(s) for s in (2, 3, 5)},
 }
 
@@ -170,7 +171,9 @@ def permuted(form, params, order):
     return moved
 
 
-@pytest.mark.parametrize("form", [M2(3), M3(3), M4(3), MixChinchilla(3), MixExponential((0.5, 0.2, 0.3))], ids=name_of)
+@pytest.mark.parametrize(
+    "form", [M2(3), M3(3), M4(3), M3E(3), MixChinchilla(3), MixExponential((0.5, 0.2, 0.3))], ids=name_of
+)
 def test_no_source_is_set_apart(form):
     order, weights = np.array([2, 0, 1]), np.array([0.2, 0.5, 0.3])
     params = parameters(form)
@@ -196,7 +199,7 @@ def test_centred_takes_the_number_of_sources_from_the_runs(sources):
     rng = np.random.default_rng(3)
     weights = rng.dirichlet(np.ones(sources), 7)
     x = Compute(rng.uniform(18, 22, 7), rng.uniform(22, 26, 7), rng.uniform(42, 50, 7), weights)
-    for form in (M2(), M3(), M4(), BiMix(), MixChinchilla(), MixExponential()):
+    for form in (M2(), M3(), M4(), M3E(), BiMix(), MixChinchilla(), MixExponential()):
         moved = form.centred(x)
         assert moved.sources == sources
         assert moved.mixtures_needed in (2, sources, sources + 1)

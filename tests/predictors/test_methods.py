@@ -14,7 +14,16 @@ from flpjax.forms.power_law import LogPowerLaw, PowerLaw
 from flpjax.predictors.auto import AUTO, DIRECT, MIXED, OWN_LOSS, PLAIN, Auto
 from flpjax.predictors.direct import FP
 from flpjax.predictors.flp import FLP
-from flpjax.predictors.methods import COMPARED, COMPUTE_LOSS, DEFAULT_MIX, LOSS_SCORE, MIXTURE_LOSS, NAMED, method
+from flpjax.predictors.methods import (
+    COMPARED,
+    COMPUTE_LOSS,
+    DEFAULT_MIX,
+    DOMAINS_SCORE,
+    LOSS_SCORE,
+    MIXTURE_LOSS,
+    NAMED,
+    method,
+)
 
 
 @pytest.mark.parametrize("stage_2", LOSS_SCORE)
@@ -67,7 +76,7 @@ UNKNOWN = {
     "power+sigmoids": "there is no method 'power+sigmoids'. Did you mean 'power+sigmoid'?",
     "quux": f"there is no method 'quux'. There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {', '.join(COMPUTE_LOSS)} "
     f"and {', '.join(LOSS_SCORE)}; for mixtures, with {', '.join(MIXTURE_LOSS)} "
-    "and network, domain-linear, domain-average",
+    f"and {', '.join(DOMAINS_SCORE)}; -recent behind such a law fits the ladder's upper half",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +18,7 @@ from flpjax.fitting.blending.drift import FREEDOM, GRID, Drift, drift_of
 from flpjax.fitting.blending.member import Known, Member, fit_member
 from flpjax.fitting.blending.origins import Origins
 from flpjax.fitting.blending.stacking import BOUNDLESS, alone, covered, stack
-from flpjax.fitting.blending.track import Outputs, Track, blended, track_record
+from flpjax.fitting.blending.track import Outputs, Track, blended, next_error, track_record
 from flpjax.fitting.draws import Draws, Ladder
 from flpjax.fitting.past import FEW_AHEAD, Past
 from flpjax.fitting.point import training_of
@@ -26,12 +26,20 @@ from flpjax.fitting.room import check_room
 from flpjax.numerics import generator, require_x64
 from flpjax.predictors.auto import Auto
 from flpjax.predictors.blend import MIXED, Blend
-from flpjax.predictors.predictor import Prediction, StageParams
+from flpjax.predictors.predictor import Prediction, Predictor, StageParams
 from flpjax.runs.table import Runs
 
 TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common: a loss too high, all scores too low
 ORIGINS_SALT, BLEND_SALT = 5, 6
 MEMBERS = 16  # about as many as any table has
+
+
+class Methods(Protocol):
+    """What is to be blended."""
+
+    def members(self, runs: Runs) -> dict[str, Predictor]:
+        """Name → method, of the runs that a fit may see."""
+        ...
 
 
 class Taken(NamedTuple):
@@ -46,7 +54,7 @@ def auto(
     key: Array,
     *,
     draws: int = 400,
-    methods: Auto | None = None,
+    methods: Methods | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
     """Blend methods by how well each forecast the ladder's own larger runs, with intervals that its past bears out.
@@ -91,7 +99,7 @@ def auto(
 
 
 def _fitted(
-    methods: Auto, training: Runs, origins: Origins, key: Array, progress: Callable[[str], None] | None
+    methods: Methods, training: Runs, origins: Origins, key: Array, progress: Callable[[str], None] | None
 ) -> tuple[list[Member], list[str]]:
     """The methods that can be fitted, and why the others can't."""
     members, left_out = [], []
@@ -171,6 +179,7 @@ def _blended(
         *covered(drift, track.run, track.distance),
         (*outputs.domains, *outputs.tasks),
         dict(zip(names, weight, strict=True)),
+        next_error(own, outputs.is_loss),
     )
     scatter = jnp.asarray(np.broadcast_to(own.noise, (draws, own.noise.shape[1])))
     noise = Prediction(scatter[:, :split], scatter[:, split:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -42,11 +42,13 @@ class Member:
         name: The method.
         plan: As it was bound to all runs.
         stages: Stage → its fits.
+        fitted_to: ``(run,)`` the runs that its law of losses is fitted to: all, or those of the ladder's upper half.
     """
 
     name: str
     plan: Plan
     stages: dict[str, StageAt]
+    fitted_to: NDArray[np.bool_]
 
     @property
     def model(self) -> Model:
@@ -110,14 +112,17 @@ def fit_member(name: str, predictor: Predictor, runs: Runs, origins: Origins, ke
     Raises:
         InputError: The ladder can't carry the method.
     """
-    plan = predictor.on(runs)
-    stages = {}
+    plan, recent = predictor.on(runs), getattr(predictor, "recent", False)
+    if recent:  # each origin has an upper half of its own: rows of all runs are needed
+        plan = predictor.everywhere().on(runs)  # type: ignore[attr-defined]
+    stages, near = {}, origins.upper_half if recent else origins.seen
     for i, stage in enumerate(plan.stages):
-        same = _identity(stage)
+        seen = near if stage.name == "loss" else origins.seen
+        same = _identity(stage), seen.tobytes()
         if same not in known:
-            known[same] = _at_origins(stage, runs, origins, generator(key, i))
+            known[same] = _at_origins(stage, runs, seen, generator(key, i))
         stages[stage.name] = known[same]
-    return Member(name, plan, stages)
+    return Member(name, plan, stages, near[0])
 
 
 def _identity(stage: Stage) -> object:
@@ -126,17 +131,20 @@ def _identity(stage: Stage) -> object:
     return stage.residual, stage.outputs, stage.units, tuple(np.asarray(n).tobytes() for n in numbers)
 
 
-def _at_origins(stage: Stage, runs: Runs, origins: Origins, rng: np.random.Generator) -> StageAt:
-    settings = Settings(steps=STEPS)
+def _at_origins(stage: Stage, runs: Runs, seen: NDArray[np.bool_], rng: np.random.Generator) -> StageAt:
+    """Fit a stage to the runs ``(origin, run)`` that each origin lets it see."""
+    settings, counts = Settings(steps=STEPS), seen.astype(float)
     if stage.recipe is not None:
-        fitted = fit_stage(stage, origins.counts, rng, None, settings)
+        fitted = fit_stage(stage, counts, rng, None, settings)
         return StageAt(stage, fitted, noise_of(stage, fitted.vectors[0]))
+    now = replace(stage, weight=stage.weight * counts[0, stage.run])
     sampling, noise = _sampling(stage, runs), unknown_noise(stage)
     for _ in range(PASSES):
-        fitted = fit_stage(weighed(stage, noise, sampling), origins.counts[:1], rng, None, settings)
-        noise = noise_of(stage, fitted.vectors[0])
+        fitted = fit_stage(weighed(now, noise, sampling), counts[:1], rng, None, settings)
+        noise = noise_of(now, fitted.vectors[0])
     sized = weighed(stage, noise, sampling)
-    return StageAt(sized, fit_stage(sized, origins.counts, rng, None, settings, pulls=False), noise)
+    at = fit_stage(sized, counts, rng, None, settings, pulls=False)
+    return StageAt(sized, at._replace(report=fitted.report), noise)
 
 
 def _sampling(stage: Stage, runs: Runs) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.predictors.recent import upper_half
 from flpjax.runs.table import Runs
 
 MOST = 12  # origins: more are nearly the same
@@ -23,11 +24,13 @@ class Origins:
         seen: ``(origin, run)`` the runs that a fit may see; the first origin sees all.
         ahead: ``(origin, run)`` runs with a final value that are forecast from there; none from the first.
         distance: ``(origin, run)`` e-folds of FLOPs from the largest run seen that a fit uses to a run, 0 inside.
+        upper_half: ``(origin, run)`` the runs seen that are in the upper half of their range of log FLOPs.
     """
 
     seen: NDArray[np.bool_]
     ahead: NDArray[np.bool_]
     distance: NDArray[np.float64]
+    upper_half: NDArray[np.bool_]
 
     @classmethod
     def of(cls, runs: Runs, rng: np.random.Generator) -> Origins:
@@ -47,12 +50,7 @@ class Origins:
         table = np.array([np.ones(len(order), bool), *seen])
         edge = np.array([log_flops[s & fitted].max(initial=-np.inf) for s in table])
         distance = np.maximum(log_flops[None, :] - edge[:, None], 0.0)
-        return cls(table, ~table & finished[None, :], distance)
-
-    @property
-    def counts(self) -> NDArray[np.float64]:
-        """``(origin, run)`` as fits take them."""
-        return self.seen.astype(float)
+        return cls(table, ~table & finished[None, :], distance, upper_half(log_flops, table & fitted))
 
 
 def _finished(runs: Runs) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:

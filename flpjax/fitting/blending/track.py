@@ -99,7 +99,8 @@ def track_record(members: Sequence[Member], outputs: Outputs, runs: Runs, origin
         middle, wide = _forecasts(member, outputs, finals, len(origins.seen), np.random.default_rng(POINTS))
         error.append(came[at] - middle[origin, at])
         spread.append(wide[origin, at])
-        noise.append(_noise(came - middle[0], np.log(finals.flops), outputs.is_loss, _sizes(member, outputs)))
+        off = np.where(member.fitted_to[number][:, None], came - middle[0], np.nan)
+        noise.append(_noise(off, np.log(finals.flops), outputs.is_loss, _sizes(member, outputs)))
     seen = origins.seen[origin].mean(axis=1)
     distance = origins.distance[origin, number[at]]
     wide = np.stack(spread)
@@ -126,6 +127,22 @@ def blended(track: Track, weight: NDArray[np.float64], alone: NDArray[np.float64
     apart = alone * np.sqrt(mean((track.error - error) ** 2))
     noise = (weight * np.nan_to_num(track.noise)).sum(axis=0)
     return track._replace(error=error[None], spread=mean(track.spread)[None], noise=noise[None], apart=apart[None])
+
+
+def next_error(track: Track, is_loss: NDArray[np.bool_]) -> tuple[float, float]:
+    """Mean absolute error of the blend's last forecast of each run, of log losses and of scores; NaN of none.
+
+    The last forecast is that from the origin that saw most: the one most like the forecast that is to be made.
+    """
+    latest = np.zeros(len(track.run), bool)
+    for run in np.unique(track.run):
+        cells = np.flatnonzero(track.run == run)
+        latest[cells[track.seen[cells] == track.seen[cells].max()]] = True
+    off = np.abs(track.error[0, latest])
+    kinds = (off[:, is_loss], off[:, ~is_loss])
+    known = (values[np.isfinite(values)] for values in kinds)
+    loss, score = (float(v.mean()) if v.size else float("nan") for v in known)
+    return loss, score
 
 
 def _forecasts(

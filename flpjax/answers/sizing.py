@@ -1,0 +1,83 @@
+"""Targets of another size than a ladder tells of: of one size of runs, of one N, D or D/N."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from flpjax.answers.target import Target
+from flpjax.answers.verdicts import Finding, Verdict
+from flpjax.errors import InputError
+from flpjax.fitting.draws import Ladder
+from flpjax.runs.design import SAME
+
+ALIKE = 2.0 * SAME  # of a logarithm: a target as near as this to the runs' one size has that size
+
+
+def own_size(ladder: Ladder) -> Target:
+    """The one size of a ladder of one size, as a target."""
+    n, d, c = (float(np.sqrt(low * high)) for low, high in (ladder.params, ladder.tokens, ladder.flops))
+    return Target("the runs' own size", n, d, c)
+
+
+def is_own_size(target: Target, ladder: Ladder) -> bool:
+    """Whether a target costs what the ladder's runs do."""
+    flops = target.filled(ladder.rule).flops
+    assert flops is not None
+    return bool(np.log(ladder.flops[0]) - ALIKE <= np.log(flops) <= np.log(ladder.flops[1]) + ALIKE)
+
+
+def refuse_other_sizes(ladder: Ladder, targets: Sequence[Target]) -> None:
+    """Refuse to extrapolate runs of one size.
+
+    Raises:
+        InputError: All runs cost the same compute, and a target does not.
+    """
+    other = [t for t in targets if ladder.design.one_size and not is_own_size(t, ladder)]
+    if other:
+        remedy = "Train a second size, or forecast this one"
+        if ladder.sources:
+            remedy += "; which mixture is best, `flpjax mix` tells at the size of these runs"
+        raise InputError(
+            f"all runs cost {ladder.flops[1]:.3g} FLOPs: how losses and scores go on with compute they can't tell",
+            where=f"{ladder.source}, target '{other[0].name}'",
+            remedy=remedy,
+        )
+
+
+def at_known_size(target: Target, ladder: Ladder) -> tuple[Target, str]:
+    """The target, or of a ladder of one size that size, and then why."""
+    if not ladder.design.one_size or is_own_size(target, ladder):
+        return target, ""
+    return own_size(ladder), (
+        f"all runs cost {ladder.flops[1]:.3g} FLOPs: figures are of runs of that size, and what is claimed for "
+        f"'{target.name}' is the rank of mixtures there, not losses, scores or the size of a gain"
+    )
+
+
+def check_sizes(ladder: Ladder, targets: Sequence[Target]) -> Iterator[Finding]:
+    """The runs vary what the targets vary."""
+    if not targets:
+        return
+    design, name = ladder.design, "sizes"
+    filled = [t.filled(ladder.rule) for t in targets]
+    if design.one_size:
+        far = [t for t in filled if not is_own_size(t, ladder)]
+        figure = f"all runs cost {ladder.flops[1]:.3g} FLOPs"
+        if far:
+            remedy = "Ranks of mixtures may carry over; losses and scores do not: train a second size"
+            yield Finding(name, Verdict.REVIEW, f"{figure}, '{far[0].name}' does not", remedy)
+        return
+    for what, varies, span, of in (
+        ("N", design.params, ladder.params, lambda t: t.params),
+        ("D", design.tokens, ladder.tokens, lambda t: t.tokens),
+        ("D/N", design.ratio, ladder.ratio, lambda t: t.tokens / t.params if t.tokens and t.params else None),
+    ):
+        values = [(t.name, of(t)) for t in filled]
+        other = [n for n, v in values if v and not span[0] * np.exp(-ALIKE) <= v <= span[1] * np.exp(ALIKE)]
+        if not varies and other:
+            figure = f"all runs have {what} {span[1]:.3g}, '{other[0]}' has another: the runs can't tell what it does"
+            yield Finding(name, Verdict.REVIEW, figure, f"Train runs that differ in {what}")
+            return
+    yield Finding(name, Verdict.PASS, "the runs vary what the targets vary")
