@@ -34,7 +34,7 @@ def delta(runs: Runs, key: Array, draws: int) -> Draws:
     """Laplace draws around one fit to all runs, and the scatter of runs about it: what a delta method knows."""
     training, name = runs.training(), pair_of(runs)
     none = np.zeros((1, len(training.names)))
-    origins = Origins(none == 0, none > 0, none)
+    origins = Origins(none == 0, none > 0, none, none == 0)
     member = fit_member(name, method(name), training, origins, key, {})
     outputs = Outputs.of([member], training)
     noise = track_record([member], outputs, training, origins).noise[0]

@@ -142,8 +142,8 @@ def mix(
         session.out.print(shown)
     for line in show_mix.words(found):
         session.say(line)
-    for line in show.show_verdict(reviewed):
-        session.out.print(line)
+    for paragraph in show.show_verdict(reviewed):
+        session.out.print(paragraph)
     session.warn(table.notes, style="cyan", label="note")
     session.warn(found.warnings)
 
