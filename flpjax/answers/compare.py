@@ -152,6 +152,7 @@ def compare(
     key: Array,
     *,
     forms: Sequence[str] = FORMS,
+    recommend: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Fit every form and map on the runs that are not held out; score them on those that are.
@@ -161,6 +162,7 @@ def compare(
         key: JAX random key.
         forms: Names of mixture forms, keys of :data:`flpjax.predictors.methods.MIXTURE_LOSS`, with or without
             ``-recent``.
+        recommend: Forecast the targets from end to end, too, by the best pair and by ``auto``.
         progress: Called with what is fitted, before it is.
 
     Raises:
@@ -199,13 +201,13 @@ def compare(
         for name, score in MAPS.items():
             say(name)
             below = mixed_stages("m1", score)
-            predictor = FLPM(MIXTURE_LOSS["m1"], below.loss_score, selection=below.selection)
+            predictor = FLPM(MIXTURE_LOSS["m1"], below.loss_score, selection=below.selection, prior=below.prior)
             maps.append(_row(name, predictor, runs, key, _with_true_loss))
         say("discovery")
         discovered, discovery = _discovered(runs, key)
         maps.append(discovered)
     ranked = sorted(first, key=lambda row: (row.mean is None, row.mean or 0.0))
-    recommended = _recommended(ranked, maps, runs, key, say)
+    recommended = _recommended(ranked, maps, runs, key, say) if recommend else None
     return Comparison(runs.targets().names, tuple(ranked), tuple(maps), discovery, recommended)
 
 

@@ -183,31 +183,29 @@ def _map(
 ) -> tuple[Kind, Arrays]:
     """The kind of a member's map, and its numbers ``(draw, task, …)`` on losses that are not centred."""
     form, p = chain.loss_score, {name: np.asarray(v) for name, v in params.items()}
+    kind: Kind
     centre = np.array(getattr(form, "centre", ()))
     if isinstance(form, Network):
-        slopes = p["hidden_weight"] / np.array(form.spread)
-        kind, found = (
-            NETWORK,
-            {
-                "slopes": slopes,
-                "level": p["hidden_bias"] - slopes @ centre,
-                "lower": form.level + form.scale * p["out_bias"],  # (draw, task)
-                "span": form.scale * p["out_weight"],
-            },
-        )
+        slopes, kind = p["hidden_weight"] / np.array(form.spread), NETWORK
+        found = {
+            "slopes": slopes,
+            "level": p["hidden_bias"] - slopes @ centre,
+            "lower": form.level + form.scale * p["out_bias"],
+            "span": form.scale * p["out_weight"],
+        }
     elif isinstance(form, DomainLinear):
         slopes = np.repeat(p["slopes"] / len(centre), len(centre), axis=-1) if form.average else p["slopes"]
         kind, found = LINEAR, {"slopes": slopes, "level": p["level"] - slopes @ centre}
+    elif isinstance(form, DomainSigmoid):
+        kind = SIGMOID
+        found = {
+            "slopes": p["slopes"],
+            "level": p["level"] - p["slopes"] @ centre,
+            "lower": p["lower"],
+            "span": p["reach"] * (1.0 - p["lower"]),
+        }
     else:
-        assert isinstance(form, DomainSigmoid)
-        kind, found = (
-            SIGMOID,
-            {
-                "slopes": p["slopes"],
-                "level": p["level"] - p["slopes"] @ centre,
-                "lower": p["lower"],
-                "span": p["reach"] * (1.0 - p["lower"]),
-            },
-        )
+        read = tuple(domains.index(name) for name in chain.domains)
+        return Formula(form, member, read, tuple(tasks.index(name) for name in chain.tasks), len(tasks)), p
     found["slopes"] = _placed(found["slopes"], found["slopes"].ndim - 1, chain.domains, domains, 0.0)
     return kind, {name: _placed(v, 1, chain.tasks, tasks) for name, v in found.items()}

@@ -104,15 +104,16 @@ def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FL
 
 
 def mixed_stages(compute_loss: str, loss_score: str) -> FLPM:
-    """FLP-M with other forms; priors are weighed in where a law is not solved in closed form.
+    """FLP-M with other forms; priors are weighed in where a law is not solved in closed form, or a score has bounds.
 
     Args:
         compute_loss: A key of :data:`MIXTURE_LOSS`, with :data:`RECENT` behind it for the upper half of the ladder.
         loss_score: A key of :data:`DOMAINS_SCORE`.
     """
     law, score = compute_loss.removesuffix(RECENT), DOMAINS_SCORE[loss_score]
-    selection = ALL_EMERGED if getattr(score, "levels_off", False) else Selection()
-    prior, recent = law not in CLOSED_FORM, law != compute_loss
+    bounded = getattr(score, "levels_off", False)  # asymptotes that small models never come near
+    selection = ALL_EMERGED if bounded else Selection()
+    prior, recent = bounded or law not in CLOSED_FORM, law != compute_loss
     return FLPM(MIXTURE_LOSS[law], score, selection=selection, prior=prior, recent=recent)
 
 

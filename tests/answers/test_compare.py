@@ -3,15 +3,21 @@
 import json
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flpjax.answers.compare import MAPS, compare
+from flpjax.answers.backtest import record_of
+from flpjax.answers.compare import MAPS, STAGES, compare
 from flpjax.answers.forecast import forecast
 from flpjax.answers.target import targets_of
 from flpjax.errors import InputError
+from flpjax.fitting.draws import expected
+from flpjax.fitting.fit import check_carried, fit, method_of, mixing_method
 from flpjax.fitting.point import point
+from flpjax.predictors.at_target import at_target
 from flpjax.predictors.methods import mixed_stages
+from flpjax.runs.compute import Compute
 from flpjax.runs.simulate_mixtures import simulate_mixtures
 
 FORMS = ("m1", "m2", "m3")
@@ -33,7 +39,7 @@ def runs():
 def seen(runs, key):
     steps = []
     result = compare(runs, key, forms=FORMS, progress=steps.append)
-    assert steps == [*FORMS, "flops", *MAPS, "discovery"]
+    assert steps == [*FORMS, "flops", *MAPS, "discovery", *result.recommended.errors]
     return result
 
 
@@ -77,19 +83,19 @@ def test_what_held_out_runs_reached_changes_errors_and_no_fit(runs, key):
     """Losses of targets a tenth higher: the same predictions, against other numbers."""
     losses = few(runs, ())
     finals = losses.targets().finals()
-    before, after = (compare(r, key, forms=("m3",)).forms[0] for r in (losses, moved(losses, True)))
+    before, after = (compare(r, key, forms=("m3",), recommend=False).forms[0] for r in (losses, moved(losses, True)))
     predicted = forecast(point(mixed_stages("m3", "domain-linear"), losses, key), targets_of(losses.targets())).loss
     for domain in losses.domains:
         ratio = np.array([v[domain].median for v in predicted]) / finals.loss_of(domain)
         assert before.errors[domain] == pytest.approx(np.mean(np.abs(ratio - 1)), rel=1e-6)
         assert after.errors[domain] == pytest.approx(np.mean(np.abs(ratio / 1.1 - 1)), rel=1e-6)
-    other = compare(moved(losses, False), key, forms=("m3",)).forms[0]
+    other = compare(moved(losses, False), key, forms=("m3",), recommend=False).forms[0]
     assert other.errors != before.errors, "while training rows change the fit"
 
 
 def test_a_ladder_without_tasks_has_no_maps(runs, key):
-    seen = compare(few(runs, ()), key, forms=("m1",))
-    assert (seen.maps, seen.discovery) == ((), None)
+    seen = compare(few(runs, ()), key, forms=("m1",), recommend=False)
+    assert (seen.maps, seen.discovery, seen.recommended) == ((), None, None)
 
 
 def test_json_and_table(seen):
@@ -105,6 +111,44 @@ def test_json_and_table(seen):
     assert len(rows) == sum(len(row.errors) for row in (*seen.forms, *seen.maps))
     assert {row["kind"] for row in rows} == {"form", "map"}
     assert "m3: " in str(seen)
+
+
+def test_it_ends_in_what_to_use(seen, runs, key):
+    """The best law with the best map, or the blend: by what each forecast of the targets from end to end."""
+    best = min((row for row in seen.maps if row.name in STAGES), key=lambda row: row.mean)
+    pair, found = f"{seen.forms[0].name}+{STAGES[best.name]}", seen.recommended
+    assert set(found.errors) == {pair, "auto"}
+    assert found.method == min(found.errors, key=found.errors.get)
+    assert str(seen).endswith(str(found))
+    assert str(found).startswith(f"Use --method {found.method}: its held-out error of scores is ")
+    name, chosen = mixing_method(pair, 100)
+    record = record_of(fit(chosen, runs, key, draws=100), runs)
+    assert (name, found.errors[pair]) == (pair, pytest.approx(record.mean_abs_rel_error(), rel=1e-6))
+
+
+def test_what_discovery_chose_can_be_used(runs, key):
+    """By a law of one's choice, in `forecast` and in `mix`: each task by its own formula, within its scale."""
+    _, chosen = mixing_method("m3+discovered", 21)
+    assert chosen == method_of("m3+discovered")
+    draws = fit(chosen, runs, key, draws=21)
+    assert set(draws.model.tasks) == set(TASKS)
+    assert all(name.startswith("m3+discovered (") for name in draws.past.weights)
+    errors = [c.rel_error for c in record_of(draws, runs).scores]
+    assert len(errors) == len(TASKS) * len(runs.targets().names)
+    assert np.mean(np.abs(errors)) < 0.1
+    target = targets_of(runs.targets())[0]
+    size = Compute(*(jnp.log(getattr(target, what)) for what in ("params", "tokens", "flops")), ())
+    whole, part = (
+        expected(*m, Compute(*(v[None] for v in size[:3]), np.array([[0.7, 0.3]])))
+        for m in ((draws.model, draws.params), at_target(draws.model, draws.params, size))
+    )
+    np.testing.assert_allclose(part.score, whole.score, rtol=1e-9)
+    with pytest.raises(InputError, match=r"^there is no law of mixtures 'm33'\. Did you mean 'm3'\?"):
+        method_of("m33+discovered")
+    with pytest.raises(InputError, match=r"there is no column 'score/<task>', and discovery finds formulas of scores"):
+        check_carried(chosen, few(runs, ()))
+    with pytest.raises(InputError, match="discovered is a blend, which no single draw shows"):
+        fit(chosen, runs, key, draws=0)
 
 
 def test_the_text_of_a_failure_is_its_reason(seen):
