@@ -21,7 +21,7 @@ from flpjax.forms.form import Form, Params
 from flpjax.forms.network import DomainLinear, Network
 from flpjax.forms.sources import WorthLaw
 from flpjax.numerics import compiled
-from flpjax.predictors.blend import MIXED, MOST, Blend, own
+from flpjax.predictors.blend import MIXED, Blend, own
 from flpjax.predictors.flpm import MixChain
 from flpjax.predictors.predictor import Model, Prediction, StageParams
 from flpjax.runs.compute import Compute
@@ -145,10 +145,10 @@ def at_target(model: Model, params: StageParams, x: Compute) -> tuple[AtTarget, 
     reduced[MIXED] = {}
     for what, value in (("loss", sound), ("score", score)):
         share = np.asarray(mixed.get(f"{what}_share", np.ones(value.shape)))
-        known = np.isfinite(value) & (share > 0)
-        total = (share * known).sum(axis=1, keepdims=True)
-        share = np.divide(share * known, total, out=np.zeros_like(share), where=total >= MOST)
-        off = np.where(total[:, 0] >= MOST, np.asarray(mixed.get(f"{what}_drift", 0.0)) * beyond, np.nan)
+        lacks = (share > 0) & ~np.isfinite(value)  # as in a blend, the other members can't speak for it
+        whole = (share > 0).any(axis=1) & ~lacks.any(axis=1)
+        share = np.where(lacks, 0.0, share)
+        off = np.where(whole, np.asarray(mixed.get(f"{what}_drift", 0.0)) * beyond, np.nan)
         reduced[MIXED] |= {f"{what}_share": share, f"{what}_off": off}
     # What is not known has no share; its numbers must be finite all the same, and its logarithm of worth, too.
     law["worth"] = np.nan_to_num(law["worth"], nan=1.0)
