@@ -18,7 +18,7 @@ from scipy import stats
 from flpjax.engine.batch import solve
 from flpjax.engine.status import Status
 from flpjax.errors import InputError
-from flpjax.forms import loss_score, mixture_laws, mixture_loss, network, power_law
+from flpjax.forms import domain_sigmoid, loss_score, mixture_laws, mixture_loss, network, power_law
 from flpjax.forms.domain_sigmoid import DomainSigmoid
 from flpjax.forms.form import POSITIVE, REAL, UNIT, Form, pack, prior_normal, size, spread_starts, unpack
 from flpjax.forms.loss_score import Exponential, Linear, Saturating, Sigmoid
@@ -347,7 +347,7 @@ def refit(request):
 def inputs(form):
     """``ROWS`` rows of what the form takes: losses, or the compute of a ladder whose N, D and mixture vary freely."""
     rng = np.random.default_rng(11)
-    if isinstance(form, DomainLinear | Network):
+    if isinstance(form, DomainLinear | DomainSigmoid | Network):
         return rng.uniform(1.85, 3.35, (ROWS, len(form.centre)))
     if not hasattr(form, "centre_params") and not hasattr(form, "sources") and not isinstance(form, ON_FLOPS):
         return np.linspace(1.85, 3.35, ROWS)
@@ -426,7 +426,7 @@ def fitted(form, problem):
 def test_every_form_is_in_the_table():
     forms = {
         f
-        for m in (power_law, loss_score, mixture_loss, mixture_laws, network)
+        for m in (power_law, loss_score, mixture_loss, mixture_laws, network, domain_sigmoid)
         for f in vars(m).values()
         if isinstance(f, type) and f.__module__ == m.__name__
     }
