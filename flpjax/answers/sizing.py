@@ -12,11 +12,12 @@ from flpjax.errors import InputError
 from flpjax.fitting.draws import Ladder
 from flpjax.runs.design import SAME
 
+FEWEST_RUNS = 2  # of one size; what a single run lacks, laws say themselves
 ALIKE = 2.0 * SAME  # of a logarithm: a target as near as this to the runs' one size has that size
 
 
 def own_size(ladder: Ladder) -> Target:
-    """The one size of a ladder of one size, as a target."""
+    """The size of a ladder whose runs cost the same, of one N and D or on average, as a target."""
     n, d, c = (float(np.sqrt(low * high)) for low, high in (ladder.params, ladder.tokens, ladder.flops))
     return Target("the runs' own size", n, d, c)
 
@@ -32,23 +33,26 @@ def refuse_other_sizes(ladder: Ladder, targets: Sequence[Target]) -> None:
     """Refuse to extrapolate runs of one size.
 
     Raises:
-        InputError: All runs cost the same compute, and a target does not.
+        InputError: All runs, two or more, have one N and D, and a target costs more or less.
     """
-    other = [t for t in targets if ladder.design.one_size and not is_own_size(t, ladder)]
+    if ladder.runs < FEWEST_RUNS or not ladder.design.one_size:
+        return
+    other = [t for t in targets if not is_own_size(t, ladder)]
     if other:
         remedy = "Train a second size, or forecast this one"
         if ladder.sources:
             remedy += "; which mixture is best, `flpjax mix` tells at the size of these runs"
         raise InputError(
-            f"all runs cost {ladder.flops[1]:.3g} FLOPs: how losses and scores go on with compute they can't tell",
+            f"all runs have N {ladder.params[1]:.3g} and D {ladder.tokens[1]:.3g}: how losses and scores go on with "
+            "compute they can't tell",
             where=f"{ladder.source}, target '{other[0].name}'",
             remedy=remedy,
         )
 
 
 def at_known_size(target: Target, ladder: Ladder) -> tuple[Target, str]:
-    """The target, or of a ladder of one size that size, and then why."""
-    if not ladder.design.one_size or is_own_size(target, ladder):
+    """The target, or of runs that cost the same their size, and then why."""
+    if not ladder.design.one_budget or is_own_size(target, ladder):
         return target, ""
     return own_size(ladder), (
         f"all runs cost {ladder.flops[1]:.3g} FLOPs: figures are of runs of that size, and what is claimed for "
@@ -62,7 +66,7 @@ def check_sizes(ladder: Ladder, targets: Sequence[Target]) -> Iterator[Finding]:
         return
     design, name = ladder.design, "sizes"
     filled = [t.filled(ladder.rule) for t in targets]
-    if design.one_size:
+    if design.one_budget:
         far = [t for t in filled if not is_own_size(t, ladder)]
         figure = f"all runs cost {ladder.flops[1]:.3g} FLOPs"
         if far:

@@ -20,9 +20,14 @@ class Design(NamedTuple):
     ratio: bool = True  # tokens per parameter, D/N
 
     @property
-    def one_size(self) -> bool:
-        """Whether all runs cost the same compute: how anything goes on with it, they can't tell."""
+    def one_budget(self) -> bool:
+        """Whether all runs cost the same compute: how anything goes on with it, no law of compute can tell."""
         return not self.flops
+
+    @property
+    def one_size(self) -> bool:
+        """Whether they have the same N and D, too: no law can tell."""
+        return not (self.flops or self.params or self.tokens)
 
 
 ALL_VARY = Design()

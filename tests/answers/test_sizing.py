@@ -12,7 +12,7 @@ from flpjax.answers.goal import Goal
 from flpjax.answers.mix_curve import mix_curve
 from flpjax.answers.mixture import optimise_mix
 from flpjax.answers.review_mix import review_mix
-from flpjax.answers.sizing import check_sizes
+from flpjax.answers.sizing import check_sizes, refuse_other_sizes
 from flpjax.answers.target import Target
 from flpjax.answers.verdicts import Verdict
 from flpjax.errors import InputError
@@ -113,9 +113,20 @@ def test_a_mixture_for_another_size_is_that_of_the_runs_own_size(fitted, key):
     np.testing.assert_array_equal(mix_curve(fitted, LARGER).median, mix_curve(fitted, own.target).median)
 
 
+def test_laws_of_n_and_d_may_leave_one_budget():
+    """And a review says what they rest on."""
+    runs = DESIGNS["one budget"][0]
+    refuse_other_sizes(Ladder.of(runs), [LARGER])
+    with pytest.raises(InputError, match="how losses and scores go on"):
+        refuse_other_sizes(Ladder.of(DESIGNS["one size"][0]), [LARGER])
+    refuse_other_sizes(Ladder.of(swarm().only(["code0.1"])), [LARGER])  # a single run: the law says what it lacks
+
+
 def test_a_forecast_of_another_size_is_refused(fitted):
     mix = {"general": 0.7, "code": 0.3}
-    with pytest.raises(InputError, match=r"^swarm, target 'larger': all runs cost 1\.2e\+18 FLOPs: .* can't tell"):
+    with pytest.raises(
+        InputError, match=r"^swarm, target 'larger': all runs have N 1e\+08 and D 2e\+09: .* can't tell"
+    ):
         forecast(fitted, [Target("larger", LARGER.params, LARGER.tokens, mix=mix)])
     (seen,) = forecast(fitted, [Target("the same", N, D, mix=mix)]).loss
     assert seen["code"].lower < 1.3 + 0.05 / 0.36 < seen["code"].upper
