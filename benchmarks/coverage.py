@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from benchmarks.report import environment, finish, parser, percent, show
 from flpjax import FLP, Draws, bootstrap, forecast, simulate_ladder, targets_of
 from flpjax.answers.forecast import Interval
+from flpjax.fitting.draws import RESAMPLES_LOST
 from flpjax.runs.simulate import DOMAINS, TARGETS, TASKS, Truth
 
 LEVEL = 0.95
@@ -116,7 +117,7 @@ def _constants(seed: int, fitted: Draws, truth: Truth) -> Iterator[Hit]:
 
 
 def _hit(seed: int, kind: str, name: str, what: str, drawn: ArrayLike, true: float) -> Hit:
-    v = Interval.of(np.asarray(drawn), LEVEL)
+    v = Interval.of(np.asarray(drawn), LEVEL, RESAMPLES_LOST)
     return Hit(seed, kind, name, what, v is not None and bool(v.lower <= true <= v.upper))
 
 

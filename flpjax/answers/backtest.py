@@ -153,6 +153,6 @@ def _with_true_loss(cells: Sequence[Cell], draws: Draws, actual: Runs, level: fl
     found = []
     for cell in cells:
         at = known[:, actual.names.index(cell.target), model.tasks.index(cell.name)]
-        value = Interval.of(at, level)
+        value = Interval.of(at, level, draws.most_lost)
         found.append(replace(cell, true_loss=None if value is None else value.median))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.answers.interval import LOST, Interval
+from flpjax.answers.interval import Interval
 from flpjax.answers.target import Target
 from flpjax.errors import some_of
 from flpjax.fitting.draws import Draws
@@ -30,7 +30,7 @@ def not_forecast(draws: Draws, targets: Sequence[Target], lost: NDArray[np.float
     """
     model = draws.model
     names = np.array([*model.domains, *model.tasks])
-    gone = lost > LOST
+    gone = lost > draws.most_lost
     words, explained = [], np.zeros(len(targets), bool)
     for i, target in enumerate(targets):
         why = _lacking(draws, target) if gone[i].any() else ""

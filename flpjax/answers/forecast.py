@@ -27,7 +27,7 @@ from flpjax.answers.prediction import Bounds, bounds_of
 from flpjax.answers.prediction import predict as predict
 from flpjax.answers.prediction import predict_from_loss as predict_from_loss
 from flpjax.answers.prediction import scatter as scatter
-from flpjax.answers.sizing import refuse_other_sizes
+from flpjax.answers.sizing import refuse_compute_alone, refuse_other_sizes
 from flpjax.answers.target import Target, extrapolation, extrapolation_warning
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, StageFit
@@ -157,6 +157,7 @@ def forecast(
     model, given = draws.model, targets
     targets = tuple(with_mixture(t.filled(draws.ladder.rule), draws) for t in targets)
     refuse_other_sizes(draws.ladder, targets)
+    refuse_compute_alone(draws, targets)
     bounds = bounds_of(draws, [t.flops or np.nan for t in targets])
     targets, seen, sizes = _predicted(draws, targets, scatter(draws) if measured else None, bounds)
     loss, score, few = widened(draws, *(np.asarray(v) for v in seen))
@@ -164,7 +165,8 @@ def forecast(
     share = lost(np.concatenate([loss, score], axis=2))
     silent = caveats.not_forecast(draws, targets, share)
     intervals = [
-        _intervals(names, v, level) for names, v in ((model.domains, loss), (model.tasks, np.clip(score, 0, 1)))
+        _intervals(names, v, level, draws.most_lost)
+        for names, v in ((model.domains, loss), (model.tasks, np.clip(score, 0, 1)))
     ]
     if not any(each for kind in intervals for each in kind):
         raise InputError(silent[0], remedy="There is nothing to forecast")
@@ -219,7 +221,11 @@ def _predicted(
     return chosen, sized, [words_of_sizes(t, draws.ladder) for t, r in zip(whole, reads, strict=True) if r]
 
 
-def _intervals(names: tuple[str, ...], values: NDArray[np.float64], level: float) -> tuple[dict[str, Interval], ...]:
+def _intervals(
+    names: tuple[str, ...], values: NDArray[np.float64], level: float, most_lost: float
+) -> tuple[dict[str, Interval], ...]:
     """Per target, name → interval of the draws ``(draw, target, name)``, those that lost too many left out."""
-    each = [{n: Interval.of(values[:, i, j], level) for j, n in enumerate(names)} for i in range(values.shape[1])]
+    each = [
+        {n: Interval.of(values[:, i, j], level, most_lost) for j, n in enumerate(names)} for i in range(values.shape[1])
+    ]
     return tuple({n: v for n, v in row.items() if v is not None} for row in each)

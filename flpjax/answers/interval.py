@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError
-
-LOST = 0.05
-"""Share of draws without a value above which there is no interval: those that fail are not like those that don't."""
+from flpjax.fitting.draws import LOST
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,10 @@ class Interval:
     error: float = 0.0
 
     @classmethod
-    def of(cls, draws: NDArray[np.float64], level: float) -> Interval | None:
-        """Of the draws ``(draw,)`` that are finite; None if more than :data:`LOST` of them are not, or all."""
+    def of(cls, draws: NDArray[np.float64], level: float, most_lost: float = LOST) -> Interval | None:
+        """Of the draws ``(draw,)`` that are finite; None if a share of more than ``most_lost`` is not, or all."""
         finite = draws[np.isfinite(draws)]
-        if not len(finite) or lost(draws) > LOST:
+        if not len(finite) or lost(draws) > most_lost:
             return None
         tail = 0.5 * (1.0 - level)
         near = min(0.5 / np.sqrt(len(finite)), 0.5)  # one s.d. of the share of draws that fall below the true median

@@ -128,7 +128,7 @@ def mix_curve(
     names, kind, values = draws.model.tasks, "score", np.clip(score, 0.0, 1.0)
     if not names:
         names, kind, values = draws.model.domains, "loss", loss
-    band = Band.of(values, level)
+    band = Band.of(values, level, draws.most_lost)
     if not np.isfinite(band.median).all():
         raise InputError(
             "some mixtures have no finite forecast", where=f"target '{target.name}'", remedy="Give N and D, or a floor"

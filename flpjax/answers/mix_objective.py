@@ -97,7 +97,7 @@ def objective(
     if goal.kl > 0:
         prior = mixture_of(goal.prior or baseline or {}, model.sources, "prior")
         price = goal.kl * np.asarray(jax.vmap(lambda w: divergence(w, jnp.asarray(prior)))(jnp.asarray(weights)))
-    band = Band.of(np.asarray(each).T[:, :, None] - price[:, None], level)
+    band = Band.of(np.asarray(each).T[:, :, None] - price[:, None], level, draws.most_lost)
     total = np.asarray(jax.vmap(value.reduced)(each)) - price
     scores_only = not (domain_share > 0).any()
     sides = (band.median[:, 0], band.lower[:, 0], band.upper[:, 0])

@@ -120,10 +120,10 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
     for j, (kind, name) in enumerate(names):
         sign = -1.0 if kind == "loss" else 1.0
         values = (sign * measured[0][:, j], sign * measured[1][:, j], _settled(there[:, j] - base[:, j]))
-        intervals = [Interval.of(v, level) for v in values]
+        intervals = [Interval.of(v, level, problem.draws.most_lost) for v in values]
         if all(v is not None for v in intervals):
             changes.append(Change(name, kind, float(share[j]), *intervals))  # type: ignore[arg-type]
-    total = Interval.of(gain, level)
+    total = Interval.of(gain, level, problem.draws.most_lost)
     assert total is not None
     spread = {s: Interval.of(each.weights[:, i], level) for i, s in enumerate(problem.feasible.sources)}
     return Mix(

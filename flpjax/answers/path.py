@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.answers.completion import completed, compute_of, with_mixture
-from flpjax.answers.interval import LOST, check_level, lost
+from flpjax.answers.interval import check_level, lost
 from flpjax.answers.prediction import bounds_of, predict, scatter
 from flpjax.answers.target import Target
 from flpjax.errors import InputError
@@ -36,11 +36,11 @@ class Band:
     upper: NDArray[np.float64]
 
     @classmethod
-    def of(cls, draws: NDArray[np.float64], level: float) -> Band:
+    def of(cls, draws: NDArray[np.float64], level: float, most_lost: float) -> Band:
         """Of the finite values among draws ``(draw, point, output)``, where no more than a few are not."""
         shape = draws.shape[1:]
         values = np.where(np.isfinite(draws), draws, np.nan).reshape(len(draws), -1)
-        known = lost(values) <= LOST
+        known = lost(values) <= most_lost
         sides = np.full((3, values.shape[1]), np.nan)
         tail = 0.5 * (1.0 - level)
         if known.any():
@@ -142,8 +142,8 @@ def forecast_path(
         float(runs.training().finals().flops.max()),
         draws.model.domains,
         draws.model.tasks,
-        Band.of(np.asarray(seen.loss), level),
-        Band.of(np.clip(np.asarray(seen.score), 0.0, 1.0), level),
+        Band.of(np.asarray(seen.loss), level, draws.most_lost),
+        Band.of(np.clip(np.asarray(seen.score), 0.0, 1.0), level, draws.most_lost),
     )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from flpjax.answers.audit_checks import check_audit, check_widths
 from flpjax.answers.forecast import Forecast, forecast
-from flpjax.answers.interval import LOST
 from flpjax.answers.ladder_checks import (
     check_distance,
     check_emergence,
@@ -104,7 +103,7 @@ def check_failures(draws: Draws, made: Forecast) -> Finding:
     """Nearly all draws forecast every output of every target of a forecast."""
     names = (*draws.model.domains, *draws.model.tasks)
     lost = made.lost.max(axis=0, initial=0.0)
-    bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > LOST]
+    bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > draws.most_lost]
     if not bad:
         return Finding("draws", Verdict.PASS, f"{count(len(draws), 'draw')}, at most {lost.max(initial=0.0):.0%} fail")
     worst = Verdict.FAIL if lost.max() > FAILED_BAD else Verdict.REVIEW

@@ -70,7 +70,8 @@ def score_map(draws: Draws, runs: Runs, path: ForecastPath, *, measured: bool = 
         score = score + np.asarray(scatter(draws).score)[:, None, :]
     through = [route[0] for route in model.via]
     domains = tuple(model.domains[i] for i in through)
-    return ScoreMap(path.level, model.tasks, domains, loss[:, through], Band.of(np.clip(score, 0.0, 1.0), path.level))
+    band = Band.of(np.clip(score, 0.0, 1.0), path.level, draws.most_lost)
+    return ScoreMap(path.level, model.tasks, domains, loss[:, through], band)
 
 
 def _ends(runs: Runs, path: ForecastPath, j: int) -> tuple[float, float]:

@@ -9,7 +9,8 @@ import numpy as np
 from flpjax.answers.target import Target
 from flpjax.answers.verdicts import Finding, Verdict
 from flpjax.errors import InputError
-from flpjax.fitting.draws import Ladder
+from flpjax.fitting.draws import Draws, Ladder
+from flpjax.predictors.predictor import Model
 from flpjax.runs.design import SAME
 
 FEWEST_RUNS = 2  # of one size; what a single run lacks, laws say themselves
@@ -27,6 +28,35 @@ def is_own_size(target: Target, ladder: Ladder) -> bool:
     flops = target.filled(ladder.rule).flops
     assert flops is not None
     return bool(np.log(ladder.flops[0]) - ALIKE <= np.log(flops) <= np.log(ladder.flops[1]) + ALIKE)
+
+
+def refuse_compute_alone(draws: Draws, targets: Sequence[Target]) -> None:
+    """Refuse to extrapolate laws in C alone from runs of one budget.
+
+    Raises:
+        InputError: All runs cost the same compute, a target does not, and a law reads neither N nor D.
+    """
+    ladder = draws.ladder
+    if (
+        ladder.runs < FEWEST_RUNS
+        or ladder.design.flops
+        or not any(_in_compute_alone(m) for m in getattr(draws.model, "members", (draws.model,)))
+    ):
+        return
+    other = [t for t in targets if not is_own_size(t, ladder)]
+    if other:
+        raise InputError(
+            f"all runs cost {ladder.flops[1]:.3g} FLOPs: a law in compute alone can't tell how losses and scores go on",
+            where=f"{ladder.source}, target '{other[0].name}'",
+            remedy="Name a method in N and D, such as chinchilla+sigmoid, or train runs of a second budget",
+        )
+
+
+def _in_compute_alone(model: Model) -> bool:
+    """Whether a model's law of compute reads neither N nor D."""
+    model = getattr(model, "model", model)  # of one that bends at chance
+    law = getattr(model, "compute_loss", None) or getattr(model, "compute_score", None)
+    return not (hasattr(law, "centre_params") or hasattr(law, "centre_tokens"))
 
 
 def refuse_other_sizes(ladder: Ladder, targets: Sequence[Target]) -> None:

@@ -24,6 +24,11 @@ from flpjax.runs.compute import Compute
 
 Kind = Literal["point", "tied", "bootstrap", "posterior", "blend"]
 
+LOST = 0.05
+"""Share of draws without a value above which there is no interval: those that fail are not like those that don't."""
+RESAMPLES_LOST = 0.25
+"""The same of a bootstrap, whose resamples that took too few runs for a fit are passed over; a warning says so."""
+
 
 @dataclass(frozen=True, eq=False)
 class StageFit:
@@ -110,6 +115,11 @@ class Draws:
     def intervals(self) -> bool:
         """Whether quantiles of the draws are intervals; of one fit, or of fits that tie on the ladder, they are not."""
         return self.kind not in ("point", "tied")
+
+    @property
+    def most_lost(self) -> float:
+        """Share of the draws that may lack a value of an output which still has an interval."""
+        return RESAMPLES_LOST if self.kind == "bootstrap" else LOST
 
     def __str__(self) -> str:
         lines = [f"{count(len(self), f'{self.kind} draw')} of {type(self.model).__name__} on {self.ladder.source}"]

@@ -81,7 +81,7 @@ def test_bands_leave_out_what_is_not_finite():
     values = np.full((41, 1, 3), np.nan)
     values[:, 0, 0] = np.r_[np.inf, np.repeat([1.0, 3.0], 20)]
     values[:38, 0, 1] = 1.0  # 7 % of the draws lost
-    band = Band.of(values, 0.9)
+    band = Band.of(values, 0.9, 0.05)
     assert band.median[0, 0] == 2.0
     assert np.isnan(band.median[0, 1:]).all()
 
