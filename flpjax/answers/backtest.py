@@ -28,7 +28,7 @@ def backtest(
     runs: Runs,
     key: Array,
     *,
-    draws: int = 200,
+    draws: int | None = None,
     level: float = 0.9,
     progress: Callable[[str], None] | None = None,
 ) -> Backtest:
@@ -40,7 +40,7 @@ def backtest(
         methods: Name → predictor, or :class:`flpjax.Auto`.
         runs: The ladder, with targets held out (:meth:`Runs.hold_out`).
         key: JAX random key; every method gets the same, so that they see the same resamples.
-        draws: Bootstrap draws; 0 for point fits without intervals.
+        draws: Draws of each method; 0 for point fits without intervals, None for the usual number.
         level: Probability of the intervals.
         progress: Called with each method's name before it is fitted.
 
@@ -54,7 +54,7 @@ def backtest(
         raise InputError("all runs are held out", where=runs.source, remedy="Leave some to fit on")
     check_level(level)
     require_x64("a backtest")
-    if draws < 0:
+    if draws is not None and draws < 0:
         raise InputError(f"{draws} draws", where="backtest", remedy="Ask for 0 (no intervals) or more")
     actual = runs.targets().finals()
     unfinished = sorted(set(runs.targets().names) - set(actual.names))

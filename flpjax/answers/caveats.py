@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flpjax.answers.interval import Interval
 from flpjax.answers.target import Target
-from flpjax.errors import some_of
+from flpjax.errors import count, some_of
 from flpjax.fitting.draws import Draws
 
 BLURRED = 0.05  # Monte Carlo error of a median over the width of its interval, above which more draws are worth it
@@ -104,8 +104,13 @@ def falling(draws: Draws) -> list[str]:
     ]
 
 
-def blurred(intervals: Sequence[dict[str, Interval]], draws: int) -> list[str]:
-    """Whether the number of draws blurs medians noticeably: a warning, or none."""
+def blurred(intervals: Sequence[dict[str, Interval]], draws: int, level: float) -> list[str]:
+    """Whether the draws are too few for the interval's ends, or blur medians noticeably: a warning, or none."""
+    least = int(np.ceil(2.0 / (1.0 - level) - 1e-9))
+    if draws < least:
+        return [
+            f"{count(draws, 'draw')} can't tell the ends of a {level:.0%} interval: take {least} at least (--draws)"
+        ]
     every = [(name, v) for each in intervals for name, v in each.items() if v.upper > v.lower]
     share, name = max(((v.error / (v.upper - v.lower), name) for name, v in every), default=(0.0, ""))
     if share <= BLURRED:

@@ -70,7 +70,7 @@ class Forecast:
     @property
     def intervals(self) -> bool:
         """Whether the bounds are of intervals: a point fit has none, nor have fits that tie on the ladder."""
-        return self.kind not in ("point", "tied")
+        return self.kind not in ("point", "tied") and self.draws > 1
 
     @property
     def lost(self) -> NDArray[np.float64]:
@@ -176,7 +176,7 @@ def forecast(
         warnings += extrapolation_warning(target, draws.ladder)
     warnings += caveats.outside(targets, model.tasks, score) + caveats.falling(draws)
     if draws.kind not in caveats.KINDS:
-        warnings += caveats.blurred([each for kind in intervals for each in kind], len(draws))
+        warnings += caveats.blurred([each for kind in intervals for each in kind], len(draws), level)
     return Forecast(
         method=method or type(model).__name__,
         kind=draws.kind,

@@ -42,7 +42,7 @@ class TableNames:
         return self.table.sources
 
 
-def check_numbers(draws: int, level: float = 0.9) -> None:
+def check_numbers(draws: int | None, level: float = 0.9) -> None:
     """Refuse draws and levels that no fit can have.
 
     Raises:
@@ -52,10 +52,10 @@ def check_numbers(draws: int, level: float = 0.9) -> None:
     from flpjax.fitting.room import check_room
 
     check_level(level)
-    check_room(draws)
+    check_room(draws or 0)
 
 
-def check_method(name: str, via: str | None, draws: int, level: float = 0.9, joint: bool = False) -> Method:
+def check_method(name: str, via: str | None, draws: int | None, level: float = 0.9, joint: bool = False) -> Method:
     """The method of this name, before the table is read.
 
     Raises:

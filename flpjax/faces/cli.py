@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flpjax.faces import ending, mixing, steps
-from flpjax.faces.options import Draws, Exclude, Fits, Force, Json, Level, Mapping, Only, Plot, RunsArgument, Seed, Via
+from flpjax.faces.options import (
+    Exclude,
+    Fits,
+    Force,
+    Json,
+    Level,
+    Mapping,
+    Only,
+    Plot,
+    RunsArgument,
+    Seed,
+    UsualDraws,
+    Via,
+)
 from flpjax.faces.usage import Commands
 from flpjax.version import __version__, installed
 
@@ -97,7 +110,7 @@ def forecast(
     only: Only = None,
     exclude: Exclude = None,
     via: Via = None,
-    draws: Draws = 200,
+    draws: UsualDraws = None,
     level: Level = 0.9,
     seed: Seed = 0,
     fits: Fits = False,
@@ -134,7 +147,7 @@ def backtest(
     only: Only = None,
     exclude: Exclude = None,
     via: Via = None,
-    draws: Draws = 200,
+    draws: UsualDraws = None,
     level: Level = 0.9,
     seed: Seed = 0,
     by_target: Annotated[bool, typer.Option("--by-target", help="A row for every method and held-out run.")] = False,
@@ -150,7 +163,7 @@ def backtest(
     methods = {name: check_method(name, via, draws) for name in method or ()}
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
     check_via(table, via)
-    names = method or [name for name in compared(table) if draws or name != steps.AUTO]
+    names = method or [name for name in compared(table) if draws != 0 or name != steps.AUTO]
     chooses = (steps.AUTO, "flp")  # a loss domain, as pairs of stages do
     for name in names:
         through = via if method or "+" in name or name in chooses else None
@@ -190,7 +203,7 @@ def review(
     only: Only = None,
     exclude: Exclude = None,
     via: Via = None,
-    draws: Draws = 400,
+    draws: UsualDraws = None,
     seed: Seed = 0,
     json: Json = None,
     force: Force = False,
@@ -229,7 +242,7 @@ def review(
 
 @app.command()
 def demo(
-    draws: Draws = 200,
+    draws: UsualDraws = None,
     level: Level = 0.9,
     seed: Seed = 0,
     method: Method = "",

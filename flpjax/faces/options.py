@@ -26,6 +26,12 @@ Via = Annotated[
     str | None, typer.Option("--via", help="Loss domain that scores go through; 'own' for each task's own.")
 ]
 Draws = Annotated[int, typer.Option("--draws", min=0, help="Bootstrap draws; 0 for no intervals.")]
+UsualDraws = Annotated[
+    int | None,
+    typer.Option(
+        "--draws", min=0, show_default=False, help="Draws: by default 2,000 of auto, 400 of others; 0 for no intervals."
+    ),
+]
 Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random seed.")]
 Fits = Annotated[bool, typer.Option("--fits", help="Show the fitted constants and how every fit ended.")]

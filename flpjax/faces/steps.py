@@ -30,7 +30,7 @@ class How:
     """How to forecast: the options that ``forecast`` and ``demo`` share."""
 
     method: str
-    draws: int
+    draws: int | None
     level: float
     seed: int
     joint: bool = False

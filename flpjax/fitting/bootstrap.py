@@ -25,6 +25,7 @@ from flpjax.runs.table import Runs
 FAILED_SHARE = 0.05  # more failed draws than this, and the interval needs a warning
 FEW_RUNS = 5  # an interval that rests on fewer is wide, and says so
 RESAMPLE_SALT = 1000
+RESAMPLED = 400  # draws: each is a fit
 CANDIDATES = 20  # resamples tried for each one kept
 
 
@@ -33,7 +34,7 @@ def bootstrap(
     runs: Runs,
     key: Array,
     *,
-    draws: int = 200,
+    draws: int = RESAMPLED,
     joint: bool = False,
     starts: int | None = None,
     settings: Settings | None = None,

@@ -114,7 +114,7 @@ class Draws:
     @property
     def intervals(self) -> bool:
         """Whether quantiles of the draws are intervals; of one fit, or of fits that tie on the ladder, they are not."""
-        return self.kind not in ("point", "tied")
+        return self.kind not in ("point", "tied") and len(self) > 1
 
     @property
     def most_lost(self) -> float:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from jax import Array
 
 from flpjax.errors import InputError
-from flpjax.fitting.blending.auto import auto
-from flpjax.fitting.bootstrap import bootstrap
+from flpjax.fitting.blending.auto import BLENDED, auto
+from flpjax.fitting.bootstrap import RESAMPLED, bootstrap
 from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import bind, point, training_of
@@ -19,6 +19,11 @@ from flpjax.predictors.predictor import Predictor
 from flpjax.runs.table import Runs
 
 Method = Predictor | Auto | Discovered
+
+
+def usual_draws(chosen: Method) -> int:
+    """How many draws a method has unless told otherwise."""
+    return BLENDED if isinstance(chosen, Auto | Discovered) else RESAMPLED
 
 
 def method_of(name: str, via: str | None = None) -> Method:
@@ -53,7 +58,7 @@ def mixing_method(name: str, draws: int) -> tuple[str, Method]:
     return name, Auto(mixtures=True) if name == AUTO else method_of(name)
 
 
-def check_asked(chosen: Method, draws: int, joint: bool = False) -> None:
+def check_asked(chosen: Method, draws: int | None, joint: bool = False) -> None:
     """Refuse what a method can't do, before anything is read or fitted.
 
     Raises:
@@ -67,7 +72,7 @@ def check_asked(chosen: Method, draws: int, joint: bool = False) -> None:
             raise InputError(f"{name} is a blend, which no single draw shows", remedy="Name a method, or ask for draws")
         if draws == 1:
             raise InputError("1 draws", where=name, remedy="Ask for 2 at least; a blend has no point fit")
-    check_room(draws)
+    check_room(draws or 0)
 
 
 def check_carried(chosen: Method, runs: Runs) -> None:
@@ -90,7 +95,7 @@ def fit(
     runs: Runs,
     key: Array,
     *,
-    draws: int = 200,
+    draws: int | None = None,
     joint: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
@@ -100,7 +105,7 @@ def fit(
         chosen: The method.
         runs: The ladder; held-out runs are not used.
         key: JAX random key.
-        draws: Number of draws; 0 for a point fit.
+        draws: Number of draws; 0 for a point fit, None for the usual number: of a blend they cost next to nothing.
         joint: Fit both stages in one objective.
         progress: Called with what is fitted, before it is.
 
@@ -110,6 +115,7 @@ def fit(
         PrecisionError: JAX is in 32 bits.
     """
     check_asked(chosen, draws, joint)
+    draws = usual_draws(chosen) if draws is None else draws
     if isinstance(chosen, Auto | Discovered):
         return auto(runs, key, draws=draws, methods=chosen, progress=progress)
     if draws:

@@ -92,7 +92,7 @@ def test_forecast_of_held_out_runs_stands_beside_what_they_reached(run, ladder):
 
 def test_backtest_compares_methods(run, ladder, tmp_path):
     file = tmp_path / "backtest.json"
-    methods = ("--method", "flp", "--method", "fp", "--method", "llama3")
+    methods = ("--method", "power+sigmoid", "--method", "fp", "--method", "llama3")
     code, out, err = run("backtest", ladder, "--largest", 2, "--draws", 10, *methods, "--json", file)
     assert code == 0
     assert "Fitted on 10 runs; held out: 1B, 3B" in out, "the marked 7B and 13B are no runs to fit on"
@@ -100,7 +100,7 @@ def test_backtest_compares_methods(run, ladder, tmp_path):
     assert "'loss/arc_challenge', the task's own loss" in err
     result = json.loads(file.read_text())["methods"]
     assert result["llama3"]["failed"]
-    cell = result["flp"]["cells"][0]
+    cell = result["power+sigmoid"]["cells"][0]
     assert {"target", "task", "predicted", "lower", "upper", "actual", "rel_error", "rel_error_true_loss"} <= set(cell)
     assert cell["rel_error"] == pytest.approx(cell["predicted"] / cell["actual"] - 1)
 

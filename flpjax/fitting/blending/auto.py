@@ -31,6 +31,7 @@ from flpjax.runs.table import Runs
 
 TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common: a loss too high, all scores too low
 ORIGINS_SALT, BLEND_SALT = 5, 6
+BLENDED = 2000  # draws: more cost next to nothing, and 400 blur medians of scores by .2 points
 MEMBERS = 16  # about as many as any table has
 
 
@@ -53,7 +54,7 @@ def auto(
     runs: Runs,
     key: Array,
     *,
-    draws: int = 400,
+    draws: int = BLENDED,
     methods: Methods | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
