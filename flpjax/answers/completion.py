@@ -90,16 +90,22 @@ def spread_of_sizes(compute: Compute, without: NDArray[np.bool_], ladder: Ladder
     return Compute(log_params, log_tokens, np.broadcast_to(compute.log_flops, away.shape), weights)
 
 
-def words_of_sizes(target: Target, ladder: Ladder) -> str:
-    """What N and D a completed target was given, and how sure they are."""
+def words_of_sizes(target: Target, ladder: Ladder, carried: bool = True) -> str:
+    """What N and D a completed target was given, and how sure they are.
+
+    Args:
+        target: Completed.
+        ladder: Has a rule of sizes.
+        carried: Whether intervals carry what the rule leaves open.
+    """
     size = ladder.size
     assert size is not None
     assert target.flops is not None
     wide = float(np.exp(stdtrit(size.freedom, 0.5 + 0.5 * SHOWN) * size.sd_at(target.flops)))
     return (
         f"target '{target.name}' has FLOPs only: N and D taken from the ladder's own rule: N={target.params:.3g}, "
-        f"D={target.tokens:.3g}, each within a factor {max(wide, 1.0):.3g} ({SHOWN:.0%}), which intervals carry; "
-        "write N=…,D=… if you know them"
+        f"D={target.tokens:.3g}, each within a factor {max(wide, 1.0):.3g} ({SHOWN:.0%})"
+        f"{', which intervals carry' if carried else ', which intervals do not carry'}; write N=…,D=… if you know them"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.answers.completion import completed
 from flpjax.answers.forecast import check_level
 from flpjax.answers.goal import Goal
 from flpjax.answers.mix_grid import expected_at, mixture_grid
@@ -123,7 +124,7 @@ def mix_curve(
     if not 0.0 < step <= 0.5:
         raise InputError(f"the step {step:g} is no share", remedy="Give one up to 0.5, say 0.01")
     weights = mixture_grid(len(sources), round(1.0 / step))
-    filled = at_known_size(target, draws.ladder)[0].filled(draws.ladder.rule)
+    filled = completed(at_known_size(target, draws.ladder)[0], draws.ladder)
     loss, score = expected_at(draws, filled, weights)
     names, kind, values = draws.model.tasks, "score", np.clip(score, 0.0, 1.0)
     if not names:

@@ -13,8 +13,8 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from flpjax.answers.completion import completed, compute_of, words_of_sizes
 from flpjax.answers.constraints import Constraints, Feasible, feasible
-from flpjax.answers.forecast import compute_of
 from flpjax.answers.goal import Goal, Scene, Value
 from flpjax.answers.mix import Baseline
 from flpjax.answers.sizing import at_known_size
@@ -205,7 +205,10 @@ def _sized(target: Target, draws: Draws) -> tuple[Target, list[str]]:
     if target.mix is not None:
         notes.append(f"the mixture of target '{target.name}' has no say in the search: give it as the baseline")
     sized, why = at_known_size(target, draws.ladder)
-    return sized.filled(draws.ladder.rule), notes + ([why] if why else [])
+    whole = completed(sized, draws.ladder)
+    if sized.params is None and sized.tokens is None and whole.params is not None:
+        notes.append(words_of_sizes(whole, draws.ladder, carried=False))
+    return whole, notes + ([why] if why else [])
 
 
 def candidate_mixtures(
