@@ -158,6 +158,14 @@ def test_a_blend_of_mixtures_finds_the_best(mixtures, key):
     np.testing.assert_allclose(found.draw_weights.sum(axis=1), 1.0)
 
 
+def test_a_search_takes_n_and_d_from_the_ladder_for_a_target_in_flops(mixtures, key):
+    _, draws = mixtures
+    found = optimise_mix(draws, Target("C", flops=1.8e21), key, starts=2)
+    assert np.isfinite(found.value)
+    (said,) = [w for w in found.warnings if "own rule" in w]
+    assert said.startswith("target 'C' has FLOPs only: N and D taken from the ladder's own rule: N=")
+
+
 def test_a_blend_without_mixtures_has_none_to_optimise(blended, key):
     with pytest.raises(InputError, match="the method that was fitted does not know data sources"):
         optimise_mix(blended, BEYOND, key)
