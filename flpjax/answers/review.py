@@ -21,7 +21,7 @@ from flpjax.answers.target import Target, targets_of
 from flpjax.answers.verdicts import Finding, Review, Verdict
 from flpjax.engine.status import Status
 from flpjax.errors import InputError, count, some_of
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import LOST, Draws
 from flpjax.fitting.past import FEW_AHEAD
 from flpjax.fitting.staged import CONDITION_LIMIT
 from flpjax.runs.table import AVERAGE, Runs
@@ -103,11 +103,13 @@ def check_failures(draws: Draws, made: Forecast) -> Finding:
     """Nearly all draws forecast every output of every target of a forecast."""
     names = (*draws.model.domains, *draws.model.tasks)
     lost = made.lost.max(axis=0, initial=0.0)
-    bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > draws.most_lost]
+    bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > LOST]
     if not bad:
         return Finding("draws", Verdict.PASS, f"{count(len(draws), 'draw')}, at most {lost.max(initial=0.0):.0%} fail")
     worst = Verdict.FAIL if lost.max() > FAILED_BAD else Verdict.REVIEW
-    remedy = "These have no interval: leave them out, add runs, or give targets what the law needs"
+    remedy = "Intervals leave these draws out: add runs"
+    if lost.max() > draws.most_lost:
+        remedy = "These have no interval: leave them out, add runs, or give targets what the law needs"
     return Finding("draws", worst, f"draws without a forecast: {some_of(bad)}", remedy)
 
 

@@ -147,8 +147,11 @@ def test_few_draws_that_failed_are_left_out_of_intervals(sound, targets):
 
 
 def test_more_than_a_few_leave_no_interval_and_that_is_said(sound, targets):
-    """Those left are no fair sample: a resample fails where its runs say little of the task."""
-    seen = forecast(failing(repeated(sound, 6), "score", "slope", 2, 3), targets)
+    """Those left are no fair sample; resamples that took too few runs are passed over, up to a quarter of them."""
+    few, many = (failing(repeated(sound, 6), "score", "slope", 2, n) for n in (3, 12))
+    assert "triviaqa" in forecast(replace(few, kind="bootstrap"), targets).score[0]
+    assert "triviaqa" not in forecast(replace(many, kind="bootstrap"), targets).score[0]
+    seen = forecast(replace(few, kind="blend"), targets)
     assert set(seen.score[0]) == set(seen.score[1]) == {"bbh", "hellaswag"}
     (said,) = [w for w in seen.warnings if "'triviaqa'" in w and "not forecast" in w]
     assert said.startswith(
