@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,7 @@ from flpjax.answers.compare import MAPS, STAGES, compare
 from flpjax.answers.forecast import forecast
 from flpjax.answers.target import targets_of
 from flpjax.errors import InputError
+from flpjax.fitting.discovery.discovery import discover
 from flpjax.fitting.draws import expected
 from flpjax.fitting.fit import check_carried, fit, method_of, mixing_method
 from flpjax.fitting.point import point
@@ -28,6 +30,16 @@ def few(runs, tasks=TASKS):
     pick = [runs.task_names.index(t) for t in tasks]
     facts = tuple(runs.tasks[i] for i in pick)
     return replace(runs, tasks=facts, score=runs.score[:, pick], stderr=runs.stderr[:, pick])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_compile():
+    """A blend of two members, whose law of losses ``compare`` fits besides, and one short round of discovery."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flpjax.predictors.auto.MIXED", ("m3+domain-linear", "m3+domain-sigmoid"))
+        for module in ("flpjax.answers.compare", "flpjax.fitting.discovery.method"):
+            patch.setattr(f"{module}.discover", partial(discover, rounds=1, per_round=3))
+        yield
 
 
 @pytest.fixture(scope="module")
