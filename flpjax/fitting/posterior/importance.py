@@ -31,6 +31,7 @@ KERNELS = 64
 WIDE = 1.3  # times what suits a density's estimate: kernels must reach beyond the draws that are known
 FINITE = 0.5  # k-hat beyond which weights have no finite variance
 POPULATION = 500  # members
+BLOCK = 256  # draws whose density is evaluated at a time: one program serves any number of draws
 
 
 class Weighted(NamedTuple):
@@ -130,7 +131,7 @@ def explore(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, 
         told = [np.concatenate([known, p.log_density(new)]) for known, p in zip(told, proposals, strict=True)]
         counts[-1] += len(new)
         vector = np.concatenate([vector, new])
-        density = np.concatenate([density, np.asarray(_densities(layer, jnp.asarray(new), evidence))])
+        density = np.concatenate([density, _densities(layer, new, evidence)])
         share = np.log(np.array(counts) / len(vector))[:, None, None]
         found = Weighted(vector, density - logsumexp(share + np.stack(told), axis=0))
         if len(vector) == draws:
@@ -164,7 +165,14 @@ def _kernels(vector: Floats, weight: Floats, root: Floats, rng: np.random.Genera
     return Around(centre[None], (np.minimum(WIDE * narrow, 1.0) * np.linalg.cholesky(spread))[None])
 
 
+def _densities(layer: Layer, vectors: Floats, evidence: Evidence) -> Floats:
+    """``(draw, output)``, block by block; the last is filled up."""
+    padded = np.concatenate([vectors, np.repeat(vectors[-1:], -len(vectors) % BLOCK, axis=0)])
+    blocks = padded.reshape(-1, BLOCK, *vectors.shape[1:])
+    return np.concatenate([np.asarray(_block(layer, jnp.asarray(b), evidence)) for b in blocks])[: len(vectors)]
+
+
 @partial(compiled, static_argnums=0)
-def _densities(layer: Layer, vectors: Array, evidence: Evidence) -> Array:
-    """``(draw, output)``; in blocks, which stay in a processor's cache."""
+def _block(layer: Layer, vectors: Array, evidence: Evidence) -> Array:
+    """``(draw, output)``; in lots, which stay in a processor's cache."""
     return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), vectors, batch_size=16)

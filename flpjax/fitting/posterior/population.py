@@ -22,7 +22,7 @@ FULL = 2.38  # steps of this over the root of twice the parameters suit a normal
 LEAST = 0.3  # … and a bent one's are shorter: by a factor from here to 1
 LEAP = 0.1  # share of steps that go from one member's place by all that lies between two others: from bend to bend
 JITTER = 1e-5  # of a step, so that no direction is closed
-TOGETHER = 64  # members evaluated side by side: more would leave a processor's cache
+TOGETHER = 50  # members evaluated side by side: more would leave a processor's cache, and these divide the population
 Half = tuple[Array, Array]
 """Places ``(draw, output, p)``, and log densities ``(draw, output)`` there."""
 
@@ -47,8 +47,9 @@ def wander(layer: Layer, vectors: Array, evidence: Evidence, key: Array, times: 
     def density(members: Array) -> Array:
         return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), members, batch_size=TOGETHER)
 
-    def step(here: Half, others: Array, key: Array) -> Half:
-        place, height = here
+    def step(halves: tuple[Half, Half], key: Array) -> tuple[tuple[Half, Half], None]:
+        """The first half steps, and the other is next."""
+        (place, height), (others, _) = halves
         pair, apart, length, leap, shake, luck = jax.random.split(key, 6)
         shape = height.shape
         first = jax.random.randint(pair, shape, 0, half)
@@ -59,20 +60,18 @@ def wander(layer: Layer, vectors: Array, evidence: Evidence, key: Array, times: 
         there = place + scale[..., None] * way + JITTER * jax.random.normal(shake, place.shape, place.dtype)
         new = density(there)
         taken = jnp.log(jax.random.uniform(luck, shape, place.dtype)) < new - height
-        return jnp.where(taken[..., None], there, place), jnp.where(taken, new, height)
-
-    def sweep(halves: tuple[Half, Half], key: Array) -> tuple[tuple[Half, Half], None]:
-        one, other = halves
-        ahead, behind = jax.random.split(key)
-        one = step(one, other[0], ahead)
-        return (one, step(other, one[0], behind)), None
+        return (halves[1], (jnp.where(taken[..., None], there, place), jnp.where(taken, new, height))), None
 
     def later(halves: tuple[Half, Half], keys: Array) -> tuple[tuple[Half, Half], Array]:
-        (one, other), _ = lax.scan(sweep, halves, keys)
+        each = jax.vmap(jax.random.split)(keys).reshape(-1)  # of both halves' steps, in turn
+        (one, other), _ = lax.scan(step, halves, each)
         return (one, other), jnp.concatenate([one[0], other[0]])
 
-    one, other = ((v, density(v)) for v in (vectors[:half], vectors[half:]))
+    # One loop in another, whose body has the density once: each place where it stands is compiled anew.
+    height = density(vectors)
+    halves = (vectors[:half], height[:half]), (vectors[half:], height[half:])
     first, more = jax.random.split(key)
-    halves, _ = later((one, other), jax.random.split(first, SWEEPS - APART))
-    _, seen = lax.scan(later, halves, jax.random.split(more, (times, APART)))
-    return seen
+    before = jax.random.split(first, SWEEPS - APART).reshape(-1, APART)
+    keys = jnp.concatenate([before, jax.random.split(more, (times, APART))])
+    _, seen = lax.scan(later, halves, keys)
+    return seen[len(before) :]
