@@ -23,6 +23,11 @@ from flpjax.runs.simulate import LADDER, Simulated, simulate_ladder
 from flpjax.runs.table import Runs
 from flpjax.runs.tasks import Task
 
+# Compiling takes most of the time, so tests compile without optimising (half the time), processes that they start, too.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

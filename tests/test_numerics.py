@@ -14,7 +14,8 @@ def double(times, x):
 
 
 @pytest.fixture(autouse=True)
-def _anew():
+def _anew(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
     numerics._quick.cache_clear()
     yield
     numerics._quick.cache_clear()
@@ -36,6 +37,11 @@ def test_options_that_xla_does_not_know_are_left_out(monkeypatch):
     monkeypatch.setattr(numerics, "QUICK", {"xla_cpu_no_such_option": False})
     assert numerics._quick() == {}
     assert float(numerics.compiled(double, static_argnums=0)(1, 0.0)) == 2.0
+
+
+def test_an_option_that_the_user_has_set_is_the_users(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=here --xla_backend_optimization_level=0")
+    assert set(numerics._quick()) == set(numerics.QUICK)
 
 
 def test_options_of_ones_own_must_be_known():
