@@ -10,11 +10,14 @@ import pytest
 
 from flpjax.answers.constraints import Constraints
 from flpjax.answers.goal import Goal
+from flpjax.answers.mix_curve import mix_curve
 from flpjax.answers.mixture import hull_distance, optimise_mix
 from flpjax.answers.target import Target
 from flpjax.errors import FitError, InputError
+from flpjax.fitting.draws import expected
 from flpjax.forms.mixture_laws import MixChinchilla
 from flpjax.forms.mixture_loss import M2
+from flpjax.runs.compute import Compute
 from tests.answers.test_goal import BASE, DRAWS, TARGET, TRIED, by_hand, outputs, worth
 
 SHARE = np.array([0.0, 0.0, 0.0, 0.5, 0.5])
@@ -259,6 +262,22 @@ def test_a_task_that_does_not_count_may_be_missing(draws, key):
     whole = optimise_mix(draws, TARGET, key, goal=Goal({"u": 1.0}))
     seen = optimise_mix(without(draws, [1, 4], 0), TARGET, key, goal=Goal({"u": 1.0}))
     np.testing.assert_allclose(seen.weights, whole.weights, atol=1e-9)
+
+
+def test_scores_of_draws_stay_within_their_scale(draws, key):
+    """Straight lines, lifted to where no score is."""
+    level = draws.params["score"]["level"]
+    high = replace(draws, params={**draws.params, "score": {**draws.params["score"], "level": level + 0.6}})
+    size = (np.full(len(TRIED), np.log(v)) for v in (TARGET.params, TARGET.tokens, TARGET.flops))
+    assert np.asarray(expected(high.model, high.params, Compute(*size, np.array(TRIED))).score).max() > 1.05
+    seen = optimise_mix(high, TARGET, key, constraints=LOOSE, baseline=BASE)
+    scores = [getattr(c, side) for c in seen.changes if c.kind == "score" for side in ("found", "baseline")]
+    assert max(v.upper for v in scores) == 1.0
+    for v in scores:
+        assert 0.0 <= v.lower <= v.median <= v.upper <= 1.0
+    assert seen.value <= 1.0
+    curve = mix_curve(high, TARGET, step=0.25)
+    assert 0.0 <= curve.lower.min() <= curve.upper.max() <= 1.0
 
 
 NO_ANSWER = {

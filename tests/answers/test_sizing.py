@@ -1,7 +1,5 @@
 """Runs of one size: how anything goes on with compute they can't tell, and nobody makes it up."""
 
-from dataclasses import replace
-
 import jax
 import numpy as np
 import pytest
@@ -17,15 +15,12 @@ from flpjax.answers.target import Target
 from flpjax.answers.verdicts import Verdict
 from flpjax.errors import InputError
 from flpjax.faces.cli import main
-from flpjax.fitting.draws import expected
 from flpjax.fitting.fit import fit
 from flpjax.fitting.ladder import Ladder
 from flpjax.predictors.auto import Auto
 from flpjax.runs.build import build_runs
-from flpjax.runs.compute import Compute
 from flpjax.runs.design import design_of
 from flpjax.runs.export import csv_of
-from tests.answers.test_goal import BASE, TARGET, TRIED, by_hand
 
 N, D = 1e8, 2e9
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -48,12 +43,6 @@ def swarm(params=N, tokens=D, shares=SHARES, jitter=0.0):
         },
         source="swarm",
     )
-
-
-def at(mixtures):
-    """The target at mixtures."""
-    size = (TARGET.params, TARGET.tokens, 6 * TARGET.params * TARGET.tokens)
-    return Compute(*(np.full(len(mixtures), np.log(v)) for v in size), np.array(mixtures))
 
 
 @pytest.fixture(scope="module")
@@ -185,19 +174,3 @@ def test_a_prior_without_a_price_and_a_mixture_of_the_target_are_not_ignored(fit
         Goal(prior={"general": 0.5, "code": 0.5})
     seen = optimise_mix(fitted, Target("own", N, D, mix={"general": 1.0}), jax.random.key(1))
     assert "the mixture of target 'own' has no say in the search: give it as the baseline" in seen.warnings
-
-
-def test_scores_of_draws_stay_within_their_scale(key):
-    """Straight lines, lifted to where no score is."""
-    draws = by_hand(draws=9)
-    level = draws.params["score"]["level"]
-    high = replace(draws, params={**draws.params, "score": {**draws.params["score"], "level": level + 0.6}})
-    assert np.asarray(expected(high.model, high.params, at(TRIED)).score).max() > 1.05
-    seen = optimise_mix(high, TARGET, key, constraints=Constraints(outside=True), baseline=BASE)
-    scores = [getattr(c, side) for c in seen.changes if c.kind == "score" for side in ("found", "baseline")]
-    assert max(v.upper for v in scores) == 1.0
-    for v in scores:
-        assert 0.0 <= v.lower <= v.median <= v.upper <= 1.0
-    assert seen.value <= 1.0
-    curve = mix_curve(high, TARGET, step=0.25)
-    assert 0.0 <= curve.lower.min() <= curve.upper.max() <= 1.0

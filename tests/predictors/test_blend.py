@@ -7,8 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flpjax.answers.constraints import Constraints
 from flpjax.answers.forecast import compute_of, forecast, predict
+from flpjax.answers.goal import Goal
 from flpjax.answers.mixture import optimise_mix
+from flpjax.answers.problem import pose
 from flpjax.answers.target import Target, targets_of
 from flpjax.errors import InputError
 from flpjax.fitting.blending.auto import auto
@@ -113,11 +116,12 @@ def test_gradients_with_respect_to_compute_are_those_of_differences(blended):
     model, x = blended.model, at(BEYOND)
     picked = jax.tree.map(lambda v: v[:11], blended.params)
 
+    @jax.jit
     def total(c):
         told = jax.vmap(lambda p: model.apply(p, x._replace(log_flops=c)))(picked)
         return told.loss.sum() + told.score.sum()
 
-    slope = jax.grad(total)(x.log_flops)
+    slope = jax.jit(jax.grad(total))(x.log_flops)
     assert np.isfinite(slope)
     step = 1e-4
     assert float(slope) == pytest.approx(
@@ -148,21 +152,26 @@ def mixtures(key):
     return runs, auto(runs, key, draws=41, methods=methods)
 
 
-def test_a_blend_of_mixtures_finds_the_best(mixtures, key):
+def test_a_blend_of_mixtures_can_be_searched(mixtures):
+    """By its value, which is that of its forecasts, and by a slope; tests/answers/test_sizing.py searches one."""
     runs, draws = mixtures
     assert draws.model.sources == runs.sources
-    found = optimise_mix(draws, Target("3B", params=3e9, tokens=6e10), key, starts=5)
-    assert np.sum(found.weights) == pytest.approx(1.0)
-    assert np.isfinite(found.value)
-    assert found.draw_weights.shape[1] == len(runs.sources)
-    np.testing.assert_allclose(found.draw_weights.sum(axis=1), 1.0)
+    target = Target("3B", params=3e9, tokens=6e10)
+    problem = pose(draws, target, Goal(), Constraints(), "best tried")
+    points = np.array([[0.8, 0.2], [0.6, 0.4]])
+    number, slope = jax.jit(jax.vmap(jax.value_and_grad(problem.value), (0, None)))(points, problem.scene)
+    at_both = compute(problem.target, problem.target)._replace(weights=jnp.asarray(points))
+    told = np.clip(predict(draws.model, draws.params, at_both, None).score, 0.0, 1.0)
+    np.testing.assert_allclose(number, told[problem.usable].mean(axis=(0, 2)), rtol=1e-9)
+    assert np.isfinite(slope).all()
+    assert np.ptp(number) > 0
 
 
-def test_a_search_takes_n_and_d_from_the_ladder_for_a_target_in_flops(mixtures, key):
+def test_a_search_takes_n_and_d_from_the_ladder_for_a_target_in_flops(mixtures):
     _, draws = mixtures
-    found = optimise_mix(draws, Target("C", flops=1.8e21), key, starts=2)
-    assert np.isfinite(found.value)
-    (said,) = [w for w in found.warnings if "own rule" in w]
+    problem = pose(draws, Target("C", flops=1.8e21), Goal(), Constraints(), "best tried")
+    assert np.isfinite(np.asarray(problem.scene.baseline)).all()
+    (said,) = [w for w in problem.notes if "own rule" in w]
     assert said.startswith("target 'C' has FLOPs only: N and D taken from the ladder's own rule: N=")
 
 
