@@ -24,7 +24,9 @@ def laws(runs: Runs) -> dict[str, Any]:
     """Errors of M1 to M4 on the targets' domain losses and on their average loss."""
     figures: dict[str, Any] = {}
     for name, (part, forms) in SPLITS.items():
-        found = compare(losses_only(part(grid(runs)).with_average()), key(), forms=tuple(forms.values()))
+        found = compare(
+            losses_only(part(grid(runs)).with_average()), key(), forms=tuple(forms.values()), recommend=False
+        )
         errors = {row.name: dict(row.errors) for row in found.forms}
         figures[name] = {
             form: {
@@ -40,7 +42,7 @@ def laws(runs: Runs) -> dict[str, Any]:
 
 def maps(runs: Runs) -> dict[str, Any]:
     """Errors of scores from the targets' true losses, by the four maps of §6.2 and by automated discovery."""
-    found = compare(grid(runs), key(), forms=())
+    found = compare(grid(runs), key(), forms=(), recommend=False)
     chosen = {} if found.discovery is None else {t: str(form) for t, form in found.discovery.forms.items()}
     return {
         "tasks": list(runs.task_names),

@@ -371,7 +371,7 @@ def test_maps_are_ranked_on_the_tasks_that_all_forecast():
 def test_maps_by_compare(runs, monkeypatch):
     """What the figures say is what ``flpjax.compare`` says."""
     seen = Comparison((), (), (Row("average", {"word": 0.25}),))
-    monkeypatch.setattr(ablations, "compare", lambda table, key, forms: seen)
+    monkeypatch.setattr(ablations, "compare", lambda table, key, **how: seen)
     found = ablations.maps(runs)
     assert found["maps"] == {"average": {"errors": {"word": 0.25}, "failed": None}}
     ablations.show_maps(found)
