@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -111,7 +112,8 @@ def test_the_objective_is_what_the_search_maximises(goal):
     draws, base = by_hand(2), {"general": 0.8, "code": 0.2}
     curve = mix_curve(draws, TARGET, step=0.1, goal=goal, baseline=base)
     problem = pose(draws, TARGET, goal, Constraints(), base)
-    expected = [float(problem.value(jnp.asarray(w), problem.scene)) for w in curve.weights]
+    value = jax.jit(problem.value)
+    expected = [float(value(jnp.asarray(w), problem.scene)) for w in curve.weights]
     np.testing.assert_allclose(curve.objective.value, expected, rtol=1e-9, atol=1e-12)
     assert (curve.objective.lower <= curve.objective.median).all()
     rows = curve.objective.table(curve.sources, curve.weights)
