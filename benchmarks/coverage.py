@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 
 from benchmarks.report import environment, finish, parser, percent, show
 from flpjax import FLP, Draws, bootstrap, forecast, simulate_ladder, targets_of
-from flpjax.answers.forecast import Interval
 from flpjax.fitting.draws import RESAMPLES_LOST
-from flpjax.runs.simulate import DOMAINS, TARGETS, TASKS, Truth
+from flpjax.ladder.simulate import DOMAINS, TARGETS, TASKS, Truth
+from flpjax.results.forecast import Interval
 
 LEVEL = 0.95
 CONSTANTS = ("level", "slope")

@@ -2,7 +2,7 @@
 
     python -m benchmarks.flpm --json FILE [--seeds 100]
 
-Truth: losses and scores of known form, whose best share of code at the 1B models' compute lies inside (.232) or on the
+Truth: losses and scores of known law, whose best share of code at the 1B models' compute lies inside (.232) or on the
 face of the simplex without code. The law that is fitted (M3) is not the true one, which has irreducible losses.
 """
 
@@ -16,14 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.report import environment, finish, parser, show
-from flpjax.answers.constraints import Constraints
-from flpjax.answers.goal import Goal
-from flpjax.answers.mixture import optimise_mix
-from flpjax.answers.problem import BEST_TRIED, pose
-from flpjax.answers.target import Target
 from flpjax.fitting.bootstrap import bootstrap
-from flpjax.predictors.methods import method
-from flpjax.runs.simulate_mixtures import simulate_mixtures
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.methods.registry import method
+from flpjax.results.constraints import Constraints
+from flpjax.results.goal import Goal
+from flpjax.results.mixture import optimise_mix
+from flpjax.results.problem import BEST_TRIED, pose
+from flpjax.results.target import Target
 
 METHOD = "m3+network"
 FLOPS = 9.75926e20  # of the paper's 1B models

@@ -12,11 +12,11 @@ from benchmarks.methods import all_methods, key, record_json
 from benchmarks.published import GADRE
 from benchmarks.report import percent, show
 from flpjax import FLP, Chinchilla, Exponential, Runs, backtest, point, read_runs
-from flpjax.answers.backtest import record_of
-from flpjax.answers.cell import Cell
-from flpjax.answers.record import Record
-from flpjax.predictors.methods import ALL_EMERGED
-from flpjax.predictors.predictor import Predictor
+from flpjax.methods.method import Method
+from flpjax.methods.registry import ALL_EMERGED
+from flpjax.results.backtest import record_of
+from flpjax.results.cell import Cell
+from flpjax.results.record import Record
 
 CORPORA = {"rpj": "rpj", "c4": "c4_original", "rw": "rw_original"}  # ladder gadre2024-<key> → prefix of its runs
 DOMAIN, TASK = "c4_val", "avg17"
@@ -55,17 +55,17 @@ def own_recipe(corpus: str, runs: Runs) -> Record:
     both = {f"{prefix}-{run}" for run in LOSS_RUNS}
     ladder = runs.only([*both, f"{prefix}-{ALSO_SCORE}"])
     ladder = replace(ladder, final=np.array([ladder.names[run] in both for run in ladder.run]))
-    form = FLP(Chinchilla(tied=True), Exponential(), via=DOMAIN, selection=ALL_EMERGED, space="linear")
-    return record_of(point(form, ladder, key()), runs, method=OWN)
+    law = FLP(Chinchilla(tied=True), Exponential(), via=DOMAIN, selection=ALL_EMERGED, space="linear")
+    return record_of(point(law, ladder, key()), runs, method=OWN)
 
 
-def gadre_records(corpus: str, draws: int, methods: Mapping[str, Predictor] | None = None) -> dict[str, Record]:
+def gadre_records(corpus: str, draws: int, methods: Mapping[str, Method] | None = None) -> dict[str, Record]:
     """Method → its record; the authors' recipe first, then methods on all runs that are not held out.
 
     Args:
         corpus: A key of :data:`CORPORA`.
         draws: Bootstrap draws; 0 for point fits.
-        methods: Name → predictor, all methods if None.
+        methods: Name → method, all methods if None.
     """
     runs = read_corpus(corpus)
     others = backtest(all_methods() if methods is None else methods, runs, key(), draws=draws)

@@ -8,14 +8,14 @@ import jax
 from jax import Array
 
 from flpjax import method
-from flpjax.answers.record import Record
-from flpjax.predictors.methods import COMPUTE_LOSS, LOSS_SCORE, NAMED
-from flpjax.predictors.predictor import Predictor
+from flpjax.methods.method import Method
+from flpjax.methods.registry import COMPUTE_LOSS, LOSS_SCORE, NAMED
+from flpjax.results.record import Record
 
 JOINT = ("flp", "chinchilla+sigmoid")  # also fitted with both stages in one objective
 
 
-def all_methods() -> dict[str, Predictor]:
+def all_methods() -> dict[str, Method]:
     """Every named method, and every form of stage 1 with every one of stage 2."""
     names = [*NAMED, *(f"{first}+{second}" for first in COMPUTE_LOSS for second in LOSS_SCORE)]
     return {name: method(name) for name in names}

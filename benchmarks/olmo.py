@@ -11,9 +11,9 @@ from benchmarks.methods import JOINT, all_methods, key, record_json
 from benchmarks.published import OLMO_CHAINED, OLMO_CHAINED_MEAN, OLMO_LOSS, OLMO_TARGETS, OLMO_TASKS, SCIPY
 from benchmarks.report import percent, show
 from flpjax import FlpjaxError, Runs, backtest, method, point, read_runs
-from flpjax.answers.backtest import record_of
-from flpjax.answers.record import Record
-from flpjax.predictors.predictor import Predictor
+from flpjax.methods.method import Method
+from flpjax.results.backtest import record_of
+from flpjax.results.record import Record
 
 DOMAIN = "c4_en"  # the loss that scores go through, save Llama 3's
 LEVEL = 0.9
@@ -21,12 +21,12 @@ DETAILED = ("flp", "chinchilla+sigmoid")
 KEYS = 6
 
 
-def olmo_records(draws: int, methods: Mapping[str, Predictor] | None = None, seed: int = 0) -> dict[str, Record]:
+def olmo_records(draws: int, methods: Mapping[str, Method] | None = None, seed: int = 0) -> dict[str, Record]:
     """Method → its record on the held-out runs.
 
     Args:
         draws: Bootstrap draws; 0 for point fits.
-        methods: Name → predictor, all methods if None.
+        methods: Name → method, all methods if None.
         seed: Of the random key.
     """
     runs = read_runs("olmo-ladder")

@@ -21,11 +21,11 @@ from benchmarks.report import environment, finish, parser, show
 from flpjax import FLP, convergence, forecast, posterior, read_runs, targets_of
 from flpjax.fitting.convergence import RHAT
 from flpjax.fitting.point import bind
-from flpjax.fitting.posterior.density import Evidence
+from flpjax.fitting.posterior.density import PosteriorData
 from flpjax.fitting.posterior.laplace import Whitening, find_modes
 from flpjax.fitting.posterior.likelihood import Layer
 from flpjax.fitting.posterior.nuts import Chains, Sampler, one_chain
-from flpjax.fitting.posterior.posed import Posed, pose
+from flpjax.fitting.posterior.problem import PosteriorProblem, posterior_problem
 
 METHODS = ("laplace", "nuts")
 LADDERS, CHAINS = 256, 4
@@ -87,7 +87,7 @@ def time_to_rhat(seconds: float, scores: np.ndarray, steps: np.ndarray) -> float
 
 def many(sampler: Sampler) -> dict[str, Any]:
     """256 ladders, each with noise of its own, of the same shapes: one program."""
-    question = pose(bind(FLP(), read_runs("olmo-ladder")))
+    question = posterior_problem(bind(FLP(), read_runs("olmo-ladder")))
     evidence, whitening = ladders(question, LADDERS)
     keys = jax.random.split(jax.random.key(0), (LADDERS, CHAINS))
     wide = jax.default_backend() != "cpu"
@@ -117,7 +117,7 @@ def many(sampler: Sampler) -> dict[str, Any]:
     }
 
 
-def ladders(question: Posed, count: int) -> tuple[tuple[Evidence, ...], tuple[Whitening, ...]]:
+def ladders(question: PosteriorProblem, count: int) -> tuple[tuple[PosteriorData, ...], tuple[Whitening, ...]]:
     """Evidence and whitening of ladders with noise of their own, leaves ``(ladder, …)``; modes as one batch."""
     rng = np.random.default_rng(0)
     evidence, whitening = [], []
@@ -138,13 +138,13 @@ def _many(
     layers: tuple[Layer, ...],
     sampler: Sampler,
     wide: bool,
-    evidence: tuple[Evidence, ...],
+    evidence: tuple[PosteriorData, ...],
     whitening: tuple[Whitening, ...],
     keys: Array,
 ) -> Chains:
     """All side by side on a GPU; in tiles on a CPU, where a batch waits for its slowest member and leaves the cache."""
 
-    def ladder(args: tuple[tuple[Evidence, ...], tuple[Whitening, ...], Array]) -> Chains:
+    def ladder(args: tuple[tuple[PosteriorData, ...], tuple[Whitening, ...], Array]) -> Chains:
         known, white, key = args
         return jax.vmap(lambda k: one_chain(layers, sampler, known, white, k))(key)
 

@@ -13,12 +13,12 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.answers.forecast import forecast
-from flpjax.answers.target import Target
 from flpjax.fitting.blending.auto import auto
-from flpjax.predictors.auto import Auto
-from flpjax.runs.build import build_runs
-from flpjax.runs.table import Runs
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.table import Runs
+from flpjax.methods.auto import Auto
+from flpjax.results.forecast import forecast
+from flpjax.results.target import Target
 
 E, A, B, ALPHA, BETA = 1.69, 406.4, 410.7, 0.34, 0.28
 RUNS, NOISE, PATH_SCATTER = 8, 0.003, 0.15  # runs; s.d. of a log loss; s.d. of log N about the path

@@ -14,34 +14,8 @@ if TYPE_CHECKING:
     from flpjax import datasets as datasets
     from flpjax import errors as errors
     from flpjax import numerics as numerics
-    from flpjax.answers.backtest import backtest as backtest
-    from flpjax.answers.cell import Cell as Cell
-    from flpjax.answers.check import Check as Check
-    from flpjax.answers.check import check as check
-    from flpjax.answers.compare import Comparison as Comparison
-    from flpjax.answers.compare import compare as compare
-    from flpjax.answers.constraints import Constraints as Constraints
-    from flpjax.answers.constraints import Group as Group
-    from flpjax.answers.forecast import Forecast as Forecast
-    from flpjax.answers.forecast import Interval as Interval
-    from flpjax.answers.forecast import forecast as forecast
-    from flpjax.answers.goal import Goal as Goal
-    from flpjax.answers.mix import Mix as Mix
-    from flpjax.answers.mix_curve import MixCurve as MixCurve
-    from flpjax.answers.mix_curve import mix_curve as mix_curve
-    from flpjax.answers.mixture import optimise_mix as optimise_mix
-    from flpjax.answers.path import ForecastPath as ForecastPath
-    from flpjax.answers.path import forecast_path as forecast_path
-    from flpjax.answers.record import Backtest as Backtest
-    from flpjax.answers.record import Record as Record
-    from flpjax.answers.review import review as review
-    from flpjax.answers.score_map import ScoreMap as ScoreMap
-    from flpjax.answers.score_map import score_map as score_map
-    from flpjax.answers.target import Target as Target
-    from flpjax.answers.target import targets_of as targets_of
-    from flpjax.answers.verdicts import Finding as Finding
-    from flpjax.answers.verdicts import Review as Review
-    from flpjax.answers.verdicts import Verdict as Verdict
+    from flpjax.cli.plots import plot_forecast as plot_forecast
+    from flpjax.cli.plots_mix import plot_mix as plot_mix
     from flpjax.engine.recipe import Recipe as Recipe
     from flpjax.engine.settings import Settings as Settings
     from flpjax.engine.status import Status as Status
@@ -49,8 +23,6 @@ if TYPE_CHECKING:
     from flpjax.errors import FlpjaxError as FlpjaxError
     from flpjax.errors import InputError as InputError
     from flpjax.errors import PrecisionError as PrecisionError
-    from flpjax.faces.plots import plot_forecast as plot_forecast
-    from flpjax.faces.plots_mix import plot_mix as plot_mix
     from flpjax.fitting.blending.auto import auto as auto
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
     from flpjax.fitting.convergence import Convergence as Convergence
@@ -66,59 +38,87 @@ if TYPE_CHECKING:
     from flpjax.fitting.posterior.priors import Prior as Prior
     from flpjax.fitting.posterior.priors import Priors as Priors
     from flpjax.fitting.posterior.priors import priors_of as priors_of
-    from flpjax.forms.loss_score import Exponential as Exponential
-    from flpjax.forms.loss_score import Linear as Linear
-    from flpjax.forms.loss_score import Saturating as Saturating
-    from flpjax.forms.loss_score import Sigmoid as Sigmoid
-    from flpjax.forms.mixture_laws import BiMix as BiMix
-    from flpjax.forms.mixture_laws import MixChinchilla as MixChinchilla
-    from flpjax.forms.mixture_laws import MixExponential as MixExponential
-    from flpjax.forms.mixture_loss import M2 as M2
-    from flpjax.forms.mixture_loss import M3 as M3
-    from flpjax.forms.mixture_loss import M4 as M4
-    from flpjax.forms.network import DomainLinear as DomainLinear
-    from flpjax.forms.network import Network as Network
-    from flpjax.forms.power_law import Chinchilla as Chinchilla
-    from flpjax.forms.power_law import LogPowerLaw as LogPowerLaw
-    from flpjax.forms.power_law import PowerLaw as PowerLaw
-    from flpjax.forms.power_law import PowerLawE as PowerLawE
-    from flpjax.forms.power_mix import PowerMix as PowerMix
-    from flpjax.predictors.auto import Auto as Auto
-    from flpjax.predictors.direct import FP as FP
-    from flpjax.predictors.flp import FLP as FLP
-    from flpjax.predictors.flpm import FLPM as FLPM
-    from flpjax.predictors.methods import method as method
+    from flpjax.ladder.compute import Compute as Compute
+    from flpjax.ladder.select import Selection as Selection
+    from flpjax.ladder.simulate import simulate_ladder as simulate_ladder
+    from flpjax.ladder.simulate_mixtures import simulate_mixtures as simulate_mixtures
+    from flpjax.ladder.table import Runs as Runs
+    from flpjax.ladder.tasks import Task as Task
+    from flpjax.laws.loss_score import Exponential as Exponential
+    from flpjax.laws.loss_score import Linear as Linear
+    from flpjax.laws.loss_score import Saturating as Saturating
+    from flpjax.laws.loss_score import Sigmoid as Sigmoid
+    from flpjax.laws.mixture_laws import BiMix as BiMix
+    from flpjax.laws.mixture_laws import MixChinchilla as MixChinchilla
+    from flpjax.laws.mixture_laws import MixExponential as MixExponential
+    from flpjax.laws.mixture_loss import M2 as M2
+    from flpjax.laws.mixture_loss import M3 as M3
+    from flpjax.laws.mixture_loss import M4 as M4
+    from flpjax.laws.network import DomainLinear as DomainLinear
+    from flpjax.laws.network import Network as Network
+    from flpjax.laws.power_law import Chinchilla as Chinchilla
+    from flpjax.laws.power_law import LogPowerLaw as LogPowerLaw
+    from flpjax.laws.power_law import PowerLaw as PowerLaw
+    from flpjax.laws.power_law import PowerLawE as PowerLawE
+    from flpjax.laws.power_mix import PowerMix as PowerMix
+    from flpjax.methods.auto import Auto as Auto
+    from flpjax.methods.direct import FP as FP
+    from flpjax.methods.flp import FLP as FLP
+    from flpjax.methods.flpm import FLPM as FLPM
+    from flpjax.methods.registry import method as method
     from flpjax.readers.read import read_runs as read_runs
-    from flpjax.runs.compute import Compute as Compute
-    from flpjax.runs.select import Selection as Selection
-    from flpjax.runs.simulate import simulate_ladder as simulate_ladder
-    from flpjax.runs.simulate_mixtures import simulate_mixtures as simulate_mixtures
-    from flpjax.runs.table import Runs as Runs
-    from flpjax.runs.tasks import Task as Task
+    from flpjax.results.backtest import backtest as backtest
+    from flpjax.results.cell import Cell as Cell
+    from flpjax.results.check import Check as Check
+    from flpjax.results.check import check as check
+    from flpjax.results.compare import Comparison as Comparison
+    from flpjax.results.compare import compare as compare
+    from flpjax.results.constraints import Constraints as Constraints
+    from flpjax.results.constraints import Group as Group
+    from flpjax.results.forecast import Forecast as Forecast
+    from flpjax.results.forecast import Interval as Interval
+    from flpjax.results.forecast import forecast as forecast
+    from flpjax.results.goal import Goal as Goal
+    from flpjax.results.mix import Mix as Mix
+    from flpjax.results.mix_curve import MixCurve as MixCurve
+    from flpjax.results.mix_curve import mix_curve as mix_curve
+    from flpjax.results.mixture import optimise_mix as optimise_mix
+    from flpjax.results.path import ForecastPath as ForecastPath
+    from flpjax.results.path import forecast_path as forecast_path
+    from flpjax.results.record import Backtest as Backtest
+    from flpjax.results.record import Record as Record
+    from flpjax.results.review import review as review
+    from flpjax.results.score_map import ScoreMap as ScoreMap
+    from flpjax.results.score_map import score_map as score_map
+    from flpjax.results.target import Target as Target
+    from flpjax.results.target import targets_of as targets_of
+    from flpjax.results.verdicts import Finding as Finding
+    from flpjax.results.verdicts import Review as Review
+    from flpjax.results.verdicts import Verdict as Verdict
 
 _HOME = {
-    "answers.backtest": ("backtest",),
-    "answers.check": ("Check", "check"),
-    "answers.compare": ("Comparison", "compare"),
-    "answers.constraints": ("Constraints", "Group"),
-    "answers.forecast": ("Forecast", "Interval", "forecast"),
-    "answers.goal": ("Goal",),
-    "answers.mix": ("Mix",),
-    "answers.mix_curve": ("MixCurve", "mix_curve"),
-    "answers.mixture": ("optimise_mix",),
-    "answers.cell": ("Cell",),
-    "answers.path": ("ForecastPath", "forecast_path"),
-    "answers.record": ("Backtest", "Record"),
-    "answers.review": ("review",),
-    "answers.score_map": ("ScoreMap", "score_map"),
-    "answers.target": ("Target", "targets_of"),
-    "answers.verdicts": ("Finding", "Review", "Verdict"),
+    "results.backtest": ("backtest",),
+    "results.check": ("Check", "check"),
+    "results.compare": ("Comparison", "compare"),
+    "results.constraints": ("Constraints", "Group"),
+    "results.forecast": ("Forecast", "Interval", "forecast"),
+    "results.goal": ("Goal",),
+    "results.mix": ("Mix",),
+    "results.mix_curve": ("MixCurve", "mix_curve"),
+    "results.mixture": ("optimise_mix",),
+    "results.cell": ("Cell",),
+    "results.path": ("ForecastPath", "forecast_path"),
+    "results.record": ("Backtest", "Record"),
+    "results.review": ("review",),
+    "results.score_map": ("ScoreMap", "score_map"),
+    "results.target": ("Target", "targets_of"),
+    "results.verdicts": ("Finding", "Review", "Verdict"),
     "engine.recipe": ("Recipe",),
     "engine.settings": ("Settings",),
     "engine.status": ("Status",),
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
-    "faces.plots": ("plot_forecast",),
-    "faces.plots_mix": ("plot_mix",),
+    "cli.plots": ("plot_forecast",),
+    "cli.plots_mix": ("plot_mix",),
     "fitting.blending.auto": ("auto",),
     "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),
@@ -128,24 +128,24 @@ _HOME = {
     "fitting.point": ("point",),
     "fitting.posterior.posterior": ("posterior",),
     "fitting.posterior.priors": ("Normal", "Prior", "Priors", "priors_of"),
-    "forms.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
-    "forms.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
-    "forms.mixture_loss": ("M2", "M3", "M4"),
-    "forms.network": ("DomainLinear", "Network"),
-    "forms.power_law": ("Chinchilla", "LogPowerLaw", "PowerLaw", "PowerLawE"),
-    "forms.power_mix": ("PowerMix",),
-    "predictors.auto": ("Auto",),
-    "predictors.direct": ("FP",),
-    "predictors.flp": ("FLP",),
-    "predictors.flpm": ("FLPM",),
-    "predictors.methods": ("method",),
+    "laws.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
+    "laws.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
+    "laws.mixture_loss": ("M2", "M3", "M4"),
+    "laws.network": ("DomainLinear", "Network"),
+    "laws.power_law": ("Chinchilla", "LogPowerLaw", "PowerLaw", "PowerLawE"),
+    "laws.power_mix": ("PowerMix",),
+    "methods.auto": ("Auto",),
+    "methods.direct": ("FP",),
+    "methods.flp": ("FLP",),
+    "methods.flpm": ("FLPM",),
+    "methods.registry": ("method",),
     "readers.read": ("read_runs",),
-    "runs.compute": ("Compute",),
-    "runs.select": ("Selection",),
-    "runs.simulate": ("simulate_ladder",),
-    "runs.simulate_mixtures": ("simulate_mixtures",),
-    "runs.table": ("Runs",),
-    "runs.tasks": ("Task",),
+    "ladder.compute": ("Compute",),
+    "ladder.select": ("Selection",),
+    "ladder.simulate": ("simulate_ladder",),
+    "ladder.simulate_mixtures": ("simulate_mixtures",),
+    "ladder.table": ("Runs",),
+    "ladder.tasks": ("Task",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 _MODULES = ("datasets", "errors", "numerics")

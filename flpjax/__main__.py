@@ -1,12 +1,12 @@
 """``python -m flpjax``, and the command ``flpjax``."""
 
-from flpjax.faces import interrupt
+from flpjax.cli import interrupt
 
 
 def main() -> None:
     """Run the command line; Ctrl-C is heard from the first import to the end."""
     interrupt.watch()
-    from flpjax.faces.cli import main as run
+    from flpjax.cli.app import main as run
 
     try:
         run()

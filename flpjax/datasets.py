@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from flpjax.ladder.table import Runs
 from flpjax.readers.ladders import FOLDER, read_ladder
-from flpjax.runs.table import Runs
 
 
 def ladder() -> Runs:

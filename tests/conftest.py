@@ -16,12 +16,12 @@ from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point
-from flpjax.predictors.auto import Auto
-from flpjax.predictors.flp import FLP
-from flpjax.runs.build import build_runs
-from flpjax.runs.simulate import LADDER, Simulated, simulate_ladder
-from flpjax.runs.table import Runs
-from flpjax.runs.tasks import Task
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.simulate import LADDER, Simulated, simulate_ladder
+from flpjax.ladder.table import Runs
+from flpjax.ladder.tasks import Task
+from flpjax.methods.auto import Auto
+from flpjax.methods.flp import FLP
 
 # Compiling takes most of the time, so tests compile without optimising (half the time), processes that they start, too.
 os.environ.setdefault(

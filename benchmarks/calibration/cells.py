@@ -15,7 +15,7 @@ from jax import Array
 from benchmarks.calibration.forecasters import Forecaster
 from benchmarks.calibration.scoring import Floats, Scored
 from flpjax import Draws, FlpjaxError, forecast, targets_of
-from flpjax.runs.table import Runs
+from flpjax.ladder.table import Runs
 
 BINS = (0.0, 1.0, 2.0, 4.0)  # e-folds of FLOPs beyond the largest run of the ladder, as the lower edges
 

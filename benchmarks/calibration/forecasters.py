@@ -1,4 +1,4 @@
-"""The methods whose intervals are compared: one pair of forms by four ways to an interval, the paper's, ``auto``."""
+"""The methods whose intervals are compared: one pair of laws by four ways to an interval, the paper's, ``auto``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from jax import Array
 
 from flpjax import Auto, Draws, auto, bootstrap, method, posterior
-from flpjax.fitting.around import even_levels
 from flpjax.fitting.blending.member import fit_member
 from flpjax.fitting.blending.origins import Origins
-from flpjax.fitting.blending.track import Outputs, track_record
-from flpjax.fitting.draws import Ladder
+from flpjax.fitting.blending.rolling import Outputs, rolling_forecast_errors
+from flpjax.fitting.draws import LadderSummary
+from flpjax.fitting.student_t import even_levels
+from flpjax.ladder.table import Runs
+from flpjax.methods.method import Prediction
 from flpjax.numerics import generator
-from flpjax.predictors.predictor import Prediction
-from flpjax.runs.table import Runs
 
 Forecaster = Callable[[Runs, Array, int], Draws]
 PAIR, MIXED_PAIR = "chinchilla+sigmoid", "mix-chinchilla+domain-linear"
@@ -26,7 +26,7 @@ DELTA_SALT = 11
 
 
 def pair_of(runs: Runs) -> str:
-    """The single pair of forms; one that knows sources where the ladder has mixtures."""
+    """The single pair of laws; one that knows sources where the ladder has mixtures."""
     return MIXED_PAIR if runs.sources else PAIR
 
 
@@ -37,7 +37,7 @@ def delta(runs: Runs, key: Array, draws: int) -> Draws:
     origins = Origins(none == 0, none > 0, none, none == 0)
     member = fit_member(name, method(name), training, origins, key, {})
     outputs = Outputs.of([member], training)
-    noise = track_record([member], outputs, training, origins).noise[0]
+    noise = rolling_forecast_errors([member], outputs, training, origins).noise[0]
     place = outputs.places(member)
     own = np.empty(len(place))
     own[place] = noise
@@ -46,8 +46,8 @@ def delta(runs: Runs, key: Array, draws: int) -> Draws:
     params = member.draw(np.zeros(1, np.intp), even_levels(draws, rng), rng)
     measured = np.broadcast_to(own, (draws, len(own)))
     scatter = Prediction(jnp.asarray(measured[:, :split]), jnp.asarray(measured[:, split:]))
-    ladder = Ladder.of(training, member.plan.stages)
-    return Draws(member.model, params, "posterior", member.fits, ladder, member.plan.warnings, scatter)
+    ladder = LadderSummary.of(training, member.bound.stages)
+    return Draws(member.model, params, "posterior", member.fits, ladder, member.bound.warnings, scatter)
 
 
 def resampled(runs: Runs, key: Array, draws: int) -> Draws:

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.chinchilla import points
 from flpjax import Runs, read_runs
-from flpjax.runs.build import build_runs
+from flpjax.ladder.build import build_runs
 
 OLMO, CHINCHILLA, MIXINGLAWS = "olmo-ladder", "chinchilla", "mixinglaws-5"
 GADRE = ("gadre2024-c4", "gadre2024-rpj", "gadre2024-rw")

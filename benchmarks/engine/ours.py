@@ -24,10 +24,10 @@ from benchmarks.chinchilla import (
 from flpjax.engine.batch import Solution, solve
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import Status
-from flpjax.forms.form import pack, unpack
-from flpjax.forms.power_law import Chinchilla
-from flpjax.forms.residual import Residual
-from flpjax.runs.compute import Compute
+from flpjax.ladder.compute import Compute
+from flpjax.laws.law import pack, unpack
+from flpjax.laws.power_law import Chinchilla
+from flpjax.laws.residual import Residual
 
 PROMISING = Settings(follow="promising")
 SINGLE = Settings(precision="float32")
@@ -99,13 +99,13 @@ def _form(data: Points) -> Chinchilla:
 
 
 def _centred(optimum: NDArray[np.float64], counts: NDArray[np.float64], settings: Settings) -> Timed:
-    """The bootstrap by the package's form; it starts from the same law."""
+    """The bootstrap by the package's law; it starts from the same law."""
     data = points()
-    form = _form(data)
+    law = _form(data)
     x = Compute(data.log_params, data.log_tokens, data.log_params + data.log_tokens)
     batch = jax.tree.map(lambda leaf: leaf[None], (x, np.exp(data.log_loss)))
-    start = np.asarray(pack(form, form.from_constants(**jax.tree.map(jnp.asarray, constants(optimum)))))
-    one, residual_ = np.ones((1, len(data.log_loss))), Residual(form, "log", HUBER)
+    start = np.asarray(pack(law, law.from_constants(**jax.tree.map(jnp.asarray, constants(optimum)))))
+    one, residual_ = np.ones((1, len(data.log_loss))), Residual(law, "log", HUBER)
     solution, taken = None, []
     for _ in range(3):
         begun = time.perf_counter()
@@ -169,9 +169,9 @@ def _interval(drawn: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _constants_of(data: Points, solution: Solution) -> dict[str, NDArray[np.float64]]:
-    form = _form(data)
+    law = _form(data)
     vectors = jnp.asarray(solution.vector[:, 0], float)
-    return jax.tree.map(np.asarray, jax.vmap(lambda v: form.constants(unpack(form, v)))(vectors))
+    return jax.tree.map(np.asarray, jax.vmap(lambda v: law.constants(unpack(law, v)))(vectors))
 
 
 def _loss_of_precision(

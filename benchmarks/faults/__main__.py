@@ -1,8 +1,8 @@
 """``python -m benchmarks.faults``: how many planted faults are named, and how many clean ladders raise an alarm.
 
-Thresholds in ``flpjax.runs.audit`` have a reason beside them; they were looked at on the clean ladders and on faults of
-``--seed 0``. The figures of the README are of another seed, whose faults (kind, ladder, run, checkpoint, size) were not
-looked at before.
+Thresholds in ``flpjax.ladder.audit`` have a reason beside them; they were looked at on the clean ladders and on faults
+of ``--seed 0``. The figures of the README are of another seed, whose faults (kind, ladder, run, checkpoint, size)
+were not looked at before.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 
 from benchmarks.faults.ladders import real_ladders, simulated_ladders
 from benchmarks.faults.plant import LOSS_FAULTS, MOMENTS, POSITIONS, SCORE_FAULTS, SIZE_FAULTS, Planted
-from flpjax.answers.check import check
 from flpjax.errors import InputError
-from flpjax.runs.audit.audit import audit
-from flpjax.runs.build import build_runs
-from flpjax.runs.table import Runs
+from flpjax.ladder.audit.audit import audit
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.table import Runs
+from flpjax.results.check import check
 
 
 def draw_faults(ladders: Sequence[tuple[str, Runs]], number: int, seed: int) -> list[tuple[str, Planted]]:

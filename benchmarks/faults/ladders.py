@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.simulate import LADDER, simulate_ladder
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.ladder.table import Runs
 from flpjax.readers.read import read_runs
-from flpjax.runs.build import build_runs
-from flpjax.runs.simulate import LADDER, simulate_ladder
-from flpjax.runs.simulate_mixtures import simulate_mixtures
-from flpjax.runs.table import Runs
 
 NAMED = (
     "ladder",

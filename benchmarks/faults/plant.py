@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.runs.export import columns_of
-from flpjax.runs.table import Runs
+from flpjax.ladder.export import columns_of
+from flpjax.ladder.table import Runs
 
 Columns = dict[str, NDArray[Any]]
 POSITIONS = ("smallest", "middle", "largest")

@@ -76,7 +76,7 @@ def trial(given: Case, folder: Path) -> Outcome:
         given: The input.
         folder: A folder of the fuzzer's own, which is emptied first; the current folder is there while it runs.
     """
-    from flpjax.faces.cli import main
+    from flpjax.cli.app import main
 
     home = Path.cwd()
     shutil.rmtree(folder, ignore_errors=True)

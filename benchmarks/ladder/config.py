@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flpjax.runs.compute import transformer_flops, transformer_params
+from flpjax.ladder.compute import transformer_flops, transformer_params
 
 FILE = Path(__file__).with_name("experiment.toml")
 FFN_MULTIPLE = 32  # hidden layers are 8/3 of the width, rounded up to this: matrix units like it

@@ -12,17 +12,17 @@ import numpy as np
 from benchmarks.mixtures.laws import Floats, spearman
 from benchmarks.report import percent, show
 from flpjax import FP, Runs, point, read_runs
-from flpjax.answers.forecast import predict
-from flpjax.forms.form import Form
-from flpjax.forms.mixture_loss import M2, M3
+from flpjax.ladder.compute import Compute
+from flpjax.laws.law import Law
+from flpjax.laws.mixture_loss import M2, M3
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.datablations import CODE, SEEDS, TASKS
 from flpjax.readers.public import fetch
-from flpjax.runs.compute import Compute
+from flpjax.results.forecast import predict
 
 SOURCES = ("c4", "python")
 # M3 of one task can only rise or only fall with a share; M2 can have a best share inside, which its floor has a say in.
-FORMS: dict[str, Form] = {"M3": M3(), "M2, floor .01": M2(floor=0.01), "M2, floor .1": M2(floor=0.1)}
+FORMS: dict[str, Law] = {"M3": M3(), "M2, floor .01": M2(floor=0.01), "M2, floor .1": M2(floor=0.1)}
 AVERAGES = {"all 19 tasks": "Average", "without bAbI": "Average (without bAbI)"}  # in the authors' table
 PUBLISHED = {"all 19 tasks": 0.5, "without bAbI": 0.1}
 STEP = 0.01
@@ -66,7 +66,7 @@ def measured(runs: Runs, tasks: str) -> dict[str, Any]:
     }
 
 
-def by_form(runs: Runs, form: Form) -> dict[str, dict[str, Any]]:
+def by_form(runs: Runs, form: Law) -> dict[str, dict[str, Any]]:
     """Tasks → the best share by the law on a grid within those tried, and how far the law misses the ten averages.
 
     One run in ten is left out in turn, as well, and its average predicted. A task whose fit failed is named, and the
@@ -97,7 +97,7 @@ def _rms(values: Floats) -> float | None:
     return float(np.sqrt(np.mean(values**2))) if np.isfinite(values).all() else None
 
 
-def _scores(runs: Runs, form: Form, python: Floats) -> Floats:
+def _scores(runs: Runs, form: Law, python: Floats) -> Floats:
     """``(share, task)`` the fitted scores, NaN where a fit failed."""
     draws = point(FP(form, above_chance=None), runs, jax.random.key(0), strict=False)
     n, d, c = (np.full(len(python), float(np.mean(leaf))) for leaf in runs.compute[:3])

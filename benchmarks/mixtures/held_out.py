@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks.report import percent, show
 from flpjax import Runs
-from flpjax.answers.backtest import record_of
 from flpjax.datasets import ladder
 from flpjax.fitting.fit import fit, mixing_method
+from flpjax.results.backtest import record_of
 
 SIZE = "8.8M"
 DRAWS = 200

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from flpjax import Runs, bootstrap, point
-from flpjax.answers.forecast import predict
 from flpjax.engine.status import Status
 from flpjax.fitting.draws import Draws
-from flpjax.forms.mixture_loss import M3
-from flpjax.forms.power_mix import PowerMix
-from flpjax.predictors.flpm import FLPM
-from flpjax.predictors.predictor import Predictor
-from flpjax.runs.compute import Compute
+from flpjax.ladder.compute import Compute
+from flpjax.laws.mixture_loss import M3
+from flpjax.laws.power_mix import PowerMix
+from flpjax.methods.flpm import FLPM
+from flpjax.methods.method import Method
+from flpjax.results.forecast import predict
 
 Floats = NDArray[np.float64]
 OURS = FLPM(PowerMix())
@@ -37,7 +37,7 @@ class Fitted(NamedTuple):
     failed: tuple[str, ...]
 
 
-def fit(runs: Runs, seed: int = 0, law: Predictor = OURS, starts: int = STARTS) -> Fitted:
+def fit(runs: Runs, seed: int = 0, law: Method = OURS, starts: int = STARTS) -> Fitted:
     """Fit all domains on the runs that are not held out; a failure is told, not raised."""
     begun = time.perf_counter()
     draws = point(law, runs, jax.random.key(seed), starts=starts, strict=False)
@@ -48,7 +48,7 @@ def fit(runs: Runs, seed: int = 0, law: Predictor = OURS, starts: int = STARTS) 
     return Fitted(draws, seconds, tuple(failed))
 
 
-def fit_draws(runs: Runs, seed: int = 0, law: Predictor = OURS) -> Fitted:
+def fit_draws(runs: Runs, seed: int = 0, law: Method = OURS) -> Fitted:
     """The same with bootstrap draws: what the search for mixtures sees, and steadier than one fit."""
     begun = time.perf_counter()
     draws = bootstrap(law, runs, jax.random.key(seed), draws=DRAWS, starts=DRAWN_STARTS, strict=False)

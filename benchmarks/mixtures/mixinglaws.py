@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.mixtures.laws import OURS, Floats, by_domain, fit, losses, whole_mean, written
 from benchmarks.report import show
 from flpjax import InputError, Runs, read_runs
-from flpjax.forms.power_mix import PowerMix
-from flpjax.predictors.flpm import FLPM
+from flpjax.laws.power_mix import PowerMix
+from flpjax.methods.flpm import FLPM
 from flpjax.readers.public import fetch
 
 SIZES = ("70M", "160M", "305M", "410M")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mixtures.laws import Floats
-from benchmarks.mixtures.regmix import Method, Predicted
+from benchmarks.mixtures.regmix import Predicted, Rival
 from flpjax import Runs
 
 TREES = 1000
@@ -32,7 +32,7 @@ def boosted(package: Any, weights: Floats, loss: Floats) -> Any:
     return package.train(settings, package.Dataset(weights, loss), TREES)
 
 
-def lightgbm_method() -> tuple[Method | None, str]:
+def lightgbm_method() -> tuple[Rival | None, str]:
     """LightGBM as a method, and a note on it; None where it is absent."""
     package = lightgbm()
     if package is None:

@@ -26,7 +26,7 @@ from benchmarks.mixtures.laws import (
 )
 from benchmarks.report import show
 from flpjax import Runs, read_runs
-from flpjax.predictors.predictor import Predictor
+from flpjax.methods.method import Method
 
 DOMAIN = "pile_cc"
 ALL = 512
@@ -44,7 +44,7 @@ class Predicted(NamedTuple):
     shares: Floats | None = None  # the same with the tokens of the runs fitted on, for a law of tokens
 
 
-Method = Callable[[Runs, Runs, int], Predicted]
+Rival = Callable[[Runs, Runs, int], Predicted]
 """Runs to fit, runs to predict, seed."""
 
 
@@ -55,7 +55,7 @@ def subset(runs: Runs, n: int, seed: int) -> Runs:
     return runs.only(f"1m-train-{i + 1}" for i in np.random.default_rng(seed).permutation(ALL)[:n])
 
 
-def by_law(law: Predictor) -> Method:
+def by_law(law: Method) -> Rival:
     """A law of ours as a method."""
 
     def method(known: Runs, unseen: Runs, seed: int) -> Predicted:
@@ -78,7 +78,7 @@ def one_domain(runs: Runs) -> Runs:
     return replace(runs, domains=(DOMAIN,), loss=runs.loss_of(DOMAIN)[:, None])
 
 
-def record(runs: Runs, method: Method, n: int, subsets: int) -> dict[str, Any]:
+def record(runs: Runs, method: Rival, n: int, subsets: int) -> dict[str, Any]:
     """Fit on ``subsets`` samples of ``n`` runs and score all of them.
 
     Returns:

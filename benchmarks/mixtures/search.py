@@ -16,15 +16,15 @@ from benchmarks.mixtures.peers import boosted, lightgbm
 from benchmarks.mixtures.regmix import DOMAIN
 from benchmarks.report import show
 from flpjax import Runs, Target, bootstrap, read_runs
-from flpjax.answers.constraints import Constraints
-from flpjax.answers.goal import Goal, Scene, Value
-from flpjax.answers.mixture import STARTS as MIX_STARTS
-from flpjax.answers.mixture import optimise_mix
-from flpjax.answers.problem import BEST_TRIED, pose
 from flpjax.engine.ascent import ascend, spread_starts
 from flpjax.fitting.draws import Draws
-from flpjax.forms.power_mix import PowerMix
-from flpjax.predictors.flpm import FLPM
+from flpjax.laws.power_mix import PowerMix
+from flpjax.methods.flpm import FLPM
+from flpjax.results.constraints import Constraints
+from flpjax.results.goal import Goal, Scene, Value
+from flpjax.results.mixture import STARTS as MIX_STARTS
+from flpjax.results.mixture import optimise_mix
+from flpjax.results.problem import BEST_TRIED, pose
 
 LAW = FLPM(PowerMix(), domains=(DOMAIN,))
 GOAL, ANYWHERE = Goal(domains={DOMAIN: 1.0}), Constraints(outside=True)

@@ -29,13 +29,13 @@ def laws(runs: Runs) -> dict[str, Any]:
         )
         errors = {row.name: dict(row.errors) for row in found.forms}
         figures[name] = {
-            form: {
+            law: {
                 "average": errors[code].pop(AVERAGE, None),
                 "mean": mean(errors[code]),
                 "domains": errors[code],
                 "failed": next(row.failed for row in found.forms if row.name == code) or None,
             }
-            for form, code in forms.items()
+            for law, code in forms.items()
         }
     return figures
 
@@ -43,7 +43,7 @@ def laws(runs: Runs) -> dict[str, Any]:
 def maps(runs: Runs) -> dict[str, Any]:
     """Errors of scores from the targets' true losses, by the four maps of §6.2 and by automated discovery."""
     found = compare(grid(runs), key(), forms=(), recommend=False)
-    chosen = {} if found.discovery is None else {t: str(form) for t, form in found.discovery.forms.items()}
+    chosen = {} if found.discovery is None else {t: str(law) for t, law in found.discovery.forms.items()}
     return {
         "tasks": list(runs.task_names),
         "maps": {row.name: {"errors": dict(row.errors), "failed": row.failed or None} for row in found.maps},
@@ -55,7 +55,7 @@ def show_laws(figures: dict[str, Any]) -> None:
     """Table 3 with figure 7."""
     for name, forms in figures.items():
         domains = list(next(iter(forms.values()))["domains"])
-        errors = {form: found["domains"] for form, found in forms.items()}
+        errors = {law: found["domains"] for law, found in forms.items()}
         average = ", ".join(f"{f} {100 * v['average']:.2f}" for f, v in forms.items() if v["average"] is not None)
         show_errors(f"Table 3 and figure 7, {name}: losses", domains, errors, f"of the average loss: {average}")
 
@@ -63,5 +63,5 @@ def show_laws(figures: dict[str, Any]) -> None:
 def show_maps(figures: dict[str, Any]) -> None:
     """Table 4 with figure 8."""
     errors = {name: found["errors"] for name, found in figures["maps"].items()}
-    found = "; ".join(f"{task}: {form}" for task, form in figures["discovered"].items())
+    found = "; ".join(f"{task}: {law}" for task, law in figures["discovered"].items())
     show_errors("Table 4 and figure 8: from the targets' true losses", figures["tasks"], errors, found or None)

@@ -86,8 +86,8 @@ def of_laws(figures: Figures) -> list[Verdict]:
     """Table 3 and figure 7."""
     verdicts = []
     for split, forms in figures.items():
-        known = {form: found["mean"] for form, found in forms.items() if found["mean"] is not None}
-        average = {form: found["average"] for form, found in forms.items() if found["average"] is not None}
+        known = {law: found["mean"] for law, found in forms.items() if found["mean"] is not None}
+        average = {law: found["average"] for law, found in forms.items() if found["average"] is not None}
         whole = len(known) == len(forms)
         plain = average.pop("M1", None)
         errors: Errors = forms["M4"]["domains"]
@@ -96,14 +96,14 @@ def of_laws(figures: Figures) -> list[Verdict]:
             Verdict(
                 f"Table 3, {split}",
                 "errors M1 2.9, M2 2.6, M3 1.7, M4 1.4 %: M4 errs least",
-                ", ".join(f"{form} {percent(error)}" for form, error in known.items()) + " %",
+                ", ".join(f"{law} {percent(error)}" for law, error in known.items()) + " %",
                 "M4 has the smallest mean error of domain losses",
-                min(known, key=lambda form: known[form]) == "M4" if whole else None,
+                min(known, key=lambda law: known[law]) == "M4" if whole else None,
             ),
             Verdict(
                 f"Figure 7, {split}",
                 "of the average loss, richer forms can be worse than M1",
-                f"M1 {percent(plain)}, " + ", ".join(f"{form} {percent(error)}" for form, error in average.items()),
+                f"M1 {percent(plain)}, " + ", ".join(f"{law} {percent(error)}" for law, error in average.items()),
                 "one of M2 to M4 errs more than M1",
                 None if plain is None or not average else max(average.values()) > plain,
             ),

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from flpjax import InputError, Runs, datasets, read_runs
 
 SAME = 1e-3  # shares that differ by less are the same
-ALIKE = 0.05  # sizes that differ by less, relatively, are the same
+OUTPUT_LOG_SD = 0.05  # sizes that differ by less, relatively, are the same
 AVERAGE = "average"
 FOR = "-for-"  # in the name of a run at a proposed optimum, before the task
 
@@ -45,7 +45,7 @@ def sizes(runs: Runs) -> list[str]:
     """``(run,)`` what to call the size of each run: the parameters of the smallest run of that size, as ``8.85M``."""
     params = runs.params[_first_rows(runs)]
     ordered = np.sort(params)
-    starts = ordered[np.r_[True, ordered[1:] > (1 + ALIKE) * ordered[:-1]]]
+    starts = ordered[np.r_[True, ordered[1:] > (1 + OUTPUT_LOG_SD) * ordered[:-1]]]
     return [f"{starts[np.searchsorted(starts, n, side='right') - 1] / 1e6:.3g}M" for n in params]
 
 

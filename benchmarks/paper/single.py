@@ -11,7 +11,7 @@ from benchmarks.paper.errors import backtest_figures, show_errors
 from benchmarks.paper.ladders import AVERAGE, one_mixture
 from benchmarks.report import percent, show
 from flpjax import Runs, backtest, method
-from flpjax.predictors.flp import FLP
+from flpjax.methods.flp import FLP
 
 EMERGED = 0.05  # above chance
 FLP_NAME, FP_NAME, GPT4, LLAMA, LLAMA_AVERAGE = "FLP", "FP", "GPT-4", "Llama 3", "Llama 3, average loss"
@@ -20,7 +20,7 @@ METHODS = {
     FP_NAME: ("fp", None),
     GPT4: ("fp-gpt4", None),
     LLAMA: ("llama3", None),
-    LLAMA_AVERAGE: ("power+sigmoid", AVERAGE),  # its two forms, where the loss of the right answers was not measured
+    LLAMA_AVERAGE: ("power+sigmoid", AVERAGE),  # its two laws, where the loss of the right answers was not measured
 }
 
 
@@ -58,7 +58,7 @@ def emerged(runs: Runs) -> dict[str, Any]:
 
 def straightness(runs: Runs) -> dict[str, dict[str, float]]:
     """Figure 10: task → R² of the line through the checkpoints that fit stage 2, and how many these are."""
-    plan = FLP(via=AVERAGE).on(runs.training())
+    plan = FLP(via=AVERAGE).bind(runs.training())
     if len(plan.stages) == 1:
         return {}
     stage = plan.stages[1]

@@ -13,7 +13,7 @@ from benchmarks.paper.ladders import grid, shares, sizes
 from benchmarks.paper.mixed import LAW
 from benchmarks.report import percent, show
 from flpjax import FitError, InputError, Runs
-from flpjax.answers.backtest import record_of
+from flpjax.results.backtest import record_of
 
 METHODS = {"FLP": "flp-average", "FLP-M": LAW, "auto": "auto"}
 LEVELS = (0.5, 0.9)

@@ -1,4 +1,4 @@
-"""What is simulated: predictors, each with a ladder of a fixed design and priors that make such ladders."""
+"""What is simulated: methods, each with a ladder of a fixed design and priors that make such ladders."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from flpjax import FLP, FLPM, M3, Chinchilla, DomainLinear, Runs, Selection, simulate_ladder, simulate_mixtures
 from flpjax.fitting.point import bind
-from flpjax.fitting.posterior.posed import Posed, pose
 from flpjax.fitting.posterior.priors import Normal
-from flpjax.predictors.predictor import Predictor
+from flpjax.fitting.posterior.problem import PosteriorProblem, posterior_problem
+from flpjax.methods.method import Method
 
 NARROW = {  # where priors would make ladders that no laboratory has, narrower ones
     "loss/log_level": (1.0, 0.1),
@@ -39,8 +39,8 @@ def small(runs: Runs, tasks: tuple[str, ...], domains: tuple[str, ...]) -> Runs:
     return replace(cut, domains=domains, loss=runs.loss[:, d])
 
 
-def designs() -> dict[str, tuple[Predictor, Runs]]:
-    """Name → predictor and the ladder whose compute and losses are the design."""
+def designs() -> dict[str, tuple[Method, Runs]]:
+    """Name → method and the ladder whose compute and losses are the design."""
     sizes = ("64M", "89M", "0.15B", "0.25B", "0.5B", "0.72B", "1B")
     ladder = small(simulate_ladder(1, checkpoints=6, sizes=sizes).runs, ("hellaswag", "race"), ("general", "code"))
     mixed = simulate_mixtures(1, checkpoints=4, sizes=("0.12B", "0.2B", "0.32B", "0.5B"), ratios=(0.1, 0.3, 0.5)).runs
@@ -54,11 +54,11 @@ def designs() -> dict[str, tuple[Predictor, Runs]]:
     }
 
 
-def posed(name: str) -> Posed:
+def posed(name: str) -> PosteriorProblem:
     """The question that a design asks, with its priors."""
-    predictor, runs = designs()[name]
-    plan = bind(predictor, runs)
+    method, runs = designs()[name]
+    plan = bind(method, runs)
     emergence = "emerging" in name
-    names = pose(plan, None, emergence).priors.names
+    names = posterior_problem(plan, None, emergence).priors.names
     chosen: Mapping[str, Normal] = {n: Normal(*v) for n, v in NARROW.items() if n in names}
-    return pose(plan, chosen, emergence)
+    return posterior_problem(plan, chosen, emergence)

@@ -15,15 +15,15 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from benchmarks.sbc.statistics import DRAWS, Ranks
-from flpjax.fitting.posterior.density import Evidence, unpacked
+from flpjax.fitting.posterior.density import PosteriorData, unpacked
 from flpjax.fitting.posterior.importance import draw
 from flpjax.fitting.posterior.laplace import Whitening, find_modes
 from flpjax.fitting.posterior.likelihood import Layer, simulate
 from flpjax.fitting.posterior.nuts import Sampler, one_chain
-from flpjax.fitting.posterior.posed import Posed
 from flpjax.fitting.posterior.priors import public_name
-from flpjax.predictors.predictor import Model, StageParams
-from flpjax.runs.compute import Compute
+from flpjax.fitting.posterior.problem import PosteriorProblem
+from flpjax.ladder.compute import Compute
+from flpjax.methods.method import Model, StageParams
 
 THIN, WARMUP = 8, 300  # NUTS keeps every 8th draw
 PROPOSALS = 4000  # of the fast path, for each simulation
@@ -31,7 +31,7 @@ TOGETHER = 25  # simulations side by side under NUTS
 BEYOND = (3.0, 30.0)  # targets: times the largest run's compute
 
 
-def ranks(question: Posed, simulations: int, seed: int, method: str) -> dict[str, Ranks]:
+def ranks(question: PosteriorProblem, simulations: int, seed: int, method: str) -> dict[str, Ranks]:
     """Simulate, fit, rank: of the method's draws, and of the same draws halved about their mean."""
     rng = np.random.default_rng(seed)
     truth, evidence, whitening, kept = [], [], [], []
@@ -60,10 +60,10 @@ def ranks(question: Posed, simulations: int, seed: int, method: str) -> dict[str
     return {"as it is": _ranked(question, truth, kept), "halved": _ranked(question, truth, halved)}
 
 
-def _ranked(question: Posed, truth: list[NDArray], kept: list[NDArray]) -> Ranks:
+def _ranked(question: PosteriorProblem, truth: list[NDArray], kept: list[NDArray]) -> Ranks:
     """Ranks of every parameter and of every forecast."""
     found: dict[str, NDArray[np.int64]] = {}
-    for layer, stage, true, drawn in zip(question.layers, question.plan.stages, truth, kept, strict=True):
+    for layer, stage, true, drawn in zip(question.layers, question.bound.stages, truth, kept, strict=True):
         rank = (drawn < true[:, None]).sum(axis=1)
         names = [
             f"{public_name(layer.stage, n)}{'' if not p.shape else f' {j + 1}'}"
@@ -71,7 +71,7 @@ def _ranked(question: Posed, truth: list[NDArray], kept: list[NDArray]) -> Ranks
             for j in range(int(np.prod(p.shape, dtype=int)))
         ]
         found |= {f"{n} of {o}": rank[:, i, j] for i, o in enumerate(stage.outputs) for j, n in enumerate(names)}
-    finals = question.plan.runs.finals()
+    finals = question.bound.runs.finals()
     top = jax.tree.map(lambda v: v[finals.flops.argmax()], finals.compute)
     steps = np.log(BEYOND)
     weights = () if isinstance(top.weights, tuple) else np.broadcast_to(top.weights, (len(steps), *top.weights.shape))
@@ -104,7 +104,7 @@ def _predicted(model: Model, layers: tuple[Layer, ...], vectors: tuple[Array, ..
 
 
 @partial(jax.jit, static_argnums=0)
-def _simulated(layer: Layer, vectors: Array, evidence: Evidence, keys: Array) -> Array:
+def _simulated(layer: Layer, vectors: Array, evidence: PosteriorData, keys: Array) -> Array:
     """Values ``(simulation, output, run, checkpoint)`` from true vectors ``(simulation, output, p)``."""
 
     def one(v: Array, data: Any, key: Array) -> Array:
@@ -115,12 +115,12 @@ def _simulated(layer: Layer, vectors: Array, evidence: Evidence, keys: Array) ->
 
 @partial(jax.jit, static_argnums=0)
 def _chains(
-    layers: tuple[Layer, ...], evidence: tuple[Evidence, ...], whitening: tuple[Whitening, ...], keys: Array
+    layers: tuple[Layer, ...], evidence: tuple[PosteriorData, ...], whitening: tuple[Whitening, ...], keys: Array
 ) -> tuple[Array, ...]:
     """Layer → thinned draws ``(simulation, draw, output, p)``; one chain a simulation."""
     sampler = Sampler(warmup=WARMUP, draws=DRAWS * THIN)
 
-    def one(args: tuple[tuple[Evidence, ...], tuple[Whitening, ...], Array]) -> tuple[Array, ...]:
+    def one(args: tuple[tuple[PosteriorData, ...], tuple[Whitening, ...], Array]) -> tuple[Array, ...]:
         return tuple(v[THIN - 1 :: THIN] for v in one_chain(layers, sampler, *args).vectors)
 
     return lax.map(one, (evidence, whitening, keys), batch_size=TOGETHER)

@@ -1,1 +1,1 @@
-"""Floor 3: batched solvers. They know pytrees and residuals, and no form."""
+"""Floor 3: batched solvers. They know pytrees and residuals, and no law."""

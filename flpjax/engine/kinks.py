@@ -24,7 +24,7 @@ INTERIOR = 20  # steps of the interior point method
 SHARES = (1.0, 0.5, 0.2, 0.05, 0.01)  # of the step that the model proposes
 ENOUGH = 1e-12  # gain that the model must promise
 FAR = 4.0  # gain that a piece allows that is not known; no step of length 1 gains more than 2
-ALIKE = 1e-9  # pieces that differ by less, in units of the steepest, are the same
+OUTPUT_LOG_SD = 1e-9  # pieces that differ by less, in units of the steepest, are the same
 SPARE = 4  # pieces that are kept beyond one a source
 
 
@@ -89,7 +89,7 @@ def ridge(value: Callable[[Array], Array], model: Model, polytope: Polytope, lan
         off = jnp.where(pieces.value > -jnp.inf, off / scale, jnp.inf)
         worth = jnp.where(share > 1e-6, share, -jnp.sum(away**2, axis=1) - excess)
         least = jnp.argmin(jnp.where(pieces.value == -jnp.inf, -jnp.inf, worth))
-        again = jnp.min(off) < ALIKE
+        again = jnp.min(off) < OUTPUT_LOG_SD
         place = jnp.where(again, jnp.argmin(off), least)
         new = Pieces(
             look,

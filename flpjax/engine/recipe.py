@@ -1,6 +1,6 @@
 """Training by a fixed recipe: AdamW with a falling rate, many small networks as one batch.
 
-For forms with kinks and ties (a ReLU network), where Gauss-Newton has nothing to hold on to. There is no convergence
+For laws with kinks and ties (a ReLU network), where Gauss-Newton has nothing to hold on to. There is no convergence
 in the weights: the recipe ends after its steps, and ties are judged on what the fits predict.
 """
 

@@ -1,1 +1,1 @@
-"""Floor 5: Runs and a predictor in, Draws out."""
+"""Floor 5: Runs and a method in, Draws out."""

@@ -14,13 +14,13 @@ from flpjax.engine.status import Status
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, make_draws
 from flpjax.fitting.joint import refine
+from flpjax.fitting.limits import check_draw_count
 from flpjax.fitting.point import bind, fit_stages
-from flpjax.fitting.room import check_room
 from flpjax.fitting.staged import Vectors, judge, rows_per_run
-from flpjax.forms.form import determined_by, size
+from flpjax.ladder.table import Runs
+from flpjax.laws.law import determined_by, size
+from flpjax.methods.method import BoundModel, Method
 from flpjax.numerics import generator
-from flpjax.predictors.predictor import Plan, Predictor
-from flpjax.runs.table import Runs
 
 FAILED_SHARE = 0.05  # more failed draws than this, and the interval needs a warning
 FEW_RUNS = 5  # an interval that rests on fewer is wide, and says so
@@ -30,7 +30,7 @@ CANDIDATES = 20  # resamples tried for each one kept
 
 
 def bootstrap(
-    predictor: Predictor,
+    method: Method,
     runs: Runs,
     key: Array,
     *,
@@ -47,7 +47,7 @@ def bootstrap(
     resample is overconfident, and ladders have few: see :func:`resample_runs`.
 
     Args:
-        predictor: The method.
+        method: The method.
         runs: The ladder; held-out runs are not used.
         key: JAX random key.
         draws: Number of draws.
@@ -60,30 +60,30 @@ def bootstrap(
 
     Raises:
         FitError: The point fit did not converge, or there are too few runs to resample.
-        InputError: The ladder can't carry the predictor, or has too few runs for an interval.
+        InputError: The ladder can't carry the method, or has too few runs for an interval.
         PrecisionError: JAX is in 32 bits.
     """
     if draws < 1:
         raise InputError(f"{draws} draws", where="bootstrap", remedy="Ask for 1 at least, or use point() for none")
-    check_room(draws, "bootstrap", len(runs.names))
-    plan = bind(predictor, runs)
+    check_draw_count(draws, "bootstrap", len(runs.names))
+    bound = bind(method, runs)
     size_rng = generator(key, RESAMPLE_SALT)
     uniform = size_rng.uniform(size=CANDIDATES * draws)
-    resampled, uniform = resample_runs(plan, size_rng, uniform, draws)
+    resampled, uniform = resample_runs(bound, size_rng, uniform, draws)
     counts = np.concatenate([np.ones((1, resampled.shape[1])), resampled])
-    vectors, statuses, fits = fit_stages(plan, counts, key, starts, settings, progress)
-    warnings = plan.warnings + judge(fits, strict)
+    vectors, statuses, fits = fit_stages(bound, counts, key, starts, settings, progress)
+    warnings = bound.warnings + judge(fits, strict)
     if joint:
         if progress is not None:
             progress("both stages jointly")
-        vectors = refine(plan, vectors, counts)
-    drawn = spread(plan, vectors, uniform)
-    warnings += _few_runs(plan) + _failures(plan, drawn, statuses)
-    return make_draws(plan, drawn, "bootstrap", fits, warnings)
+        vectors = refine(bound, vectors, counts)
+    drawn = spread(bound, vectors, uniform)
+    warnings += _few_runs(bound) + _failures(bound, drawn, statuses)
+    return make_draws(bound, drawn, "bootstrap", fits, warnings)
 
 
 def resample_runs(
-    plan: Plan, rng: np.random.Generator, uniform: NDArray[np.float64], draws: int
+    bound: BoundModel, rng: np.random.Generator, uniform: NDArray[np.float64], draws: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How often each draw takes each run: more spread than a plain resample has, by what few runs hide.
 
@@ -94,7 +94,7 @@ def resample_runs(
     is also the limit: a mean over 4 runs never leaves their range, and its 90 % interval holds 75 % (over 7, 88 %).
 
     Args:
-        plan: The bound predictor.
+        bound: The bound method.
         rng: For the runs.
         uniform: ``(candidate,)`` the level of each candidate's m in its distribution.
         draws: How many to keep; candidates that can't determine stage 1 are passed over.
@@ -106,16 +106,16 @@ def resample_runs(
         InputError: A law passes through all its runs exactly, which leaves nothing to say how sure it is.
         FitError: Nearly all resamples are degenerate: there are too few runs.
     """
-    first = plan.stages[0]
-    runs = len(plan.runs.names)
+    first = bound.stages[0]
+    runs = len(bound.runs.names)
     in_stage = rows_per_run(first, runs).max(0) > 0
-    parameters = determined_by(first.form, int(in_stage.sum()))
+    parameters = determined_by(first.law, int(in_stage.sum()))
     remedy = "Give more runs, choose a form with fewer parameters, or forecast without an interval (draws=0)"
     if in_stage.sum() <= parameters:
         raise InputError(
-            f"{type(first.form).__name__} passes exactly through {in_stage.sum()} runs, which leaves nothing to say "
+            f"{type(first.law).__name__} passes exactly through {in_stage.sum()} runs, which leaves nothing to say "
             "how sure it is",
-            where=plan.runs.source,
+            where=bound.runs.source,
             remedy=remedy,
         )
     taken = _chi_squared(in_stage.sum() - parameters, uniform) * runs / in_stage.sum()
@@ -124,36 +124,36 @@ def resample_runs(
     good = (counts[:, in_stage] > 0).sum(1) >= max(parameters, 2)
     if good.sum() < draws:
         raise FitError(
-            f"{runs} runs are too few to resample for {parameters} parameters", where=plan.runs.source, remedy=remedy
+            f"{runs} runs are too few to resample for {parameters} parameters", where=bound.runs.source, remedy=remedy
         )
     return counts[good][:draws], uniform[good][:draws]
 
 
-def spread(plan: Plan, vectors: Vectors, uniform: NDArray[np.float64]) -> Vectors:
+def spread(bound: BoundModel, vectors: Vectors, uniform: NDArray[np.float64]) -> Vectors:
     """Widen the draws of outputs that fewer runs inform than stage 1: a task that has emerged in three runs only.
 
     What :func:`resample_runs` gave all outputs was right for the runs of stage 1. The rest of the way to Student's t
     for k runs is a factor on each draw's departure from the point fit, which for a straight line is the same thing.
 
     Args:
-        plan: The bound predictor.
+        bound: The bound method.
         vectors: Stage → unconstrained ``(1 + draw, output, p)``, the point fit first.
         uniform: ``(draw,)`` the level of each draw's size in its distribution.
 
     Returns:
         Stage → unconstrained ``(draw, output, p)``.
     """
-    runs = len(plan.runs.names)
-    informed_first = int((rows_per_run(plan.stages[0], runs).max(0) > 0).sum())
-    given = informed_first / _chi_squared(informed_first - determined_by(plan.stages[0].form, informed_first), uniform)
+    runs = len(bound.runs.names)
+    informed_first = int((rows_per_run(bound.stages[0], runs).max(0) > 0).sum())
+    given = informed_first / _chi_squared(informed_first - determined_by(bound.stages[0].law, informed_first), uniform)
     widened = {}
-    for stage in plan.stages:
+    for stage in bound.stages:
         best, drawn = vectors[stage.name][:1], vectors[stage.name][1:]
         informed = (rows_per_run(stage, runs) > 0).sum(1)
         factor = np.ones((len(drawn), len(informed)))
         for i, k in enumerate(informed):
             if k < informed_first and stage.recipe is None:  # networks have no straight line through their weights
-                needed = k / _chi_squared(max(k - size(stage.form), 1), uniform)
+                needed = k / _chi_squared(max(k - size(stage.law), 1), uniform)
                 factor[:, i] = np.sqrt(np.maximum(needed / given, 1.0))
         factor = factor[:, :, None]
         widened[stage.name] = np.where(factor == 1.0, drawn, best + factor * (drawn - best))
@@ -165,24 +165,24 @@ def _chi_squared(freedom: int, level: NDArray[np.float64]) -> NDArray[np.float64
     return 2.0 * gammaincinv(0.5 * freedom, level)
 
 
-def _few_runs(plan: Plan) -> tuple[str, ...]:
+def _few_runs(bound: BoundModel) -> tuple[str, ...]:
     """One warning for all outputs of a stage that few runs inform."""
     warnings = []
-    for stage in plan.stages:
-        informed = (rows_per_run(stage, len(plan.runs.names)) > 0).sum(1)
+    for stage in bound.stages:
+        informed = (rows_per_run(stage, len(bound.runs.names)) > 0).sum(1)
         few = [f"'{o}' ({k})" for o, k in zip(stage.outputs, informed, strict=True) if k < FEW_RUNS]
         if few:
             what, effect = "runs", "may be too narrow for it"
-            if stage.name == "score" and len(plan.stages) > 1 and informed.min() < len(plan.runs.names):
+            if stage.name == "score" and len(bound.stages) > 1 and informed.min() < len(bound.runs.names):
                 what, effect = "emerged runs", "are wide for it"
             warnings.append(f"{stage.name} {', '.join(few)}: intervals rest on so few {what}, and {effect}")
     return tuple(warnings)
 
 
-def _failures(plan: Plan, drawn: Vectors, statuses: dict[str, NDArray[np.int32]]) -> tuple[str, ...]:
+def _failures(bound: BoundModel, drawn: Vectors, statuses: dict[str, NDArray[np.int32]]) -> tuple[str, ...]:
     """Warnings for outputs of which many draws could not be fitted, or not be determined."""
     warnings = []
-    for stage in plan.stages:
+    for stage in bound.stages:
         missing = np.isnan(drawn[stage.name]).any(-1)
         failed = missing.mean(0)
         open_ = ((statuses[stage.name][1:] == Status.SINGULAR) & ~missing).mean(0)

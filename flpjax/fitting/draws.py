@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from flpjax.engine.status import Status
 from flpjax.errors import count
 from flpjax.fitting.convergence import Sampling
-from flpjax.fitting.ladder import Ladder as Ladder
-from flpjax.fitting.past import Past
-from flpjax.forms.form import Form, Params, unpack
+from flpjax.fitting.summary import LadderSummary as LadderSummary
+from flpjax.fitting.validation import RollingValidation
+from flpjax.ladder.compute import Compute
+from flpjax.laws.law import Law, Params, unpack
+from flpjax.methods.method import BoundModel, Model, Prediction, StageParams
 from flpjax.numerics import compiled
-from flpjax.predictors.predictor import Model, Plan, Prediction, StageParams
-from flpjax.runs.compute import Compute
 
 Kind = Literal["point", "tied", "bootstrap", "posterior", "blend"]
 
@@ -35,7 +35,7 @@ class StageFit:
     """How the point fit of one stage ended.
 
     Attributes:
-        form: The formula, with its static configuration.
+        law: The formula, with its static configuration.
         outputs: ``(output,)`` domains or tasks.
         status: ``(output,)`` a Status.
         agree: ``(output,)`` share of starts that found the same optimum.
@@ -48,7 +48,7 @@ class StageFit:
         constants: The paper's symbols → ``(output,)``.
     """
 
-    form: str
+    law: str
     outputs: tuple[str, ...]
     status: NDArray[np.int64]
     agree: NDArray[np.float64]
@@ -60,7 +60,7 @@ class StageFit:
     constants: dict[str, NDArray[np.float64]]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: the form, and for each output its constants and how its fit ended; null is not finite."""
+        """As JSON has it: the law, and for each output its constants and how its fit ended; null is not finite."""
 
         def number(value: Any) -> float | None:
             return float(value) if np.isfinite(value) else None
@@ -77,15 +77,15 @@ class StageFit:
             }
             for i, output in enumerate(self.outputs)
         }
-        return {"form": self.form, "outputs": outputs}
+        return {"form": self.law, "outputs": outputs}
 
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """Parameters of a bound predictor, many times over.
+    """Parameters of a bound method, many times over.
 
     Attributes:
-        model: The predictor bound to the ladder.
+        model: The method bound to the ladder.
         params: Stage → parameter → ``(draw, output, …)``. NaN where a draw's fit failed: its forecasts are left out of
             every interval, and counted.
         kind: Where they came from.
@@ -102,10 +102,10 @@ class Draws:
     params: StageParams
     kind: Kind
     fits: dict[str, StageFit]
-    ladder: Ladder
+    ladder: LadderSummary
     warnings: tuple[str, ...] = ()
     noise: Prediction | None = None
-    past: Past | None = None
+    validation: RollingValidation | None = None
     sampling: Sampling | None = None
 
     def __len__(self) -> int:
@@ -124,7 +124,7 @@ class Draws:
     def __str__(self) -> str:
         lines = [f"{count(len(self), f'{self.kind} draw')} of {type(self.model).__name__} on {self.ladder.source}"]
         for name, fit in self.fits.items():
-            lines.append(f"  {name}: {fit.form}")
+            lines.append(f"  {name}: {fit.law}")
             for i, output in enumerate(fit.outputs):
                 constants = ", ".join(f"{k} {v[i]:.4g}" for k, v in fit.constants.items())
                 lines.append(
@@ -137,22 +137,22 @@ class Draws:
 
 
 def make_draws(
-    plan: Plan,
+    bound: BoundModel,
     vectors: dict[str, NDArray[np.float64]],
     kind: Kind,
     fits: dict[str, StageFit],
     warnings: tuple[str, ...],
 ) -> Draws:
     """Draws from unconstrained vectors, stage → ``(draw, output, p)``."""
-    params = {stage.name: unpack_all(stage.form, jnp.asarray(vectors[stage.name])) for stage in plan.stages}
-    ladder = Ladder.of(plan.runs, plan.stages)
-    return Draws(plan.model, params, kind, fits, ladder, (*ladder.remarks, *warnings))
+    params = {stage.name: unpack_all(stage.law, jnp.asarray(vectors[stage.name])) for stage in bound.stages}
+    ladder = LadderSummary.of(bound.runs, bound.stages)
+    return Draws(bound.model, params, kind, fits, ladder, (*ladder.remarks, *warnings))
 
 
 @partial(compiled, static_argnums=0)
-def unpack_all(form: Form, vectors: Array) -> Params:
+def unpack_all(law: Law, vectors: Array) -> Params:
     """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
-    return jax.vmap(jax.vmap(lambda v: unpack(form, v)))(vectors)
+    return jax.vmap(jax.vmap(lambda v: unpack(law, v)))(vectors)
 
 
 @partial(compiled, static_argnums=0)

@@ -11,22 +11,22 @@ from flpjax.fitting.blending.auto import BLENDED, auto
 from flpjax.fitting.bootstrap import RESAMPLED, bootstrap
 from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
 from flpjax.fitting.draws import Draws
+from flpjax.fitting.limits import check_draw_count
 from flpjax.fitting.point import bind, point, training_of
-from flpjax.fitting.room import check_room
-from flpjax.predictors.auto import AUTO, Auto
-from flpjax.predictors.methods import DEFAULT_MIX, method
-from flpjax.predictors.predictor import Predictor
-from flpjax.runs.table import Runs
+from flpjax.ladder.table import Runs
+from flpjax.methods.auto import AUTO, Auto
+from flpjax.methods.method import Method
+from flpjax.methods.registry import DEFAULT_MIX, method
 
-Method = Predictor | Auto | Discovered
+AnyMethod = Method | Auto | Discovered
 
 
-def usual_draws(chosen: Method) -> int:
+def usual_draws(chosen: AnyMethod) -> int:
     """How many draws a method has unless told otherwise."""
     return BLENDED if isinstance(chosen, Auto | Discovered) else RESAMPLED
 
 
-def method_of(name: str, via: str | None = None) -> Method:
+def method_of(name: str, via: str | None = None) -> AnyMethod:
     """The method of this name, ``auto`` among them.
 
     Args:
@@ -44,7 +44,7 @@ def method_of(name: str, via: str | None = None) -> Method:
     return found or method(name, via)
 
 
-def mixing_method(name: str, draws: int) -> tuple[str, Method]:
+def mixing_method(name: str, draws: int) -> tuple[str, AnyMethod]:
     """The method that searches mixtures, and its name: laws of mixtures, weighed, unless one is named.
 
     Args:
@@ -58,7 +58,7 @@ def mixing_method(name: str, draws: int) -> tuple[str, Method]:
     return name, Auto(mixtures=True) if name == AUTO else method_of(name)
 
 
-def check_asked(chosen: Method, draws: int | None, joint: bool = False) -> None:
+def check_asked(chosen: AnyMethod, draws: int | None, joint: bool = False) -> None:
     """Refuse what a method can't do, before anything is read or fitted.
 
     Raises:
@@ -72,10 +72,10 @@ def check_asked(chosen: Method, draws: int | None, joint: bool = False) -> None:
             raise InputError(f"{name} is a blend, which no single draw shows", remedy="Name a method, or ask for draws")
         if draws == 1:
             raise InputError("1 draws", where=name, remedy="Ask for 2 at least; a blend has no point fit")
-    check_room(draws or 0)
+    check_draw_count(draws or 0)
 
 
-def check_carried(chosen: Method, runs: Runs) -> None:
+def check_carried(chosen: AnyMethod, runs: Runs) -> None:
     """Refuse a method that a ladder can't carry, before anything is fitted.
 
     Raises:
@@ -91,7 +91,7 @@ def check_carried(chosen: Method, runs: Runs) -> None:
 
 
 def fit(
-    chosen: Method,
+    chosen: AnyMethod,
     runs: Runs,
     key: Array,
     *,

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from flpjax.engine.recipe import Recipe
 from flpjax.errors import FitError
 from flpjax.fitting.staged import Vectors
-from flpjax.forms.form import prior_normal, unpack
-from flpjax.forms.residual import Residual
+from flpjax.ladder.compute import Compute
+from flpjax.laws.law import prior_normal, unpack
+from flpjax.laws.residual import Residual
+from flpjax.methods.method import BoundModel, Model
 from flpjax.numerics import compiled
-from flpjax.predictors.predictor import Model, Plan
-from flpjax.runs.compute import Compute
 
 STEPS = 300
 SMALLEST_SCALE = 1e-4  # an exactly fitted output must not get all the weight
@@ -54,11 +54,11 @@ class _Whitening(NamedTuple):
     rows: Array  # (output,)
 
 
-def refine(plan: Plan, vectors: Vectors, counts: NDArray[np.float64]) -> Vectors:
+def refine(bound: BoundModel, vectors: Vectors, counts: NDArray[np.float64]) -> Vectors:
     """Go on from staged fits to the joint optimum, for every draw.
 
     Args:
-        plan: The bound predictor.
+        bound: The bound method.
         vectors: Stage → unconstrained ``(draw, output, p)`` of the staged fits.
         counts: ``(draw, run)`` how often each draw takes each run.
 
@@ -66,20 +66,20 @@ def refine(plan: Plan, vectors: Vectors, counts: NDArray[np.float64]) -> Vectors
         Vectors like those given, NaN for draws that did not converge and for outputs that the staged fit left out.
 
     Raises:
-        FitError: The predictor has one stage only or a Huber loss, or no draw converges.
+        FitError: The method has one stage only or a Huber loss, or no draw converges.
     """
-    if len(plan.stages) < 2:
+    if len(bound.stages) < 2:
         raise FitError("there is one stage only, nothing to fit jointly", remedy="Leave joint=True out")
-    if any(stage.residual.huber is not None for stage in plan.stages):
+    if any(stage.residual.huber is not None for stage in bound.stages):
         raise FitError("the joint objective has no Huber loss", remedy="Leave huber or joint=True out")
-    residuals = tuple((stage.name, stage.residual) for stage in plan.stages)
+    residuals = tuple((stage.name, stage.residual) for stage in bound.stages)
     usable: dict[str, NDArray[np.bool_]] = {name: ~np.isnan(v.sum(axis=-1)) for name, v in vectors.items()}
     start = {}
-    for stage in plan.stages:
-        anywhere, _ = prior_normal(stage.form)  # for fits that are left out, and have no weight
+    for stage in bound.stages:
+        anywhere, _ = prior_normal(stage.law)  # for fits that are left out, and have no weight
         start[stage.name] = np.where(usable[stage.name][..., None], vectors[stage.name], anywhere)
-    recipe = next((stage.recipe for stage in plan.stages if stage.recipe is not None), None)
-    refined, gradient = _refine(plan.model, residuals, recipe, start, usable, counts, _data(plan))
+    recipe = next((stage.recipe for stage in bound.stages if stage.recipe is not None), None)
+    refined, gradient = _refine(bound.model, residuals, recipe, start, usable, counts, _data(bound))
     norm = np.asarray(gradient)
     failed = ~(norm <= TOLERANCE)
     if failed.all():
@@ -91,15 +91,15 @@ def refine(plan: Plan, vectors: Vectors, counts: NDArray[np.float64]) -> Vectors
     return {name: np.where(kept[name][..., None], np.asarray(v), np.nan) for name, v in refined.items()}
 
 
-def _data(plan: Plan) -> _Data:
-    finals, score_stage = plan.runs.finals(), plan.stages[1]
-    columns = [plan.runs.task_names.index(t) for t in plan.model.tasks]
+def _data(bound: BoundModel) -> _Data:
+    finals, score_stage = bound.runs.finals(), bound.stages[1]
+    columns = [bound.runs.task_names.index(t) for t in bound.model.tasks]
     score = finals.score[:, columns].T
-    run = np.array([plan.runs.names.index(n) for n in finals.names], np.int64)[finals.run]
+    run = np.array([bound.runs.names.index(n) for n in finals.names], np.int64)[finals.run]
     # a run that gives stage 2 no checkpoint of a task (it never emerged) says nothing about that task here either
     used = np.stack([score_stage.weight[:, score_stage.run == r].any(1) for r in run], axis=1)
     weight = np.isfinite(score) * used
-    stages = {s.name: ((s.x, s.y), s.weight, s.run) for s in plan.stages}
+    stages = {s.name: ((s.x, s.y), s.weight, s.run) for s in bound.stages}
     known = np.where(weight > 0, score, 0.5)
     return _Data(*jax.tree.map(jnp.asarray, (stages, finals.compute, known, weight.astype(float), run)))
 
@@ -132,7 +132,7 @@ def _refine(
                 log_scale = white[name].log_scale + free[name + "_scale"] / jnp.sqrt(2.0 * white[name].rows)
                 r = by_row(residual)(vector, data.stages[name][0])
                 total += _gaussian(r, weights[name], log_scale) + _prior(residual, vector)
-                params[name] = jax.vmap(partial(unpack, residual.form))(vector)
+                params[name] = jax.vmap(partial(unpack, residual.law))(vector)
             predicted = jax.vmap(lambda c: model.apply(params, c).score, out_axes=1)(data.compute)
             chain_scale = white["score"].log_scale + free["chain_scale"]
             return total + _gaussian(predicted - data.score, final_weight, chain_scale)
@@ -163,7 +163,7 @@ def _whiten(residual: Residual, vector: Array, data: Any, weight: Array) -> _Whi
     variance = SMALLEST_SCALE**2 + jnp.sum(weight * r**2, axis=1) / rows
     precision = jnp.einsum("or,orp,orq->opq", weight, jacobian, jacobian) / variance[:, None, None]
     if residual.prior_sd is not None:
-        precision += jnp.diag(jnp.asarray(prior_normal(residual.form)[1]) ** -2.0)[None, :, :]
+        precision += jnp.diag(jnp.asarray(prior_normal(residual.law)[1]) ** -2.0)[None, :, :]
     scale = jnp.sqrt(jnp.maximum(jnp.diagonal(precision, axis1=1, axis2=2), 1e-12))
     unit = precision / (scale[:, :, None] * scale[:, None, :]) + 1e-10 * jnp.eye(vector.shape[1])[None, :, :]
     inverse = jnp.linalg.inv(jnp.linalg.cholesky(unit))
@@ -186,7 +186,7 @@ def _prior(residual: Residual, vector: Array) -> Array:
     """Negative log-density of the form's prior, where the fit weighs it in."""
     if residual.prior_sd is None:
         return jnp.zeros(())
-    loc, scale = prior_normal(residual.form)
+    loc, scale = prior_normal(residual.law)
     return 0.5 * jnp.sum(((vector - loc[None, :]) / scale[None, :]) ** 2)
 
 

@@ -12,13 +12,13 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.forms.form import size
-from flpjax.forms.residual import TYPICAL_NOISE, Residual
+from flpjax.ladder.compute import Compute
+from flpjax.laws.law import size
+from flpjax.laws.residual import TYPICAL_NOISE, Residual
+from flpjax.methods.method import Stage
 from flpjax.numerics import compiled
-from flpjax.predictors.predictor import Stage
-from flpjax.runs.compute import Compute
 
-BELIEF = 4.0  # facts that the typical noise counts for
+PRIOR_DF = 4.0  # facts that the typical noise counts for
 FEWEST_RUNS = 6  # that tell whether noise grows
 STEEP, MOST_STEEP = 0.15, 0.4  # of log noise per e-fold of compute: what is usual, and the most that is believed
 SCATTER = 0.5  # variance of the logarithm of one run's residuals
@@ -29,7 +29,7 @@ class Noise(NamedTuple):
 
     sd: NDArray[np.float64]  # (output,) of one row: of log losses, or of scores
     shared: NDArray[np.float64]  # (output,) share of the variance that all checkpoints of a run have in common
-    facts: NDArray[np.float64]  # (output,) runs that inform the output
+    n_effective: NDArray[np.float64]  # (output,) runs that inform the output
     growth: NDArray[np.float64]  # (row,) factor on it: 1 for the largest run, more for small ones
 
 
@@ -50,11 +50,11 @@ def noise_of(stage: Stage, vectors: NDArray[np.float64]) -> Noise:
     typical = typical_noise(stage)
     growth = _growth(stage, np.where(kept, residual, np.nan), typical)
     residual = residual / growth
-    sd, shared, facts = (np.zeros(len(stage.outputs)) for _ in range(3))
+    sd, shared, n_effective = (np.zeros(len(stage.outputs)) for _ in range(3))
     for i, rows in enumerate(kept):
         r, run = residual[i, rows], stage.run[rows]
         labels, index, many = np.unique(run, return_inverse=True, return_counts=True)
-        facts[i] = len(labels)
+        n_effective[i] = len(labels)
         if not len(labels):
             sd[i] = typical
             continue
@@ -64,11 +64,11 @@ def noise_of(stage: Stage, vectors: NDArray[np.float64]) -> Noise:
         if many.max() == 1:
             within, between = float(np.mean(r**2)), 0.0
         total = within + between
-        freedom = max(len(labels) - size(stage.form), 0.0)
+        freedom = max(len(labels) - size(stage.law), 0.0)
         lost = len(labels) / max(freedom, 1.0) if many.max() == 1 else 1.0
-        sd[i] = np.sqrt((BELIEF * typical**2 + freedom * lost * total) / (BELIEF + freedom))
+        sd[i] = np.sqrt((PRIOR_DF * typical**2 + freedom * lost * total) / (PRIOR_DF + freedom))
         shared[i] = between / total if total > 0 else 0.0
-    return Noise(sd, shared, facts, growth)
+    return Noise(sd, shared, n_effective, growth)
 
 
 def _growth(stage: Stage, residual: NDArray[np.float64], typical: float) -> NDArray[np.float64]:
@@ -93,7 +93,7 @@ def weighed(stage: Stage, noise: Noise, variance: NDArray[np.float64]) -> Stage:
     """The stage with weights under which a residual counts by its own noise, and the prior by what it says.
 
     Args:
-        stage: The fits; their forms' priors are weighed in.
+        stage: The fits; their laws' priors are weighed in.
         noise: Of the residuals.
         variance: ``(output, row)`` what the questions asked add to it; NaN where that is not known.
     """

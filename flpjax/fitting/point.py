@@ -13,15 +13,15 @@ from flpjax.errors import InputError, count
 from flpjax.fitting.draws import Draws, StageFit, make_draws
 from flpjax.fitting.joint import refine
 from flpjax.fitting.staged import Vectors, fit_stage, judge
+from flpjax.ladder.table import Runs
+from flpjax.methods.method import BoundModel, Method
 from flpjax.numerics import generator, require_x64
-from flpjax.predictors.predictor import Plan, Predictor
-from flpjax.runs.table import Runs
 
 STEPS = 500  # laws with dozens of parameters creep at the end; the others never get there
 
 
 def point(
-    predictor: Predictor,
+    method: Method,
     runs: Runs,
     key: Array,
     *,
@@ -31,13 +31,13 @@ def point(
     strict: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
-    """Fit a predictor to the runs that are not held out.
+    """Fit a method to the runs that are not held out.
 
     Returns Draws with one draw; of kind ``"tied"``, with several, where starts of a network fit the ladder equally
     well: one of them is not a forecast.
 
     Args:
-        predictor: The method.
+        method: The method.
         runs: The ladder.
         key: JAX random key, for the starts.
         joint: Fit both stages in one objective (see :mod:`flpjax.fitting.joint`) instead of one after the other.
@@ -48,28 +48,28 @@ def point(
 
     Raises:
         FitError: A fit did not converge.
-        InputError: The ladder can't carry the predictor.
+        InputError: The ladder can't carry the method.
         PrecisionError: JAX is in 32 bits.
     """
-    plan = bind(predictor, runs)
-    vectors, _, fits = fit_stages(plan, np.ones((1, len(plan.runs.names))), key, starts, settings, progress)
-    warnings = plan.warnings + judge(fits, strict)
+    bound = bind(method, runs)
+    vectors, _, fits = fit_stages(bound, np.ones((1, len(bound.runs.names))), key, starts, settings, progress)
+    warnings = bound.warnings + judge(fits, strict)
     ties = max(len(v) for v in vectors.values())
     vectors = {name: v[np.arange(ties) % len(v)] for name, v in vectors.items()}
     if joint:
-        vectors = refine(plan, vectors, np.ones((ties, len(plan.runs.names))))
-    return make_draws(plan, vectors, "point" if ties == 1 else "tied", fits, warnings)
+        vectors = refine(bound, vectors, np.ones((ties, len(bound.runs.names))))
+    return make_draws(bound, vectors, "point" if ties == 1 else "tied", fits, warnings)
 
 
-def bind(predictor: Predictor, runs: Runs) -> Plan:
-    """Bind a predictor to the runs that a fit may see.
+def bind(method: Method, runs: Runs) -> BoundModel:
+    """Bind a method to the runs that a fit may see.
 
     Raises:
-        InputError: No run is left, or the ladder can't carry the predictor.
+        InputError: No run is left, or the ladder can't carry the method.
         PrecisionError: JAX is in 32 bits.
     """
     require_x64("fitting")
-    return predictor.on(training_of(runs))
+    return method.bind(training_of(runs))
 
 
 def training_of(runs: Runs) -> Runs:
@@ -86,7 +86,7 @@ def training_of(runs: Runs) -> Runs:
 
 
 def fit_stages(
-    plan: Plan,
+    bound: BoundModel,
     counts: NDArray[np.float64],
     key: Array,
     starts: int | None,
@@ -99,7 +99,7 @@ def fit_stages(
         Stage → unconstrained vectors ``(draw, output, p)``, statuses ``(draw, output)``, and how the first draw ended.
     """
     vectors, statuses, fits = {}, {}, {}
-    for i, stage in enumerate(plan.stages):
+    for i, stage in enumerate(bound.stages):
         if progress is not None:
             progress(f"{count(len(stage.outputs), stage.name)} × {count(len(counts), 'draw')}")
         fitted = fit_stage(stage, counts, generator(key, i), starts, settings or Settings(steps=STEPS))

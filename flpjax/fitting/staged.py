@@ -18,10 +18,10 @@ from flpjax.engine.status import USABLE, Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
 from flpjax.fitting.trained import train_stage
-from flpjax.forms.form import Form, pack, prior_normal, size, spread_starts, unpack
-from flpjax.forms.residual import Residual
+from flpjax.laws.law import Law, pack, prior_normal, size, spread_starts, unpack
+from flpjax.laws.residual import Residual
+from flpjax.methods.method import Stage
 from flpjax.numerics import compiled
-from flpjax.predictors.predictor import Stage
 
 STARTS = 8
 TRAINED_STARTS = 32
@@ -46,11 +46,11 @@ def fit_stage(
     starts: int | None,
     settings: Settings,
     *,
-    pulls: bool = True,
+    random_prior: bool = True,
 ) -> Fitted:
     """Fit every output of a stage: under the first draw's counts from many starts, under the others from its end.
 
-    Where the form's prior is weighed in, each draw but the first pulls towards parameters of its own, drawn from the
+    Where the law's prior is weighed in, each draw but the first pulls towards parameters of its own, drawn from the
     prior: a direction that only the prior determines then has the prior's spread, not none (randomise, then optimise).
 
     Args:
@@ -59,7 +59,7 @@ def fit_stage(
         rng: For the starts and the pulls.
         starts: How many starts an output gets; None for 8, or 32 where a recipe trains them.
         settings: Of the solver.
-        pulls: Give draws pulls of their own; False pulls all of them to the prior's middle.
+        random_prior: Pull each draw towards parameters of its own, drawn from the prior; False: all to its mean.
 
     Returns:
         The fits. A trained stage without resamples gives all ends that tie, ``(tie, output, p)``.
@@ -69,11 +69,11 @@ def fit_stage(
     starts = starts or STARTS
     data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
     weight, resample = jnp.asarray(stage.weight), counts[:, stage.run]
-    guess = np.asarray(_guess(stage.form, data, weight))
-    first = spread_starts(stage.form, guess, starts, rng)
+    guess = np.asarray(_guess(stage.law, data, weight))
+    first = spread_starts(stage.law, guess, starts, rng)
     # To solve for some of the parameters is a second pass over rows, and saves less than one step in ten.
-    closed = stage.residual.linear if len(stage.residual.linear) == size(stage.form) else ()
-    anchor, scale = _anchor(stage.residual, len(counts), rng if pulls else None), prior_normal(stage.form)[1]
+    closed = stage.residual.linear if len(stage.residual.linear) == size(stage.law) else ()
+    anchor, scale = _anchor(stage.residual, len(counts), rng if random_prior else None), prior_normal(stage.law)[1]
 
     def run(from_: NDArray[np.float64], draws: range) -> Solution:
         return solve(
@@ -142,10 +142,10 @@ def _trained(stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator
 
 
 def _anchor(residual: Residual, draws: int, rng: np.random.Generator | None) -> Anchor | None:
-    """The form's prior as a pull on unconstrained parameters, weighed against the residual s.d."""
+    """The law's prior as a pull on unconstrained parameters, weighed against the residual s.d."""
     if residual.prior_sd is None:
         return None
-    loc, scale = prior_normal(residual.form)
+    loc, scale = prior_normal(residual.law)
     centre = np.broadcast_to(loc, (draws, len(loc))).copy()
     if rng is not None:
         centre[1:] += scale * rng.standard_normal((draws - 1, len(loc)))
@@ -168,7 +168,7 @@ def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:
     for name, fit in fits.items():
         for i, output in enumerate(fit.outputs):
             status, starts = Status(int(fit.status[i])), fit.start_status.shape[1]
-            where = f"{fit.form.partition('(')[0]} for {name} '{output}'"
+            where = f"{fit.law.partition('(')[0]} for {name} '{output}'"
             if not status.usable:
                 if strict:
                     advice = status.advice[0].upper() + status.advice[1:]
@@ -186,8 +186,8 @@ def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:
 
 def _determined(stage: Stage, counts: NDArray[np.float64]) -> NDArray[np.bool_]:
     """``(draw, output)`` whether a resample has rows enough for an output's parameters."""
-    held = stage.recipe is not None or getattr(stage.form, "held", False)  # by weight decay, by priors
-    needed = 2 if held else size(stage.form)
+    held = stage.recipe is not None or getattr(stage.law, "prior_regularised", False)  # by weight decay, by priors
+    needed = 2 if held else size(stage.law)
     return (counts > 0).astype(float) @ rows_per_run(stage, counts.shape[1]).T >= needed
 
 
@@ -207,9 +207,9 @@ def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
         residual = residual / (zero + unit * stage.y)
     rows = (stage.weight > 0).sum(1)
     mean = (stage.weight * residual**2).sum(1) / np.maximum(stage.weight.sum(1), 1e-300)
-    squares = mean * rows / np.maximum(rows - size(stage.form), 1.0)
+    squares = mean * rows / np.maximum(rows - size(stage.law), 1.0)
     return StageFit(
-        form=str(stage.form),
+        law=str(stage.law),
         outputs=stage.outputs,
         status=ended.status,
         agree=ended.agree,
@@ -223,14 +223,14 @@ def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
 
 
 @partial(compiled, static_argnums=0)
-def _guess(form: Form, data: Any, weight: Array) -> Array:
-    """``(output, p)`` the form's own starts."""
+def _guess(law: Law, data: Any, weight: Array) -> Array:
+    """``(output, p)`` the law's own starts."""
     x, y = data
-    return jax.vmap(lambda *rows: pack(form, form.guess(*rows)))(x, y, weight)
+    return jax.vmap(lambda *rows: pack(law, law.guess(*rows)))(x, y, weight)
 
 
 @partial(compiled, static_argnums=0)
 def _describe(residual: Residual, vector: Array, data: Any) -> tuple[dict[str, Array], Array]:
     """The paper's constants → ``(output,)``, and residuals ``(output, row)``."""
-    constants = jax.vmap(lambda v: residual.form.constants(unpack(residual.form, v)))(vector)
+    constants = jax.vmap(lambda v: residual.law.constants(unpack(residual.law, v)))(vector)
     return constants, jax.vmap(jax.vmap(residual, (None, 0)))(vector, data)

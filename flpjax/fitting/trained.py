@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from flpjax.engine.recipe import train
 from flpjax.engine.status import Status
-from flpjax.forms.form import prior_normal
-from flpjax.predictors.predictor import Stage
+from flpjax.laws.law import prior_normal
+from flpjax.methods.method import Stage
 
 TIE = 1.0  # units of log-likelihood that a tied start may stand below the best
 
@@ -61,7 +61,7 @@ def train_stage(stage: Stage, counts: NDArray[np.float64], rng: np.random.Genera
     used = stage.weight.any(axis=0)
     weight, run = stage.weight[:, used], stage.run[used]
     data = (np.asarray(stage.x)[:, used], stage.y[:, used])
-    loc, scale = prior_normal(stage.form)
+    loc, scale = prior_normal(stage.law)
     outputs = len(stage.outputs)
     first = loc + scale * rng.standard_normal((outputs, starts, len(loc)))
     ends = train(stage.residual, data, weight, np.ones((starts, used.sum())), first, stage.recipe)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, shown
-from flpjax.runs.build import Place
+from flpjax.ladder.build import Place
 
 # float() also takes '1_000', 'infinity' and digits of other scripts; a table with those was not meant to have them.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean, nearest, short, some_of
+from flpjax.ladder.build import Place, build_runs, check_names, is_canonical, misspelt
+from flpjax.ladder.finals import FINAL_WITHIN
+from flpjax.ladder.mixing import MixtureIs
+from flpjax.ladder.table import Runs
+from flpjax.ladder.tasks import Task
 from flpjax.readers.bare import VALIDATION, bare_loss
 from flpjax.readers.cells import LONGEST_NAME, flags, names, numbers
 from flpjax.readers.raw import RawTable
 from flpjax.readers.rows import RowsAre, doubts_about_rows, is_constant, note_about_rows, numbered, one_row_a_run
-from flpjax.runs.build import Place, build_runs, check_names, is_canonical, misspelt
-from flpjax.runs.finals import FINAL_WITHIN
-from flpjax.runs.mixing import MixtureIs
-from flpjax.runs.table import Runs
-from flpjax.runs.tasks import Task
 
 POINTS_FLOOR = 0.05  # a task with a chance level above this never scores below 1 point in every row
 LISTED = 8  # ignored columns named in a note

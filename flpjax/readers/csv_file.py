@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from flpjax.errors import InputError, short
+from flpjax.ladder.build import Place
 from flpjax.readers.raw import RawTable, refuse_repeated
-from flpjax.runs.build import Place
 
 LONGEST_LINE = 2**26
 """Characters of a line: a file without line ends would be read into memory whole, and then a second time as cells."""

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.table import Runs
+from flpjax.ladder.tasks import Task
 from flpjax.readers.cells import names, numbers
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.raw import FilesPlace, RawTable
-from flpjax.runs.build import build_runs
-from flpjax.runs.table import Runs
-from flpjax.runs.tasks import Task
 
 REPEATED, CODE = "datablations_filtered.csv", "code_text_downstream.csv"
 SEEDS = 5  # a score with a standard deviation is the mean over this many training seeds

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flpjax.errors import InputError, shown
+from flpjax.ladder.build import Place, is_canonical
 from flpjax.readers.raw import RawTable, refuse_repeated
-from flpjax.runs.build import Place, is_canonical
 
 EPOCH = date(1970, 1, 1).toordinal()
 DAYS = (date.min.toordinal() - EPOCH + 1, date.max.toordinal() - EPOCH - 1)

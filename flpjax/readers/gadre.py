@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.table import Runs
+from flpjax.ladder.tasks import Task
 from flpjax.readers.cells import names, numbers
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.raw import FilesPlace
-from flpjax.runs.build import build_runs
-from flpjax.runs.table import Runs
-from flpjax.runs.tasks import Task
 
 MODELS, EVALS, FACTS = "exp_data/models", "exp_data/evals", "exp_data/eval_metadata.csv"
 # Corpus → its models that the authors forecast: the 7B one, and the 1.4B one with the most tokens.

@@ -32,14 +32,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flpjax.errors import InputError, did_you_mean, short, shown
+from flpjax.ladder.build import GROUPS, SHAPE, SINGLE, is_canonical, misspelt
+from flpjax.ladder.finals import FINAL_WITHIN
+from flpjax.ladder.mixing import MixtureIs
+from flpjax.ladder.tasks import Task, known_task
 from flpjax.readers.columns import TableMap
 from flpjax.readers.raw import missing_file, refuse_irregular
 from flpjax.readers.rows import RowsAre
 from flpjax.readers.units import unit_factor
-from flpjax.runs.build import GROUPS, SHAPE, SINGLE, is_canonical, misspelt
-from flpjax.runs.finals import FINAL_WITHIN
-from flpjax.runs.mixing import MixtureIs
-from flpjax.runs.tasks import Task, known_task
 
 LARGEST = 2**21  # bytes of a mapping file: some 20,000 columns
 FAR = 2**31  # more evaluations of a run, or questions of a task, than there are

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean
+from flpjax.ladder.build import Place, build_runs
+from flpjax.ladder.table import Runs
 from flpjax.readers.cells import names, numbers
 from flpjax.readers.csv_file import read_csv, read_text
 from flpjax.readers.raw import FilesPlace, RawTable
-from flpjax.runs.build import Place, build_runs
-from flpjax.runs.table import Runs
 
 Mixes = Literal["2Mix", "3Mix", "5Mix", "RedPajama"]
 

@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 
 from flpjax.errors import InputError
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.table import Runs
+from flpjax.ladder.tasks import Task
 from flpjax.readers.wandb import join, wandb_history
-from flpjax.runs.build import build_runs
-from flpjax.runs.table import Runs
-from flpjax.runs.tasks import Task
 
 FOLDER = "src/scripts/paper/data/ladder-runs"
 FINAL_AVERAGE = 5  # the authors' final point is the mean of the last five evaluations

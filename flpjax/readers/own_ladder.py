@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from flpjax.ladder.table import Runs
+from flpjax.ladder.tasks import Task
 from flpjax.readers.columns import TableMap, table_runs
 from flpjax.readers.csv_file import read_csv
-from flpjax.runs.table import Runs
-from flpjax.runs.tasks import Task
 
 NAME = "ladder"
 QUESTIONS = 1200

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flpjax.errors import InputError, nearest, short
-from flpjax.runs.build import Place
+from flpjax.ladder.build import Place
 
 SUFFIXES = (".csv", ".parquet", ".pq")
 

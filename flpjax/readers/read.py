@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from flpjax.errors import InputError
+from flpjax.ladder.table import Runs
 from flpjax.readers.columns import table_runs
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.frames import from_frame, read_parquet
 from flpjax.readers.ladders import LADDERS, read_ladder
 from flpjax.readers.raw import SUFFIXES, RawTable, missing_file, refuse_irregular
-from flpjax.runs.table import Runs
 
 
 def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Runs:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.compute import transformer_params
+from flpjax.ladder.table import Runs
 from flpjax.readers.cells import names, numbers
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.raw import FilesPlace, RawTable
-from flpjax.runs.build import build_runs
-from flpjax.runs.compute import transformer_params
-from flpjax.runs.table import Runs
 
 FOLDER = "data"
 INDEX = "index"

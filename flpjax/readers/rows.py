@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import count
+from flpjax.ladder.table import Runs
 from flpjax.readers.cells import is_blank
-from flpjax.runs.table import Runs
 
 RowsAre = Literal["checkpoints", "runs"]
 

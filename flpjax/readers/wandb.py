@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean
+from flpjax.ladder.build import Place
 from flpjax.readers.cells import numbers
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.raw import FilesPlace, RawTable
-from flpjax.runs.build import Place
 
 STEP, TOKENS, BATCH = "_step", "throughput/total_tokens", "batch_size_in_tokens"
 VALIDATION = re.compile(r"eval/(.+)-validation/CrossEntropyLoss")

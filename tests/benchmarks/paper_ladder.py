@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from flpjax import Runs, Task, simulate_mixtures
-from flpjax.runs.build import build_runs
-from flpjax.runs.export import columns_of
-from flpjax.runs.simulate import DESCENT
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.export import columns_of
+from flpjax.ladder.simulate import DESCENT
 
 SIZES = {  # of Table 1 → of the ladder
     "0.12B": "0.15M", "0.2B": "0.44M", "0.32B": "0.79M", "0.5B": "1.5M", "0.72B": "2.7M", "1B": "4.7M",

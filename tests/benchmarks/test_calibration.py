@@ -1,4 +1,4 @@
-"""Scores of forecasts against closed forms, and the counting of cells, on simulated ladders."""
+"""Scores of forecasts against closed laws, and the counting of cells, on simulated ladders."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from benchmarks.calibration.ladders import Part, rolled
 from benchmarks.calibration.scoring import LEVELS, Scored, crps, interval_score, summary
 from benchmarks.calibration.tables import figures, show_all
 from flpjax import FLP, InputError, point
-from flpjax.predictors.predictor import Prediction
+from flpjax.methods.method import Prediction
 
 ACTUAL, MEAN, SD = 0.37, 0.11, 0.23
 

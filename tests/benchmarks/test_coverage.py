@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.coverage import MEASURED, Hit, coverage, of_constants, of_forecasts, share
-from flpjax.runs.simulate import DOMAINS, TARGETS, TASKS
+from flpjax.ladder.simulate import DOMAINS, TARGETS, TASKS
 
 SEEDS = 10
 

@@ -3,7 +3,7 @@
 from benchmarks.faults.__main__ import draw_faults, messages, named
 from benchmarks.faults.ladders import simulated_ladders
 from flpjax.datasets import ladder
-from flpjax.runs.audit.audit import audit
+from flpjax.ladder.audit.audit import audit
 
 CLEAN = {"ladder": ladder().training()} | {name: runs for name, runs in simulated_ladders() if "seed" not in name}
 

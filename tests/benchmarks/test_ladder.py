@@ -187,5 +187,5 @@ def test_a_model_is_the_same_alone_and_in_company(corpus):
     text = experiments.lay_out(experiment, corpus).text
     train = segment(plan, experiment.training, experiment.compute)
     together = train(first_models(plan, experiment.training, experiment.compute, runs), text, 0)[1]
-    alone = train(first_models(plan, experiment.training, experiment.compute, runs[1:2]), text, 0)[1]
-    assert alone[0] == pytest.approx(float(together[1]), rel=1e-4)
+    single_model_share = train(first_models(plan, experiment.training, experiment.compute, runs[1:2]), text, 0)[1]
+    assert single_model_share[0] == pytest.approx(float(together[1]), rel=1e-4)

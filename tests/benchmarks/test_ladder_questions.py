@@ -222,8 +222,8 @@ def test_the_ngram_model_is_that_of_the_other_documents():
     context, options = one[200 : 200 + ORDER], [one[300:331], two[100:131]]
     # Joined texts differ in the n-grams across the seam only.
     left = NGrams([one, two + three]).without(one).bits(context, options)
-    alone = NGrams([two + three]).without(b"zz").bits(context, options)
-    np.testing.assert_allclose(left, alone, rtol=0.02)
+    single_model_share = NGrams([two + three]).without(b"zz").bits(context, options)
+    np.testing.assert_allclose(left, single_model_share, rtol=0.02)
     assert NGrams([one, two]).without(b"zz").bits(context, options)[0] < 0.5 * left[0]
 
 

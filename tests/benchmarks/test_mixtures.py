@@ -9,9 +9,9 @@ import pytest
 from benchmarks.mixtures import datablations, mixinglaws, peers, regmix, search
 from benchmarks.mixtures.laws import OURS, fit, losses, spearman, true_rank
 from flpjax import read_runs
-from flpjax.answers.problem import BEST_TRIED, pose
 from flpjax.fitting.point import point
-from flpjax.runs.compute import six_nd
+from flpjax.ladder.compute import six_nd
+from flpjax.results.problem import BEST_TRIED, pose
 
 pytestmark = pytest.mark.public
 

@@ -27,7 +27,7 @@ from benchmarks.paper import (
 from benchmarks.paper.errors import contest
 from benchmarks.paper.verdicts import Verdict, less, most
 from flpjax import Comparison, InputError, datasets, method, point
-from flpjax.answers.compare import Row
+from flpjax.results.compare import Row
 from tests.benchmarks.paper_ladder import RATIOS, lawful, paper_ladder, scored
 
 SMALL = ("0.12B", "0.2B", "0.5B", "1B", "3B", "7B")

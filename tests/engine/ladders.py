@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flpjax.forms.form import pack, spread_starts
-from flpjax.forms.loss_score import Exponential, Sigmoid
-from flpjax.forms.power_law import Chinchilla, PowerLaw, PowerLawE
-from flpjax.runs.compute import Compute
+from flpjax.ladder.compute import Compute
+from flpjax.laws.law import pack, spread_starts
+from flpjax.laws.loss_score import Exponential, Sigmoid
+from flpjax.laws.power_law import Chinchilla, PowerLaw, PowerLawE
 
 PROBLEMS, ROWS = 3, 29
 FORMS = {
@@ -23,21 +23,21 @@ FORMS = {
 }
 
 
-def robust_problems(form, truth, space, rng):
+def robust_problems(law, truth, space, rng):
     """``PROBLEMS`` random tables with a fifth of the rows far off."""
-    if isinstance(form, Sigmoid | Exponential):
+    if isinstance(law, Sigmoid | Exponential):
         x = rng.uniform(1.8, 3.4, (PROBLEMS, ROWS))
     else:
         n, d = rng.uniform(17.5, 22.0, (PROBLEMS, ROWS)), rng.uniform(21.5, 26.5, (PROBLEMS, ROWS))
         x = Compute(n, d, np.log(6.0) + n + d)
     x = jax.tree.map(jnp.asarray, x)
-    curve = jax.jit(jax.vmap(jax.vmap(form.apply, (None, 0)), (None, 0)))(truth, x)
+    curve = jax.jit(jax.vmap(jax.vmap(law.apply, (None, 0)), (None, 0)))(truth, x)
     far = np.where(rng.random((PROBLEMS, ROWS)) < 0.2, 10.0, 1.0)
     noise = 0.005 * far * rng.standard_normal((PROBLEMS, ROWS))
     return x, (curve * jnp.exp(noise) if space == "log" else curve + noise)
 
 
-def starts_around(form, truth, count, rng):
+def starts_around(law, truth, count, rng):
     """``(problem, start, p)``, none of them at the truth."""
-    guess = np.stack([pack(form, jax.tree.map(jnp.asarray, truth))] * PROBLEMS)
-    return spread_starts(form, guess + 0.2 * rng.normal(size=guess.shape), count, rng)
+    guess = np.stack([pack(law, jax.tree.map(jnp.asarray, truth))] * PROBLEMS)
+    return spread_starts(law, guess + 0.2 * rng.normal(size=guess.shape), count, rng)

@@ -1,4 +1,4 @@
-"""Best mixtures against closed forms, brute-force grids and a linear programme.
+"""Best mixtures against closed laws, brute-force grids and a linear programme.
 
 Compiling takes nearly all the time, and programs serve all problems of one value, one number of sources and one shape
 of data: the tests share three values, and give them data of the same shapes.

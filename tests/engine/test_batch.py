@@ -8,9 +8,9 @@ import pytest
 from flpjax.engine.batch import solve
 from flpjax.engine.lanes import advance
 from flpjax.engine.status import Status
-from flpjax.forms.power_law import PowerLawE
-from flpjax.forms.residual import Residual
-from flpjax.runs.compute import Compute
+from flpjax.ladder.compute import Compute
+from flpjax.laws.power_law import PowerLawE
+from flpjax.laws.residual import Residual
 
 PROBLEMS, ROWS, STARTS, DRAWS = 3, 19, 2, 11
 CORNER = 0.01

@@ -1,4 +1,4 @@
-"""Half the precision on forms that are centred: what it costs, measured, and that nothing is computed wide."""
+"""Half the precision on laws that are centred: what it costs, measured, and that nothing is computed wide."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from flpjax.engine import lanes
 from flpjax.engine.batch import LEAST_ROOM, Solution, _few_sizes, solve
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import Status
-from flpjax.forms.residual import Residual
+from flpjax.laws.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
 
 STARTS, DRAWS = 17, 11
@@ -21,10 +21,10 @@ STARTS, DRAWS = 17, 11
 @cache
 def table(name, seed=21):
     """Data, starts, and counts of rows ``(draw, row)``."""
-    form, truth, space = FORMS[name]
+    law, truth, space = FORMS[name]
     rng = np.random.default_rng(seed)
-    data = robust_problems(form, truth, space, rng)
-    starts = starts_around(form, truth, STARTS, rng)
+    data = robust_problems(law, truth, space, rng)
+    starts = starts_around(law, truth, STARTS, rng)
     return data, starts, rng.multinomial(ROWS, np.full(ROWS, 1 / ROWS), DRAWS).astype(float)
 
 
@@ -38,8 +38,8 @@ def bootstrap(name, corner, precision, follow="all") -> Solution:
 
 
 def residual(name, corner):
-    form, _, space = FORMS[name]
-    return Residual(form, space, huber=corner)
+    law, _, space = FORMS[name]
+    return Residual(law, space, huber=corner)
 
 
 def objective(name, corner, found):

@@ -1,4 +1,4 @@
-"""Training by a recipe against AdamW in a NumPy loop, against closed forms, and lane by lane."""
+"""Training by a recipe against AdamW in a NumPy loop, against closed laws, and lane by lane."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ import optax
 import pytest
 
 from flpjax.engine.recipe import TILE, Recipe, _train_tile, train
-from flpjax.forms.form import size
-from flpjax.forms.network import Network
-from flpjax.forms.residual import Residual
+from flpjax.laws.law import size
+from flpjax.laws.network import Network
+from flpjax.laws.residual import Residual
 
 PROBLEMS, LANES, ROWS = 2, 5, 13
 NETWORK = Residual(Network(3, (2.5, 2.5), (0.3, 0.3), 0.5, 0.1), "linear")
@@ -36,7 +36,7 @@ def problem():
     weight = rng.uniform(0.5, 1.5, (PROBLEMS, ROWS)) * (np.arange(ROWS) % 5 > 0)
     resample = rng.poisson(1.2, (LANES, ROWS)).astype(float)
     resample[0] = 1.0
-    return (x, y), weight, resample, rng.standard_normal((PROBLEMS, LANES, size(NETWORK.form)))
+    return (x, y), weight, resample, rng.standard_normal((PROBLEMS, LANES, size(NETWORK.law)))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_lane_is_adamw_in_a_loop(problem, trained, at, lane):
     data, weight, resample, starts = problem
     own = jax.tree.map(lambda leaf: jnp.asarray(leaf[at]), data)
     vector, value, gradient = adamw(NETWORK, own, weight[at] * resample[lane], starts[at, lane], RECIPE)
-    assert trained.vector.shape == (PROBLEMS, LANES, size(NETWORK.form))
+    assert trained.vector.shape == (PROBLEMS, LANES, size(NETWORK.law))
     np.testing.assert_allclose(trained.vector[at, lane], vector, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(trained.value[at, lane], value, rtol=1e-5)
     np.testing.assert_allclose(trained.gradient[at, lane], gradient, rtol=1e-4)
@@ -184,7 +184,7 @@ def test_other_data_compile_nothing(problem, trained):
     again = jax.tree.map(lambda leaf: leaf + 0.01, data)
     for lanes in (LANES, 3, TILE):
         counts, from_ = np.ones((lanes, ROWS)), np.repeat(starts[:, :1], lanes, axis=1)
-        train(Residual(Network(*vars(NETWORK.form).values()), "linear"), again, weight, counts, from_, RECIPE)
+        train(Residual(Network(*vars(NETWORK.law).values()), "linear"), again, weight, counts, from_, RECIPE)
     assert _train_tile._cache_size() == before
     train(NETWORK, data, weight, resample, starts, Recipe(steps=3))
     assert _train_tile._cache_size() == before + 1

@@ -8,10 +8,10 @@ import pytest
 
 from flpjax.engine.batch import solve
 from flpjax.engine.status import Status
-from flpjax.forms.form import pack, spread_starts, unpack
-from flpjax.forms.power_law import Chinchilla
-from flpjax.forms.residual import Residual
-from flpjax.runs.compute import Compute
+from flpjax.ladder.compute import Compute
+from flpjax.laws.law import pack, spread_starts, unpack
+from flpjax.laws.power_law import Chinchilla
+from flpjax.laws.residual import Residual
 
 BEST = 0.0010182740  # the lowest objective known for these 240 points
 CONSTANTS = {"A": 477.84, "B": 2143.86, "E": 1.81724, "alpha": 0.34731, "beta": 0.36718}  # there
@@ -25,16 +25,16 @@ def test_chinchilla(public_data):
     assert len(table) == 240
     params, flops, y = (table[name].to_numpy() for name in ("Model Size", "Training FLOP", "loss"))
     x = Compute(np.log(params), np.log(flops / (6.0 * params)), np.log(flops))
-    form = Chinchilla().centred(x)
+    law = Chinchilla().centred(x)
     data = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (x, y))
-    guess = pack(form, form.guess(jax.tree.map(jnp.asarray, x), jnp.asarray(y), jnp.ones(240)))
-    starts = spread_starts(form, np.asarray(guess)[None], 64, np.random.default_rng(0))
-    residual, ones = Residual(form, "log", huber=1e-3), jnp.ones((1, 240))
+    guess = pack(law, law.guess(jax.tree.map(jnp.asarray, x), jnp.asarray(y), jnp.ones(240)))
+    starts = spread_starts(law, np.asarray(guess)[None], 64, np.random.default_rng(0))
+    residual, ones = Residual(law, "log", huber=1e-3), jnp.ones((1, 240))
     found = solve(residual, data, ones, ones, starts, huber=1e-3)
     assert found.status.item() == Status.CONVERGED
     assert found.value.item() == pytest.approx(BEST, rel=1e-6)
     assert found.agree.item() > 0.5  # 7 to 12 % of scipy's starts on the uncentred law
-    constants = form.constants(unpack(form, jnp.asarray(found.vector[0, 0])))
+    constants = law.constants(unpack(law, jnp.asarray(found.vector[0, 0])))
     for name, value in CONSTANTS.items():
         assert float(constants[name]) == pytest.approx(value, rel=5e-4), name
         published, error = PUBLISHED[name]

@@ -8,7 +8,7 @@ from flpjax.engine.batch import Solution, solve
 from flpjax.engine.lanes import GROUP, STAY
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import Status
-from flpjax.forms.residual import Residual
+from flpjax.laws.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
 
 DRAWS, CORNER = 5, 0.004
@@ -95,11 +95,11 @@ def test_nothing_but_failures():
 
 def test_steps_of_scouting_count():
     """A limit below what scouting takes is kept."""
-    form, truth, space = FORMS["PowerLaw"]
+    law, truth, space = FORMS["PowerLaw"]
     rng = np.random.default_rng(8)
-    data, first = robust_problems(form, truth, space, rng), starts_around(form, truth, 61, rng)
+    data, first = robust_problems(law, truth, space, rng), starts_around(law, truth, 61, rng)
     options = {"huber": CORNER, "settings": Settings(steps=3, follow="promising")}
-    found = solve(Residual(form, space, huber=CORNER), data, np.ones((PROBLEMS, ROWS)), counts(), first, **options)
+    found = solve(Residual(law, space, huber=CORNER), data, np.ones((PROBLEMS, ROWS)), counts(), first, **options)
     assert found.starts.steps.max() == 3
 
 

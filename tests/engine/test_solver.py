@@ -1,4 +1,4 @@
-"""The solver against scipy, closed forms and problems whose optima are known; every way to end is reached."""
+"""The solver against scipy, closed laws and problems whose optima are known; every way to end is reached."""
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ from flpjax.engine.moments import Anchor
 from flpjax.engine.settings import Settings
 from flpjax.engine.status import Status
 from flpjax.errors import InputError, PrecisionError
-from flpjax.forms.form import size
-from flpjax.forms.residual import Residual
+from flpjax.laws.law import size
+from flpjax.laws.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
 
 STARTS = 17
@@ -23,13 +23,13 @@ STARTS = 17
     [("Chinchilla", 0.004), ("PowerLawE", 0.004), ("Sigmoid", 0.004), ("PowerLaw", None), ("Exponential", None)],
 )
 def test_no_worse_than_scipy(name, corner):
-    form, truth, space = FORMS[name]
+    law, truth, space = FORMS[name]
     rng = np.random.default_rng(len(name))
-    data = robust_problems(form, truth, space, rng)
-    weight, residual = jnp.ones((PROBLEMS, ROWS)), Residual(form, space, huber=corner)
-    starts = starts_around(form, truth, STARTS, rng)
+    data = robust_problems(law, truth, space, rng)
+    weight, residual = jnp.ones((PROBLEMS, ROWS)), Residual(law, space, huber=corner)
+    starts = starts_around(law, truth, STARTS, rng)
     found = solve(residual, data, weight, jnp.ones((1, ROWS)), starts, huber=corner)
-    assert found.vector.shape == (1, PROBLEMS, size(form))
+    assert found.vector.shape == (1, PROBLEMS, size(law))
 
     plain = jax.jit(jax.vmap(residual, (None, 0)))
     slope = jax.jit(jax.jacfwd(jax.vmap(residual, (None, 0))))
@@ -58,7 +58,7 @@ def test_no_worse_than_scipy(name, corner):
         assert theirs[0] == pytest.approx(value, rel=1e-9)  # and our optimum is one of theirs
 
 
-# ------------------------------------------------------------------------------------------- closed forms
+# ------------------------------------------------------------------------------------------- closed laws
 
 
 def line_residual(vector, row):
@@ -245,11 +245,11 @@ def test_condition_of_a_hopeless_fit():
 
 def test_the_value_is_the_objective_where_the_solver_ended():
     """Also where a parameter runs off, and a last step may go further than the model around it holds."""
-    form, truth, space = FORMS["Chinchilla"]
+    law, truth, space = FORMS["Chinchilla"]
     rng = np.random.default_rng(21)
-    data, starts = robust_problems(form, truth, space, rng), starts_around(form, truth, STARTS, rng)
+    data, starts = robust_problems(law, truth, space, rng), starts_around(law, truth, STARTS, rng)
     counts = rng.multinomial(ROWS, np.full(ROWS, 1 / ROWS), 11).astype(float)
-    residual = Residual(form, space)
+    residual = Residual(law, space)
     found = solve(residual, data, np.ones((PROBLEMS, ROWS)), counts, starts)
     assert np.any(np.abs(found.vector) > 9.0)  # in one draw the loss has no floor
     r = np.asarray(jax.jit(jax.vmap(jax.vmap(jax.vmap(residual, (None, 0))), (0, None)))(found.vector, data))

@@ -5,8 +5,8 @@ import pytest
 
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point
-from flpjax.predictors.flp import FLP
-from flpjax.runs.simulate import Simulated
+from flpjax.ladder.simulate import Simulated
+from flpjax.methods.flp import FLP
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from flpjax.runs.build import build_runs
-from flpjax.runs.select import Selection
-from flpjax.runs.tasks import Task
+from flpjax.ladder.build import build_runs
+from flpjax.ladder.select import Selection
+from flpjax.ladder.tasks import Task
 
 DOMAINS = ("web", "code", "math", "books", "news")
 ALL = Selection(improving=False, above_chance=None, warmup=0.0)

@@ -6,17 +6,17 @@ import jax
 import numpy as np
 import pytest
 
-from flpjax.answers.forecast import forecast
-from flpjax.answers.review import review
-from flpjax.answers.target import Target
-from flpjax.answers.verdicts import Verdict
 from flpjax.errors import InputError
 from flpjax.fitting.blending.auto import auto
-from flpjax.fitting.blending.track import _quantiles
+from flpjax.fitting.blending.rolling import _quantiles
 from flpjax.fitting.fit import fit
-from flpjax.predictors.auto import MIXED, Auto
-from flpjax.predictors.methods import method
-from flpjax.runs.simulate_mixtures import simulate_mixtures
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.methods.auto import MIXED, Auto
+from flpjax.methods.registry import method
+from flpjax.results.forecast import forecast
+from flpjax.results.review import review
+from flpjax.results.target import Target
+from flpjax.results.verdicts import Verdict
 from tests.conftest import FEW
 
 DRAWS = 101
@@ -49,13 +49,13 @@ def test_a_blend_says_what_it_is(blended, noisy):
     assert len(blended) == DRAWS
     assert blended.model.tasks == noisy.runs.task_names
     assert blended.noise.loss.shape == (DRAWS, len(blended.model.domains))
-    past = blended.past
-    assert past.runs >= 3
-    assert 0.0 <= past.covered_50 <= past.covered_90 <= 1.0
-    total = sum(past.weights.values())
+    validation = blended.validation
+    assert validation.runs >= 3
+    assert 0.0 <= validation.covered_50 <= validation.covered_90 <= 1.0
+    total = sum(validation.weights.values())
     np.testing.assert_allclose(total, 1.0)
-    assert {row["method"] for row in past.table()} == set(past.weights) == set(blended.model.names)
-    assert past.to_dict()["covered_90"] == past.covered_90
+    assert {row["method"] for row in validation.table()} == set(validation.weights) == set(blended.model.names)
+    assert validation.to_dict()["covered_90"] == validation.covered_90
 
 
 def test_the_truth_lies_within_what_it_says(blended, noisy):
@@ -116,8 +116,8 @@ def test_mixtures_have_laws_of_their_own(key):
     assert set(names) - set(Auto().members(without)) == {"fp-gpt4", "flat"}
     assert set(Auto(mixtures=True).members(runs)) == set(MIXED)
     drawn = auto(runs, key, draws=DRAWS, methods=Auto(("m3+domain-linear", "m3+network")))
-    assert set(drawn.past.weights) == {"m3+domain-linear", "m3+network"}
-    for weight in drawn.past.weights.values():
+    assert set(drawn.validation.weights) == {"m3+domain-linear", "m3+network"}
+    for weight in drawn.validation.weights.values():
         assert np.isfinite(weight).all()
     (score,) = forecast(drawn, [replace(TARGET, mix={"general": 0.8, "code": 0.2})]).score
     assert set(score) == set(drawn.model.tasks)
@@ -167,7 +167,7 @@ def test_a_ladder_of_four_runs(blended, noisy, key):
 def test_a_ladder_of_two_runs_has_no_past(noisy, key):
     runs = noisy.runs.only(noisy.runs.training().names[-2:])
     draws = auto(runs, key, draws=DRAWS, methods=FEW)
-    assert draws.past.runs == 0
+    assert draws.validation.runs == 0
     assert any("has 0 runs to learn from" in warning for warning in draws.warnings)
     found = verdicts(draws, runs)
     assert (found["runs"], found["coverage of its past"]) == (Verdict.FAIL, Verdict.REVIEW)

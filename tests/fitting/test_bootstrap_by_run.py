@@ -11,11 +11,11 @@ from scipy import stats
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.bootstrap import CANDIDATES, RESAMPLE_SALT, bootstrap, resample_runs
 from flpjax.fitting.point import bind, fit_stages
-from flpjax.forms.form import REAL, Parameter
-from flpjax.forms.power_law import Chinchilla, PowerLaw
+from flpjax.ladder.select import Selection
+from flpjax.laws.law import REAL, Parameter
+from flpjax.laws.power_law import Chinchilla, PowerLaw
+from flpjax.methods.flp import FLP
 from flpjax.numerics import generator
-from flpjax.predictors.flp import FLP
-from flpjax.runs.select import Selection
 
 DRAWS = 7
 
@@ -55,9 +55,9 @@ def lines_of_draw(plan, count):
             keep = stage.weight[i] > 0
             run = stage.run[keep]
             if stage.name == "loss":
-                x, y = stage.x.log_flops[i][keep] - stage.form.centre, np.log(stage.y[i][keep])
+                x, y = stage.x.log_flops[i][keep] - stage.law.centre, np.log(stage.y[i][keep])
             else:
-                x, y = stage.x[i][keep] - stage.form.centre, stage.y[i][keep]
+                x, y = stage.x[i][keep] - stage.law.centre, stage.y[i][keep]
             x, y, rows_taken = copied(x, run, count), copied(y, run, count), (count[run] > 0).sum()
             slope, level = np.polyfit(x, y, 1) if rows_taken >= 2 else (np.nan, np.nan)
             rows.append([level, slope])
@@ -134,10 +134,10 @@ def test_a_long_history_of_one_run_leaves_compute_to_loss_alone(noisy, key, boot
 
 
 def test_histories_told_twice_say_nothing_new_about_scores(noisy, key):
-    predictor = FLP(selection=Selection(improving=False))
+    method = FLP(selection=Selection(improving=False))
     runs = noisy.runs
     once, twice = (
-        bootstrap(predictor, r, key, draws=DRAWS) for r in (runs, repeated(runs, np.arange(len(runs.names)), 2))
+        bootstrap(method, r, key, draws=DRAWS) for r in (runs, repeated(runs, np.arange(len(runs.names)), 2))
     )
     assert twice.fits["score"].outputs == once.fits["score"].outputs
     for name in ("level", "slope"):
@@ -166,7 +166,7 @@ class Nine(PowerLaw):
 
 
 def test_too_few_runs_to_resample_are_refused(noisy, key):
-    plan = FLP(Nine()).on(noisy.runs.training().without(["3B"]))
+    plan = FLP(Nine()).bind(noisy.runs.training().without(["3B"]))
     text = (
         "simulated ladder (seed 3): 10 runs are too few to resample for 9 parameters. Give more runs, choose a form "
         "with fewer parameters, or forecast without an interval (draws=0)"

@@ -6,7 +6,7 @@ import pytest
 
 from flpjax.fitting.discovery.critic import criticise
 from flpjax.fitting.discovery.folds import Folds, Held, Sample
-from flpjax.forms.grammar import Expression, Term
+from flpjax.laws.grammar import Expression, Term
 from flpjax.numerics import generator
 from tests.fitting.known_scores import DOMAINS, ladder, losses
 
@@ -41,13 +41,13 @@ def test_the_critic_names_what_is_wrong(runs):
     training = runs.training()
     x, y = losses(training), training.score_of("straight")
     folds = Folds.of(training, generator(jax.random.key(3), 0))
-    form = Expression((Term("domain", ("code",)), Term("domain", ("web",))), DOMAINS).centred(x)
+    law = Expression((Term("domain", ("code",)), Term("domain", ("web",))), DOMAINS).centred(x)
     slopes = np.array([-0.06, 0.04])
     predicted = np.tile(y - 0.05 * (x[:, 1] < 2.3), (len(folds.train) + 1, 1))
     predicted[1, folds.test[0]] = 1.2
     params = {"constant": np.asarray(0.5), "slopes": slopes}
     sample = Sample(training.tasks[0], x, y, training.run, np.ones(len(y), bool), folds)
-    said = criticise(form, params, sample, predicted)
+    said = criticise(law, params, sample, predicted)
     by_kind = {f.kind: f for f in said.findings}
     assert "score rises with loss of web, +4.00 points (t = " in by_kind["sign"].words
     assert "below chance or above 1" in by_kind["bounds"].words

@@ -10,11 +10,11 @@ import pytest
 from flpjax.errors import InputError
 from flpjax.fitting.discovery.discovery import Discovery, discover
 from flpjax.fitting.discovery.history import Entry, Proposal
-from flpjax.forms.form import size
-from flpjax.forms.grammar import Expression, Term
-from flpjax.predictors.methods import ALL_EMERGED
-from flpjax.runs.select import Selection
-from flpjax.runs.simulate_mixtures import simulate_mixtures
+from flpjax.ladder.select import Selection
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.laws.grammar import Expression, Term
+from flpjax.laws.law import size
+from flpjax.methods.registry import ALL_EMERGED
 from tests.fitting.known_scores import ALL, DOMAINS, ladder, losses, truths
 
 
@@ -28,8 +28,8 @@ def found(runs) -> Discovery:
     return discover(runs, jax.random.key(7), selection=ALL)
 
 
-def reads(form):
-    return {name for term in form.terms for name in term.names}
+def reads(law):
+    return {name for term in law.terms for name in term.names}
 
 
 def kept(found: Discovery, task) -> Entry:
@@ -44,12 +44,12 @@ def error(found, runs):
 
 
 def test_a_straight_truth_in_two_of_five_domains(found, runs):
-    form = found.forms["straight"]
-    assert {"code", "math"} <= reads(form)
+    law = found.forms["straight"]
+    assert {"code", "math"} <= reads(law)
     params = found.params["straight"]
-    direct = {t.names: float(s) for t, s in zip(form.terms, params["slopes"], strict=True) if t.kind == "domain"}
-    assert direct[("code",)] / form.spread[1] == pytest.approx(-0.30, abs=0.05)
-    assert direct[("math",)] / form.spread[2] == pytest.approx(-0.20, abs=0.05)
+    direct = {t.names: float(s) for t, s in zip(law.terms, params["slopes"], strict=True) if t.kind == "domain"}
+    assert direct[("code",)] / law.spread[1] == pytest.approx(-0.30, abs=0.05)
+    assert direct[("math",)] / law.spread[2] == pytest.approx(-0.20, abs=0.05)
     assert error(found, runs)[0] < 0.01
 
 
@@ -69,8 +69,8 @@ def test_a_saturating_truth_is_bent(found, runs):
 
 
 def test_a_threshold_is_a_hinge(found, runs):
-    form = found.forms["threshold"]
-    hinges = [t for t in form.terms if t.kind == "hinge" and t.names == ("code",)]
+    law = found.forms["threshold"]
+    hinges = [t for t in law.terms if t.kind == "hinge" and t.names == ("code",)]
     assert hinges
     assert "bend at code 2." in " ".join(e.because for e in found.log if e.task == "threshold")
     assert error(found, runs)[2] < 0.02

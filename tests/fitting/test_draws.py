@@ -7,8 +7,8 @@ import pytest
 from flpjax.errors import InputError, PrecisionError
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.point import point
-from flpjax.predictors.direct import FP
-from flpjax.predictors.flp import FLP
+from flpjax.methods.direct import FP
+from flpjax.methods.flp import FLP
 
 DRAWS, DOMAINS, TASKS = 7, 5, 3
 
@@ -75,7 +75,7 @@ def test_draws_of_one_bootstrap_differ(booted):
 
 @pytest.mark.parametrize("fit", [point, bootstrap])
 @pytest.mark.parametrize("predictor", [FLP(), FP()])
-def test_single_precision_is_refused_with_the_remedy(noisy, key, fit, predictor):
+def test_single_precision_is_refused_with_the_remedy(noisy, key, fit, method):
     with (
         jax.enable_x64(False),
         pytest.raises(
@@ -84,7 +84,7 @@ def test_single_precision_is_refused_with_the_remedy(noisy, key, fit, predictor)
             r"True\) when the program starts, or set JAX_ENABLE_X64=1$",
         ),
     ):
-        fit(predictor, noisy.runs, key)
+        fit(method, noisy.runs, key)
 
 
 @pytest.mark.parametrize("count", [0, -3])

@@ -6,8 +6,8 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from flpjax.fitting.blending.drift import FREEDOM, GRID, RECENT, Drift, _prior, drift_of
+from flpjax.fitting.blending.rolling import RollingErrors
 from flpjax.fitting.blending.stacking import covered
-from flpjax.fitting.blending.track import Track
 
 LOSS, BOTH = np.array([True]), np.array([True, True, False, False, False])
 
@@ -22,7 +22,7 @@ def record(tau, *, runs=31, each=1, outputs=1, members=1, spread=0.003, noise=0.
     error = scale * stats.t(FREEDOM).rvs(shape, random_state=rng)
     seen = np.full(len(run), 0.9)
     wide = np.full(shape, told * spread)
-    return Track(error, wide, np.full((members, outputs), told * noise), np.zeros(shape), distance, run, seen)
+    return RollingErrors(error, wide, np.full((members, outputs), told * noise), np.zeros(shape), distance, run, seen)
 
 
 def mean_of(drift):

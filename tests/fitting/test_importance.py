@@ -10,12 +10,12 @@ from scipy import stats
 
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior import importance
-from flpjax.fitting.posterior.importance import TAILS, Around, draw, explore
+from flpjax.fitting.posterior.importance import TAILS, StudentTMixture, draw, explore
 from flpjax.fitting.posterior.laplace import find_modes
-from flpjax.fitting.posterior.population import wander
-from flpjax.fitting.posterior.posed import pose
+from flpjax.fitting.posterior.population import de_mcmc
 from flpjax.fitting.posterior.posterior import posterior
-from flpjax.predictors.methods import method
+from flpjax.fitting.posterior.problem import posterior_problem
+from flpjax.methods.registry import method
 
 OUTPUTS, SIZE = 2, 3
 
@@ -24,7 +24,7 @@ OUTPUTS, SIZE = 2, 3
 def mixture():
     rng = np.random.default_rng(0)
     centre = rng.normal(size=(2, 5, OUTPUTS, SIZE))
-    return Around(centre, 0.3 * np.eye(SIZE) + 0.1 * rng.normal(size=(2, OUTPUTS, SIZE, SIZE)))
+    return StudentTMixture(centre, 0.3 * np.eye(SIZE) + 0.1 * rng.normal(size=(2, OUTPUTS, SIZE, SIZE)))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def losses(noisy):
 @pytest.fixture(scope="module")
 def bent(losses):
     """The losses of ``chinchilla``, whose exponents and shares few runs determine: layer, whitening, evidence."""
-    question = pose(bind(method("chinchilla+linear"), losses), None, None)
+    question = posterior_problem(bind(method("chinchilla+linear"), losses), None, None)
     layer, known = question.layers[0], question.evidence[0]
     return layer, find_modes(layer, np.asarray(known.loc)[None], known).whitening, known
 
@@ -82,7 +82,7 @@ def test_a_population_that_is_too_narrow_widens_to_the_posterior_and_stays(bent,
     middle = kept.mean(axis=0)
     wide = {}
     for name, start in (("right", kept), ("narrow", middle + 0.5 * (kept - middle))):
-        moved = np.asarray(wander(layer, jnp.asarray(start), known, jax.random.key(3), 2))
+        moved = np.asarray(de_mcmc(layer, jnp.asarray(start), known, jax.random.key(3), 2))
         assert moved.shape == (2, *kept.shape)
         assert (moved[0] != moved[1]).any()
         wide[name] = moved[1].std(axis=0)

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flpjax.answers.forecast import forecast
-from flpjax.answers.target import targets_of
 from flpjax.errors import FitError
 from flpjax.fitting.bootstrap import CANDIDATES, RESAMPLE_SALT, bootstrap, resample_runs
 from flpjax.fitting.joint import refine
 from flpjax.fitting.point import bind, fit_stages, point
+from flpjax.methods.direct import FP
+from flpjax.methods.flp import FLP
 from flpjax.numerics import generator
-from flpjax.predictors.direct import FP
-from flpjax.predictors.flp import FLP
+from flpjax.results.forecast import forecast
+from flpjax.results.target import targets_of
 
 SMALLEST = 1e-4
 
@@ -43,11 +43,11 @@ def objective(noisy):
     def value(params):
         level, exponent, at_centre, slope = params.reshape(4, -1)[:, :5]
         at_centre, slope = at_centre[:3, None], slope[:3, None]
-        x = jnp.log(finals.flops)[None, :] - loss.form.centre
+        x = jnp.log(finals.flops)[None, :] - loss.law.centre
         log_loss = level[:, None] + exponent[:, None] * x
         total = part(log_loss - np.log(finals.loss.T), np.ones((5, 11)))
-        total += part(at_centre + slope * (score.x - score.form.centre) - score.y, score.weight)
-        chained = at_centre + slope * (jnp.exp(log_loss[:1]) - score.form.centre)
+        total += part(at_centre + slope * (score.x - score.law.centre) - score.y, score.weight)
+        chained = at_centre + slope * (jnp.exp(log_loss[:1]) - score.law.centre)
         return total + part(chained - finals.score.T, emerged.astype(float))
 
     return Objective(jax.jit(value), jax.jit(jax.grad(value)), jax.jit(jax.hessian(value)))

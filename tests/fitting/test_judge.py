@@ -11,15 +11,15 @@ from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
 from flpjax.fitting.point import point
 from flpjax.fitting.staged import judge
-from flpjax.predictors.direct import FP
-from flpjax.predictors.flp import FLP
+from flpjax.methods.direct import FP
+from flpjax.methods.flp import FLP
 
 
 def fit(status=Status.CONVERGED, agree=0.5, condition=10.0, starts=8):
     """Two outputs; the second ended well."""
     return {
         "loss": StageFit(
-            form="PowerLaw(centre=47.0)",
+            law="PowerLaw(centre=47.0)",
             outputs=("code", "math"),
             status=np.array([status, Status.CONVERGED]),
             agree=np.array([agree, 1.0]),

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flpjax.fitting.noise import BELIEF, MOST_STEEP, Noise, noise_of, typical_noise, unknown_noise, weighed
-from flpjax.forms.loss_score import Linear
-from flpjax.forms.power_law import PowerLaw
-from flpjax.forms.residual import Residual
-from flpjax.predictors.predictor import Stage
-from flpjax.runs.compute import Compute
+from flpjax.fitting.noise import MOST_STEEP, PRIOR_DF, Noise, noise_of, typical_noise, unknown_noise, weighed
+from flpjax.ladder.compute import Compute
+from flpjax.laws.loss_score import Linear
+from flpjax.laws.power_law import PowerLaw
+from flpjax.laws.residual import Residual
+from flpjax.methods.method import Stage
 
 SEED = 29
 
@@ -45,7 +45,7 @@ def test_known_noise_and_share_are_recovered(share):
     noise = noise_of(score_stage(211, 7, 0.03, share), LINE)
     np.testing.assert_allclose(noise.sd, [0.03, 0.06], rtol=0.12)
     np.testing.assert_allclose(noise.shared, share, atol=0.09)
-    np.testing.assert_array_equal(noise.facts, 211)
+    np.testing.assert_array_equal(noise.n_effective, 211)
     np.testing.assert_array_equal(noise.growth, 1.0)
 
 
@@ -59,10 +59,10 @@ def test_copies_of_checkpoints_are_no_new_facts():
         run=np.tile(stage.run, 3),
     )
     once, thrice = noise_of(stage, LINE), noise_of(copy, LINE)
-    np.testing.assert_array_equal(once.facts, thrice.facts)
+    np.testing.assert_array_equal(once.n_effective, thrice.n_effective)
     np.testing.assert_allclose(thrice.sd, once.sd, rtol=0.15)
     one_run = noise_of(replace(stage, run=np.zeros_like(stage.run)), LINE)
-    np.testing.assert_array_equal(one_run.facts, 1)
+    np.testing.assert_array_equal(one_run.n_effective, 1)
     np.testing.assert_allclose(one_run.sd, typical_noise(stage), rtol=1e-9), "one fact tells nothing of two parameters"
 
 
@@ -70,15 +70,15 @@ def test_little_is_shrunk_towards_what_is_usual():
     stage = loss_stage(4, 0.1)
     sd = noise_of(stage, LAW).sd[0]
     r = np.log(stage.y[0]) - (1.0 - 0.05 * (stage.x.log_flops[0] - 45.0))
-    assert sd == pytest.approx(np.sqrt((BELIEF * 0.01**2 + 2 * 2 * np.mean(r**2)) / (BELIEF + 2)), rel=1e-6)
+    assert sd == pytest.approx(np.sqrt((PRIOR_DF * 0.01**2 + 2 * 2 * np.mean(r**2)) / (PRIOR_DF + 2)), rel=1e-6)
 
 
 def test_nothing_seen_is_typical_noise_and_no_fact():
     stage = loss_stage(7, 0.1)
     noise = noise_of(replace(stage, weight=np.zeros((1, 7))), LAW)
-    assert (noise.sd[0], noise.facts[0]) == (0.01, 0.0)
+    assert (noise.sd[0], noise.n_effective[0]) == (0.01, 0.0)
     failed = noise_of(stage, np.full((1, 2), np.nan))
-    assert (failed.sd[0], failed.facts[0]) == (0.01, 0.0)
+    assert (failed.sd[0], failed.n_effective[0]) == (0.01, 0.0)
 
 
 def test_small_runs_that_scatter_more_count_less():

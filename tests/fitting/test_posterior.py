@@ -1,4 +1,4 @@
-"""Posteriors against closed forms and against each other, and what must make them wide."""
+"""Posteriors against closed laws and against each other, and what must make them wide."""
 
 from dataclasses import replace
 from functools import partial
@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flpjax.answers.forecast import forecast
-from flpjax.answers.target import Target
 from flpjax.errors import FitError, InputError, PrecisionError
 from flpjax.fitting.convergence import convergence
 from flpjax.fitting.point import bind
@@ -17,20 +15,22 @@ from flpjax.fitting.posterior.density import log_density, model, potential
 from flpjax.fitting.posterior.laplace import _differentiated, find_modes
 from flpjax.fitting.posterior.likelihood import NOISE, LayerData, log_likelihood, scatter_of, student
 from flpjax.fitting.posterior.nuts import _chains
-from flpjax.fitting.posterior.posed import pose
 from flpjax.fitting.posterior.posterior import posterior
 from flpjax.fitting.posterior.priors import Normal, priors_of
+from flpjax.fitting.posterior.problem import posterior_problem
 from flpjax.fitting.posterior.verdict import verdict
-from flpjax.forms.mixture_loss import M3
-from flpjax.forms.network import DomainLinear
-from flpjax.predictors.direct import FP
-from flpjax.predictors.flp import FLP
-from flpjax.predictors.flpm import FLPM
-from flpjax.predictors.methods import method
-from flpjax.runs.select import Selection
-from flpjax.runs.simulate import LADDER, TASKS, simulate_ladder
-from flpjax.runs.simulate_mixtures import simulate_mixtures
-from flpjax.runs.tasks import Task
+from flpjax.ladder.select import Selection
+from flpjax.ladder.simulate import LADDER, TASKS, simulate_ladder
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.ladder.tasks import Task
+from flpjax.laws.mixture_loss import M3
+from flpjax.laws.network import DomainLinear
+from flpjax.methods.direct import FP
+from flpjax.methods.flp import FLP
+from flpjax.methods.flpm import FLPM
+from flpjax.methods.registry import method
+from flpjax.results.forecast import forecast
+from flpjax.results.target import Target
 
 ALL = Selection(improving=False, above_chance=None)
 FAR = (Target("far", flops=1e24, params=1e10, tokens=1.5e13),)
@@ -58,7 +58,7 @@ def sd_at(question, layer, x):
     """Standard deviation ``(output,)`` of a straight line at ``x``, from the normal at the mode."""
     known = question.evidence[layer]
     root = np.asarray(find_modes(question.layers[layer], np.asarray(known.loc)[None], known).whitening.root)[0]
-    direction = np.array([1.0, x - question.layers[layer].form.centre])
+    direction = np.array([1.0, x - question.layers[layer].law.centre])
     return np.linalg.norm(np.einsum("p,opq->oq", direction, root[:, :2]), axis=1)
 
 
@@ -109,14 +109,14 @@ def test_run_effects_are_integrated_out(noisy):
     """Woodbury's sum is the density of the full covariance, and the t-density is SciPy's."""
     from scipy.stats import multivariate_normal, t
 
-    question = pose(bind(FLP(), noisy.runs))
+    question = posterior_problem(bind(FLP(), noisy.runs))
     layer, known = question.layers[1], question.evidence[1]
     data = LayerData(*jax.tree.map(lambda v: v[0], known.data))
     params = {"level": 0.5, "slope": -0.4, "noise/sd": 0.013, "noise/run": 0.02, "noise/run_slope": 0.011}
     params = {n: jnp.asarray(v) for n, v in params.items()}
     y, x, mask, lever = (np.asarray(v) for v in (data.y, data.x, data.mask, data.lever))
-    mean = 0.5 - 0.4 * (x - layer.form.centre)
-    asked = noisy.runs.tasks[noisy.runs.task_names.index(question.plan.stages[1].outputs[0])].questions
+    mean = 0.5 - 0.4 * (x - layer.law.centre)
+    asked = noisy.runs.tasks[noisy.runs.task_names.index(question.bound.stages[1].outputs[0])].questions
     middle = (y * asked + 1.0) / (asked + 2.0)
     expected = 0.0
     for r in range(len(y)):
@@ -133,7 +133,7 @@ def test_run_effects_are_integrated_out(noisy):
 
 def test_a_law_can_t_make_its_own_rows_more_exact(noisy):
     """Near 0 few questions are missed by chance: a law there, with all runs off by as much, must not gain by that."""
-    question = pose(bind(FLP(), noisy.runs))
+    question = posterior_problem(bind(FLP(), noisy.runs))
     layer, known = question.layers[1], question.evidence[1]
     data = LayerData(*jax.tree.map(lambda v: v[0], known.data))
     noise = {"noise/sd": 0.001, "noise/run": 0.5, "noise/run_slope": 0.001}
@@ -147,7 +147,7 @@ def test_a_law_can_t_make_its_own_rows_more_exact(noisy):
 def test_the_numpyro_model_is_the_sum_over_outputs(noisy):
     from numpyro.handlers import seed, trace
 
-    question = pose(bind(FLP(), noisy.runs))
+    question = posterior_problem(bind(FLP(), noisy.runs))
     sites = trace(seed(model, jax.random.key(0))).get_trace(question.layers, question.evidence)
     assert sites["loss/exponent"]["value"].shape == (5,)
     rng = np.random.default_rng(0)
@@ -249,7 +249,7 @@ def test_copies_of_checkpoints_say_nothing_new(noisy):
     by_row = ("run", "params", "tokens", "flops", "loss", "score", "stderr", "mix", "train_loss", "step")
     final = runs.final[twice] & (np.arange(len(twice)) % 2 == 1)
     doubled = replace(runs, final=final, **{n: getattr(runs, n)[twice] for n in by_row})
-    one, two = (pose(FLP(selection=Selection(improving=False)).on(r)).evidence for r in (runs, doubled))
+    one, two = (posterior_problem(FLP(selection=Selection(improving=False)).bind(r)).evidence for r in (runs, doubled))
     jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
@@ -258,7 +258,11 @@ def test_what_a_run_is_off_by_does_not_average_out():
     sizes = [s for s in LADDER if s not in ("43M", "64M", "89M")]
     predictor, endless = FLP(selection=Selection(improving=False)), dict.fromkeys(TASKS, 10**8)
     few, many = (
-        sd_at(pose(bind(predictor, simulate_ladder(3, checkpoints=n, sizes=sizes, questions=endless).runs)), 1, 2.0)
+        sd_at(
+            posterior_problem(bind(predictor, simulate_ladder(3, checkpoints=n, sizes=sizes, questions=endless).runs)),
+            1,
+            2.0,
+        )
         for n in (10, 80)
     )
     assert np.median(few / many) < 1.4
@@ -267,7 +271,7 @@ def test_what_a_run_is_off_by_does_not_average_out():
 def test_four_runs_are_wider_than_twelve():
     runs = simulate_ladder(3, checkpoints=13).runs
     four = runs.only(["0.25B", "0.5B", "0.72B", "1B"])
-    wide, narrow = (sd_at(pose(bind(FLP(), r)), 0, np.log(1e24)) for r in (four, runs))
+    wide, narrow = (sd_at(posterior_problem(bind(FLP(), r)), 0, np.log(1e24)) for r in (four, runs))
     assert (wide > 1.5 * narrow).all()
 
 
@@ -286,7 +290,7 @@ def test_a_task_at_chance_is_forecast_near_chance_with_honest_width(noisy, key):
     score[:, 0] = 0.25 + rng.binomial(1000, 0.5, len(runs)) / 1000 - 0.5
     facts = (Task("dull", 0.25, 1000), *runs.tasks[1:])
     dull = replace(runs, tasks=facts, score=np.clip(score, 0, 1))
-    assert "dull" not in FLP().on(dull.training()).model.tasks
+    assert "dull" not in FLP().bind(dull.training()).model.tasks
     draws = fit(dull, key, FLP(selection=ALL))
     assert type(draws.model).__name__ == "Emerging"
     near = (Target("next", flops=1e22, params=1e9, tokens=1.6e12),)
@@ -325,7 +329,7 @@ def test_other_predictors(noisy, key):
 
 
 def test_a_sampling_that_failed_raises_and_says_what_to_do(noisy, fast, sampled):
-    question, good = pose(bind(FLP(), noisy.runs)), sampled.sampling
+    question, good = posterior_problem(bind(FLP(), noisy.runs)), sampled.sampling
     assert verdict(good, question, True) == ()
     rhat = good.forecasts.rhat.copy()
     rhat[1, 6] = 1.2
@@ -363,8 +367,8 @@ def test_arviz_takes_them(sampled, staged):
 
 def test_skills_are_held_against_scores(noisy):
     """A map fitted to skills predicts scores, and questions make scores noisy, not skills."""
-    posed = pose(bind(method("power+skill"), noisy.runs), None, None)
-    data, stage = posed.evidence[1].data, posed.plan.stages[1]
+    posed = posterior_problem(bind(method("power+skill"), noisy.runs), None, None)
+    data, stage = posed.evidence[1].data, posed.bound.stages[1]
     training = noisy.runs.training()
     for o, task in enumerate(posed.model.tasks):
         kept = training.score_of(task)[stage.weight[o] > 0]
@@ -372,5 +376,5 @@ def test_skills_are_held_against_scores(noisy):
         own = jax.tree.map(lambda v, o=o: v[o], data)
         params = {"slope": 2.0, "middle": 0.1} | {NOISE + n: 0.01 for n in ("sd", "run", "run_slope")}
         mean = scatter_of(posed.layers[1], params, own).mean
-        skill = jax.nn.sigmoid(-2.0 * (own.x - stage.form.centre - 0.1))
+        skill = jax.nn.sigmoid(-2.0 * (own.x - stage.law.centre - 0.1))
         np.testing.assert_allclose(mean, own.chance + (1.0 - own.chance) * skill, rtol=1e-12)

@@ -12,7 +12,7 @@ from flpjax.errors import InputError
 from flpjax.fitting.discovery.discovery import discover
 from flpjax.fitting.discovery.history import History, Proposal
 from flpjax.fitting.discovery.proposer import propose
-from flpjax.forms.grammar import Expression, Term
+from flpjax.laws.grammar import Expression, Term
 from tests.fitting.known_scores import ALL, DOMAINS, MIXES, OUT, SIZES, STEPS, ladder
 
 

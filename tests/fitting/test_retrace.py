@@ -11,17 +11,17 @@ from flpjax.engine.settings import Settings
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.joint import _refine
 from flpjax.fitting.point import point
-from flpjax.predictors.flp import FLP
+from flpjax.methods.flp import FLP
 
 
 @pytest.mark.parametrize("predictor", [FLP(), FLP(prior=True)])
-def test_point_fit_and_bootstraps_of_any_size_and_seed_share_one_program_a_stage(noisy, key, predictor):
+def test_point_fit_and_bootstraps_of_any_size_and_seed_share_one_program_a_stage(noisy, key, method):
     settings = Settings(steps=193)  # which no other test has
     before = advance._cache_size()
-    point(predictor, noisy.runs, key, settings=settings)
+    point(method, noisy.runs, key, settings=settings)
     assert advance._cache_size() == before + 2
     for draws, seed in ((3, key), (5, jax.random.key(3))):
-        bootstrap(predictor, noisy.runs, seed, draws=draws, settings=settings)
+        bootstrap(method, noisy.runs, seed, draws=draws, settings=settings)
         assert advance._cache_size() == before + 2
 
 

@@ -12,10 +12,10 @@ from flpjax.engine.settings import Settings
 from flpjax.errors import InputError
 from flpjax.fitting.bootstrap import CANDIDATES, RESAMPLE_SALT, bootstrap, resample_runs, spread
 from flpjax.fitting.staged import fit_stage
-from flpjax.forms.form import REAL, Parameter
-from flpjax.forms.residual import Residual
+from flpjax.laws.law import REAL, Parameter
+from flpjax.laws.residual import Residual
+from flpjax.methods.method import BoundModel, Stage
 from flpjax.numerics import generator
-from flpjax.predictors.predictor import Plan, Stage
 
 SETS, DRAWS = 1009, 101
 NOT_T = "convex hull: 2 distinct runs at least, so |t| stays below t's 5 % tail; measured KS 0.08, coverage 75 %"
@@ -39,7 +39,7 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Straight(Mean):
+class DirectModel(Mean):
     def parameters(self):
         return {name: Parameter(REAL, 0.3, 1.7, "value") for name in ("level", "slope")}
 
@@ -55,24 +55,24 @@ class Names:
         self.source = "made up"
 
 
-def plan_of(form, runs, outputs=1, weight=None, *, x=None, y=None, prior_sd=None):
+def plan_of(law, runs, outputs=1, weight=None, *, x=None, y=None, prior_sd=None):
     """One final value a run, of ``outputs`` data sets."""
     weight = np.ones((outputs, runs)) if weight is None else weight
     x = np.broadcast_to(np.zeros(runs) if x is None else x, weight.shape)
     names = tuple(f"o{i}" for i in range(len(weight)))
-    residual = Residual(form, "linear", None, prior_sd)
+    residual = Residual(law, "linear", None, prior_sd)
     stage = Stage("loss", residual, names, x, weight if y is None else y, weight, np.arange(runs))
-    return Plan(None, (stage,), Names(runs))
+    return BoundModel(None, (stage,), Names(runs))
 
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """A predictor that binds a plan made before to whatever runs it gets."""
+    """A method that binds a plan made before to whatever runs it gets."""
 
-    plan: Plan
+    plan: BoundModel
 
-    def on(self, runs):
-        return replace(self.plan, runs=runs)
+    def bind(self, runs):
+        return replace(self.bound, runs=runs)
 
 
 def resampled(plan, draws, seed):
@@ -92,7 +92,7 @@ def bootstrapped_means(runs, seed):
 
 def bootstrapped_slopes(runs, seed):
     """The same for slopes of straight lines."""
-    counts, _ = resampled(plan_of(Straight(), runs), SETS * DRAWS, seed)
+    counts, _ = resampled(plan_of(DirectModel(), runs), SETS * DRAWS, seed)
     counts = counts.reshape(SETS, DRAWS, runs)
     x = np.arange(runs) - (runs - 1) / 2
     y = np.random.default_rng(seed + 1).standard_normal((SETS, runs))
@@ -188,10 +188,10 @@ def test_intervals_of_a_bootstrapped_slope_cover_the_truth(runs, most):
     assert 0.89 < coverage(bootstrapped_slopes(runs, 3)[0]) < most
 
 
-@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (Straight(), 2)])
+@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
 @pytest.mark.parametrize("runs", [5, 11])
-def test_sizes_of_resamples_follow_chi_squared(form, parameters, runs):
-    counts, uniform = resampled(plan_of(form, runs), 20_011, 3)
+def test_sizes_of_resamples_follow_chi_squared(law, parameters, runs):
+    counts, uniform = resampled(plan_of(law, runs), 20_011, 3)
     assert counts.shape == (20_011, runs)
     assert uniform.shape == (20_011,)
     np.testing.assert_array_equal(counts, np.round(counts))
@@ -204,9 +204,9 @@ def test_sizes_of_resamples_follow_chi_squared(form, parameters, runs):
     assert (taken - wanted)[free].mean() == pytest.approx(0.0, abs=4 * 0.5 / np.sqrt(free.sum()))
 
 
-@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (Straight(), 2)])
-def test_sizes_have_the_mean_and_spread_of_chi_squared(form, parameters):
-    counts, uniform = resampled(plan_of(form, 23), 20_011, 3)
+@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
+def test_sizes_have_the_mean_and_spread_of_chi_squared(law, parameters):
+    counts, uniform = resampled(plan_of(law, 23), 20_011, 3)
     freedom = 23 - parameters
     taken = counts.sum(1)
     assert taken.mean() == pytest.approx(freedom, abs=4 * np.sqrt(2 * freedom / len(taken)))
@@ -250,19 +250,19 @@ def test_a_line_through_all_the_runs_that_it_sees_has_no_interval(runs):
         "choose a form with fewer parameters, or forecast without an interval (draws=0)"
     )
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
-        resampled(plan_of(Straight(), runs, weight=weight), 7, 3)
+        resampled(plan_of(DirectModel(), runs, weight=weight), 7, 3)
 
 
 def widened(plan, vectors, uniform):
     return spread(plan, {"loss": vectors}, uniform)["loss"]
 
 
-@pytest.mark.parametrize("form", [Mean(), Straight()])
+@pytest.mark.parametrize("form", [Mean(), DirectModel()])
 @pytest.mark.parametrize("runs", [3, 11])
-def test_outputs_that_all_runs_inform_are_left_alone(form, runs):
+def test_outputs_that_all_runs_inform_are_left_alone(law, runs):
     rng = np.random.default_rng(runs)
-    vectors = rng.standard_normal((1 + 503, 2, len(form.parameters())))
-    wide = widened(plan_of(form, runs, 2), vectors, rng.uniform(size=503))
+    vectors = rng.standard_normal((1 + 503, 2, len(law.parameters())))
+    wide = widened(plan_of(law, runs, 2), vectors, rng.uniform(size=503))
     np.testing.assert_allclose(wide, vectors[1:], rtol=0, atol=4e-16 * 8)  # best + (drawn − best)
 
 
@@ -277,9 +277,9 @@ def test_outputs_that_all_runs_inform_are_left_alone_beside_one_that_few_do():
     assert (wide[:, 1] != vectors[1:, 1]).mean() > 0.8
 
 
-@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (Straight(), 2)])
+@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
 @pytest.mark.parametrize("k", [2, 3, 7])
-def test_a_task_that_few_runs_reached_is_widened_the_rest_of_the_way(form, parameters, k):
+def test_a_task_that_few_runs_reached_is_widened_the_rest_of_the_way(law, parameters, k):
     """From ``√(n / χ²(n − p))`` to ``√(k / χ²(k − p))`` at one level, never back; every parameter by one factor."""
     n, uniform = 11, np.random.default_rng(3).uniform(size=503)
     weight = np.ones((2, n))
@@ -289,7 +289,7 @@ def test_a_task_that_few_runs_reached_is_widened_the_rest_of_the_way(form, param
     vectors = np.concatenate(
         [np.broadcast_to(best, (1, 2, parameters)), np.broadcast_to(best + off, (503, 2, parameters))]
     )
-    wide = widened(plan_of(form, n, weight=weight), vectors, uniform)
+    wide = widened(plan_of(law, n, weight=weight), vectors, uniform)
     had = n / stats.chi2(n - parameters).ppf(uniform)
     need = k / stats.chi2(max(k - parameters, 1)).ppf(uniform)
     factor = np.sqrt(np.maximum(need / had, 1.0))
@@ -345,7 +345,7 @@ def test_resamples_that_leave_a_direction_open_are_counted(noisy, key, share_of_
     n = len(ladder.names)
     x = np.where(np.arange(n) >= n - share_of_last, 1.0, -1.0)
     y = np.random.default_rng(3).standard_normal((2, n))
-    plan = plan_of(Straight(), n, 2, x=x, y=y)
+    plan = plan_of(DirectModel(), n, 2, x=x, y=y)
     rng = generator(key, RESAMPLE_SALT)
     counts, _ = resample_runs(plan, rng, rng.uniform(size=CANDIDATES * draws), draws)
     open_ = ((counts[:, x > 0] == 0).all(1) | (counts[:, x < 0] == 0).all(1)).mean()
@@ -367,7 +367,7 @@ def fitted(plan, counts, seed=3):
 def test_with_a_prior_what_data_leave_open_has_the_priors_spread():
     """All runs at one place: the slope is the prior's, 0.3 ± 1.7, the same pull for all outputs of a draw."""
     draws = 2003
-    plan = plan_of(Straight(), 5, 2, y=np.full((2, 5), 0.7), prior_sd=0.01)
+    plan = plan_of(DirectModel(), 5, 2, y=np.full((2, 5), 0.7), prior_sd=0.01)
     slopes = fitted(plan, np.ones((1 + draws, 5)))[:, :, 1]
     np.testing.assert_allclose(slopes[0], 0.3, atol=1e-7)
     assert stats.kstest(slopes[1:, 0], stats.norm(0.3, 1.7).cdf).pvalue > 0.01

@@ -5,15 +5,15 @@ import pytest
 
 from flpjax.fitting.blending.drift import GRID, Drift
 from flpjax.fitting.blending.stacking import (
-    ALONE_CHANCE,
-    ALONE_LOSS,
-    ALONE_SCORE,
     LEAST,
+    N_EFFECTIVE_CHANCE,
+    N_EFFECTIVE_SCORE,
     OWN,
-    SHARP_CHANCE,
-    SHARP_SCORE,
-    alone,
+    SINGLE_MODEL_SHARE_CHANCE,
+    SINGLE_MODEL_SHARE_LOSS,
+    SINGLE_MODEL_SHARE_SCORE,
     covered,
+    single_model_share,
     stack,
 )
 
@@ -49,7 +49,7 @@ def test_the_better_member_gets_the_weight():
 
 def test_weights_in_closed_form():
     weight = stack(drift_with(even(1.3, 1.0, 1.0)), IS_LOSS, EMERGED, ALL, EQUAL)
-    for output, sharp in ((1, SHARP_SCORE), (2, SHARP_CHANCE)):  # pooled and own record are the same here
+    for output, sharp in ((1, N_EFFECTIVE_SCORE), (2, N_EFFECTIVE_CHANCE)):  # pooled and own record are the same here
         odds = np.exp(sharp * RUNS * 0.3)
         assert weight[0, output] / weight[1, output] == pytest.approx(odds)
     assert weight[0, 2] < weight[0, 1], "a record near chance says little"
@@ -61,7 +61,7 @@ def test_an_output_s_own_record_counts_most():
     weight = stack(drift_with(score), IS_LOSS, np.ones(3, bool), ALL, EQUAL)
     assert weight[0, 0] == pytest.approx(1 / 3), "losses don't hear of scores"
     assert weight[0, 1] > weight[0, 2] > 1 / 3
-    odds = np.exp(SHARP_SCORE * RUNS * (1 - OWN) * 0.2)  # the mean lag of the others over both scores is 0.2
+    odds = np.exp(N_EFFECTIVE_SCORE * RUNS * (1 - OWN) * 0.2)  # the mean lag of the others over both scores is 0.2
     assert weight[0, 2] / weight[1, 2] == pytest.approx(odds)
 
 
@@ -116,7 +116,10 @@ def test_coverage_counts_the_cells_that_were_forecast():
 
 
 def test_draws_are_one_method_near_chance_and_half_the_mean_where_a_task_has_emerged():
-    np.testing.assert_allclose(alone(IS_LOSS, EMERGED), [ALONE_LOSS, ALONE_SCORE, ALONE_CHANCE])
+    np.testing.assert_allclose(
+        single_model_share(IS_LOSS, EMERGED),
+        [SINGLE_MODEL_SHARE_LOSS, SINGLE_MODEL_SHARE_SCORE, SINGLE_MODEL_SHARE_CHANCE],
+    )
 
 
 def test_weights_before_the_ladder_speaks_are_odds():
@@ -124,4 +127,4 @@ def test_weights_before_the_ladder_speaks_are_odds():
     silent = stack(drift_with(np.full((3, RUNS, 3), np.nan)), IS_LOSS, EMERGED, ALL, before)
     np.testing.assert_allclose(silent, np.repeat(before[:, None] / before.sum(), 3, axis=1))
     told = stack(drift_with(even(1.3, 1.0, 1.0)), IS_LOSS, EMERGED, ALL, before)
-    assert told[0, 1] / told[1, 1] == pytest.approx(0.25 * np.exp(SHARP_SCORE * RUNS * 0.3))
+    assert told[0, 1] / told[1, 1] == pytest.approx(0.25 * np.exp(N_EFFECTIVE_SCORE * RUNS * 0.3))

@@ -14,13 +14,13 @@ from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.point import point
 from flpjax.fitting.staged import fit_stage, judge
 from flpjax.fitting.trained import Ties, train_stage
-from flpjax.forms.form import prior_normal
-from flpjax.forms.network import DomainLinear, Network
-from flpjax.forms.residual import Residual
-from flpjax.predictors.flpm import FLPM
-from flpjax.predictors.methods import ALL_EMERGED
-from flpjax.predictors.predictor import Stage
-from flpjax.runs.simulate_mixtures import simulate_mixtures
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.laws.law import prior_normal
+from flpjax.laws.network import DomainLinear, Network
+from flpjax.laws.residual import Residual
+from flpjax.methods.flpm import FLPM
+from flpjax.methods.method import Stage
+from flpjax.methods.registry import ALL_EMERGED
 
 STARTS, RUNS, EACH, DOMAINS = 11, 7, 5, 2
 OUTPUTS = ("bbh", "race", "triviaqa")
@@ -36,9 +36,9 @@ def stage():
     clean = np.stack([0.9 - 0.2 * x[:, 0], np.exp(-x[:, 1]), 0.4 + 0.2 * np.tanh(6.0 * (2.4 - x.mean(axis=1)))])
     weight = np.ones(clean.shape)
     weight[2, run >= 3], weight[:, 8] = 0.0, 0.0
-    form = Network().centred(x).scaled(clean)
+    law = Network().centred(x).scaled(clean)
     y = np.where(weight > 0, clean + 0.02 * rng.standard_normal(clean.shape), 1e9)
-    return Stage("score", Residual(form, "linear"), OUTPUTS, np.broadcast_to(x, (3, *x.shape)), y, weight, run, RECIPE)
+    return Stage("score", Residual(law, "linear"), OUTPUTS, np.broadcast_to(x, (3, *x.shape)), y, weight, run, RECIPE)
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +48,20 @@ def fit(stage):
 
 def squares(stage, output, vectors):
     """``(lane,)`` sums of squares of one output, the network in NumPy."""
-    form, x = stage.form, np.asarray(stage.x)[output]
-    z = (x - np.array(form.centre)) / np.array(form.spread)
+    law, x = stage.law, np.asarray(stage.x)[output]
+    z = (x - np.array(law.centre)) / np.array(law.spread)
     cut = np.cumsum([3 * DOMAINS, 3, 3])
     total = []
     for vector in vectors:
         u, a, v, b = np.split(vector, cut)
         seen = np.maximum(0.0, z @ u.reshape(3, DOMAINS).T + a) @ v + b
-        total.append(stage.weight[output] @ (form.level + form.scale * seen - stage.y[output]) ** 2)
+        total.append(stage.weight[output] @ (law.level + law.scale * seen - stage.y[output]) ** 2)
     return np.array(total)
 
 
 def test_ties_are_all_starts_within_a_unit_of_log_likelihood(stage, fit):
     """With σ² at its estimate S/k over k runs, log-likelihood is −k·S'/2S: one unit is a share 2/k of S."""
-    loc, scale = prior_normal(stage.form)
+    loc, scale = prior_normal(stage.law)
     starts = loc + scale * np.random.default_rng(1).standard_normal((3, STARTS, len(loc)))
     ends = train(stage.residual, (stage.x, stage.y), stage.weight, np.ones((STARTS, RUNS * EACH)), starts, RECIPE)
     for i, runs in enumerate((7, 7, 3)):
@@ -95,13 +95,13 @@ def test_cycled_by_hand():
 
 def test_where_there_is_one_optimum_all_starts_tie(stage):
     """A straight line has one, and the recipe finds the one of least squares."""
-    form = DomainLinear(stage.form.centre)
-    line = replace(stage, residual=Residual(form, "linear"), recipe=Recipe(decay=0.0))
+    law = DomainLinear(stage.law.centre)
+    line = replace(stage, residual=Residual(law, "linear"), recipe=Recipe(decay=0.0))
     fit = train_stage(line, np.ones((1, RUNS)), np.random.default_rng(0), STARTS)
     np.testing.assert_array_equal(fit.agree, 1.0)
     for i in range(3):
         seen = stage.weight[i] > 0
-        design = np.column_stack([np.ones(seen.sum()), np.asarray(stage.x)[i, seen] - form.centre])
+        design = np.column_stack([np.ones(seen.sum()), np.asarray(stage.x)[i, seen] - law.centre])
         best = np.linalg.lstsq(design, stage.y[i, seen])[0]
         np.testing.assert_allclose(fit.vectors[:, i], np.tile(best, (STARTS, 1)), atol=1e-4)
 
@@ -118,8 +118,10 @@ def test_resamples_start_from_the_ties_in_turn(stage, fit):
             own = stage.weight[i] * counts[1 + k, stage.run]
             start = tied[k % len(tied)][None, None]
             x = np.asarray(stage.x)[i][None]
-            alone = train(stage.residual, (x, stage.y[i][None]), own[None], np.ones((1, len(own))), start, RECIPE)
-            np.testing.assert_allclose(drawn.vectors[1 + k, i], alone.vector[0, 0], rtol=1e-7, atol=1e-7)
+            single_model_share = train(
+                stage.residual, (x, stage.y[i][None]), own[None], np.ones((1, len(own))), start, RECIPE
+            )
+            np.testing.assert_allclose(drawn.vectors[1 + k, i], single_model_share.vector[0, 0], rtol=1e-7, atol=1e-7)
     assert np.ptp(drawn.vectors[1:], axis=0).max(axis=1).min() > 1e-3, "they differ, output by output"
 
 

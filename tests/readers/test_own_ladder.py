@@ -8,7 +8,7 @@ from benchmarks.ladder.config import read_experiment
 from benchmarks.ladder.questions.build import TASKS
 from flpjax.datasets import ladder, proposals
 from flpjax.errors import InputError
-from flpjax.runs.compute import transformer_flops
+from flpjax.ladder.compute import transformer_flops
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from flpjax.errors import InputError
+from flpjax.ladder.table import Runs
 from flpjax.readers import public
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.datablations import CODE, REPEATED, TASKS, datablations, datablations_code, unique_tokens
 from flpjax.readers.mixinglaws import SIZES, SOURCES, mixinglaws
 from flpjax.readers.read import read_runs
 from flpjax.readers.regmix import regmix
-from flpjax.runs.table import Runs
 
 MIXED = ("regmix", "regmix-1m", "mixinglaws-2", "mixinglaws-3", "mixinglaws-5", "mixinglaws-rpj", "datablations-code")
 

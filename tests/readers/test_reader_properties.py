@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flpjax.errors import FlpjaxError
+from flpjax.ladder.table import Runs
 from flpjax.readers.read import read_runs
-from flpjax.runs.table import Runs
 
 NAMES = (
     "run", "params", "tokens", "flops", "step", "final", "held_out", "train_loss", "loss/c4", "score/mmlu",

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from flpjax.errors import InputError
+from flpjax.ladder.compute import flops_rule
+from flpjax.ladder.table import Runs
 from flpjax.readers import public
 from flpjax.readers.gadre import AVERAGED
 from flpjax.readers.ladders import LADDERS
 from flpjax.readers.olmo_ladder import FOLDER, olmo_ladder
 from flpjax.readers.read import read_runs
 from flpjax.readers.wandb import wandb_history
-from flpjax.runs.compute import flops_rule
-from flpjax.runs.table import Runs
 
 
 @pytest.fixture

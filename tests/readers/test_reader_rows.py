@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flpjax.answers.check import check
 from flpjax.errors import InputError
 from flpjax.readers.read import read_runs
+from flpjax.results.check import check
 
 BUDGETS = 1e18 * 2.15 ** np.arange(5)
 DEPTHS = (6, 8, 10, 12, 16, 20)

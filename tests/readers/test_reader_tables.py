@@ -11,8 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from flpjax.ladder.table import Runs
 from flpjax.readers.read import read_runs
-from flpjax.runs.table import Runs
 
 # Tokens and sizes as integers: their product overflows 64 bits.
 TABLE: dict[str, list[Any]] = {

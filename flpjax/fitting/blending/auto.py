@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from flpjax.errors import FitError, InputError, count
-from flpjax.fitting.around import even_levels, even_normal, mirrored_levels
 from flpjax.fitting.blending.drift import FREEDOM, GRID, Drift, drift_of
 from flpjax.fitting.blending.member import Known, Member, fit_member
 from flpjax.fitting.blending.origins import Origins
-from flpjax.fitting.blending.stacking import BOUNDLESS, alone, covered, stack
-from flpjax.fitting.blending.track import Outputs, Track, blended, next_error, track_record
-from flpjax.fitting.draws import Draws, Ladder
-from flpjax.fitting.past import FEW_AHEAD, Past
+from flpjax.fitting.blending.rolling import Outputs, RollingErrors, blended, next_error, rolling_forecast_errors
+from flpjax.fitting.blending.stacking import NO_IRREDUCIBLE_LOSS_WEIGHT, covered, single_model_share, stack
+from flpjax.fitting.draws import Draws, LadderSummary
+from flpjax.fitting.limits import check_draw_count
 from flpjax.fitting.point import training_of
-from flpjax.fitting.room import check_room
+from flpjax.fitting.student_t import even_levels, even_normal, mirrored_levels
+from flpjax.fitting.validation import FEW_AHEAD, RollingValidation
+from flpjax.ladder.table import Runs
+from flpjax.methods.auto import Auto
+from flpjax.methods.blend import MIXED, Blend
+from flpjax.methods.method import Method, Prediction, StageParams
 from flpjax.numerics import generator, require_x64
-from flpjax.predictors.auto import Auto
-from flpjax.predictors.blend import MIXED, Blend
-from flpjax.predictors.predictor import Prediction, Predictor, StageParams
-from flpjax.runs.table import Runs
 
 TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common: a loss too high, all scores too low
 ORIGINS_SALT, BLEND_SALT = 5, 6
@@ -38,16 +38,16 @@ MEMBERS = 16  # about as many as any table has
 class Methods(Protocol):
     """What is to be blended."""
 
-    def members(self, runs: Runs) -> dict[str, Predictor]:
+    def members(self, runs: Runs) -> dict[str, Method]:
         """Name → method, of the runs that a fit may see."""
         ...
 
 
-class Taken(NamedTuple):
+class BlendWeights(NamedTuple):
     """What a blend takes from whom."""
 
     weight: NDArray[np.float64]  # (member, output)
-    alone: NDArray[np.float64]  # (output,) how much a draw is one member rather than the mean of all
+    single_model_share: NDArray[np.float64]  # (output,) how much a draw is one member rather than the mean of all
 
 
 def auto(
@@ -74,7 +74,7 @@ def auto(
         progress: Called with each method's name before it is fitted.
 
     Returns:
-        Draws of a :class:`~flpjax.predictors.blend.Blend`, with the record of its past forecasts.
+        Draws of a :class:`~flpjax.methods.blend.Blend`, with the record of its past forecasts.
 
     Raises:
         InputError: No method can be fitted, or there are no draws.
@@ -83,20 +83,20 @@ def auto(
     require_x64("fitting")
     if draws < 2:
         raise InputError(f"{draws} draws", where="auto", remedy="Ask for 2 at least; a blend has no point fit")
-    check_room(draws, "auto", MEMBERS * (len(runs.domains) + len(runs.tasks)))
+    check_draw_count(draws, "auto", MEMBERS * (len(runs.domains) + len(runs.tasks)))
     training = training_of(runs)
     origins = Origins.of(training, generator(key, ORIGINS_SALT))
     members, left_out = _fitted((methods or Auto()), training, origins, key, progress)
     outputs = Outputs.of(members, training)
     available = np.stack([_available(m, outputs) for m in members])
     available &= ~(outputs.is_loss & _repeats(members)[:, None])
-    track = track_record(members, outputs, training, origins)
+    errors = rolling_forecast_errors(members, outputs, training, origins)
     emerged = outputs.emerged(training)
-    before = np.array([BOUNDLESS if m.boundless else 1.0 for m in members])
-    weight = stack(drift_of(track, outputs.is_loss), outputs.is_loss, emerged, available, before)
-    taken = Taken(weight, alone(outputs.is_loss, emerged))
-    blend = _blended(members, outputs, training, track, taken, generator(key, BLEND_SALT), draws)
-    return replace(blend, warnings=(*blend.ladder.remarks, *left_out, *_warnings(members, training, blend.past)))
+    before = np.array([NO_IRREDUCIBLE_LOSS_WEIGHT if m.no_irreducible_loss else 1.0 for m in members])
+    weight = stack(drift_of(errors, outputs.is_loss), outputs.is_loss, emerged, available, before)
+    blend_weights = BlendWeights(weight, single_model_share(outputs.is_loss, emerged))
+    blend = _blended(members, outputs, training, errors, blend_weights, generator(key, BLEND_SALT), draws)
+    return replace(blend, warnings=(*blend.ladder.remarks, *left_out, *_warnings(members, training, blend.validation)))
 
 
 def _fitted(
@@ -105,11 +105,11 @@ def _fitted(
     """The methods that can be fitted, and why the others can't."""
     members, left_out = [], []
     known: Known = {}
-    for name, predictor in methods.members(training).items():
+    for name, method in methods.members(training).items():
         if progress is not None:
             progress(name)
         try:
-            members.append(fit_member(name, predictor, training, origins, key, known))
+            members.append(fit_member(name, method, training, origins, key, known))
         except (InputError, FitError) as error:
             left_out.append(f"{name} takes no part: {error}")
     if not members:
@@ -141,32 +141,35 @@ def _blended(
     members: Sequence[Member],
     outputs: Outputs,
     runs: Runs,
-    track: Track,
-    taken: Taken,
+    errors: RollingErrors,
+    blend_weights: BlendWeights,
     rng: np.random.Generator,
     draws: int,
 ) -> Draws:
     """Draws of the blend: what each takes from which member, and how far it drifts."""
-    kept = [int(m) for m in np.flatnonzero(taken.weight.max(axis=1) > 0)]
-    weight = taken.weight[kept]
-    own = blended(track, taken.weight, taken.alone)
+    kept = [int(m) for m in np.flatnonzero(blend_weights.weight.max(axis=1) > 0)]
+    weight = blend_weights.weight[kept]
+    own = blended(errors, blend_weights.weight, blend_weights.single_model_share)
     drift = drift_of(own, outputs.is_loss)
     split = len(outputs.domains)
-    share, off = _shares(weight, taken.alone, draws, rng), _departures(drift, weight, outputs.is_loss, draws, rng)
+    share, drifts = (
+        _shares(weight, blend_weights.single_model_share, draws, rng),
+        _departures(drift, weight, outputs.is_loss, draws, rng),
+    )
     params: StageParams = {
         MIXED: {
             "loss_share": jnp.asarray(share[..., :split]),
             "score_share": jnp.asarray(share[..., split:]),
-            "loss_drift": jnp.asarray(off[:, :split]),
-            "score_drift": jnp.asarray(off[:, split:]),
+            "loss_drift": jnp.asarray(drifts[:, :split]),
+            "score_drift": jnp.asarray(drifts[:, split:]),
         }
     }
     level = mirrored_levels(draws, rng)
     for i, m in enumerate(kept):
-        drawn = members[m].draw(np.zeros(1, np.intp), level, rng, float(drift.stretch[0]))
+        drawn = members[m].draw(np.zeros(1, np.intp), level, rng, float(drift.spread_scale[0]))
         params |= {f"{i}/{stage}": values for stage, values in drawn.items()}
     names = tuple(members[m].name for m in kept)
-    ladder = Ladder.of(runs, [at.stage for m in kept for at in members[m].stages.values()])
+    ladder = LadderSummary.of(runs, [at.stage for m in kept for at in members[m].stages.values()])
     model = Blend(
         tuple(members[m].model for m in kept),
         names,
@@ -176,26 +179,26 @@ def _blended(
         max((members[m].model.sources for m in kept), key=len),
     )
     fits = {f"{n}, {stage}": f for n, m in zip(names, kept, strict=True) for stage, f in members[m].fits.items()}
-    past = Past(
-        *covered(drift, track.run, track.distance),
+    validation = RollingValidation(
+        *covered(drift, errors.run, errors.distance),
         (*outputs.domains, *outputs.tasks),
         dict(zip(names, weight, strict=True)),
         next_error(own, outputs.is_loss),
     )
     scatter = jnp.asarray(np.broadcast_to(own.noise, (draws, own.noise.shape[1])))
     noise = Prediction(scatter[:, :split], scatter[:, split:])
-    return Draws(model, params, "blend", fits, ladder, noise=noise, past=past)
+    return Draws(model, params, "blend", fits, ladder, noise=noise, validation=validation)
 
 
 def _shares(
-    weight: NDArray[np.float64], alone: NDArray[np.float64], draws: int, rng: np.random.Generator
+    weight: NDArray[np.float64], single_model_share: NDArray[np.float64], draws: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """``(draw, member, output)``: partly of one member, which members are in turn by weight, partly the weights."""
     level = even_levels(draws, rng)[:, None, None]
     upper = np.cumsum(weight, axis=0)
     upper[-1] = np.where(upper[-1] > 0, 1.0, 0.0)  # so that none falls between rounding and 1
     one = (level <= upper) & (level > np.concatenate([np.zeros_like(upper[:1]), upper[:-1]]))
-    return np.asarray(alone * one + (1.0 - alone) * weight)
+    return np.asarray(single_model_share * one + (1.0 - single_model_share) * weight)
 
 
 def _departures(
@@ -206,24 +209,24 @@ def _departures(
     cumulative = np.cumsum(drift.probability[0], axis=-1)
     level = np.stack([even_levels(draws, rng) for _ in range(outputs)], axis=1)
     tau = GRID[np.minimum((cumulative < level[..., None]).sum(axis=-1), len(GRID) - 1)]
-    apart = np.stack([even_normal(draws, rng) for _ in range(outputs)], axis=1)
+    independent = np.stack([even_normal(draws, rng) for _ in range(outputs)], axis=1)
     sign = np.where(is_loss, 1.0, -1.0)
-    normal = np.sqrt(TOGETHER) * sign * even_normal(draws, rng)[:, None] + np.sqrt(1.0 - TOGETHER) * apart
+    normal = np.sqrt(TOGETHER) * sign * even_normal(draws, rng)[:, None] + np.sqrt(1.0 - TOGETHER) * independent
     return np.where(weight.max(axis=0) > 0, tau * stdtrit(FREEDOM, ndtr(normal)), np.nan)
 
 
-def _warnings(members: Sequence[Member], training: Runs, past: Past | None) -> list[str]:
+def _warnings(members: Sequence[Member], training: Runs, validation: RollingValidation | None) -> list[str]:
     """What no member forecasts and why, chance levels that nobody gave, a ladder without a past."""
-    assert past is not None
-    total = dict(zip(past.outputs, np.sum(list(past.weights.values()), axis=0), strict=True))
+    assert validation is not None
+    total = dict(zip(validation.outputs, np.sum(list(validation.weights.values()), axis=0), strict=True))
     silent = [n for n in dict.fromkeys((*training.domains, *training.task_names)) if not total.get(n)]
     warnings = [t.chance_warning for t in training.tasks if not t.chance_known]
     for name in silent:
-        why = next((w for m in members for w in m.plan.warnings if f"'{name}'" in w), "")
+        why = next((w for m in members for w in m.bound.warnings if f"'{name}'" in w), "")
         warnings.append(why or f"'{name}' is not forecast: no method could be fitted to it")
-    if past.runs < FEW_AHEAD:
+    if validation.runs < FEW_AHEAD:
         warnings.append(
-            f"the ladder's past has {count(past.runs, 'run')} to learn from: how far forecasts drift is what is usual "
-            "elsewhere"
+            f"the ladder's past has {count(validation.runs, 'run')} to learn from: how far forecasts drift is what is "
+            "usual elsewhere"
         )
     return warnings

@@ -12,16 +12,16 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.settings import Settings
-from flpjax.fitting.around import covariance_roots, draws_around
 from flpjax.fitting.blending.origins import Origins
 from flpjax.fitting.draws import StageFit, unpack_all
-from flpjax.fitting.noise import BELIEF, Noise, noise_of, typical_noise, unknown_noise, weighed
+from flpjax.fitting.noise import PRIOR_DF, Noise, noise_of, typical_noise, unknown_noise, weighed
 from flpjax.fitting.point import STEPS
 from flpjax.fitting.staged import Fitted, fit_stage
-from flpjax.forms.form import size
+from flpjax.fitting.student_t import covariance_roots, student_t_draws
+from flpjax.ladder.table import Runs
+from flpjax.laws.law import size
+from flpjax.methods.method import BoundModel, Method, Model, Stage, StageParams
 from flpjax.numerics import generator
-from flpjax.predictors.predictor import Model, Plan, Predictor, Stage, StageParams
-from flpjax.runs.table import Runs
 
 PASSES = 2  # fits that tell the noise
 
@@ -40,20 +40,20 @@ class Member:
 
     Attributes:
         name: The method.
-        plan: As it was bound to all runs.
+        bound: As it was bound to all runs.
         stages: Stage → its fits.
         fitted_to: ``(run,)`` the runs that its law of losses is fitted to: all, or those of the ladder's upper half.
     """
 
     name: str
-    plan: Plan
+    bound: BoundModel
     stages: dict[str, StageAt]
     fitted_to: NDArray[np.bool_]
 
     @property
     def model(self) -> Model:
-        """The bound predictor."""
-        return self.plan.model
+        """The bound method."""
+        return self.bound.model
 
     @property
     def fits(self) -> dict[str, StageFit]:
@@ -61,12 +61,12 @@ class Member:
         return {name: at.fitted.report for name, at in self.stages.items()}
 
     @property
-    def boundless(self) -> bool:
+    def no_irreducible_loss(self) -> bool:
         """Whether its losses fall to 0 with compute, as none does in the end."""
-        return "loss" in self.stages and getattr(self.stages["loss"].stage.form, "boundless", False)
+        return "loss" in self.stages and getattr(self.stages["loss"].stage.law, "no_irreducible_loss", False)
 
     def draw(
-        self, origins: NDArray[np.intp], level: NDArray[np.float64], rng: np.random.Generator, stretch: float = 1.0
+        self, origins: NDArray[np.intp], level: NDArray[np.float64], rng: np.random.Generator, spread_scale: float = 1.0
     ) -> StageParams:
         """Draws of the parameters at some origins, of each stage on its own: the same departures at every origin.
 
@@ -74,7 +74,7 @@ class Member:
             origins: ``(origin,)`` which.
             level: ``(draw,)`` from 0 to 1, where in the distribution of its scale each draw lies.
             rng: For the directions.
-            stretch: Factor on departures from the optimum.
+            spread_scale: Factor on departures from the optimum.
 
         Returns:
             Stage → parameter → ``(origin · draw, output, …)``; NaN where a fit failed.
@@ -83,12 +83,12 @@ class Member:
         for name, at in self.stages.items():
             vectors = at.fitted.vectors[origins]
             if at.stage.recipe is None:
-                root = stretch * typical_noise(at.stage) * covariance_roots(at.fitted.hessian)
-                freedom = BELIEF + np.maximum(at.noise.facts - size(at.stage.form), 0.0)
-                every = draws_around(vectors, root[origins], freedom, level, rng)
+                root = spread_scale * typical_noise(at.stage) * covariance_roots(at.fitted.hessian)
+                freedom = PRIOR_DF + np.maximum(at.noise.n_effective - size(at.stage.law), 0.0)
+                every = student_t_draws(vectors, root[origins], freedom, level, rng)
             else:
                 every = np.repeat(vectors[:, None], len(level), axis=1)
-            drawn[name] = unpack_all(at.stage.form, jnp.asarray(every.reshape(-1, *vectors.shape[1:])))
+            drawn[name] = unpack_all(at.stage.law, jnp.asarray(every.reshape(-1, *vectors.shape[1:])))
         return drawn
 
 
@@ -96,14 +96,14 @@ Known = dict[object, StageAt]
 """Stages that were fitted before: methods share them."""
 
 
-def fit_member(name: str, predictor: Predictor, runs: Runs, origins: Origins, key: Array, known: Known) -> Member:
+def fit_member(name: str, method: Method, runs: Runs, origins: Origins, key: Array, known: Known) -> Member:
     """Fit a method at all origins.
 
     Fits to all runs tell the noise first; the last one, at all origins at once, weighs rows by it, as a posterior does.
 
     Args:
         name: What to call it.
-        predictor: The method.
+        method: The method.
         runs: The runs that a fit may see.
         origins: Where to fit.
         key: JAX random key, for the starts.
@@ -112,17 +112,17 @@ def fit_member(name: str, predictor: Predictor, runs: Runs, origins: Origins, ke
     Raises:
         InputError: The ladder can't carry the method.
     """
-    plan, recent = predictor.on(runs), getattr(predictor, "recent", False)
+    bound, recent = method.bind(runs), getattr(method, "recent", False)
     if recent:  # each origin has an upper half of its own: rows of all runs are needed
-        plan = predictor.everywhere().on(runs)  # type: ignore[attr-defined]
+        bound = method.everywhere().bind(runs)  # type: ignore[attr-defined]
     stages, near = {}, origins.upper_half if recent else origins.seen
-    for i, stage in enumerate(plan.stages):
+    for i, stage in enumerate(bound.stages):
         seen = near if stage.name == "loss" else origins.seen
         same = _identity(stage), seen.tobytes()
         if same not in known:
             known[same] = _at_origins(stage, runs, seen, generator(key, i))
         stages[stage.name] = known[same]
-    return Member(name, plan, stages, near[0])
+    return Member(name, bound, stages, near[0])
 
 
 def _identity(stage: Stage) -> object:
@@ -143,7 +143,7 @@ def _at_origins(stage: Stage, runs: Runs, seen: NDArray[np.bool_], rng: np.rando
         fitted = fit_stage(weighed(now, noise, sampling), counts[:1], rng, None, settings)
         noise = noise_of(now, fitted.vectors[0])
     sized = weighed(stage, noise, sampling)
-    at = fit_stage(sized, counts, rng, None, settings, pulls=False)
+    at = fit_stage(sized, counts, rng, None, settings, random_prior=False)
     return StageAt(sized, at._replace(report=fitted.report), noise)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.predictors.recent import upper_half
-from flpjax.runs.table import Runs
+from flpjax.ladder.table import Runs
+from flpjax.methods.recent import upper_half
 
 MOST = 12  # origins: more are nearly the same
 FEWEST_RUNS = 3  # that a law is fitted to at an origin

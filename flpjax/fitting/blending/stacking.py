@@ -8,10 +8,20 @@ from numpy.typing import NDArray
 from flpjax.fitting.blending.drift import Drift
 
 Floats = NDArray[np.float64]
-SHARP_LOSS, SHARP_SCORE, SHARP_CHANCE = 0.2, 0.5, 0.15  # facts that a forecast run counts for: errors are much alike
+N_EFFECTIVE_LOSS, N_EFFECTIVE_SCORE, N_EFFECTIVE_CHANCE = (
+    0.2,
+    0.5,
+    0.15,
+)  # facts that a forecast run counts for: errors are much alike
 """Of losses, of scores, and of scores near chance, whose record says little of what they do once they emerge."""
-ALONE_LOSS, ALONE_SCORE, ALONE_CHANCE = 0.75, 0.5, 1.0  # how much a draw is one method rather than the mean of all
-BOUNDLESS = 0.25  # weight of a method whose loss falls to 0, before a ladder says anything, where 1 is another's
+SINGLE_MODEL_SHARE_LOSS, SINGLE_MODEL_SHARE_SCORE, SINGLE_MODEL_SHARE_CHANCE = (
+    0.75,
+    0.5,
+    1.0,
+)  # how much a draw is one method rather than the mean of all
+NO_IRREDUCIBLE_LOSS_WEIGHT = (
+    0.25  # weight of a method whose loss falls to 0, before a ladder says anything, where 1 is another's
+)
 OWN = 0.8  # how much an output's own record counts in its weights, against that of all outputs of its kind
 LEAST = 0.01  # weight below which a method is left out
 
@@ -21,7 +31,7 @@ def stack(
     is_loss: NDArray[np.bool_],
     emerged: NDArray[np.bool_],
     available: NDArray[np.bool_],
-    before: Floats,
+    prior_weight: Floats,
 ) -> Floats:
     """Weights ``(member, output)`` that sum to 1, or to 0 where none forecasts: ``before·e^{n·sharp·mean log score}``.
 
@@ -32,22 +42,22 @@ def stack(
         is_loss: ``(output,)``.
         emerged: ``(output,)`` whether a score's largest runs are above chance.
         available: ``(member, output)`` whether the fit to all runs forecasts it.
-        before: ``(member,)`` weights before the ladder says anything.
+        prior_weight: ``(member,)`` weights before the ladder says anything.
     """
     usable = np.where(available[:, None], drift.held_out, np.nan)
     worst = np.where(np.isfinite(usable), usable, np.inf).min(axis=0, initial=np.inf)
-    told = np.isfinite(worst)  # (run, output)
-    filled = np.where(told, np.where(np.isfinite(usable), usable, worst), 0.0)
-    runs = np.maximum(told.sum(axis=0), 1)
+    scored = np.isfinite(worst)  # (run, output)
+    filled = np.where(scored, np.where(np.isfinite(usable), usable, worst), 0.0)
+    runs = np.maximum(scored.sum(axis=0), 1)
     mean = filled.sum(axis=1) / runs  # (member, output)
     pooled = np.zeros_like(mean)
     for kind in (is_loss, ~is_loss):
         have = available[:, kind]
         behind = np.where(have, mean[:, kind] - mean[:, kind].max(axis=0, initial=-np.inf), 0.0)
         pooled[:, kind] = (behind.sum(axis=1) / np.maximum(have.sum(axis=1), 1))[:, None]
-    sharp = np.where(is_loss, SHARP_LOSS, np.where(emerged, SHARP_SCORE, SHARP_CHANCE))
-    said = sharp * runs * (OWN * mean + (1.0 - OWN) * pooled)
-    log_weight = np.where(available, np.log(before)[:, None] + said, -np.inf)
+    n_effective = np.where(is_loss, N_EFFECTIVE_LOSS, np.where(emerged, N_EFFECTIVE_SCORE, N_EFFECTIVE_CHANCE))
+    log_likelihood = n_effective * runs * (OWN * mean + (1.0 - OWN) * pooled)
+    log_weight = np.where(available, np.log(prior_weight)[:, None] + log_likelihood, -np.inf)
     top = log_weight.max(axis=0)
     weight = np.exp(log_weight - np.where(np.isfinite(top), top, 0.0))
     weight = _shared_out(weight)
@@ -59,13 +69,15 @@ def _shared_out(weight: Floats) -> Floats:
     return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
 
 
-def alone(is_loss: NDArray[np.bool_], emerged: NDArray[np.bool_]) -> Floats:
+def single_model_share(is_loss: NDArray[np.bool_], emerged: NDArray[np.bool_]) -> Floats:
     """``(output,)`` how much a draw of the blend is one method rather than the weighted mean of all.
 
     Methods that err in opposite directions are better averaged; of a task near chance some see nothing and some all of
     what will come, and between them lies what no method says.
     """
-    return np.where(is_loss, ALONE_LOSS, np.where(emerged, ALONE_SCORE, ALONE_CHANCE))
+    return np.where(
+        is_loss, SINGLE_MODEL_SHARE_LOSS, np.where(emerged, SINGLE_MODEL_SHARE_SCORE, SINGLE_MODEL_SHARE_CHANCE)
+    )
 
 
 def covered(drift: Drift, run: NDArray[np.intp], distance: Floats) -> tuple[int, int, float, float]:
@@ -81,8 +93,8 @@ def covered(drift: Drift, run: NDArray[np.intp], distance: Floats) -> tuple[int,
         NaN without cells.
     """
     (level,) = drift.level
-    told = np.isfinite(level)
-    if not told.any():
+    scored = np.isfinite(level)
+    if not scored.any():
         return 0, 0, float("nan"), float("nan")
-    half, most = (float(np.mean(np.abs(level[told] - 0.5) <= 0.5 * p)) for p in (0.5, 0.9))
-    return len(np.unique(run[told.any(axis=1) & (distance > 0.0)])), int(told.sum()), half, most
+    half, most = (float(np.mean(np.abs(level[scored] - 0.5) <= 0.5 * p)) for p in (0.5, 0.9))
+    return len(np.unique(run[scored.any(axis=1) & (distance > 0.0)])), int(scored.sum()), half, most

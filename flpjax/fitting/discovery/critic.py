@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.discovery.folds import Held, Sample, log_density
 from flpjax.fitting.discovery.trends import Linearised
-from flpjax.forms.form import Params
-from flpjax.forms.grammar import Expression, Term, figure
-from flpjax.runs.table import Floats
+from flpjax.ladder.table import Floats
+from flpjax.laws.grammar import Expression, Term, figure
+from flpjax.laws.law import Params
 
 CLEAR = 2.0  # standard errors from which on a trend is a finding
 SCANNED = 3.0  # the same for the best of many

@@ -23,13 +23,13 @@ from flpjax.fitting.discovery.folds import FEWEST_RUNS, Folds, Sample
 from flpjax.fitting.discovery.history import Entry, History, Proposal, choose
 from flpjax.fitting.discovery.proposer import Proposer, checked, propose
 from flpjax.fitting.discovery.trials import try_models
-from flpjax.forms.form import Params
-from flpjax.forms.grammar import Expression, Term
+from flpjax.ladder.joined import losses_at_scores
+from flpjax.ladder.select import Selection
+from flpjax.ladder.table import Floats, Runs, index_of
+from flpjax.laws.grammar import Expression, Term
+from flpjax.laws.law import Params
+from flpjax.methods.emergence import emerged_checkpoints
 from flpjax.numerics import compiled, generator, require_x64
-from flpjax.predictors.emergence import emerged_checkpoints
-from flpjax.runs.joined import losses_at_scores
-from flpjax.runs.select import Selection
-from flpjax.runs.table import Floats, Runs, index_of
 
 PAPER = Selection()
 LEGEND = "round, held-out log score ± s.e. in nats per checkpoint (→ is chosen), formula | why it was tried"
@@ -41,7 +41,7 @@ class Discovery:
 
     Attributes:
         domains: ``(domain,)`` the losses, in the order in which :meth:`predict` takes them.
-        forms: Task → expression.
+        laws: Task → expression.
         params: Task → its parameters.
         log: Every model tried, in order.
         warnings: About tasks that could not be modelled.
@@ -65,7 +65,7 @@ class Discovery:
         if x.ndim != 2 or x.shape[1] != len(self.domains):
             names = ", ".join(self.domains)
             raise InputError(f"the losses have shape {x.shape}", where="predict", remedy=f"Give columns {names}")
-        scores = [_apply(form, self.params[task], x) for task, form in self.forms.items()]
+        scores = [_apply(law, self.params[task], x) for task, law in self.forms.items()]
         return np.stack([np.asarray(s) for s in scores], axis=1)
 
     def kept(self, entry: Entry) -> bool:
@@ -109,7 +109,7 @@ def discover(
     the best is the simplest within one standard error of the best held-out log score.
 
     The default selection is the paper's. Its above-chance filter keeps lucky checkpoints near chance, which flattens
-    what is fitted there; :data:`flpjax.predictors.methods.ALL_EMERGED` is the better choice for links that know the
+    what is fitted there; :data:`flpjax.methods.registry.ALL_EMERGED` is the better choice for links that know the
     chance level, as logit and exponential do. On the targets of :func:`flpjax.simulate_mixtures` with seed 2 the mean
     error of scores is 3.8 % with it, and 4.5 % with the default (``tests/fitting/test_discovery.py``).
 
@@ -183,6 +183,6 @@ def _why_none(entries: list[Entry]) -> str:
 
 
 @partial(compiled, static_argnums=0)
-def _apply(form: Expression, params: Params, x: Array) -> Array:
+def _apply(law: Expression, params: Params, x: Array) -> Array:
     """Scores ``(row,)``."""
-    return jax.vmap(form.apply, (None, 0))(params, x)
+    return jax.vmap(law.apply, (None, 0))(params, x)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.runs.table import Floats, Runs
-from flpjax.runs.tasks import Task
+from flpjax.ladder.table import Floats, Runs
+from flpjax.ladder.tasks import Task
 
 RUN_FOLDS = 5
 CUTS = (1 / 2, 2 / 3, 5 / 6)  # shares of the ladder's levels of compute after which the rest is held out

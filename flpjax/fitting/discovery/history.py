@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from flpjax.engine.status import Status
 from flpjax.fitting.discovery.critic import Criticism, Finding
-from flpjax.forms.form import Params, size
-from flpjax.forms.grammar import Expression, figure
-from flpjax.runs.table import Floats
-from flpjax.runs.tasks import Task
+from flpjax.ladder.table import Floats
+from flpjax.ladder.tasks import Task
+from flpjax.laws.grammar import Expression, figure
+from flpjax.laws.law import Params, size
 
 SAID = 4  # findings of a model that a proposer is told in words
 WIDTH = 158  # characters of a printed entry, beyond which the reason gets a line of its own

@@ -8,12 +8,12 @@ import jax
 
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.discovery.discovery import discover
-from flpjax.forms.grammar import Expression
-from flpjax.predictors.auto import MIXED
-from flpjax.predictors.flpm import FLPM
-from flpjax.predictors.methods import ALL_EMERGED, MIXTURE_LOSS, RECENT, mixed_stages
-from flpjax.predictors.predictor import Plan, Predictor
-from flpjax.runs.table import Runs
+from flpjax.ladder.table import Runs
+from flpjax.laws.grammar import Expression
+from flpjax.methods.auto import MIXED
+from flpjax.methods.flpm import FLPM
+from flpjax.methods.method import BoundModel, Method
+from flpjax.methods.registry import ALL_EMERGED, MIXTURE_LOSS, RECENT, mixed_stages
 
 DISCOVERED = "discovered"
 LAWS = tuple(dict.fromkeys(name.partition("+")[0] for name in MIXED))
@@ -21,34 +21,34 @@ LAWS = tuple(dict.fromkeys(name.partition("+")[0] for name in MIXED))
 
 @dataclass(frozen=True)
 class OfTasks:
-    """A predictor of some tasks only.
+    """A method of some tasks only.
 
     Attributes:
-        predictor: Of all tasks there are.
+        method: Of all tasks there are.
         tasks: Their names.
     """
 
-    predictor: FLPM
+    method: FLPM
     tasks: tuple[str, ...]
 
     @property
     def recent(self) -> bool:
         """Whether losses are fitted to the upper half of the ladder."""
-        return self.predictor.recent
+        return self.method.recent
 
     def everywhere(self) -> OfTasks:
         """The same, fitted to all runs."""
-        return replace(self, predictor=self.predictor.everywhere())
+        return replace(self, method=self.method.everywhere())
 
-    def on(self, runs: Runs) -> Plan:
+    def bind(self, runs: Runs) -> BoundModel:
         """Bind to the tasks of a ladder.
 
         Raises:
-            InputError: As the predictor does.
+            InputError: As the method does.
         """
         columns = [runs.task_names.index(task) for task in self.tasks]
         tasks = tuple(runs.tasks[i] for i in columns)
-        return self.predictor.on(
+        return self.method.bind(
             replace(runs, tasks=tasks, score=runs.score[:, columns], stderr=runs.stderr[:, columns])
         )
 
@@ -85,9 +85,9 @@ class Discovered:
                 where=runs.source,
                 remedy="Leave --method out, or name one such as 'm3-e+domain-linear'",
             )
-        mixed_stages(self.laws[0], "domain-linear").on(runs)
+        mixed_stages(self.laws[0], "domain-linear").bind(runs)
 
-    def members(self, runs: Runs) -> dict[str, Predictor]:
+    def members(self, runs: Runs) -> dict[str, Method]:
         """Name → method: one for each law and for each formula that discovery chose.
 
         Raises:
@@ -97,7 +97,7 @@ class Discovered:
         formulas: dict[Expression, list[str]] = {}
         for task, formula in found.forms.items():
             formulas.setdefault(formula, []).append(task)
-        members: dict[str, Predictor] = {}
+        members: dict[str, Method] = {}
         for law in self.laws:
             below = mixed_stages(law, "domain-linear")
             for formula, tasks in formulas.items():

@@ -11,8 +11,8 @@ import numpy as np
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.discovery.critic import Finding
 from flpjax.fitting.discovery.history import Entry, History, Proposal, bare
-from flpjax.forms.grammar import Expression, Term
-from flpjax.forms.tabulated import Link
+from flpjax.laws.grammar import Expression, Term
+from flpjax.laws.tabulated import Link
 
 Proposer = Callable[[History], Sequence[Proposal]]
 

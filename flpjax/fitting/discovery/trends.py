@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.discovery.folds import by_run
-from flpjax.forms.form import Params
-from flpjax.forms.grammar import Expression, Term
-from flpjax.runs.table import Floats
+from flpjax.ladder.table import Floats
+from flpjax.laws.grammar import Expression, Term
+from flpjax.laws.law import Params
 
 
 @dataclass(frozen=True, eq=False)

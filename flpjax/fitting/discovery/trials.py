@@ -17,12 +17,12 @@ from flpjax.engine.status import USABLE, Status
 from flpjax.fitting.discovery.critic import criticise
 from flpjax.fitting.discovery.folds import Sample
 from flpjax.fitting.discovery.history import Entry, Proposal
-from flpjax.forms.form import Params, unpack
-from flpjax.forms.grammar import Expression
-from flpjax.forms.residual import TYPICAL_NOISE
-from flpjax.forms.tabulated import Tabulated
+from flpjax.ladder.table import Floats
+from flpjax.laws.grammar import Expression
+from flpjax.laws.law import Params, unpack
+from flpjax.laws.residual import TYPICAL_NOISE
+from flpjax.laws.tabulated import Tabulated
 from flpjax.numerics import compiled
-from flpjax.runs.table import Floats
 
 REACHES = (0.1, 0.4, 0.8)  # how far outside the scores seen a ceiling or floor starts
 STEP = 6  # terms are filled up to a multiple, and problems to the most there can be, so that few programs are compiled

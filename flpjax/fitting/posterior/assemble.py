@@ -12,15 +12,15 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.fitting.convergence import Convergence, Sampling, convergence
-from flpjax.fitting.draws import Draws, Ladder, StageFit, expected
-from flpjax.fitting.posterior.density import Evidence, noise_names, unpacked
+from flpjax.fitting.draws import Draws, LadderSummary, StageFit, expected
+from flpjax.fitting.posterior.density import PosteriorData, noise_names, unpacked
 from flpjax.fitting.posterior.likelihood import NOISE, Layer, LayerData, measured_variance
-from flpjax.fitting.posterior.posed import Posed
 from flpjax.fitting.posterior.priors import public_name
+from flpjax.fitting.posterior.problem import PosteriorProblem
 from flpjax.fitting.posterior.verdict import verdict
-from flpjax.forms.form import Params
+from flpjax.laws.law import Params
+from flpjax.methods.method import Prediction, StageParams
 from flpjax.numerics import compiled, generator
-from flpjax.predictors.predictor import Prediction, StageParams
 
 FARTHER = 10.0  # times the ladder's largest run, where forecasts are checked
 
@@ -38,7 +38,7 @@ class Found:
 
 
 def assemble(
-    posed: Posed,
+    problem: PosteriorProblem,
     found: Found,
     fits: dict[str, StageFit],
     gradient: dict[str, float],
@@ -50,7 +50,7 @@ def assemble(
     """Draws with their parameters, the noise of measured values, and the verdict on the sampling.
 
     Args:
-        posed: What was sampled.
+        problem: What was sampled.
         found: The draws.
         fits: Stage → how its point fit ended.
         gradient: ``stage 'output'`` → slope at its mode.
@@ -66,8 +66,8 @@ def assemble(
     scale: dict[str, NDArray[np.float64]] = {}
     checked: dict[str, Convergence] = {}
     noise: dict[str, NDArray[np.float64]] = {}
-    averaged, rng = posed.plan.runs.final_average, generator(key, 0)
-    for layer, vector, known in zip(posed.layers, found.vectors, posed.evidence, strict=True):
+    averaged, rng = problem.bound.runs.final_average, generator(key, 0)
+    for layer, vector, known in zip(problem.layers, found.vectors, problem.evidence, strict=True):
         everything, variance = _values(layer, averaged, vector, known)
         scale[layer.stage] = _scatter(layer, everything, np.asarray(variance), rng)
         own = noise_names(layer)
@@ -82,16 +82,16 @@ def assemble(
         longest=found.longest,
         acceptance=found.acceptance,
         parameters=checked,
-        forecasts=convergence(_probed(posed, params), chains),
+        forecasts=convergence(_probed(problem, params), chains),
         khat=found.khat,
         gradient=gradient,
         noise=noise,
     )
-    ladder = Ladder.of(posed.plan.runs, posed.plan.stages)
-    warnings = (*ladder.remarks, *posed.plan.warnings, *verdict(sampling, posed, strict))
+    ladder = LadderSummary.of(problem.bound.runs, problem.bound.stages)
+    warnings = (*ladder.remarks, *problem.bound.warnings, *verdict(sampling, problem, strict))
     nothing = np.zeros((len(found.vectors[0]), 0))
     measured = Prediction(*(jnp.asarray(scale.get(stage, nothing)) for stage in ("loss", "score")))
-    return Draws(posed.model, params, "posterior", fits, ladder, warnings, measured, sampling=sampling)
+    return Draws(problem.model, params, "posterior", fits, ladder, warnings, measured, sampling=sampling)
 
 
 def _scatter(
@@ -105,7 +105,7 @@ def _scatter(
 
 
 @partial(compiled, static_argnums=(0, 1))
-def _values(layer: Layer, averaged: int, vector: Array, evidence: Evidence) -> tuple[Params, Array]:
+def _values(layer: Layer, averaged: int, vector: Array, evidence: PosteriorData) -> tuple[Params, Array]:
     """Parameters → ``(draw, output, …)``, and the variance of a measured value ``(draw, output)``."""
 
     def one(v: Array, data: LayerData) -> tuple[Params, Array]:
@@ -115,13 +115,13 @@ def _values(layer: Layer, averaged: int, vector: Array, evidence: Evidence) -> t
     return jax.lax.map(lambda v: jax.vmap(one)(v, evidence.data), vector, batch_size=16)
 
 
-def _probed(posed: Posed, params: StageParams) -> NDArray[np.float64]:
+def _probed(problem: PosteriorProblem, params: StageParams) -> NDArray[np.float64]:
     """``(draw, target, quantity)`` losses and scores at the largest run, and at ten times its compute."""
-    finals = posed.plan.runs.finals()
+    finals = problem.bound.runs.finals()
     top = jax.tree.map(lambda v: v[finals.flops.argmax()], finals.compute)
     further = 0.5 * np.log(FARTHER)
     beyond = top._replace(
         log_params=top.log_params + further, log_tokens=top.log_tokens + further, log_flops=top.log_flops + 2 * further
     )
     compute = jax.tree.map(lambda *v: jnp.stack([jnp.asarray(w) for w in v]), top, beyond)
-    return np.concatenate([np.asarray(v) for v in expected(posed.model, params, compute)], axis=2)
+    return np.concatenate([np.asarray(v) for v in expected(problem.model, params, compute)], axis=2)

@@ -1,4 +1,4 @@
-"""The density of a posterior: a NumPyro model generated from the forms' own tables, and the same as a sum over outputs.
+"""The density of a posterior: a NumPyro model generated from the laws' own tables, and the same as a sum over outputs.
 
 The score is measured given the measured loss, so that outputs are independent given their own parameters, and both
 stages are one model: a draw of it takes the error of the loss into the score.
@@ -17,13 +17,13 @@ from jax import Array
 from numpyro.infer.util import potential_energy
 
 from flpjax.fitting.posterior.likelihood import NOISE, Layer, LayerData, log_likelihood
-from flpjax.forms.form import Parameter, Params
+from flpjax.laws.law import Parameter, Params
 
 Vectors = tuple[Array, ...]
 """Layer → unconstrained ``(output, p)``."""
 
 
-class Evidence(NamedTuple):
+class PosteriorData(NamedTuple):
     """All numbers that a posterior is conditioned on: those of one layer."""
 
     data: LayerData
@@ -40,13 +40,13 @@ def unpacked(layer: Layer, vector: Array) -> Params:
     return params
 
 
-def log_density(layer: Layer, vector: Array, evidence: Evidence) -> Array:
+def log_density(layer: Layer, vector: Array, evidence: PosteriorData) -> Array:
     """Log posterior density of ONE output at unconstrained ``(p,)``, up to a constant."""
     prior = dist.Normal(evidence.loc, evidence.scale).log_prob(vector).sum()
     return prior + log_likelihood(layer, unpacked(layer, vector), evidence.data)
 
 
-def model(layers: tuple[Layer, ...], evidence: tuple[Evidence, ...]) -> None:
+def model(layers: tuple[Layer, ...], evidence: tuple[PosteriorData, ...]) -> None:
     """The NumPyro model: a site a parameter, ``stage/parameter`` of shape ``(output, …)``, and each stage's likelihood.
 
     Args:
@@ -65,7 +65,7 @@ def model(layers: tuple[Layer, ...], evidence: tuple[Evidence, ...]) -> None:
         numpyro.factor(f"{layer.stage}/measured", each.sum())
 
 
-def potential(layers: tuple[Layer, ...], vectors: Vectors, evidence: tuple[Evidence, ...]) -> Array:
+def potential(layers: tuple[Layer, ...], vectors: Vectors, evidence: tuple[PosteriorData, ...]) -> Array:
     """Minus the log density of the NumPyro model in the unconstrained space."""
     sites: dict[str, Any] = {}
     for layer, vector in zip(layers, vectors, strict=True):

@@ -17,11 +17,11 @@ from jax import Array, lax
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from flpjax.fitting.posterior.density import Evidence, log_density
+from flpjax.fitting.posterior.density import PosteriorData, log_density
 from flpjax.fitting.posterior.laplace import Whitening
 from flpjax.fitting.posterior.likelihood import Layer
 from flpjax.fitting.posterior.pareto import resample, smoothed
-from flpjax.fitting.posterior.population import wander
+from flpjax.fitting.posterior.population import de_mcmc
 from flpjax.numerics import compiled
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ class Weighted(NamedTuple):
         return np.stack([weight for weight, _ in each], axis=1), np.array([k for _, k in each])
 
 
-class Around(NamedTuple):
+class StudentTMixture(NamedTuple):
     """Student's t about several points alike, each output on its own."""
 
     centre: Floats  # (root, centre, output, p)
@@ -77,7 +77,7 @@ class Around(NamedTuple):
 
 
 def draw(
-    layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, proposals: int, rng: np.random.Generator
+    layer: Layer, whitening: Whitening, evidence: PosteriorData, draws: int, proposals: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Draws of a layer's posterior, each output on its own: they are independent.
 
@@ -103,12 +103,14 @@ def draw(
     vectors = np.stack(kept, axis=1)
     if heavy:
         key = jax.random.key(int(rng.integers(2**31)))
-        seen = wander(layer, jnp.asarray(vectors), evidence, key, -(-draws // POPULATION))
+        seen = de_mcmc(layer, jnp.asarray(vectors), evidence, key, -(-draws // POPULATION))
         vectors = rng.permutation(np.asarray(seen).reshape(-1, *vectors.shape[1:]))
     return vectors[:draws], khat
 
 
-def explore(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, rng: np.random.Generator) -> Weighted:
+def explore(
+    layer: Layer, whitening: Whitening, evidence: PosteriorData, draws: int, rng: np.random.Generator
+) -> Weighted:
     """Draws in rounds, with the log ratio of the posterior's density to theirs.
 
     Once no output's weights have a heavy tail, all that is left is drawn as before, and kernels are made no more.
@@ -122,29 +124,31 @@ def explore(layer: Layer, whitening: Whitening, evidence: Evidence, draws: int, 
     """
     root = np.asarray(whitening.root)
     outputs, size = root.shape[1:3]
-    proposals = [Around(np.asarray(whitening.mode)[:, None], root)]
-    told, counts = [np.zeros((0, outputs))], [0]
+    proposals = [StudentTMixture(np.asarray(whitening.mode)[:, None], root)]
+    log_density, counts = [np.zeros((0, outputs))], [0]
     vector, density, light = np.zeros((0, outputs, size)), np.zeros((0, outputs)), False
     while True:
         last = light or len(proposals) == ROUNDS
         new = proposals[-1].draw(draws - len(vector) if last else draws // ROUNDS, rng)
-        told = [np.concatenate([known, p.log_density(new)]) for known, p in zip(told, proposals, strict=True)]
+        log_density = [
+            np.concatenate([known, p.log_density(new)]) for known, p in zip(log_density, proposals, strict=True)
+        ]
         counts[-1] += len(new)
         vector = np.concatenate([vector, new])
         density = np.concatenate([density, _densities(layer, new, evidence)])
         share = np.log(np.array(counts) / len(vector))[:, None, None]
-        found = Weighted(vector, density - logsumexp(share + np.stack(told), axis=0))
+        found = Weighted(vector, density - logsumexp(share + np.stack(log_density), axis=0))
         if len(vector) == draws:
             return found
         weight, khat = found.weights()
         light = bool((khat <= FINITE).all())
         if not light:
             proposals.append(_kernels(vector, weight, root[0], rng))
-            told.append(proposals[-1].log_density(vector))
+            log_density.append(proposals[-1].log_density(vector))
             counts.append(0)
 
 
-def _kernels(vector: Floats, weight: Floats, root: Floats, rng: np.random.Generator) -> Around:
+def _kernels(vector: Floats, weight: Floats, root: Floats, rng: np.random.Generator) -> StudentTMixture:
     """Kernels about likely draws, which together spread a little more than all draws do by their weights.
 
     Args:
@@ -157,15 +161,15 @@ def _kernels(vector: Floats, weight: Floats, root: Floats, rng: np.random.Genera
     chosen = np.stack([resample(weight[:, o], KERNELS, rng) for o in range(outputs)], axis=1)
     mean = np.einsum("do,dop->op", weight, vector)
     off = vector - mean
-    facts = (1.0 / (weight**2).sum(axis=0))[:, None, None]
+    n_effective = (1.0 / (weight**2).sum(axis=0))[:, None, None]
     spread = np.einsum("do,dop,doq->opq", weight, off, off, optimize=True)
-    spread = (facts * spread + size * root @ np.swapaxes(root, 1, 2)) / (facts + size)
-    narrow = (4.0 / ((size + 2) * np.minimum(facts, KERNELS))) ** (1.0 / (size + 4))  # Silverman's rule
+    spread = (n_effective * spread + size * root @ np.swapaxes(root, 1, 2)) / (n_effective + size)
+    narrow = (4.0 / ((size + 2) * np.minimum(n_effective, KERNELS))) ** (1.0 / (size + 4))  # Silverman's rule
     centre = np.take_along_axis(vector, chosen[..., None], axis=0)
-    return Around(centre[None], (np.minimum(WIDE * narrow, 1.0) * np.linalg.cholesky(spread))[None])
+    return StudentTMixture(centre[None], (np.minimum(WIDE * narrow, 1.0) * np.linalg.cholesky(spread))[None])
 
 
-def _densities(layer: Layer, vectors: Floats, evidence: Evidence) -> Floats:
+def _densities(layer: Layer, vectors: Floats, evidence: PosteriorData) -> Floats:
     """``(draw, output)``, block by block; the last is filled up."""
     padded = np.concatenate([vectors, np.repeat(vectors[-1:], -len(vectors) % BLOCK, axis=0)])
     blocks = padded.reshape(-1, BLOCK, *vectors.shape[1:])
@@ -173,6 +177,6 @@ def _densities(layer: Layer, vectors: Floats, evidence: Evidence) -> Floats:
 
 
 @partial(compiled, static_argnums=0)
-def _block(layer: Layer, vectors: Array, evidence: Evidence) -> Array:
+def _block(layer: Layer, vectors: Array, evidence: PosteriorData) -> Array:
     """``(draw, output)``; in lots, which stay in a processor's cache."""
     return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), vectors, batch_size=16)

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.fitting.posterior.density import Evidence, log_density
+from flpjax.fitting.posterior.density import PosteriorData, log_density
 from flpjax.fitting.posterior.likelihood import Layer
 from flpjax.numerics import compiled
 
@@ -44,7 +44,7 @@ class Mode(NamedTuple):
     gradient: NDArray[np.float64]  # (start, output) its norm there, in units of the prior
 
 
-def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: Evidence) -> Mode:
+def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: PosteriorData) -> Mode:
     """Damped Newton steps from each of ``(start, output, p)``, each output on its own.
 
     The steps are taken on the host: problems of a few parameters need no compiled solver, and compiling is what a first
@@ -84,10 +84,10 @@ def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: Evidence) ->
 
 # Evaluated a few dozen times: the compiler's optimisations would take longer than they save.
 @partial(compiled, static_argnums=0, options={"xla_backend_optimization_level": 0})
-def _differentiated(layer: Layer, at: Array, evidence: Evidence) -> tuple[Array, Array, Array]:
+def _differentiated(layer: Layer, at: Array, evidence: PosteriorData) -> tuple[Array, Array, Array]:
     """Minus the log density at ``(start, output, p)`` in units of the prior, its slope and its curvature."""
 
-    def of_one(u: Array, known: Evidence) -> tuple[Array, Array, Array]:
+    def of_one(u: Array, known: PosteriorData) -> tuple[Array, Array, Array]:
         def slope(v: Array) -> tuple[Array, tuple[Array, Array]]:
             value, gradient = jax.value_and_grad(lambda w: -log_density(layer, known.loc + known.scale * w, known))(v)
             return gradient, (value, gradient)
@@ -98,7 +98,7 @@ def _differentiated(layer: Layer, at: Array, evidence: Evidence) -> tuple[Array,
     return jax.vmap(lambda u: jax.vmap(of_one)(u, evidence))(at)
 
 
-def slopes(layer: Layer, at: NDArray[np.float64], evidence: Evidence) -> tuple[NDArray, NDArray, NDArray]:
+def slopes(layer: Layer, at: NDArray[np.float64], evidence: PosteriorData) -> tuple[NDArray, NDArray, NDArray]:
     """Minus the log density ``(start, output)`` at ``at`` in units of the prior, its slope and its curvature."""
     value, gradient, curvature = (np.asarray(v) for v in _differentiated(layer, at, evidence))
     return value, gradient, curvature

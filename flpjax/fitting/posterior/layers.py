@@ -1,4 +1,4 @@
-"""From a bound predictor to what a posterior reads: layers, static, and their data, arrays of ``(run, checkpoint)``."""
+"""From a bound method to what a posterior reads: layers, static, and their data, arrays of ``(run, checkpoint)``."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError
 from flpjax.fitting.posterior.likelihood import Kind, Layer, LayerData
-from flpjax.predictors.emerging import Emerging
-from flpjax.predictors.predictor import Model, Plan, Stage
-from flpjax.runs.table import Runs
+from flpjax.ladder.table import Runs
+from flpjax.methods.emerging import Emerging
+from flpjax.methods.method import BoundModel, Model, Stage
 
 NEAR_CHANCE = 0.05
 """Checkpoints nearer to chance than this say that a task has not emerged, more than where its line runs."""
 
 
-def layers_of(plan: Plan, emergence: bool | None) -> tuple[tuple[Layer, ...], tuple[LayerData, ...], Model]:
+def layers_of(bound: BoundModel, emergence: bool | None) -> tuple[tuple[Layer, ...], tuple[LayerData, ...], Model]:
     """The layers of a plan, their data, and the model that draws belong to.
 
     Args:
-        plan: The bound predictor.
-        emergence: Whether scores bend at chance; None where a form that knows no chance level is given checkpoints near
+        bound: The bound method.
+        emergence: Whether scores bend at chance; None where a law that knows no chance level is given checkpoints near
             it.
 
     Raises:
         InputError: A stage of losses has several rows a run.
     """
-    layers, data, model = [], [], plan.model
-    for stage in plan.stages:
+    layers, data, model = [], [], bound.model
+    for stage in bound.stages:
         place, mask = _by_run(stage)
         kind = _kind(stage, mask)
-        bends = kind != "loss" and (_near_chance(plan.runs, stage) if emergence is None else emergence)
-        layers.append(Layer(stage.name, stage.form, kind, bends))
-        data.append(_data(plan.runs, stage, place, mask, kind))
+        bends = kind != "loss" and (_near_chance(bound.runs, stage) if emergence is None else emergence)
+        layers.append(Layer(stage.name, stage.law, kind, bends))
+        data.append(_data(bound.runs, stage, place, mask, kind))
         if bends:
             model = Emerging(model, tuple(float(c) for c in data[-1].chance))
     return tuple(layers), tuple(data), model
@@ -55,8 +55,8 @@ def _kind(stage: Stage, mask: NDArray[np.bool_]) -> Kind:
 
 
 def _near_chance(runs: Runs, stage: Stage) -> bool:
-    """Whether a form that runs on below chance was given checkpoints there."""
-    if getattr(stage.form, "levels_off", False):
+    """Whether a law that runs on below chance was given checkpoints there."""
+    if getattr(stage.law, "levels_off", False):
         return False
     chance = np.array([runs.tasks[runs.task_names.index(t)].chance for t in stage.outputs])
     return bool(((stage.weight > 0) & (stage.y < (chance + NEAR_CHANCE)[:, None])).any())
@@ -72,8 +72,8 @@ def _by_run(stage: Stage) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     for o in range(len(stage.outputs)):
         used = np.flatnonzero(stage.weight[o] > 0)
         inputs = [np.reshape(leaf[o][used], (len(used), -1)) for leaf in jax.tree.leaves(stage.x)]
-        facts = np.column_stack([stage.run[used], stage.y[o][used], *inputs])
-        _, first = np.unique(facts, axis=0, return_index=True)
+        tasks = np.column_stack([stage.run[used], stage.y[o][used], *inputs])
+        _, first = np.unique(tasks, axis=0, return_index=True)
         used = used[np.sort(first)] if stage.name == "score" else used
         kept.append([used[stage.run[used] == r] for r in runs])
     longest = max(len(rows) for each in kept for rows in each)
@@ -94,22 +94,22 @@ def _data(runs: Runs, stage: Stage, place: NDArray[np.int64], mask: NDArray[np.b
 
     x, y, nothing = jax.tree.map(taken, stage.x), taken(stage.y), np.zeros(place.shape)
     zero, unit = np.array(stage.units or ((0.0, 1.0),) * len(stage.outputs)).T
-    reach, lever, known = _reach(x, mask), nothing, nothing
+    log_flops_below_largest, standardised_loss, known = _log_flops_below_largest(x, mask), nothing, nothing
     chance = np.zeros(len(stage.outputs))
     y = zero[:, None, None] + unit[:, None, None] * y
     if kind != "loss":
         columns = [runs.task_names.index(t) for t in stage.outputs]
-        facts = [runs.tasks[i] for i in columns]
-        chance = np.array([t.chance for t in facts])
-        known = _by_questions(y, np.array([t.questions or np.inf for t in facts]))
+        tasks = [runs.tasks[i] for i in columns]
+        chance = np.array([t.chance for t in tasks])
+        known = _by_questions(y, np.array([t.questions or np.inf for t in tasks]))
         if len(runs) == stage.weight.shape[1]:  # rows of the table, not of its finals
-            untold = np.array([t.questions is None for t in facts])[:, None, None]
+            untold = np.array([t.questions is None for t in tasks])[:, None, None]
             known = np.where(untold, taken(np.nan_to_num(runs.stderr[:, columns].T) ** 2), known)
-        lever = _lever(x, mask) if kind == "runs" else nothing
+        standardised_loss = _standardised_loss(x, mask) if kind == "runs" else nothing
     size = np.array([runs.flops[runs.run == r].max() for r in range(len(runs.names))])
     order = np.where(mask, size[stage.run][place] + np.arange(mask.shape[2]) * 1e-6 * size.min(), -np.inf)
     top = order.reshape(len(order), -1).argmax(axis=1)
-    arrays = (y, mask.astype(float), reach, lever, known, chance, zero, unit, top)
+    arrays = (y, mask.astype(float), log_flops_below_largest, standardised_loss, known, chance, zero, unit, top)
     return LayerData(jax.tree.map(jnp.asarray, x), *(jnp.asarray(v) for v in arrays))
 
 
@@ -124,7 +124,7 @@ def _by_questions(score: NDArray[np.float64], questions: NDArray[np.float64]) ->
     return np.asarray(middle * (1.0 - middle) / asked)
 
 
-def _reach(x: Any, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _log_flops_below_largest(x: Any, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """``(output, run, checkpoint)`` e-folds of FLOPs below the largest row; 0 where the input is no compute."""
     if not hasattr(x, "log_flops"):
         return np.zeros(mask.shape)
@@ -132,7 +132,7 @@ def _reach(x: Any, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.where(mask, largest - x.log_flops, 0.0)
 
 
-def _lever(x: Any, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _standardised_loss(x: Any, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """``(output, run, checkpoint)`` the rows' loss, the mean of all domains if several, or log FLOPs, standardised."""
     loss = np.asarray(getattr(x, "log_flops", x)).reshape(*mask.shape, -1).mean(axis=-1)
     count = mask.sum(axis=(1, 2), keepdims=True)

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from flpjax.forms.form import POSITIVE, Form, Parameter, Params
-from flpjax.predictors.emerging import WIDTH, WIDTH_PARAMETER, emerge
+from flpjax.laws.law import POSITIVE, Law, Parameter, Params
+from flpjax.methods.emerging import WIDTH, WIDTH_PARAMETER, emerge
 
 Kind = Literal["loss", "runs", "single"]
 NOISE = "noise/"
@@ -51,21 +51,21 @@ class Layer:
 
     Attributes:
         stage: ``"loss"`` or ``"score"``.
-        form: Its formula.
+        law: Its formula.
         kind: How its values scatter.
         emerging: Whether scores bend at chance and at 1.
     """
 
     stage: str
-    form: Form
+    law: Law
     kind: Kind
     emerging: bool = False
 
     def parameters(self) -> Mapping[str, Parameter]:
-        """The form's parameters, the bend's, and those of the noise, as ``noise/…``."""
+        """The law's parameters, the bend's, and those of the noise, as ``noise/…``."""
         bend = {WIDTH: WIDTH_PARAMETER} if self.emerging else {}
         noise = {NOISE + name: parameter for name, parameter in _TABLES[self.kind].items()}
-        return {**self.form.parameters(), **bend, **noise}
+        return {**self.law.parameters(), **bend, **noise}
 
 
 class LayerData(NamedTuple):
@@ -74,11 +74,11 @@ class LayerData(NamedTuple):
     Leaves have a leading axis ``output``; :func:`log_likelihood` takes one output.
     """
 
-    x: Any  # the form's input, leaves (output, run, checkpoint, …)
+    x: Any  # the law's input, leaves (output, run, checkpoint, …)
     y: Array  # (output, run, checkpoint) losses or scores; any number in the padding
     mask: Array  # (output, run, checkpoint) 1 where measured, 0 in the padding
-    reach: Array  # (output, run, checkpoint) log FLOPs of the largest run less those of the row
-    lever: Array  # (output, run, checkpoint) the loss from the rows' mean, in their s.d.
+    log_flops_below_largest: Array  # (output, run, checkpoint) log FLOPs of the largest run less those of the row
+    standardised_loss: Array  # (output, run, checkpoint) the loss from the rows' mean, in their s.d.
     known: Array  # (output, run, checkpoint) variance of a score by its questions, or by its standard error
     chance: Array  # (output,)
     zero: Array  # (output,) of standardised losses, and of scores that are fitted as skills
@@ -97,11 +97,11 @@ class Scatter(NamedTuple):
 
 def scatter_of(layer: Layer, params: Params, data: LayerData) -> Scatter:
     """Mean and scatter of every row of ONE output."""
-    value = data.zero + data.unit * jax.vmap(jax.vmap(partial(layer.form.apply, params)))(data.x)
+    value = data.zero + data.unit * jax.vmap(jax.vmap(partial(layer.law.apply, params)))(data.x)
     nothing = jnp.zeros_like(value)
     sd = params[NOISE + "sd"]
     if layer.kind == "loss":
-        scale = sd * jnp.exp(params[NOISE + "growth"] * data.reach)
+        scale = sd * jnp.exp(params[NOISE + "growth"] * data.log_flops_below_largest)
         return Scatter(value, scale**2, nothing, nothing)
     passes = jnp.ones_like(value)  # what is left of a departure where the score bends
     if layer.emerging:
@@ -110,7 +110,7 @@ def scatter_of(layer: Layer, params: Params, data: LayerData) -> Scatter:
     variance = sd**2 + data.known
     if layer.kind == "single":
         return Scatter(value, variance, nothing, nothing)
-    tilt = passes * params[NOISE + "run_slope"] * data.lever
+    tilt = passes * params[NOISE + "run_slope"] * data.standardised_loss
     return Scatter(value, variance, passes * params[NOISE + "run"], tilt)
 
 
@@ -118,15 +118,15 @@ def log_likelihood(layer: Layer, params: Params, data: LayerData) -> Array:
     """Log density of all rows of ONE output: of log losses, or of scores."""
     found = scatter_of(layer, params, data)
     if layer.kind == "loss":
-        off = jnp.log(jnp.maximum(data.y, SMALLEST)) - jnp.log(jnp.maximum(found.mean, SMALLEST))
+        residual = jnp.log(jnp.maximum(data.y, SMALLEST)) - jnp.log(jnp.maximum(found.mean, SMALLEST))
     else:
-        off = data.y - found.mean
+        residual = data.y - found.mean
     if layer.kind == "runs":
-        return _by_run(off, found, data.mask)
-    return jnp.sum(jnp.where(data.mask > 0, student(off, found.variance, params[NOISE + "freedom"]), 0.0))
+        return _by_run(residual, found, data.mask)
+    return jnp.sum(jnp.where(data.mask > 0, student(residual, found.variance, params[NOISE + "freedom"]), 0.0))
 
 
-def student(off: Array, variance: Array, freedom: Array) -> Array:
+def student(residual: Array, variance: Array, freedom: Array) -> Array:
     """Log density of Student's t at ``off``, with its scale squared.
 
     ``log Γ(x + ½) − log Γ(x)`` by its series for large x, eight steps up: elementary functions, of which the second
@@ -138,11 +138,11 @@ def student(off: Array, variance: Array, freedom: Array) -> Array:
     square = 1.0 / up**2
     series = (-1.0 / 8.0 + square * (1.0 / 192.0 + square * (-1.0 / 640.0 + square * (17.0 / 14336.0)))) / up
     gammas = 0.5 * jnp.log(up) + series - jnp.log(climbed)
-    tail = (half + 0.5) * jnp.log1p(off**2 / (freedom * variance))
+    tail = (half + 0.5) * jnp.log1p(residual**2 / (freedom * variance))
     return gammas - 0.5 * jnp.log(freedom * variance) - LOG_ROOT_PI - tail
 
 
-def _by_run(off: Array, found: Scatter, mask: Array) -> Array:
+def _by_run(residual: Array, found: Scatter, mask: Array) -> Array:
     """Normal, with a covariance of rank two in each run: its offset and its slope, integrated out (Woodbury).
 
     A run's checkpoints then never say more about the ladder's line than one run can, however many they are.
@@ -154,11 +154,11 @@ def _by_run(off: Array, found: Scatter, mask: Array) -> Array:
         return jnp.sum(precision * a * b, axis=-1)
 
     one, two, mixed = 1.0 + over(common, common), 1.0 + over(tilt, tilt), over(common, tilt)
-    first, second = over(common, off), over(tilt, off)
+    first, second = over(common, residual), over(tilt, residual)
     determinant = one * two - mixed**2
     explained = (two * first**2 - 2.0 * mixed * first * second + one * second**2) / determinant
     rows = jnp.sum(mask * (jnp.log(found.variance) + jnp.log(2.0 * jnp.pi)), axis=-1)
-    return -0.5 * jnp.sum(over(off, off) - explained + rows + jnp.log(determinant))
+    return -0.5 * jnp.sum(over(residual, residual) - explained + rows + jnp.log(determinant))
 
 
 def simulate(layer: Layer, params: Params, data: LayerData, key: Array) -> Array:
@@ -170,8 +170,8 @@ def simulate(layer: Layer, params: Params, data: LayerData, key: Array) -> Array
         own = jax.random.normal(run, (2, found.mean.shape[0], 1), found.mean.dtype)
         return found.mean + jnp.sqrt(found.variance) * each + found.common * own[0] + found.tilt * own[1]
     heavy = jax.random.t(row, params[NOISE + "freedom"], found.mean.shape, found.mean.dtype)
-    off = jnp.sqrt(found.variance) * heavy
-    return found.mean * jnp.exp(off) if layer.kind == "loss" else found.mean + off
+    residual = jnp.sqrt(found.variance) * heavy
+    return found.mean * jnp.exp(residual) if layer.kind == "loss" else found.mean + residual
 
 
 def measured_variance(layer: Layer, params: Params, data: LayerData, averaged: int) -> Array:

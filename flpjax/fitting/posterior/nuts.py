@@ -13,7 +13,7 @@ from jax import Array, lax
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
-from flpjax.fitting.posterior.density import Evidence, potential
+from flpjax.fitting.posterior.density import PosteriorData, potential
 from flpjax.fitting.posterior.laplace import Whitening
 from flpjax.fitting.posterior.likelihood import Layer
 
@@ -49,7 +49,7 @@ class Chains(NamedTuple):
 def sample(
     layers: tuple[Layer, ...],
     sampler: Sampler,
-    evidence: tuple[Evidence, ...],
+    evidence: tuple[PosteriorData, ...],
     whitening: tuple[Whitening, ...],
     key: Array,
 ) -> Chains:
@@ -69,7 +69,7 @@ def sample(
 def one_chain(
     layers: tuple[Layer, ...],
     sampler: Sampler,
-    evidence: tuple[Evidence, ...],
+    evidence: tuple[PosteriorData, ...],
     whitening: tuple[Whitening, ...],
     key: Array,
 ) -> Chains:
@@ -116,7 +116,7 @@ def one_chain(
 def _chains(
     layers: tuple[Layer, ...],
     sampler: Sampler,
-    evidence: tuple[Evidence, ...],
+    evidence: tuple[PosteriorData, ...],
     whitening: tuple[Whitening, ...],
     keys: Array,
 ) -> Chains:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from flpjax.fitting.posterior.density import Evidence, log_density
+from flpjax.fitting.posterior.density import PosteriorData, log_density
 from flpjax.fitting.posterior.likelihood import Layer
 from flpjax.numerics import compiled
 
@@ -28,7 +28,7 @@ Half = tuple[Array, Array]
 
 
 @partial(compiled, static_argnums=(0, 4))
-def wander(layer: Layer, vectors: Array, evidence: Evidence, key: Array, times: int) -> Array:
+def de_mcmc(layer: Layer, vectors: Array, evidence: PosteriorData, key: Array, times: int) -> Array:
     """The same population after :data:`SWEEPS` steps, and again after every :data:`APART` more.
 
     Args:

@@ -16,26 +16,26 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.posterior.assemble import Found, assemble
-from flpjax.fitting.posterior.density import Evidence
+from flpjax.fitting.posterior.density import PosteriorData
 from flpjax.fitting.posterior.importance import draw
 from flpjax.fitting.posterior.laplace import Mode, Whitening, find_modes, slopes
 from flpjax.fitting.posterior.nuts import Sampler, sample
-from flpjax.fitting.posterior.posed import Posed, pose
 from flpjax.fitting.posterior.priors import Normal, Priors
+from flpjax.fitting.posterior.problem import PosteriorProblem, posterior_problem
+from flpjax.ladder.table import Runs
+from flpjax.methods.method import Method
 from flpjax.numerics import generator
-from flpjax.predictors.predictor import Predictor
-from flpjax.runs.table import Runs
 
-Method = Literal["nuts", "laplace"]
+Algorithm = Literal["nuts", "laplace"]
 PROPOSALS = 4  # for each draw of the fast path
 
 
 def posterior(
-    predictor: Predictor,
+    chosen: Method,
     runs: Runs,
     key: Array,
     *,
-    method: Method = "nuts",
+    method: Algorithm = "nuts",
     draws: int = 2000,
     chains: int = 4,
     warmup: int = 300,
@@ -50,7 +50,7 @@ def posterior(
     (``sampling``). Ask :func:`flpjax.convergence` of any forecast from them.
 
     Args:
-        predictor: The method.
+        chosen: The method of forecasting.
         runs: The ladder; held-out runs are not used.
         key: JAX random key.
         method: ``"nuts"`` samples exactly; ``"laplace"`` resamples draws around the mode by importance, a few seconds,
@@ -61,61 +61,61 @@ def posterior(
         warmup: Steps of each chain that are not kept.
         priors: Name → ``(loc, scale)`` in the unconstrained space, in place of those of :func:`flpjax.priors_of`; or
             all of them.
-        emergence: Whether scores bend at chance (:mod:`flpjax.predictors.emerging`); None where a form that knows no
+        emergence: Whether scores bend at chance (:mod:`flpjax.methods.emerging`); None where a law that knows no
             chance level is given checkpoints near it, as with ``Selection(above_chance=None)``.
         strict: Raise if the sampling failed; otherwise a warning says so.
         progress: Called with what is done, before it is.
 
     Raises:
         FitError: The sampling failed: chains disagree, trajectories break off, or the fast path does not fit.
-        InputError: The ladder can't carry the predictor, or an argument can't be.
+        InputError: The ladder can't carry the method, or an argument can't be.
         PrecisionError: JAX is in 32 bits.
     """
     for name, value, least in (("draws", draws, 8), ("chains", chains, 1), ("warmup", warmup, 20)):
         if value < least:
             raise InputError(f"{name}={value}", where="posterior", remedy=f"Give {least} at least")
-    if method not in get_args(Method):
+    if method not in get_args(Algorithm):
         raise InputError(
-            f"there is no method '{method}'", where="posterior", remedy=did_you_mean(method, get_args(Method))
+            f"there is no method '{method}'", where="posterior", remedy=did_you_mean(method, get_args(Algorithm))
         )
     tell = progress or (lambda _: None)
-    posed = pose(bind(predictor, runs), priors, emergence)
+    problem = posterior_problem(bind(chosen, runs), priors, emergence)
     tell("starts and modes")
-    fits, modes = _begin(posed, key, chains)
+    fits, modes = _begin(problem, key, chains)
     whitening = tuple(mode.whitening for mode in modes)
     each = -(-draws // chains)
     tell(f"{chains} chains of {each} draws" if method == "nuts" else f"{each * chains} draws")
     key_sample, key_noise = jax.random.split(key)
     if method == "nuts":
-        found = _by_nuts(posed, whitening, Sampler(warmup=warmup, draws=each), chains, key_sample)
+        found = _by_nuts(problem, whitening, Sampler(warmup=warmup, draws=each), chains, key_sample)
     else:
-        found = _by_importance(posed, whitening, each * chains, chains, key_sample)
+        found = _by_importance(problem, whitening, each * chains, chains, key_sample)
     gradient = {
         f"{layer.stage} '{output}'": float(norm)
-        for layer, mode in zip(posed.layers, modes, strict=True)
+        for layer, mode in zip(problem.layers, modes, strict=True)
         for output, norm in zip(fits[layer.stage].outputs, np.asarray(mode.gradient).min(axis=0), strict=True)
     }
-    return assemble(posed, found, fits, gradient, method, chains, key_noise, strict)
+    return assemble(problem, found, fits, gradient, method, chains, key_noise, strict)
 
 
-def _begin(posed: Posed, key: Array, chains: int) -> tuple[dict[str, StageFit], list[Mode]]:
+def _begin(problem: PosteriorProblem, key: Array, chains: int) -> tuple[dict[str, StageFit], list[Mode]]:
     """The staged fits, and each layer's modes from there.
 
     What a first call waits for is compiling, so that layers compile beside the staged fit and beside each other.
     """
-    with ThreadPoolExecutor(len(posed.layers)) as pool:
-        somewhere = [np.asarray(known.loc)[None] for known in posed.evidence]
-        compiling = pool.map(slopes, posed.layers, somewhere, posed.evidence)
-        vectors, _, fits = fit_stages(posed.plan, np.ones((1, len(posed.plan.runs.names))), key, None, None)
+    with ThreadPoolExecutor(len(problem.layers)) as pool:
+        somewhere = [np.asarray(known.loc)[None] for known in problem.evidence]
+        compiling = pool.map(slopes, problem.layers, somewhere, problem.evidence)
+        vectors, _, fits = fit_stages(problem.bound, np.ones((1, len(problem.bound.runs.names))), key, None, None)
         list(compiling)  # to raise here what went wrong there
         starts = [
             _starts(vectors[layer.stage], known, chains)
-            for layer, known in zip(posed.layers, posed.evidence, strict=True)
+            for layer, known in zip(problem.layers, problem.evidence, strict=True)
         ]
-        return fits, list(pool.map(find_modes, posed.layers, starts, posed.evidence))
+        return fits, list(pool.map(find_modes, problem.layers, starts, problem.evidence))
 
 
-def _starts(fitted: NDArray[np.float64], evidence: Evidence, chains: int) -> NDArray[np.float64]:
+def _starts(fitted: NDArray[np.float64], evidence: PosteriorData, chains: int) -> NDArray[np.float64]:
     """``(start, output, p)``: where the staged fits ended, tied ends each for a chain; noise where its prior is."""
     ends = fitted[:chains]
     loc = np.broadcast_to(np.asarray(evidence.loc), (len(ends), *evidence.loc.shape)).copy()
@@ -124,23 +124,27 @@ def _starts(fitted: NDArray[np.float64], evidence: Evidence, chains: int) -> NDA
     return loc
 
 
-def _by_nuts(posed: Posed, whitening: tuple[Whitening, ...], sampler: Sampler, chains: int, key: Array) -> Found:
+def _by_nuts(
+    problem: PosteriorProblem, whitening: tuple[Whitening, ...], sampler: Sampler, chains: int, key: Array
+) -> Found:
     of_chain = jax.tree.map(lambda v: v[np.arange(chains) % len(v)], whitening)
-    ran = sample(posed.layers, sampler, posed.evidence, of_chain, key)
+    ran = sample(problem.layers, sampler, problem.evidence, of_chain, key)
     vectors = tuple(v.reshape(-1, *v.shape[2:]) for v in ran.vectors)
     diverging, steps, acceptance = (np.asarray(v) for v in (ran.diverging, ran.steps, ran.acceptance))
     return Found(vectors, diverging, steps, 2**sampler.depth - 1, acceptance, {})
 
 
-def _by_importance(posed: Posed, whitening: tuple[Whitening, ...], draws: int, chains: int, key: Array) -> Found:
+def _by_importance(
+    problem: PosteriorProblem, whitening: tuple[Whitening, ...], draws: int, chains: int, key: Array
+) -> Found:
     """Draws around the modes, weighed by the exact density."""
     vectors: list[Array] = []
     khat: dict[str, float] = {}
-    rngs = [generator(key, i) for i in range(len(posed.layers))]
+    rngs = [generator(key, i) for i in range(len(problem.layers))]
     with ThreadPoolExecutor(len(rngs)) as pool:
         counts = [draws] * len(rngs), [PROPOSALS * draws] * len(rngs)
-        drawn = list(pool.map(draw, posed.layers, whitening, posed.evidence, *counts, rngs))
-    for layer, stage, (vector, worst) in zip(posed.layers, posed.plan.stages, drawn, strict=True):
+        drawn = list(pool.map(draw, problem.layers, whitening, problem.evidence, *counts, rngs))
+    for layer, stage, (vector, worst) in zip(problem.layers, problem.bound.stages, drawn, strict=True):
         vectors.append(jnp.asarray(vector))
         khat |= {f"{layer.stage} '{output}'": float(k) for output, k in zip(stage.outputs, worst, strict=True)}
     shape = (chains, draws // chains)

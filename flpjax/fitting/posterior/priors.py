@@ -17,9 +17,9 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior.layers import layers_of
 from flpjax.fitting.posterior.likelihood import NOISE, Layer
-from flpjax.forms.form import POSITIVE, REAL, UNIT, Form, Parameter, pack
-from flpjax.predictors.predictor import Plan, Predictor
-from flpjax.runs.table import Runs
+from flpjax.ladder.table import Runs
+from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, Parameter, pack
+from flpjax.methods.method import BoundModel, Method
 
 LEVELS = frozenset({"level", "log_level"})
 """Parameters that say where the ladder is, in its own units: their priors go there."""
@@ -70,7 +70,7 @@ class Prior:
 
 @dataclass(frozen=True, eq=False)
 class Priors:
-    """All priors of a predictor on a ladder.
+    """All priors of a method on a ladder.
 
     Attributes:
         rows: In the order of the stages and of their parameters' tables.
@@ -134,37 +134,37 @@ class Priors:
         return "\n".join(lines)
 
 
-def priors_of(predictor: Predictor, runs: Runs, *, emergence: bool | None = None) -> Priors:
+def priors_of(method: Method, runs: Runs, *, emergence: bool | None = None) -> Priors:
     """What :func:`flpjax.posterior` would assume, before anything is fitted.
 
-    Each form's own priors, with levels moved to where the ladder is, and wide enough for its rough slope.
+    Each law's own priors, with levels moved to where the ladder is, and wide enough for its rough slope.
 
     Args:
-        predictor: The method.
+        method: The method.
         runs: The ladder.
         emergence: As for the posterior.
 
     Raises:
-        InputError: The ladder can't carry the predictor.
+        InputError: The ladder can't carry the method.
         PrecisionError: JAX is in 32 bits.
     """
-    plan = bind(predictor, runs)
-    layers, _, _ = layers_of(plan, emergence)
-    return scaled(plan, layers)
+    bound = bind(method, runs)
+    layers, _, _ = layers_of(bound, emergence)
+    return scaled(bound, layers)
 
 
-def scaled(plan: Plan, layers: tuple[Layer, ...]) -> Priors:
+def scaled(bound: BoundModel, layers: tuple[Layer, ...]) -> Priors:
     """The priors of a plan's layers, scaled to its data."""
     rows = []
-    for stage, layer in zip(plan.stages, layers, strict=True):
+    for stage, layer in zip(bound.stages, layers, strict=True):
         data = jax.tree.map(jnp.asarray, (stage.x, stage.y, stage.weight))
-        guess = np.asarray(_guess(stage.form, *data))
+        guess = np.asarray(_guess(stage.law, *data))
         at = 0
         for name, parameter in layer.parameters().items():
             count = int(np.prod(parameter.shape, dtype=int))
             shape = (len(stage.outputs), *parameter.shape)
             loc, scale = np.full(shape, float(parameter.loc)), np.full(shape, float(parameter.scale))
-            if name in stage.form.parameters():
+            if name in stage.law.parameters():
                 rough = guess[:, at : at + count].reshape(shape)
                 at += count
                 if name in LEVELS:
@@ -217,6 +217,6 @@ def _given(row: Prior, value: Normal | tuple[ArrayLike, ArrayLike]) -> Prior:
 
 
 @partial(jax.jit, static_argnums=0)
-def _guess(form: Form, x: Any, y: Array, weight: Array) -> Array:
-    """``(output, p)`` the form's own starts."""
-    return jax.vmap(lambda *rows: pack(form, form.guess(*rows)))(x, y, weight)
+def _guess(law: Law, x: Any, y: Array, weight: Array) -> Array:
+    """``(output, p)`` the law's own starts."""
+    return jax.vmap(lambda *rows: pack(law, law.guess(*rows)))(x, y, weight)

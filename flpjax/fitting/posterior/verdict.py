@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flpjax.errors import FitError, some_of
 from flpjax.fitting.convergence import ESS, RHAT, Sampling
 from flpjax.fitting.posterior.pareto import RELIABLE
-from flpjax.fitting.posterior.posed import Posed
+from flpjax.fitting.posterior.problem import PosteriorProblem
 
 Said = list[tuple[str, str]]
 """What is wrong, and the remedy."""
@@ -19,7 +19,7 @@ HOPELESS_KHAT = 1.0
 CLIMBED = 1e-2  # norm of the gradient at a mode, in units of the prior
 
 
-def verdict(sampling: Sampling, posed: Posed, strict: bool) -> tuple[str, ...]:
+def verdict(sampling: Sampling, problem: PosteriorProblem, strict: bool) -> tuple[str, ...]:
     """Warnings about a sampling that is less than it should be.
 
     Raises:
@@ -28,19 +28,19 @@ def verdict(sampling: Sampling, posed: Posed, strict: bool) -> tuple[str, ...]:
     bad: Said = []
     doubtful: Said = []
     if sampling.method == "nuts":
-        _judge_chains(sampling, posed, bad, doubtful)
+        _judge_chains(sampling, problem, bad, doubtful)
     else:
         _judge_weights(sampling, bad, doubtful)
     if bad and strict:
         what, remedy = bad[0]
-        raise FitError(what, where=f"posterior on {posed.plan.runs.source}", remedy=remedy)
+        raise FitError(what, where=f"posterior on {problem.bound.runs.source}", remedy=remedy)
     return tuple(f"posterior: {what}. {remedy}" for what, remedy in (*bad, *doubtful))
 
 
-def _judge_chains(sampling: Sampling, posed: Posed, bad: Said, doubtful: Said) -> None:
-    names = (*posed.model.domains, *posed.model.tasks)
+def _judge_chains(sampling: Sampling, problem: PosteriorProblem, bad: Said, doubtful: Said) -> None:
+    names = (*problem.model.domains, *problem.model.tasks)
     rhat, ess = sampling.forecasts.rhat, sampling.forecasts.ess
-    trained = any(stage.recipe is not None for stage in posed.plan.stages)
+    trained = any(stage.recipe is not None for stage in problem.bound.stages)
     longer = "Sample longer (warmup=1000, draws=8000), or give narrower priors (priors=…)"
     if trained:
         longer = "The modes of a network don't mix: use bootstrap(), or a straight map (DomainLinear)"

@@ -1,0 +1,286 @@
+"""The command line: check, forecast, backtest, review, demo; and, on mixtures, mix and compare.
+
+Results go to stdout, messages to stderr. Every command checks the files that it will write, then its options, then
+reads the table, then checks options against it, and fits after all that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flpjax.cli import ending, mixing, steps
+from flpjax.cli.options import (
+    Exclude,
+    Fits,
+    Force,
+    Json,
+    Level,
+    Mapping,
+    Only,
+    Plot,
+    RunsArgument,
+    Seed,
+    UsualDraws,
+    Via,
+)
+from flpjax.cli.usage import Commands
+from flpjax.version import __version__, installed
+
+if TYPE_CHECKING:
+    from flpjax.cli.show import Truth
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From a ladder of small language models to a forecast of a big one, with intervals.",
+    epilog="Exit codes: 0 good, 1 failed, 2 bad input, 130 interrupted.",
+)
+
+Method = Annotated[
+    str, typer.Option("--method", help="auto (the default), flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", "-t", help="N=7e9,D=4e12 or C=1e23, with a name if you like: 7B:N=7e9,D=4e12."),
+]
+
+DEMO_SHARE = 0.3  # of code: the mixture of which the ladder has most runs
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from platform import python_version
+
+        typer.echo(f"flpjax {__version__}, jax {installed('jax')}, Python {python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show versions, and exit.")
+    ] = False,
+) -> None:
+    """Options of flpjax itself."""
+
+
+app.command()(mixing.mix)
+app.command()(mixing.compare)
+
+
+@app.command()
+def check(
+    runs: RunsArgument,
+    mapping: Mapping = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    via: Via = None,
+    everything: Annotated[bool, typer.Option("--all", help="List every run and every task, however many.")] = False,
+    json: Json = None,
+    force: Force = False,
+) -> None:
+    """What is in a table of runs, and what stands in the way of a forecast."""
+    steps.prepare(json, force, inputs=[runs, mapping])
+    from flpjax.cli import session
+    from flpjax.cli.show_check import show_check
+    from flpjax.results.check import check as run_check
+
+    table = steps.read(runs, mapping, only, exclude)
+    result = run_check(table, via)
+    steps.save(json, result.to_json())
+    session.say(result.summary)
+    for shown in show_check(result, everything):
+        session.out.print(shown)
+    session.warn(result.notes, style="cyan", label="note")
+    session.warn([w for w in result.warnings if w not in table.doubts])  # said when the table was read
+
+
+@app.command()
+def forecast(
+    runs: RunsArgument,
+    target: Targets = None,
+    method: Method = "",
+    joint: Annotated[bool, typer.Option("--joint", help="Fit both stages in one objective.")] = False,
+    mapping: Mapping = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    via: Via = None,
+    draws: UsualDraws = None,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    fits: Fits = False,
+    plot: Plot = None,
+    json: Json = None,
+    force: Force = False,
+) -> None:
+    """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
+    steps.prepare(json, force, inputs=[runs, mapping], picture=("--plot", plot))
+    from flpjax.cli.asked import check_method
+    from flpjax.results.target import parse_target, targets_of
+
+    targets = [parse_target(t) for t in target or []]
+    check_method(method or steps.AUTO, via, draws, level, joint)
+    table = steps.read(runs, mapping, only, exclude)
+    truth: Truth = {}
+    if not targets:
+        if not table.held_out.any():
+            from flpjax.errors import InputError
+
+            raise InputError("there is no target", where=table.source, remedy="Give one: --target N=7e9,D=4e12")
+        targets, truth = targets_of(table.targets()), steps.reached(table)
+    how = steps.How(method, draws, level, seed, joint, via, fits)
+    steps.forecast_and_show(table, targets, truth, how, plot, json)
+
+
+@app.command()
+def backtest(
+    runs: RunsArgument,
+    largest: Annotated[int | None, typer.Option("--largest", min=1, help="Hold out the K largest runs.")] = None,
+    hold_out: Annotated[list[str] | None, typer.Option("--hold-out", help="Hold out these runs. Repeatable.")] = None,
+    method: Annotated[list[str] | None, typer.Option("--method", help="Methods to compare. Repeatable.")] = None,
+    mapping: Mapping = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    via: Via = None,
+    draws: UsualDraws = None,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    by_target: Annotated[bool, typer.Option("--by-target", help="A row for every method and held-out run.")] = False,
+    json: Json = None,
+    force: Force = False,
+) -> None:
+    """How well each method would have forecast the largest runs you already have."""
+    steps.prepare(json, force, inputs=[runs, mapping])
+    from flpjax.cli.asked import check_method, check_numbers, check_via
+    from flpjax.methods.registry import compared
+
+    check_numbers(draws, level)
+    methods = {name: check_method(name, via, draws) for name in method or ()}
+    table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
+    check_via(table, via)
+    names = method or [name for name in compared(table) if draws != 0 or name != steps.AUTO]
+    chooses = (steps.AUTO, "flp")  # a loss domain, as pairs of stages do
+    for name in names:
+        through = via if method or "+" in name or name in chooses else None
+        methods[name] = check_method(name, through, draws)
+
+    from flpjax.cli import session
+    from flpjax.cli.show_backtest import show_backtest
+
+    session.start_jax()
+    import jax
+
+    from flpjax.results.backtest import backtest as run_backtest
+
+    with session.progress(len(methods), "fitting") as step:
+        result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
+    steps.save(json, result.to_json())
+    session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
+    for shown in show_backtest(result, by_target=by_target):
+        session.out.print(shown)
+    for name, record in result.methods.items():
+        if record.failed:
+            session.warn([f"{name}: {record.failed}"], label="left out")
+        session.warn([f"{name}: {w}" for w in record.warnings])
+    best = result.best()
+    if best is not None and len(names) > 1:
+        session.say(f"Smallest mean error: {best}. Forecast with --method {best}")
+    if all(record.failed for record in result.methods.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def review(
+    runs: RunsArgument,
+    target: Targets = None,
+    method: Method = "",
+    mapping: Mapping = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    via: Via = None,
+    draws: UsualDraws = None,
+    seed: Seed = 0,
+    json: Json = None,
+    force: Force = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a check says FAIL (not on REVIEW).")] = False,
+) -> None:
+    """Whether a forecast from this ladder can be believed: named checks, each with a figure and a remedy."""
+    steps.prepare(json, force, inputs=[runs, mapping])
+    from flpjax.cli.asked import check_method, check_table
+    from flpjax.results.target import parse_target, targets_of
+
+    named = [parse_target(t) for t in target or []]
+    name = method or steps.AUTO
+    chosen = check_method(name, via, draws)
+    table = steps.read(runs, mapping, only, exclude)
+    targets = named or targets_of(table.targets())
+
+    from flpjax.cli import session, show
+
+    session.start_jax()
+    import jax
+
+    from flpjax.fitting.fit import fit
+    from flpjax.results.review import review as run_review
+
+    check_table(table, chosen, targets, via)
+    with session.progress(steps.stages_of(chosen, table), f"fitting {name}:") as step:
+        fitted = fit(chosen, table, jax.random.key(seed), draws=draws, progress=step)
+        result = run_review(fitted, table, targets)
+    steps.save(json, result.to_json())
+    for shown in show.show_review(result):
+        session.out.print(shown)
+    session.warn(fitted.warnings)
+    if strict and result.verdict.name == "FAIL":
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    draws: UsualDraws = None,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    method: Method = "",
+    save: Annotated[Path | None, typer.Option("--save", help="Write the ladder to this CSV file.")] = None,
+    fits: Fits = False,
+    plot: Plot = None,
+    json: Json = None,
+    force: Force = False,
+) -> None:
+    """Forecast two bigger models from the ladder that comes with flpjax, and show what they reached beside it."""
+    from flpjax.datasets import ladder
+    from flpjax.ladder.export import csv_of
+
+    whole = ladder()
+    saved = None if save is None else csv_of(whole)
+    steps.prepare(json, force, picture=("--plot", plot), save=save, saved=saved)
+    from flpjax.cli import session
+    from flpjax.cli.asked import check_method
+    from flpjax.results.target import targets_of
+
+    check_method(method or steps.AUTO, None, draws, level)
+    table = whole.at_mix({"code": DEMO_SHARE})
+    table = table.without([name for name in table.targets().names if "seed" in name])  # one of each size is enough
+    session.say(
+        "Byte-level language models, trained for flpjax on English with 30 % code: six sizes, two seeds each, are "
+        "fitted; two larger ones were held out, and are the truth. The whole ladder, all mixtures, is called 'ladder'."
+    )
+    if save is not None and saved is not None:
+        session.write(save, saved)
+        session.err.print(f"the ladder is in {save}")
+    targets, truth = targets_of(table.targets()), steps.reached(table)
+    steps.forecast_and_show(table, targets, truth, steps.How(method, draws, level, seed, fits=fits), plot, json)
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line; whatever goes wrong ends with one message and the exit code that :mod:`.ending` lists."""
+    ending.run(app, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What was asked, checked before anything is fitted: a bad option must not cost minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flpjax.errors import InputError
+
+if TYPE_CHECKING:
+    from flpjax.fitting.fit import AnyMethod
+    from flpjax.ladder.table import Runs
+    from flpjax.methods.auto import Auto
+    from flpjax.methods.method import BoundModel
+    from flpjax.results.constraints import Constraints
+    from flpjax.results.goal import Goal
+    from flpjax.results.target import Target
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """What can be asked for by name of a blend, which is not known before it is fitted: what the table has."""
+
+    table: Runs
+    singular: bool = False
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """``(domain,)``."""
+        return self.table.domains
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """``(task,)``."""
+        return self.table.task_names
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """``(source,)``."""
+        return self.table.sources
+
+
+def check_numbers(draws: int | None, level: float = 0.9) -> None:
+    """Refuse draws and levels that no fit can have.
+
+    Raises:
+        InputError: There are more draws than memory holds, or the level is no probability.
+    """
+    from flpjax.fitting.limits import check_draw_count
+    from flpjax.results.forecast import check_level
+
+    check_level(level)
+    check_draw_count(draws or 0)
+
+
+def check_method(name: str, via: str | None, draws: int | None, level: float = 0.9, joint: bool = False) -> AnyMethod:
+    """The method of this name, before the table is read.
+
+    Raises:
+        InputError: There is no such method, it can't do what is asked, or the level is no probability.
+    """
+    from flpjax.fitting.fit import check_asked, method_of
+
+    check_numbers(draws, level)
+    chosen = method_of(name, via)
+    check_asked(chosen, draws, joint)
+    return chosen
+
+
+def check_table(table: Runs, chosen: AnyMethod, targets: Sequence[Target], via: str | None) -> None:
+    """The method and the targets against the table.
+
+    Raises:
+        InputError: No run is left to fit on, the table can't carry the method, or a target's mixture is of other
+            sources.
+    """
+    from flpjax.fitting.fit import check_carried
+    from flpjax.fitting.summary import LadderSummary
+    from flpjax.results.sizing import refuse_other_sizes
+
+    check_via(table, via)
+    check_carried(chosen, table)
+    if targets:
+        refuse_other_sizes(LadderSummary.of(table.training()), targets)
+    for target in targets:
+        if target.mix is not None:
+            target.weights(table.sources)
+
+
+def check_via(table: Runs, via: str | None) -> None:
+    """Refuse a loss domain that is not in the table, whether or not a method would miss it.
+
+    Raises:
+        InputError: There is no such domain.
+    """
+    from flpjax.methods.auto import Auto
+
+    Auto(via=via).known_domain(table)
+
+
+def check_mix(
+    table: Runs,
+    chosen: AnyMethod,
+    target: Target,
+    goal: Goal,
+    constraints: Constraints,
+    baseline: Mapping[str, float] | None,
+) -> None:
+    """What a mixture is to be best at, and what it must keep to, against the table and what the method forecasts.
+
+    Raises:
+        InputError: The table can't carry the method; a task, a domain or a source is not there; or no mixture keeps to
+            the constraints.
+    """
+    from flpjax.errors import InputError
+    from flpjax.fitting.discovery.method import Discovered
+    from flpjax.fitting.point import bind
+    from flpjax.fitting.summary import LadderSummary
+    from flpjax.methods.auto import Auto
+    from flpjax.results.problem import BEST_TRIED, check_problem
+
+    for column, there, remedy in (
+        ("mix/<source>", table.sources, "Add the mixture weights of every run: among those sources one is searched"),
+        ("loss/<domain>", table.domains, "Add losses: what a mixture does is forecast through them"),
+    ):
+        if not there:
+            raise InputError(f"there is no column '{column}'", where=table.source, remedy=remedy)
+    check_table(table, chosen, [], None)
+    if isinstance(chosen, Discovered):
+        chosen = Auto(mixtures=True)
+    blend = isinstance(chosen, Auto)
+    bound = _first_bound(chosen, table) if isinstance(chosen, Auto) else bind(chosen, table)
+    names = TableNames(table) if blend else bound.model
+    ladder = LadderSummary.of(table.training(), bound.stages)
+    check_problem(names, ladder, target, goal, constraints, BEST_TRIED if baseline is None else baseline)
+
+
+def _first_bound(blend: Auto, table: Runs) -> BoundModel:
+    """The first of a blend's methods that the table can carry.
+
+    Raises:
+        InputError: It can carry none.
+    """
+    from flpjax.fitting.point import bind
+
+    *others, last = blend.members(table).values()
+    for member in others:
+        with suppress(InputError):
+            return bind(member, table)
+    return bind(last, table)

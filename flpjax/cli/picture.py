@@ -1,0 +1,147 @@
+"""A picture: a matplotlib figure that owes nothing to global state, with what all pictures share."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flpjax.cli.wrapping import visible, wrapped
+from flpjax.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LADDER, TARGET, TRUTH = "#6e7781", "#0072b2", "#d55e00"
+"""Grey, blue and vermilion: told apart by people who are colour-blind, and in grey by their lightness and markers."""
+COLUMNS = 3
+WIDTH, HEIGHT = 4.2, 3.2  # inches of a panel
+PAPER, SCREEN = 150, 75  # dots an inch: in files, and in notebooks
+LETTERS = 26  # of a name in one line of a title
+MISSING = r"Glyph .* missing from font"  # of scripts that the font lacks: boxes are drawn
+
+
+def load_matplotlib() -> None:
+    """Import matplotlib, whatever backend the environment names: no picture here needs one.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    backend = None
+    if "matplotlib" not in sys.modules:
+        backend = os.environ.pop("MPLBACKEND", None)  # an unknown one would stop the import
+    try:
+        import matplotlib.figure
+    except ImportError as error:
+        raise InputError("plots need matplotlib, which is not installed", remedy="pip install 'flpjax[viz]'") from error
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend is not None:
+        with contextlib.suppress(ValueError):  # it is for pyplot, which is not used here
+            matplotlib.rcParams["backend"] = backend
+
+
+def picture(panels: int, tall: float = HEIGHT) -> tuple[Figure, list[Axes]]:
+    """A figure of panels ``tall`` inches each, that shows itself in a notebook and can be saved, without pyplot.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    load_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            return drawn(self, "png", dpi=SCREEN)
+
+    columns = min(COLUMNS, panels)
+    rows = -(-panels // columns)
+    figure = Picture(figsize=(WIDTH * max(columns, 2), tall * rows + 1.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(panels)]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=8)
+        ax.xaxis.label.set_fontsize(9)
+        ax.yaxis.label.set_fontsize(9)
+    return figure, axes
+
+
+def drawn(figure: Figure, kind: str, dpi: int = PAPER, **options: Any) -> bytes:
+    """The figure as a file of a format that matplotlib knows; letters that the font lacks are boxes."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", MISSING)
+        figure.savefig(file, format=kind, dpi=dpi, **options)
+    return file.getvalue()
+
+
+def words(text: str, letters: int = 10_000) -> str:
+    """A name as matplotlib draws it: no mathematics between dollars, and in lines of so many letters."""
+    return "\n".join(wrapped(visible(text), letters)).replace("$", r"\$")
+
+
+def finish(figure: Figure, caption: str, handles: dict[str, Any], columns: int = 4) -> None:
+    """A sentence above that says how to read the picture, and a legend of ``handles`` by name below."""
+    letters = int(figure.get_figwidth() * 15)
+    figure.suptitle(words(caption, letters), x=0.01, ha="left", fontsize=8.5)
+    if handles:
+        figure.legend(
+            list(handles.values()),
+            [words(name, 40) for name in handles],
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=8,
+        )
+
+
+def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers between two positive ends of an axis of logarithms: 1, 2, 5 of decades, decades, or plain steps."""
+    if not 0.0 < low < high:
+        return [low]
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for steps in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
+        ticks = [m * 10.0**d for d in decades for m in steps if low <= m * 10.0**d <= high]
+        if len(ticks) <= most:
+            break
+    ticks = ticks[:: max(-(-len(ticks) // most), 1)]
+    return ticks if len(ticks) >= 3 else plain_ticks(low, high, most)
+
+
+def plain_ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten between two ends."""
+    if not low < high:
+        return [low]
+    raw = (high - low) / most
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw)
+    first = int(np.ceil(low / step - 1e-9))
+    return [float(f"{k * step:.12g}") for k in range(first, int(np.floor(high / step + 1e-9)) + 1)]
+
+
+def power_of_ten(value: float) -> str:
+    """``10²¹`` or ``2×10²¹``, for an axis of FLOPs."""
+    mantissa, exponent = f"{value:.0e}".split("e")
+    head = "" if mantissa == "1" else rf"{mantissa}\times"
+    return f"${head}10^{{{int(exponent)}}}$"
+
+
+def percent_limits(values: Sequence[Any], include: float | None = None) -> tuple[float, float]:
+    """Limits of an axis in per cent that hold all values, with some room, and never leave 0 to 100."""
+    known = np.concatenate([np.ravel(np.asarray(v, float)) for v in [*values, [] if include is None else [include]]])
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return 0.0, 100.0
+    low, high = float(known.min()), float(known.max())
+    room = max(0.06 * (high - low), 1.0)
+    return max(low - room, 0.0), min(high + room, 100.0)

@@ -1,0 +1,163 @@
+"""Checkpoints that do not belong to their run: a loss that jumps, a run that diverges, a score that falls to 0."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.ladder.audit.fault import Fault, Kind, listed
+from flpjax.ladder.table import Runs
+
+Floats = NDArray[np.float64]
+RISE = 0.15  # of a log loss above the run's own lowest, at its end; on public ladders at most .09
+SPIKE = 0.12  # of a log loss from all that its neighbours say; on public ladders at most .07 after the first checkpoint
+FALL = 0.3  # of a log loss below its neighbours at a run's end, where a falling learning rate takes a tenth
+SCORE_SPIKE, SAMPLING, SCATTER = 0.2, 6.0, 4.0  # of arcsine-root scores; × s.d. of the questions; × the column's own
+IMPOSSIBLE = 0.4  # × chance: public models reach down to half of it, where they prefer one answer
+GUESSED = 0.1  # chance of a task of choices: nobody gets all wrong
+
+
+def broken_checkpoints(runs: Runs) -> list[Fault]:
+    """Name runs with checkpoints that their neighbours contradict.
+
+    Args:
+        runs: The ladder; held-out runs may be among it.
+    """
+    losses = [(f"loss/{d}", np.log(runs.loss[:, j])) for j, d in enumerate(runs.domains)]
+    losses.append(("train_loss", np.log(runs.train_loss)))
+    diverged: dict[int, list[str]] = {}
+    spikes: dict[int, list[str]] = {}
+    for name, y in losses:
+        _of_loss(runs, name, y, diverged, spikes)
+    faults = [
+        Fault(
+            Kind.RUNS,
+            True,
+            f"run '{runs.names[r]}' diverged: {listed(what)}",
+            f"Look at it; leave it out with --exclude '{runs.names[r]}', or cut it where it was best",
+        )
+        for r, what in diverged.items()
+    ]
+    for j, task in enumerate(runs.tasks):
+        sampling = 0.5 / np.sqrt(task.questions) if task.questions else 0.0
+        _of_score(runs, f"score/{task.name}", runs.score[:, j], task.chance, sampling, spikes)
+    faults += [
+        Fault(
+            Kind.EVALUATIONS,
+            False,
+            f"run '{runs.names[r]}': {listed(what)}",
+            "Evaluate it again, or blank what is broken",
+        )
+        for r, what in spikes.items()
+    ]
+    return faults
+
+
+def _of_loss(runs: Runs, name: str, y: Floats, diverged: dict[int, list[str]], spikes: dict[int, list[str]]) -> None:
+    """Add what one column of log losses says, per run."""
+    rows = np.flatnonzero(np.isfinite(y))
+    if not len(rows):
+        return
+    run, y, log_d = runs.run[rows], y[rows], np.log(runs.tokens[rows])
+    first, last = _ends(run)
+    lowest = np.full(len(runs.names), np.inf)
+    np.minimum.at(lowest, run, y)
+    rise = y - lowest[run]
+    for i in np.flatnonzero(last & (rise > RISE)):
+        diverged.setdefault(int(run[i]), []).append(
+            f"column '{name}' ends at {np.exp(y[i]):.4g} after {np.exp(lowest[run[i]]):.4g}"
+        )
+    ended = np.zeros(len(runs.names), bool)
+    ended[run[last & (rise > RISE)]] = True
+    off, beside = _from_neighbours(run, log_d, y)
+    bad = (off > SPIKE) & ~ended[run]
+    bad &= ~first | (y < beside - SPIKE)  # a run begins high
+    bad &= ~last | (y > beside) | (beside - y > FALL)
+    _add(
+        runs,
+        spikes,
+        run,
+        bad,
+        lambda i: f"column '{name}' is {np.exp(y[i]):.4g} at {np.exp(log_d[i]):.4g} tokens",
+        beside,
+        np.exp,
+    )
+
+
+def _of_score(
+    runs: Runs, name: str, score: Floats, chance: float, sampling: float, spikes: dict[int, list[str]]
+) -> None:
+    """Add what one column of scores says, per run."""
+    rows = np.flatnonzero(np.isfinite(score))
+    if not len(rows):
+        return
+    run, score, log_d = runs.run[rows], score[rows], np.log(runs.tokens[rows])
+    y = np.arcsin(np.sqrt(score))
+    first, _ = _ends(run)
+    off, beside = _from_neighbours(run, log_d, y)
+    within = off[np.isfinite(off)]
+    scatter = float(np.quantile(within, 0.9)) if len(within) else 0.0
+    bad = off > max(SCORE_SPIKE, SAMPLING * sampling, SCATTER * scatter)
+    bad &= ~first | (y > beside)  # a task may emerge at once
+    below = np.arcsin(np.sqrt(chance)) - y
+    bad |= (score < IMPOSSIBLE * chance) & (below > SAMPLING * sampling) & (score < 0.5 * np.median(score))
+    bad |= (score == 0.0) & (chance >= GUESSED)
+    _add(
+        runs,
+        spikes,
+        run,
+        bad,
+        lambda i: f"column '{name}' is {score[i]:.3g} at {np.exp(log_d[i]):.4g} tokens",
+        beside,
+        lambda v: np.sin(v) ** 2,
+        f" (chance {chance:.3g})" if chance else "",
+    )
+
+
+def _add(
+    runs: Runs,
+    spikes: dict[int, list[str]],
+    run: NDArray[np.int64],
+    bad: NDArray[np.bool_],
+    says: object,
+    beside: Floats,
+    back: object,
+    more: str = "",
+) -> None:
+    for r in np.unique(run[bad]):
+        rows = np.flatnonzero(bad & (run == r))
+        i = int(rows[0])
+        near = f", beside {float(back(beside[i])):.3g}" if np.isfinite(beside[i]) else ""  # type: ignore[operator]
+        count = f" and {len(rows) - 1} more such" if len(rows) > 1 else ""
+        spikes.setdefault(int(r), []).append(says(i) + near + more + count)  # type: ignore[operator]
+
+
+def _ends(run: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """``(row,)`` whether a row is its run's first, and whether it is its last."""
+    change = run[1:] != run[:-1]
+    return np.append(True, change), np.append(change, True)
+
+
+def _from_neighbours(run: NDArray[np.int64], log_d: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """``(row,)`` how far a value is from all that its neighbours say, and the mean of the two beside it.
+
+    They say: the one before, the one after, the line between, the line through the two before, and through the two
+    after. A lone spike is far from all; beside a spike, one of them is near. Infinite for a run of one row is 0.
+    """
+    rows = len(y)
+
+    def at(step: int) -> tuple[Floats, Floats]:
+        index = np.clip(np.arange(rows) + step, 0, rows - 1)
+        there = (np.arange(rows) + step == index) & (run[index] == run)
+        return np.where(there, log_d[index], np.nan), np.where(there, y[index], np.nan)
+
+    (x2, y2), (x1, y1), (x3, y3), (x4, y4) = at(-2), at(-1), at(1), at(2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = y1 + (y3 - y1) * (log_d - x1) / (x3 - x1)
+        before = y1 + (y1 - y2) * (log_d - x1) / (x1 - x2)
+        after = y3 + (y3 - y4) * (x3 - log_d) / (x4 - x3)
+    said = np.abs(y - np.stack([y1, y3, between, before, after]))
+    off = np.where(np.isfinite(said), said, np.inf).min(axis=0)
+    known = np.isfinite(y1) | np.isfinite(y3)
+    beside = np.where(np.isfinite(y1), np.where(np.isfinite(y3), 0.5 * (y1 + y3), y1), y3)
+    return np.where(known, off, 0.0), beside

@@ -1,0 +1,134 @@
+"""What must hold before columns are a table of runs, and what a message says where it doesn't."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError
+from flpjax.ladder.table import Floats
+
+MIX_SLACK = 0.01  # published weights are rounded: rows of 17 sources sum to .997 to 1.003
+ROWS = 'or, if each row is a training of its own, write rows = "runs" under [table] in a mapping file'
+
+
+@dataclass(frozen=True)
+class Place:
+    """Names rows for error messages: by the file's own numbering, whatever was sorted since."""
+
+    source: str
+    row: Sequence[int] | None = None
+    lines: bool = False  # a text file with one header line
+
+    def at(self, i: int, column: str) -> str:
+        """``file, row 7 (line 8), column 'tokens'`` for the i-th value."""
+        row = int(self.row[i]) if self.row is not None else int(i) + 1
+        line = f" (line {row + 1})" if self.lines else ""
+        return f"{self.source}, row {row}{line}, column '{column}'"
+
+
+def refuse(place: Place, values: NDArray, column: str, bad: NDArray[np.bool_], why: str, remedy: str = "") -> None:
+    """One error for a column: its first bad row, and how many more there are."""
+    where = np.flatnonzero(bad | np.isinf(values))
+    if len(where):
+        more = f" (and {len(where) - 1} more rows like it)" if len(where) > 1 else ""
+        value = values[where[0]]
+        got = "there is no value" if np.isnan(value) else f"got {value:.6g}"
+        remedy = remedy or "Correct the row, or leave it out"
+        raise InputError(f"{got}, but it {why}{more}", where=place.at(where[0], column), remedy=remedy)
+
+
+def check_values(columns: Mapping[str, NDArray], place: Place) -> None:
+    """Every run named; every loss, score and weight within its range."""
+    for i, name in enumerate(columns["run"]):
+        if name is None or name != name or not str(name).strip():  # a data frame says NaN for no text
+            raise InputError("the run has no name", where=place.at(i, "run"), remedy="Every row needs one")
+    for name, values in columns.items():
+        if name.startswith("loss/") or name == "train_loss":
+            refuse(place, values, name, values <= 0, "must be a positive number")
+        elif name.startswith("score/"):
+            points = np.nanmax(values, initial=0.0) > 1.5 and np.nanmax(values, initial=0.0) <= 100
+            remedy = f'Looks like points: declare scale = "points" under [tasks.{name[6:]}] in a mapping file'
+            bad = (values < 0) | (values > 1)
+            refuse(place, values, name, bad, "must be a fraction from 0 to 1", remedy if points else "")
+        elif name.startswith("stderr/"):
+            refuse(place, values, name, (values < 0) | (values > 1), "must be a fraction from 0 to 1")
+        elif name.startswith("mix/"):
+            refuse(place, values, name, ~((values >= 0) & (values <= 1 + MIX_SLACK)), "must be a fraction from 0 to 1")
+        elif name == "step":
+            refuse(place, values, name, values < 0, "must not be negative")
+
+
+def check_checkpoints(
+    run: NDArray[np.int64],
+    tokens: Floats,
+    params: Floats,
+    flops: Floats,
+    names: Sequence[str],
+    order: NDArray,
+    place: Place,
+) -> None:
+    """One row a checkpoint, one model size a run, and compute that grows with tokens."""
+    for i in np.flatnonzero((run[1:] == run[:-1]) & (tokens[1:] == tokens[:-1]))[:1] + 1:
+        first, second = sorted((order[i - 1], order[i]))
+        raise InputError(
+            f"run '{names[run[i]]}' has two checkpoints at {tokens[i]:.6g} tokens",
+            where=f"{place.at(first, 'tokens')} and {place.at(second, 'tokens').removeprefix(place.source + ', ')}",
+            remedy=f"Keep one of them, or give a rerun a name of its own; {ROWS}",
+        )
+    for i in np.flatnonzero((run[1:] == run[:-1]) & (params[1:] != params[:-1]))[:1] + 1:
+        raise InputError(
+            f"run '{names[run[i]]}' changes its size from {params[i - 1]:.6g} to {params[i]:.6g} parameters",
+            where=place.at(order[i], "params"),
+            remedy=f"Give each model a run name of its own; {ROWS}",
+        )
+    for i in np.flatnonzero((run[1:] == run[:-1]) & (flops[1:] <= flops[:-1]))[:1] + 1:
+        raise InputError(
+            f"run '{names[run[i]]}' has {flops[i]:.4g} FLOPs here and {flops[i - 1]:.4g} at fewer tokens",
+            where=place.at(order[i], "flops"),
+            remedy=f"Give FLOPs from the start of training, as tokens are; {ROWS}",
+        )
+
+
+def finals(
+    columns: Mapping[str, NDArray], run: NDArray[np.int64], order: NDArray, names: Sequence[str], place: Place
+) -> NDArray[np.bool_]:
+    """Declared finals, at most one a run; or, with no such column, each run's last row."""
+    if "final" not in columns:
+        return np.append(run[1:] != run[:-1], True)
+    final = np.asarray(columns["final"], bool)[order]
+    for r in np.flatnonzero(np.bincount(run, weights=final) > 1)[:1]:
+        second = np.flatnonzero(final & (run == r))[1]
+        raise InputError(
+            f"run '{names[r]}' has more than one final checkpoint",
+            where=place.at(order[second], "final"),
+            remedy="Mark its last, converged checkpoint only",
+        )
+    if not final.any():
+        raise InputError(
+            "no row is marked final",
+            where=f"{place.source}, column 'final'",
+            remedy="Mark each run's last, converged checkpoint, or leave the column out",
+        )
+    return final
+
+
+def held_out(
+    columns: Mapping[str, NDArray], run: NDArray[np.int64], order: NDArray, names: Sequence[str], place: Place
+) -> NDArray[np.bool_]:
+    """``(run,)`` the runs whose rows are all marked."""
+    held = np.zeros(len(names), bool)
+    if "held_out" not in columns:
+        return held
+    by_row = np.asarray(columns["held_out"], bool)[order]
+    held[run[by_row]] = True
+    for i in np.flatnonzero(~by_row & held[run])[:1]:
+        raise InputError(
+            f"run '{names[run[i]]}' is held out in some rows only",
+            where=place.at(order[i], "held_out"),
+            remedy="Mark all rows of a run, or none",
+        )
+    return held

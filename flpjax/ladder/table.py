@@ -1,0 +1,265 @@
+"""The table of checkpoints: frozen, plain NumPy, one row a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError, count, did_you_mean
+from flpjax.ladder.compute import Compute
+from flpjax.ladder.finals import FINAL_WITHIN, last_measured, mean_of_last, near_end
+from flpjax.ladder.tasks import Task
+
+Floats = NDArray[np.float64]
+AVERAGE = "average"
+"""The loss domain that :meth:`Runs.with_average` adds."""
+SAME_WEIGHT = 1e-6
+LISTED = 8  # mixtures named in an error
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """A ladder: checkpoints of several training runs, sorted by run and, within a run, by tokens.
+
+    Build one with :func:`flpjax.read_runs` or :func:`flpjax.ladder.build.build_runs`, which check every value. NaN
+    means *not measured*, never *bad*: bad values don't get in.
+
+    Attributes:
+        names: ``(run,)`` names of the runs.
+        run: ``(row,)`` index into ``names``.
+        params: ``(row,)`` non-embedding parameters N.
+        tokens: ``(row,)`` training tokens D so far.
+        flops: ``(row,)`` training FLOPs C so far.
+        final: ``(row,)`` whether the row is its run's end: the last, converged checkpoint.
+        held_out: ``(run,)`` whether a run is a target that no fit may see.
+        domains: ``(domain,)`` names of the validation domains.
+        loss: ``(row, domain)`` validation losses, nats per token unless the domain says otherwise.
+        tasks: ``(task,)`` the tasks with their chance levels.
+        score: ``(row, task)`` scores as fractions, 0 to 1.
+        stderr: ``(row, task)`` standard errors of the scores.
+        sources: ``(source,)`` names of the data sources.
+        mix: ``(row, source)`` mixture weights.
+        train_loss: ``(row,)`` training loss.
+        step: ``(row,)`` optimiser step.
+        final_average: How many of a run's last measured values are averaged into its final losses and scores.
+        final_within: How far from a run's end a final value may stand, as a share of the run's tokens.
+        source: Where the table came from.
+        notes: What reading the table did to it, in words.
+        doubts: What may have been read in another sense than was meant, each with a remedy.
+    """
+
+    names: tuple[str, ...]
+    run: NDArray[np.int64]
+    params: Floats
+    tokens: Floats
+    flops: Floats
+    final: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+    domains: tuple[str, ...]
+    loss: Floats
+    tasks: tuple[Task, ...]
+    score: Floats
+    stderr: Floats
+    sources: tuple[str, ...]
+    mix: Floats
+    train_loss: Floats
+    step: Floats
+    final_average: int = 1
+    source: str = "table"
+    notes: tuple[str, ...] = field(default=())
+    final_within: float = FINAL_WITHIN
+    doubts: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """``(task,)`` names of the tasks."""
+        return tuple(t.name for t in self.tasks)
+
+    @property
+    def general_domains(self) -> tuple[str, ...]:
+        """The loss domains that are no task's own loss; all of them, if every one is."""
+        return tuple(d for d in self.domains if d not in self.task_names) or self.domains
+
+    @property
+    def compute(self) -> Compute:
+        """The compute of every row, leaves ``(row,)``."""
+        weights = self.mix if self.sources else ()
+        return Compute(np.log(self.params), np.log(self.tokens), np.log(self.flops), weights)
+
+    def rows(self, keep: NDArray[np.bool_]) -> Runs:
+        """The rows where ``keep`` ``(row,)`` is true; runs without a row left are gone."""
+        kept = np.unique(self.run[keep])
+        renumber = np.zeros(len(self.names), np.int64)
+        renumber[kept] = np.arange(len(kept))
+        by_row = ("params", "tokens", "flops", "final", "loss", "score", "stderr", "mix", "train_loss", "step")
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in kept),
+            run=renumber[self.run[keep]],
+            held_out=self.held_out[kept],
+            **{name: getattr(self, name)[keep] for name in by_row},
+        )
+
+    def only(self, names: Iterable[str]) -> Runs:
+        """The runs of these names; ``*`` and ``?`` match as in a shell.
+
+        Raises:
+            InputError: A name matches no run.
+        """
+        return self.rows(self._matching(names)[self.run])
+
+    def without(self, names: Iterable[str]) -> Runs:
+        """All runs but these; ``*`` and ``?`` match as in a shell.
+
+        Raises:
+            InputError: A name matches no run.
+        """
+        return self.rows(~self._matching(names)[self.run])
+
+    def training(self) -> Runs:
+        """The runs that a fit may see: those not held out."""
+        return self.rows(~self.held_out[self.run])
+
+    def targets(self) -> Runs:
+        """The runs that are held out."""
+        return self.rows(self.held_out[self.run])
+
+    def hold_out(self, names: Iterable[str]) -> Runs:
+        """The same table with exactly these runs held out.
+
+        Raises:
+            InputError: A name matches no run.
+        """
+        return replace(self, held_out=self._matching(names))
+
+    def at_mix(self, mix: Mapping[str, float]) -> Runs:
+        """The runs of one mixture, to a millionth.
+
+        Args:
+            mix: Source → weight; a source that is not named may have any.
+
+        Raises:
+            InputError: There is no such source, or no run of this mixture.
+        """
+        keep = np.ones(len(self), bool)
+        for source, weight in mix.items():
+            keep &= np.abs(self.mix[:, index_of(source, self.sources, "source", self.source)] - weight) < SAME_WEIGHT
+        if not keep.any():
+            wanted = ", ".join(f"{source} {weight:g}" for source, weight in mix.items())
+            there = sorted({tuple(row) for row in self.mix.round(6)})
+            listed = "; ".join(" ".join(f"{w:g}" for w in row) for row in there[:LISTED])
+            raise InputError(
+                f"no run has the mixture {wanted}",
+                where=self.source,
+                remedy=f"Choose one of those there are ({', '.join(self.sources)}): {listed}",
+            )
+        return self.rows(keep)
+
+    def largest(self, count: int) -> tuple[str, ...]:
+        """The names of the ``count`` runs with the most training FLOPs, largest last.
+
+        Raises:
+            InputError: There are fewer runs.
+        """
+        if not 0 <= count <= len(self.names):
+            raise InputError(f"asked for the {count} largest of {len(self.names)} runs", where=self.source)
+        most = np.array([self.flops[self.run == i].max() for i in range(len(self.names))])
+        return tuple(self.names[i] for i in np.argsort(most, kind="stable")[len(most) - count :])
+
+    def with_average(self) -> Runs:
+        """The same table with the mean loss of all general domains as its first domain, ``average``; NaN if one is."""
+        if AVERAGE in self.domains:
+            return self
+        general = [self.domains.index(d) for d in self.general_domains]
+        mean = self.loss[:, general].mean(axis=1, keepdims=True)
+        return replace(self, domains=(AVERAGE, *self.domains), loss=np.hstack([mean, self.loss]))
+
+    def finals(self) -> Runs:
+        """One row a run that has any final value: of each loss and score the last measured, near the run's end.
+
+        A value is final if it stands within :attr:`final_within` of the run's tokens from its end; it is the mean of
+        the last :attr:`final_average` measured. N, D, C and mixture are those of the row of the latest final loss (of
+        the latest final score, in a run without), so that they belong to what was measured.
+        """
+        ends = self.ends()
+        return ends.rows(np.isfinite(np.hstack([ends.loss, ends.score])).max(axis=1, initial=False))
+
+    def ends(self) -> Runs:
+        """As :meth:`finals`, with the runs that have an end but no final value: NaN, and N, D, C of the end itself."""
+        end = np.flatnonzero(self.final)
+        kinds = {"loss": self.loss, "score": self.score, "train_loss": self.train_loss[:, None]}
+        final, at = {}, end
+        for kind in ("train_loss", "score", "loss"):
+            last = last_measured(self.run, end, self.tokens, ~np.isnan(kinds[kind]))
+            near = near_end(last, end, self.final_within, self.final_average)
+            values = mean_of_last(kinds[kind], last, end, self.run, 1 if kind == "train_loss" else self.final_average)
+            final[kind] = np.where(near, values, np.nan)
+            rows = np.where(near, last.row, -1)
+            if kind == "score":
+                stderr = np.take_along_axis(self.stderr, np.maximum(rows, 0), axis=0)
+                final["stderr"] = np.where(near, stderr, np.nan)
+            if kind != "train_loss":
+                at = np.where(near.any(axis=1), rows.max(axis=1, initial=-1), at)
+        chosen = np.zeros(len(self), bool)
+        chosen[at] = True
+        one = replace(self.rows(chosen), final=np.ones(len(end), bool), train_loss=final["train_loss"][:, 0])
+        return replace(one, loss=final["loss"], score=final["score"], stderr=final["stderr"])
+
+    def loss_of(self, domain: str) -> Floats:
+        """``(row,)`` losses of one domain.
+
+        Raises:
+            InputError: There is no such domain.
+        """
+        return self.loss[:, index_of(domain, self.domains, "loss domain", self.source)]
+
+    def score_of(self, task: str) -> Floats:
+        """``(row,)`` scores of one task.
+
+        Raises:
+            InputError: There is no such task.
+        """
+        return self.score[:, index_of(task, self.task_names, "task", self.source)]
+
+    def _matching(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        found = np.zeros(len(self.names), bool)
+        for name in [names] if isinstance(names, str) else names:
+            hits = [name == n or fnmatchcase(n, name) for n in self.names]
+            if not any(hits):
+                raise InputError(f"no run is named '{name}'", where=self.source, remedy=did_you_mean(name, self.names))
+            found |= hits
+        return found
+
+    def __str__(self) -> str:
+        if not len(self):
+            return f"{self.source}: no runs"
+        held = int(self.held_out.sum())
+        return (
+            f"{self.source}: {count(len(self.names), 'run')}{f' ({held} held out)' if held else ''}, "
+            f"{count(len(self), 'checkpoint')}, {count(len(self.domains), 'loss domain')}, "
+            f"{count(len(self.tasks), 'task')}, "
+            f"N {self.params.min():.3g} to {self.params.max():.3g}, C {self.flops.min():.3g} to {self.flops.max():.3g}"
+        )
+
+
+def index_of(name: str, names: tuple[str, ...], what: str, where: str) -> int:
+    """The position of ``name``, or an error that names the nearest.
+
+    Raises:
+        InputError: ``name`` is not among ``names``.
+    """
+    if name not in names:
+        raise InputError(f"there is no {what} '{name}'", where=where, remedy=did_you_mean(name, names))
+    return names.index(name)

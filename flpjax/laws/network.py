@@ -1,0 +1,132 @@
+"""Domain losses → score: the two-layer network of FLP-M, and the straight line it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.laws.law import REAL, Parameter, Params
+
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DomainLinear:
+    """``P(L^1 … L^D) = level + Σ_d slope_d·(L^d − centre_d)`` (Chen et al. 2024, §6.2, Domain-Linear).
+
+    Attributes:
+        centre: ``(domain,)`` losses at which ``level`` is the score.
+        average: One slope for all domains, on their average loss (§6.2, Average).
+    """
+
+    centre: Numbers = (2.5, 2.5)
+    average: bool = False
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Score at the centre, and slopes."""
+        slopes = (1,) if self.average else (len(self.centre),)
+        return {
+            "level": Parameter(REAL, 0.5, 0.5, "score at the centre, fraction", affine="linear"),
+            "slopes": Parameter(REAL, -0.1, 0.5, "change of the score per nat", slopes, "linear"),
+        }
+
+    def apply(self, params: Params, x: Array) -> Array:
+        """Score at the domain losses ``x`` ``(domain,)`` of one checkpoint."""
+        departure = x - jnp.array(self.centre, x.dtype)
+        if self.average:
+            departure = departure.mean(keepdims=True)
+        return params["level"] + jnp.dot(params["slopes"], departure)
+
+    def guess(self, x: Array, y: Array, weight: Array) -> Params:
+        """The mean score, without slopes: the fit is in closed form."""
+        shape = (1,) if self.average else (len(self.centre),)
+        return {"level": jnp.sum(weight * y) / jnp.sum(weight), "slopes": jnp.zeros(shape, y.dtype)}
+
+    def constants(self, params: Params) -> dict[str, Array]:
+        """``w0``; ``w1``, of the average loss, or one a domain."""
+        slopes, centre = params["slopes"], jnp.array(self.centre)
+        at_zero = params["level"] - jnp.dot(slopes, centre.mean(keepdims=True) if self.average else centre)
+        return {"w0": at_zero} | {f"w{i + 1}": slopes[i] for i in range(len(slopes))}
+
+    def centred(self, x: Array) -> Self:
+        """Centred on the mean losses of ``x`` ``(row, domain)``."""
+        return replace(self, centre=_rounded(np.mean(x, axis=0)))
+
+
+@dataclass(frozen=True)
+class Network:
+    """``P(L^1 … L^D) = b + Σ_h v_h·max(0, u_h·z + a_h)`` of standardised domain losses z (Chen et al. 2024, §4).
+
+    Two layers, hidden width 3, ReLU. Losses and scores are standardised by the configuration, so that one recipe of
+    training suits all tasks and nobody carries a scaler.
+
+    Attributes:
+        hidden: Width of the hidden layer.
+        centre: ``(domain,)`` mean losses.
+        spread: ``(domain,)`` standard deviations of the losses.
+        level: Mean score.
+        scale: Standard deviation of the scores.
+    """
+
+    hidden: int = 3
+    centre: Numbers = (2.5, 2.5)
+    spread: Numbers = (0.3, 0.3)
+    level: float = 0.5
+    scale: float = 0.1
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Weights and biases of both layers; the priors are the spread of random starts (He et al. 2015)."""
+        domains = len(self.centre)
+        first, second = float(np.sqrt(2.0 / domains)), float(np.sqrt(2.0 / self.hidden))
+        return {
+            "hidden_weight": Parameter(REAL, 0.0, first, "u, of the first layer", (self.hidden, domains)),
+            "hidden_bias": Parameter(REAL, 0.0, 0.5, "a, of the first layer", (self.hidden,)),
+            "out_weight": Parameter(REAL, 0.0, second, "v, of the second layer", (self.hidden,)),
+            "out_bias": Parameter(REAL, 0.0, 0.5, "b, of the second layer"),
+        }
+
+    def apply(self, params: Params, x: Array) -> Array:
+        """Score at the domain losses ``x`` ``(domain,)`` of one checkpoint."""
+        z = (x - jnp.array(self.centre, x.dtype)) / jnp.array(self.spread, x.dtype)
+        hidden = jax.nn.relu(params["hidden_weight"] @ z + params["hidden_bias"])
+        return self.level + self.scale * (jnp.dot(params["out_weight"], hidden) + params["out_bias"])
+
+    def guess(self, x: Array, y: Array, weight: Array) -> Params:
+        """A falling straight line in the average loss: the first unit, far from its corner; the others are silent."""
+        domains, far = len(self.centre), 3.0
+        silent = jnp.zeros((self.hidden - 1,), y.dtype)
+        return {
+            "hidden_weight": jnp.zeros((self.hidden, domains), y.dtype).at[0].set(-1.0 / domains),
+            "hidden_bias": jnp.concatenate([jnp.full((1,), far, y.dtype), silent]),
+            "out_weight": jnp.concatenate([jnp.ones((1,), y.dtype), silent]),
+            "out_bias": (jnp.sum(weight * y) / jnp.sum(weight) - self.level) / self.scale - far,
+        }
+
+    def constants(self, params: Params) -> dict[str, Array]:
+        """None: the weights of a network have no meaning one by one."""
+        return {}
+
+    def centred(self, x: Array) -> Self:
+        """Standardised for losses ``x`` ``(row, domain)``."""
+        return replace(self, centre=_rounded(np.mean(x, axis=0)), spread=tuple(map(_power_of_two, np.std(x, axis=0))))
+
+    def scaled(self, y: NDArray) -> Self:
+        """Standardised for scores ``y`` ``(row,)``."""
+        return replace(self, level=round(float(np.mean(y)), 1), scale=_power_of_two(np.std(y)))
+
+
+def _rounded(values: NDArray) -> Numbers:
+    """To fifths of a nat: round numbers read well, and nearby ladders share their compiled programs."""
+    return tuple(round(5.0 * float(v)) / 5.0 for v in values)
+
+
+def _power_of_two(spread: float) -> float:
+    """The nearest: a standardised number need only be about 1. Of numbers that don't vary, 1."""
+    return float(2.0 ** np.round(np.log2(spread))) if spread > 1e-3 else 1.0

@@ -1,0 +1,1 @@
+"""Floor 4: laws composed; compute in, losses and scores out."""

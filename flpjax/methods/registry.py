@@ -1,0 +1,155 @@
+"""Methods by name: the paper's, its baselines, and any form of stage 1 with any of stage 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.ladder.select import Selection
+from flpjax.ladder.table import AVERAGE, Runs
+from flpjax.laws.domain_sigmoid import DomainSigmoid
+from flpjax.laws.law import Law
+from flpjax.laws.loss_score import Exponential, Linear, Saturating, Sigmoid
+from flpjax.laws.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
+from flpjax.laws.mixture_loss import M2, M3, M4
+from flpjax.laws.network import DomainLinear, Network
+from flpjax.laws.power_law import Chinchilla, Flat, LogPowerLaw, PowerLaw, PowerLawE
+from flpjax.laws.power_mix import PowerMix
+from flpjax.methods.direct import FP
+from flpjax.methods.flp import FLP, OWN
+from flpjax.methods.flpm import FLPM
+from flpjax.methods.method import Method
+from flpjax.methods.mixtures import distinct
+
+COMPUTE_LOSS: dict[str, Law] = {
+    "power": PowerLaw(),
+    "power-e": PowerLawE(),
+    "chinchilla": Chinchilla(),
+    "chinchilla-tied": Chinchilla(tied=True),
+}
+LOSS_SCORE: dict[str, Law] = {
+    "linear": Linear(),
+    "sigmoid": Sigmoid(upper=1.0),
+    "sigmoid4": Sigmoid(),
+    "skill": Sigmoid(upper=1.0, from_zero=True),
+    "exponential": Exponential(),
+    "saturating": Saturating(),
+}
+FLOOR = 0.01
+MIXTURE_LOSS: dict[str, Law] = {
+    "m1": PowerLaw(),
+    "m2": M2(),
+    "m2-floor": M2(floor=FLOOR),
+    "m3": M3(),
+    "m3-e": M3E(),
+    "m4": M4(),
+    "m4-floor": M4(floor=FLOOR),
+    "mix-exponential": MixExponential(),
+    "bimix": BiMix(),
+    "bimix-floor": BiMix(floor=FLOOR),
+    "mix-chinchilla": MixChinchilla(),
+    "mix-power": PowerMix(),
+}
+DOMAINS_SCORE: dict[str, Law] = {
+    "network": Network(),
+    "domain-linear": DomainLinear(),
+    "domain-average": DomainLinear(average=True),
+    "domain-sigmoid": DomainSigmoid(),
+}
+RECENT = "-recent"
+"""Behind the name of a law of mixtures: fitted to the upper half of the ladder only."""
+CLOSED_FORM = frozenset({"m1", "m2", "m2-floor", "m4", "m4-floor"})
+"""Laws that are solved as they are; the others need their priors where mixtures are few."""
+ALL_EMERGED = Selection(improving=False, above_chance=None)
+"""For maps that know a chance level themselves: every checkpoint after warm-up."""
+
+NAMED: dict[str, Callable[[], Method]] = {
+    "flp": FLP,
+    "flp-average": lambda: FLP(via=AVERAGE),
+    "flp-m": FLPM,
+    "fp": FP,
+    "fp-gpt4": lambda: FP(LogPowerLaw()),
+    "fp-gpt4-all": lambda: FP(LogPowerLaw(), above_chance=None),
+    "flat": lambda: FP(Flat(), above_chance=None),
+    "llama3": lambda: two_stages("power", "sigmoid", via=OWN),
+}
+"""The methods of Chen et al. 2024: FLP, through one loss or the average loss; FLP-M; FP (eq. 3), FP in GPT-4's form
+(eq. 6), and Llama 3's two stages."""
+
+DEFAULT_MIX = "mix-chinchilla-recent+domain-sigmoid"
+"""Where one law of mixtures is asked for and none is named; ``auto`` weighs several."""
+COMPARED = ("auto", "flp", "chinchilla+sigmoid", "power-e+sigmoid", "fp", "fp-gpt4", "llama3")
+"""What a backtest compares unless told otherwise, of a table with losses, scores and each task's own loss."""
+MIXTURES_COMPARED = ("m3+domain-linear",)
+
+
+def compared(runs: Runs) -> tuple[str, ...]:
+    """What a backtest of this table compares unless told otherwise: those of :data:`COMPARED` that its columns allow.
+
+    On a ladder of several mixtures a law of mixtures joins them.
+    """
+    own = bool(runs.tasks) and set(runs.task_names) <= set(runs.domains)
+    mixed = bool(runs.sources) and len(distinct(runs.training().finals().mix)) > 1
+    allowed = {"auto": True, "fp": bool(runs.tasks), "fp-gpt4": bool(runs.tasks), "llama3": own}
+    names = [name for name in COMPARED if allowed.get(name, bool(runs.domains))]
+    return (*names, *(MIXTURES_COMPARED if mixed and runs.domains else ()))
+
+
+def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FLP:
+    """FLP with other laws, priors weighed in. The linear map takes emerged checkpoints, the others take all."""
+    selection = Selection(monotone=True) if loss_score == "linear" else ALL_EMERGED
+    first, second = COMPUTE_LOSS[compute_loss], LOSS_SCORE[loss_score]
+    return FLP(first, second, via=via, selection=selection, prior=True, skill=loss_score == "skill")
+
+
+def mixed_stages(compute_loss: str, loss_score: str) -> FLPM:
+    """FLP-M with other laws; priors are weighed in where a law is not solved in closed form, or a score has bounds.
+
+    Args:
+        compute_loss: A key of :data:`MIXTURE_LOSS`, with :data:`RECENT` behind it for the upper half of the ladder.
+        loss_score: A key of :data:`DOMAINS_SCORE`.
+    """
+    law, score = compute_loss.removesuffix(RECENT), DOMAINS_SCORE[loss_score]
+    bounded = getattr(score, "levels_off", False)  # asymptotes that small models never come near
+    selection = ALL_EMERGED if bounded else Selection()
+    prior, recent = bounded or law not in CLOSED_FORM, law != compute_loss
+    return FLPM(MIXTURE_LOSS[law], score, selection=selection, prior=prior, recent=recent)
+
+
+def method(name: str, via: str | None = None) -> Method:
+    """The method of this name: one of :data:`NAMED`, or ``stage1+stage2`` such as ``chinchilla+sigmoid``.
+
+    Args:
+        name: The method.
+        via: The loss domain that scores are a function of, for methods with two stages that go through one.
+
+    Raises:
+        InputError: There is no such method.
+    """
+    first, plus, second = name.partition("+")
+    if plus and first in COMPUTE_LOSS and second in LOSS_SCORE:
+        return two_stages(first, second, via)
+    predictor: Method | None = NAMED[name]() if name in NAMED else None
+    if plus and first.removesuffix(RECENT) in MIXTURE_LOSS and second in DOMAINS_SCORE:
+        predictor = mixed_stages(first, second)
+    if predictor is None:
+        raise InputError(f"there is no method '{name}'", remedy=_remedy(name))
+    if via is None:
+        return predictor
+    if isinstance(predictor, FLP) and predictor.via is None:
+        return replace(predictor, via=via)
+    raise InputError(f"method '{name}' does not go through a loss domain of choice", remedy="Leave the domain out")
+
+
+def _remedy(name: str) -> str:
+    """The nearest name, or all there are."""
+    families = ((COMPUTE_LOSS, LOSS_SCORE), (MIXTURE_LOSS, DOMAINS_SCORE))
+    remedy = did_you_mean(name, [*NAMED, *(f"{a}+{b}" for one, two in families for a in one for b in two)])
+    if remedy.startswith("Did"):
+        return remedy
+    pairs = [f"{', '.join(one)} and {', '.join(two)}" for one, two in families]
+    return (
+        f"There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {pairs[0]}; for mixtures, with {pairs[1]}; "
+        f"{RECENT} behind such a law fits the ladder's upper half"
+    )

@@ -1,1 +1,0 @@
-"""Floor 4: forms composed; compute in, losses and scores out."""

@@ -1,0 +1,186 @@
+"""What is in a table of runs, and what stands in the way of a forecast."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flpjax.errors import count
+from flpjax.ladder.audit.audit import audit, audit_alone
+from flpjax.ladder.joined import losses_at_scores
+from flpjax.ladder.select import Selection
+from flpjax.ladder.table import Runs, index_of
+from flpjax.results.finished import finals_notes, fitted_finals, unfinished_warnings
+from flpjax.results.sizes import by_size
+
+FEW_RUNS = 5  # below this, an interval says little
+FEW_TASKS = 4  # that are worth a warning each
+SAME_RATIO = 1.05  # tokens per parameter that differ by less don't tell N from D
+
+
+@dataclass(frozen=True)
+class Check:
+    """The contents of a table and the remarks on it.
+
+    Attributes:
+        summary: The table in one line.
+        runs: One row a run: size, tokens, FLOPs, checkpoints, final loss.
+        tasks: One row a task: chance, best score, how many checkpoints and runs have emerged, and why rows drop out.
+        reasons: What the reasons for dropping a checkpoint mean.
+        notes: What reading the table did to it.
+        warnings: What stands in the way of a good forecast, each with a remedy.
+    """
+
+    summary: str
+    runs: tuple[dict[str, Any], ...]
+    tasks: tuple[dict[str, Any], ...]
+    reasons: dict[str, str]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one per run."""
+        return list(self.runs)
+
+    def sizes(self) -> list[dict[str, Any]]:
+        """Rows of runs of one size: how many, and how far what they have ranges."""
+        return by_size(self.runs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "summary": self.summary,
+            "sizes": self.sizes(),
+            "runs": list(self.runs),
+            "tasks": list(self.tasks),
+            "reasons": self.reasons,
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self) -> str:
+        """The check as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        return "\n".join([self.summary, *(f"warning: {w}" for w in self.warnings)])
+
+
+def check(runs: Runs, via: str | None = None, selection: Selection | None = None) -> Check:
+    """Look a table over before anything is fitted.
+
+    Args:
+        runs: The table.
+        via: The loss domain that scores are held against; None takes the first.
+        selection: The selection of checkpoints whose drop-outs are counted; None takes the paper's.
+
+    Raises:
+        InputError: There is no such loss domain.
+    """
+    training = runs.training()
+    if via in (None, "own") and runs.domains:
+        via = runs.general_domains[0]
+    run_rows = _run_rows(runs, via)
+    selection = selection or Selection()
+    tasks = _task_rows(training, via, selection)
+    warnings = [*runs.doubts, *map(str, audit(training)), *_held_out_warnings(runs)]
+    warnings += [*unfinished_warnings(training, via), *_ladder_warnings(training, via), *_unemerged(tasks)]
+    warnings += [t.chance_warning for t in runs.tasks if not t.chance_known]
+    met = {why for t in tasks for why in t["dropped"]}
+    reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
+    notes = (*runs.notes, *finals_notes(training))
+    return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings))
+
+
+def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:
+    ends = runs.ends()
+    loss, score = (ends.loss_of(via) if via is not None else np.full(len(ends), np.nan)), ends.score
+    place = {ends.names[r]: i for i, r in enumerate(ends.run)}
+    rows = []
+    for i, name in enumerate(runs.names):
+        own = np.flatnonzero(runs.run == i)
+        last, end = own[-1], place.get(name)
+        final = float(loss[end]) if end is not None else float("nan")
+        measured = np.isfinite(final) if via is not None else end is not None and bool(np.isfinite(score[end]).any())
+        rows.append(
+            {
+                "run": name,
+                "params": float(runs.params[last]),
+                "tokens": float(runs.tokens[last]),
+                "flops": float(runs.flops[last]),
+                "checkpoints": len(own),
+                "final_loss": final if np.isfinite(final) else None,
+                "finished": bool(measured),
+                "held_out": bool(runs.held_out[i]),
+            }
+        )
+    return tuple(rows)
+
+
+def _task_rows(runs: Runs, via: str | None, selection: Selection) -> tuple[dict[str, Any], ...]:
+    if not runs.tasks:
+        return ()
+    loss = np.full(len(runs), np.nan)
+    if via is not None:
+        loss = losses_at_scores(runs)[:, index_of(via, runs.domains, "loss domain", runs.source)]
+    selected = selection.apply(runs, np.repeat(loss[:, None], len(runs.tasks), axis=1))
+    rows = []
+    for i, task in enumerate(runs.tasks):
+        score, keep = runs.score[:, i], selected.keep[:, i]
+        emerged = np.where(np.isfinite(score), score, -np.inf) >= task.chance + (selection.above_chance or 0.0)
+        rows.append(
+            {
+                "task": task.name,
+                "chance": task.chance,
+                "questions": task.questions,
+                "best": float(np.nanmax(score)) if np.isfinite(score).any() else None,
+                "measured": int(np.isfinite(score).sum()),
+                "emerged": int(emerged.sum()),
+                "used": int(keep.sum()),
+                "used_runs": len(np.unique(runs.run[keep])),
+                "dropped": {why: int(n[i]) for why, n in selected.dropped.items() if n[i]},
+            }
+        )
+    return tuple(rows)
+
+
+def _unemerged(tasks: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning for each task without an emerged checkpoint; of many, one for all of them."""
+    low = [t for t in tasks if not t["emerged"] and t["best"] is not None]
+    if len(low) <= FEW_TASKS:
+        return [
+            f"task '{t['task']}' has no emerged checkpoint (best {t['best']:.3g}, chance {t['chance']:.3g}): "
+            "FLP will not forecast it; train a larger rung or choose an easier metric"
+            for t in low
+        ]
+    names = ", ".join(f"{t['task']} ({100 * t['best']:.3g}; {100 * t['chance']:.3g})" for t in low)
+    return [
+        f"{len(low)} of {len(tasks)} tasks have no emerged checkpoint, and FLP will not forecast them; train a larger "
+        f"rung or choose easier metrics (best and chance score, in %): {names}"
+    ]
+
+
+def _held_out_warnings(runs: Runs) -> list[str]:
+    """What is likely wrong in held-out runs, each by itself: errors against them say nothing then."""
+    return [f"held out: {fault}" for fault in audit_alone(runs.targets())]
+
+
+def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
+    warnings = []
+    finals = fitted_finals(runs, via)
+    if len(finals) < FEW_RUNS:
+        few = count(len(finals), "finished run")
+        warnings.append(f"{few} only: intervals of so few hold less than they say; train {FEW_RUNS} at least")
+    if not len(finals):
+        return warnings
+    ratio = finals.tokens / finals.params
+    if len(finals) > 1 and ratio.max() / ratio.min() < SAME_RATIO:
+        warnings.append(
+            f"every run has about {np.median(ratio):.0f} tokens per parameter: laws in N and D can't tell the two "
+            "apart; forecast targets of the same ratio, or use a law in FLOPs"
+        )
+    return warnings

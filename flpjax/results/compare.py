@@ -1,0 +1,270 @@
+"""The paper's two ablations on a ladder of the user's: which law of mixtures, and which map from losses to scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jax import Array
+
+from flpjax.errors import FitError, InputError, did_you_mean
+from flpjax.fitting.discovery.discovery import Discovery, discover
+from flpjax.fitting.discovery.method import DISCOVERED
+from flpjax.fitting.fit import fit, mixing_method
+from flpjax.fitting.point import point
+from flpjax.ladder.table import Runs
+from flpjax.laws.law import Law
+from flpjax.laws.mixture_loss import M4
+from flpjax.methods.auto import AUTO
+from flpjax.methods.direct import FP
+from flpjax.methods.flpm import FLPM
+from flpjax.methods.method import Method
+from flpjax.methods.registry import ALL_EMERGED, FLOOR, MIXTURE_LOSS, RECENT, mixed_stages
+from flpjax.results.backtest import record_of
+from flpjax.results.cell import Cell
+from flpjax.results.record import Record
+
+MAPS = {
+    "average": "domain-average",
+    "domain-linear": "domain-linear",
+    "domain-neural": "network",
+    "domain-sigmoid": "domain-sigmoid",
+}
+"""Names of §6.2, and one more → of methods."""
+STAGES = {**MAPS, "discovery": DISCOVERED}
+FORMS = (*MIXTURE_LOSS, *(f"{law}{RECENT}" for law in ("m3-e", "mix-chinchilla")))
+BLEND_DRAWS = 100  # that a recommendation is scored with
+
+Errors = Mapping[str, float]
+"""Task or loss domain → mean absolute relative error over targets."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One law or map.
+
+    Attributes:
+        name: What it is called.
+        errors: Domain or task → mean absolute relative error over the held-out targets (Chen et al. 2024, eq. 4).
+        failed: Why there are none.
+    """
+
+    name: str
+    errors: Errors = field(default_factory=dict)
+    failed: str = ""
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over domains or tasks."""
+        return float(np.mean(list(self.errors.values()))) if self.errors else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"name": self.name, "errors": dict(self.errors), "mean": self.mean, "failed": self.failed or None}
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """The method to use, by what it forecast of the held-out targets from end to end.
+
+    Attributes:
+        method: Its name, as ``--method`` takes it.
+        errors: Method → mean absolute relative error, of scores where there are any, else of losses: the best law with
+            the best map, and ``auto``.
+        of: ``"scores"`` or ``"losses"``.
+        failed: Method → why it has none.
+    """
+
+    method: str
+    errors: Errors
+    of: str
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"method": self.method, "of": self.of, "errors": dict(self.errors), "failed": dict(self.failed)}
+
+    def __str__(self) -> str:
+        others = ", ".join(f"{n} {100 * e:.1f} %" for n, e in self.errors.items() if n != self.method)
+        others = f" ({others})" if others else ""
+        return (
+            f"Use --method {self.method}: its held-out error of {self.of} is {100 * self.errors[self.method]:.1f} %"
+            f"{others}. `flpjax mix` and `flpjax forecast` take it."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Errors on held-out targets.
+
+    Attributes:
+        held_out: The targets.
+        forms: Compute per source → domain loss (Chen et al. 2024, Table 3), best first.
+        maps: Loss → score, from the targets' true losses (Table 4, §6.2), in the paper's order.
+        discovery: What automated discovery tried, with reasons; None if it failed.
+        recommended: What to use; None if nothing could be scored.
+    """
+
+    held_out: tuple[str, ...]
+    forms: tuple[Row, ...]
+    maps: tuple[Row, ...]
+    discovery: Discovery | None = None
+    recommended: Recommended | None = None
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one per law or map and domain or task."""
+        both = (("form", self.forms), ("map", self.maps))
+        return [
+            {"kind": kind, "name": row.name, "output": output, "error": error}
+            for kind, rows in both
+            for row in rows
+            for output, error in row.errors.items()
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "held_out": list(self.held_out),
+            "forms": [row.to_dict() for row in self.forms],
+            "maps": [row.to_dict() for row in self.maps],
+            "discovery": None if self.discovery is None else json.loads(self.discovery.to_json()),
+            "recommended": None if self.recommended is None else self.recommended.to_dict(),
+        }
+
+    def to_json(self) -> str:
+        """The comparison as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        def line(row: Row, what: str) -> str:
+            said = row.failed if row.mean is None else f"{100 * row.mean:.2f} % mean error of {what}"
+            return f"{row.name}: {said or 'no target to be scored on'}"
+
+        lines = [line(row, "domain losses") for row in self.forms] + [line(row, "scores") for row in self.maps]
+        return "\n".join([*lines, *([] if self.recommended is None else [str(self.recommended)])])
+
+
+def compare(
+    runs: Runs,
+    key: Array,
+    *,
+    forms: Sequence[str] = FORMS,
+    recommend: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Fit every law and map on the runs that are not held out; score them on those that are.
+
+    Args:
+        runs: A ladder with mixtures, and targets held out.
+        key: JAX random key.
+        forms: Names of mixture laws, keys of :data:`flpjax.methods.registry.MIXTURE_LOSS`, with or without
+            ``-recent``.
+        recommend: Forecast the targets from end to end, too, by the best pair and by ``auto``.
+        progress: Called with what is fitted, before it is.
+
+    Raises:
+        InputError: Nothing is held out, nothing is left to fit on, or there is no loss.
+        PrecisionError: JAX is in 32 bits.
+    """
+    if not runs.held_out.any() or runs.held_out.all():
+        raise InputError(
+            "no run is held out" if not runs.held_out.any() else "all runs are held out",
+            where=runs.source,
+            remedy="Errors are counted on held-out targets: name some, or hold out the largest K",
+        )
+    if not runs.domains:
+        raise InputError(
+            "there is no column 'loss/<domain>'",
+            where=runs.source,
+            remedy="What is compared are laws of losses, and maps from losses to scores; `flpjax backtest` compares "
+            "forecasts of scores",
+        )
+    unknown = [name for name in forms if name.removesuffix(RECENT) not in MIXTURE_LOSS]
+    if unknown:
+        raise InputError(f"there is no form '{unknown[0]}'", remedy=did_you_mean(unknown[0], MIXTURE_LOSS))
+    say = progress or (lambda _: None)
+    losses_only = replace(runs, tasks=(), score=np.empty((len(runs), 0)), stderr=np.empty((len(runs), 0)))
+    first = []
+    for name in forms:
+        say(name)
+        predictor = replace(mixed_stages(name, "domain-linear"), domains=runs.general_domains)
+        first.append(_row(name, predictor, losses_only, key, lambda record: record.losses))
+    maps, discovery = [], None
+    if runs.tasks:
+        say("flops")
+        zeros = bool((runs.training().finals().mix == 0).any()) if runs.sources else False
+        straight: Law = M4(floor=FLOOR if zeros else None) if runs.sources else MIXTURE_LOSS["m1"]
+        maps.append(_row("flops", FP(straight), runs, key, lambda record: record.scores))
+        for name, score in MAPS.items():
+            say(name)
+            below = mixed_stages("m1", score)
+            predictor = FLPM(MIXTURE_LOSS["m1"], below.loss_score, selection=below.selection, prior=below.prior)
+            maps.append(_row(name, predictor, runs, key, _with_true_loss))
+        say("discovery")
+        discovered, discovery = _discovered(runs, key)
+        maps.append(discovered)
+    ranked = sorted(first, key=lambda row: (row.mean is None, row.mean or 0.0))
+    recommended = _recommended(ranked, maps, runs, key, say) if recommend else None
+    return Comparison(runs.targets().names, tuple(ranked), tuple(maps), discovery, recommended)
+
+
+def _recommended(
+    forms: Sequence[Row], maps: Sequence[Row], runs: Runs, key: Array, say: Callable[[str], None]
+) -> Recommended | None:
+    """The best law with the best map, and ``auto``, from end to end on the targets."""
+    laws = [row for row in forms if row.mean is not None]
+    if not laws:
+        return None
+    scored = sorted((r for r in maps if r.mean is not None and r.name in STAGES), key=lambda r: r.mean or 0.0)
+    pair = f"{laws[0].name}+{STAGES[scored[0].name] if scored else 'domain-linear'}"
+    of, errors, failed = ("scores" if scored else "losses"), {}, {}
+    for name in (pair, AUTO):
+        say(name)
+        try:
+            _, chosen = mixing_method(name, BLEND_DRAWS)
+            record = record_of(fit(chosen, runs, key, draws=BLEND_DRAWS), runs)
+        except (InputError, FitError) as error:
+            failed[name] = str(error)
+            continue
+        off = [abs(c.rel_error) for c in (record.scores if scored else record.losses) if c.actual]
+        if off:
+            errors[name] = float(np.mean(off))
+    return Recommended(min(errors, key=lambda n: errors[n]), errors, of, failed) if errors else None
+
+
+def _row(name: str, predictor: Method, runs: Runs, key: Array, cells: Callable[[Record], Sequence[Cell]]) -> Row:
+    """Fit one method and read its errors off its record; why it failed, if it did."""
+    try:
+        record = record_of(point(predictor, runs, key, strict=False), runs)
+    except (InputError, FitError) as error:
+        return Row(name, failed=str(error))
+    errors: dict[str, list[float]] = {}
+    for cell in cells(record):
+        if cell.actual:
+            errors.setdefault(cell.name, []).append(abs(cell.rel_error))
+    return Row(name, {output: float(np.mean(found)) for output, found in errors.items()})
+
+
+def _with_true_loss(record: Record) -> list[Cell]:
+    """Scores as forecast from the targets' true losses."""
+    return [replace(c, predicted=c.true_loss) for c in record.scores if c.true_loss is not None]
+
+
+def _discovered(runs: Runs, key: Array) -> tuple[Row, Discovery | None]:
+    """The row of automated discovery."""
+    try:
+        found = discover(runs, key, selection=ALL_EMERGED)
+    except (InputError, FitError) as error:
+        return Row("discovery", failed=str(error)), None
+    targets = runs.targets().finals()
+    predicted = np.clip(found.predict(np.stack([targets.loss_of(d) for d in found.domains], axis=1)), 0.0, 1.0)
+    errors = {}
+    for j, task in enumerate(found.forms):
+        actual = targets.score_of(task)
+        known = np.isfinite(actual) & np.isfinite(predicted[:, j]) & (actual > 0)
+        if known.any():
+            errors[task] = float(np.abs(predicted[known, j] / actual[known] - 1.0).mean())
+    return Row("discovery", errors), found

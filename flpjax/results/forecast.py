@@ -1,0 +1,231 @@
+"""Draws in, forecast out: losses and scores of targets, with intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError
+from flpjax.fitting.draws import Draws, StageFit
+from flpjax.ladder.compute import Compute
+from flpjax.methods.method import Prediction
+from flpjax.results import caveats
+from flpjax.results.completion import (
+    completed,
+    spread_of_sizes,
+    with_mixture,
+    words_of_mixtures,
+    words_of_sizes,
+)
+from flpjax.results.completion import compute_of as compute_of
+from flpjax.results.few_runs import widened
+from flpjax.results.interval import Interval as Interval
+from flpjax.results.interval import check_level as check_level
+from flpjax.results.interval import lost
+from flpjax.results.prediction import Bounds, bounds_of
+from flpjax.results.prediction import predict as predict
+from flpjax.results.prediction import predict_from_loss as predict_from_loss
+from flpjax.results.prediction import scatter as scatter
+from flpjax.results.sizing import refuse_compute_alone, refuse_other_sizes
+from flpjax.results.target import Target, extrapolation, extrapolation_warning
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Losses and scores of targets.
+
+    Attributes:
+        method: The name of the method.
+        kind: Where the draws came from.
+        level: Probability that the intervals are meant to have.
+        draws: How many draws there were.
+        targets: ``(target,)``.
+        extrapolation: ``(target,)`` target FLOPs over the ladder's largest.
+        loss: Per target, domain → interval.
+        score: Per target, task → interval.
+        loss_draws: ``(draw, target, domain)``.
+        score_draws: ``(draw, target, task)``, clipped to 0 to 1.
+        fits: Stage → constants, status, agreement of starts and conditioning of the point fit.
+        warnings: What the reader should know.
+    """
+
+    method: str
+    kind: str
+    level: float
+    draws: int
+    targets: tuple[Target, ...]
+    extrapolation: tuple[float, ...]
+    loss: tuple[dict[str, Interval], ...]
+    score: tuple[dict[str, Interval], ...]
+    loss_draws: NDArray[np.float64]
+    score_draws: NDArray[np.float64]
+    fits: Mapping[str, StageFit]
+    warnings: tuple[str, ...]
+
+    @property
+    def intervals(self) -> bool:
+        """Whether the bounds are of intervals: a point fit has none, nor have fits that tie on the ladder."""
+        return self.kind not in ("point", "tied") and self.draws > 1
+
+    @property
+    def lost(self) -> NDArray[np.float64]:
+        """``(target, output)`` share of the draws without a value; losses, then scores."""
+        return lost(np.concatenate([self.loss_draws, self.score_draws], axis=2))
+
+    @property
+    def monte_carlo(self) -> str:
+        """How far the number of draws blurs medians, in words; empty without intervals."""
+        if not self.intervals:
+            return ""
+        most = [max((v.error for each in kind for v in each.values()), default=0.0) for kind in (self.score, self.loss)]
+        words = [f"{100 * most[0]:.1g} points" if most[0] else "", f"{most[1]:.1g} of a loss" if most[1] else ""]
+        said = " and ".join(filter(None, words))
+        return f"Monte Carlo error of the medians: up to {said} ({self.draws:,} draws)" if said else ""
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one per target and quantity."""
+        rows: list[dict[str, Any]] = []
+        for i, target in enumerate(self.targets):
+            for kind, intervals in (("loss", self.loss[i]), ("score", self.score[i])):
+                rows += [
+                    {"target": target.name, "kind": kind, "name": n, **v.to_dict(self.intervals)}
+                    for n, v in intervals.items()
+                ]
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "method": self.method,
+            "kind": self.kind,
+            "level": self.level,
+            "draws": self.draws,
+            "intervals": self.intervals,
+            "targets": [
+                {
+                    "name": t.name,
+                    "flops": t.flops,
+                    "params": t.params,
+                    "tokens": t.tokens,
+                    "mix": None if t.mix is None else dict(t.mix),
+                    "extrapolation": self.extrapolation[i],
+                    "loss": {name: v.to_dict(self.intervals) for name, v in self.loss[i].items()},
+                    "score": {name: v.to_dict(self.intervals) for name, v in self.score[i].items()},
+                }
+                for i, t in enumerate(self.targets)
+            ],
+            "fits": {name: fit.to_dict() for name, fit in self.fits.items()},
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self) -> str:
+        """The forecast as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        lines = []
+        for row in self.table():
+            bounds = f" [{row['lower']:.4g}, {row['upper']:.4g}]" if self.intervals else ""
+            lines.append(f"{row['target']}  {row['kind']} {row['name']}: {row['median']:.4g}{bounds}")
+        return "\n".join(lines)
+
+
+def forecast(
+    draws: Draws, targets: Sequence[Target], *, level: float = 0.9, measured: bool = True, method: str = ""
+) -> Forecast:
+    """Forecast targets from any Draws.
+
+    Args:
+        draws: A point fit, a bootstrap or a posterior; a point fit has intervals of no width, and a warning says so.
+        targets: What to forecast.
+        level: Probability of the central intervals.
+        measured: Intervals of what one training run will measure, with the scatter of runs and evaluations about the
+            fit; False for intervals of the expected value.
+        method: What to call the method in the result.
+
+    Raises:
+        InputError: No target, a level outside 0 to 1, or no usable draw at all.
+    """
+    if not targets:
+        raise InputError("there is no target", remedy="Give one, say N=7e9,D=4e12")
+    check_level(level)
+    model, given = draws.model, targets
+    targets = tuple(with_mixture(t.filled(draws.ladder.rule), draws) for t in targets)
+    refuse_other_sizes(draws.ladder, targets)
+    refuse_compute_alone(draws, targets)
+    bounds = bounds_of(draws, [t.flops or np.nan for t in targets])
+    targets, seen, sizes = _predicted(draws, targets, scatter(draws) if measured else None, bounds)
+    loss, score, few = widened(draws, *(np.asarray(v) for v in seen))
+    score = score if bounds is None else np.clip(score, *bounds[1])
+    share = lost(np.concatenate([loss, score], axis=2))
+    silent = caveats.not_forecast(draws, targets, share)
+    intervals = [
+        _intervals(names, v, level, draws.most_lost)
+        for names, v in ((model.domains, loss), (model.tasks, np.clip(score, 0, 1)))
+    ]
+    if not any(each for kind in intervals for each in kind):
+        raise InputError(silent[0], remedy="There is nothing to forecast")
+    warnings = [*draws.warnings, *few, *([caveats.KINDS[draws.kind]] if draws.kind in caveats.KINDS else [])]
+    warnings += [*silent, *sizes, *words_of_mixtures(targets, given, draws)]
+    for target in targets:
+        warnings += extrapolation_warning(target, draws.ladder)
+    warnings += caveats.outside(targets, model.tasks, score) + caveats.falling(draws)
+    if draws.kind not in caveats.KINDS:
+        warnings += caveats.blurred([each for kind in intervals for each in kind], len(draws), level)
+    return Forecast(
+        method=method or type(model).__name__,
+        kind=draws.kind,
+        level=level,
+        draws=len(draws),
+        targets=targets,
+        extrapolation=tuple(extrapolation(t, draws.ladder) for t in targets),
+        loss=intervals[0],
+        score=intervals[1],
+        loss_draws=loss,
+        score_draws=np.clip(score, 0.0, 1.0),  # no model scores outside; a straight line does not know
+        fits=draws.fits,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _predicted(
+    draws: Draws, targets: tuple[Target, ...], noise: Prediction | None, bounds: tuple[Bounds, Bounds] | None
+) -> tuple[tuple[Target, ...], Prediction, list[str]]:
+    """Targets with N and D as far as the model reads them, what draws say of them, and words on what was filled in.
+
+    What has only FLOPs is first forecast from these alone: a law in C needs no more.
+    """
+    model = draws.model
+
+    def values(compute: Compute) -> Prediction:
+        if model.singular:
+            without = (compute.weights == 0.0).any(axis=-1, keepdims=True)
+            compute = compute._replace(weights=np.where(without, np.nan, compute.weights))
+        return predict(model, draws.params, compute, noise, bounds)
+
+    bare = np.array([t.params is None and t.tokens is None for t in targets])
+    exact = tuple(t if flops_only else completed(t, draws.ladder) for t, flops_only in zip(targets, bare, strict=True))
+    seen = values(compute_of(exact, model.sources))
+    if not bare.any() or draws.ladder.size is None:
+        return exact, seen, []
+    whole = tuple(completed(t, draws.ladder) for t in exact)
+    sized = values(spread_of_sizes(compute_of(whole, model.sources), bare, draws.ladder, len(draws)))
+    more = [(np.isfinite(b) & ~np.isfinite(a)).any(axis=(0, 2)) for a, b in zip(seen, sized, strict=True)]
+    reads = bare & (more[0] | more[1])
+    chosen = tuple(w if r else e for w, e, r in zip(whole, exact, reads, strict=True))
+    return chosen, sized, [words_of_sizes(t, draws.ladder) for t, r in zip(whole, reads, strict=True) if r]
+
+
+def _intervals(
+    names: tuple[str, ...], values: NDArray[np.float64], level: float, most_lost: float
+) -> tuple[dict[str, Interval], ...]:
+    """Per target, name → interval of the draws ``(draw, target, name)``, those that lost too many left out."""
+    each = [
+        {n: Interval.of(values[:, i, j], level, most_lost) for j, n in enumerate(names)} for i in range(values.shape[1])
+    ]
+    return tuple({n: v for n, v in row.items() if v is not None} for row in each)

@@ -1,0 +1,170 @@
+"""What a review says of the ladder itself: runs, reruns, mixtures, emergence, and how far targets lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import count, some_of
+from flpjax.fitting.draws import Draws
+from flpjax.ladder.table import Runs
+from flpjax.methods.mixtures import SAME, distinct
+from flpjax.results.finished import fitted_finals, unfinished_warnings
+from flpjax.results.target import Target, extrapolation
+from flpjax.results.verdicts import Finding, Verdict
+
+FEW_RUNS, TOO_FEW_RUNS = 8, 5  # below the first an interval is wide, below the second it says little
+SAME_SIZE = 0.01  # relative difference of N and D, of runs that are reruns
+RERUN_LOSS, RERUN_SCORE = (0.01, 0.03), (0.05, 0.1)  # differences that are odd, and too large; losses are relative
+HALF = 0.5  # of the fall of losses from the smallest run to the largest: more is no noise
+SAME_MIX = 0.01  # difference of weights, below which a target's mixture is that of the ladder
+ABOVE = 0.05  # of chance, where a task has emerged
+FAR, TOO_FAR = 30.0, 1000.0  # × the largest run
+
+
+def check_runs(training: Runs) -> Finding:
+    """There are runs enough."""
+    finished = len(fitted_finals(training))
+    verdict = Verdict.PASS if finished >= FEW_RUNS else Verdict.REVIEW if finished >= TOO_FEW_RUNS else Verdict.FAIL
+    remedy = (
+        ""
+        if verdict == Verdict.PASS
+        else f"Intervals rest on little and hold less than they say: train more small runs, {FEW_RUNS} at least"
+    )
+    return Finding("runs", verdict, count(finished, "finished run"), remedy)
+
+
+def check_finished(training: Runs) -> Iterator[Finding]:
+    """Every run has a final value, or is named with the reason why it has none."""
+    via = training.general_domains[0] if training.domains else None
+    lacking = list(unfinished_warnings(training, via))
+    if lacking:
+        remedy = "Measure it where the run ends, raise final_within, or leave the run out (--exclude)"
+        yield Finding("final values", Verdict.REVIEW, "; ".join(lacking), remedy)
+
+
+def check_reruns(training: Runs) -> Finding:
+    """Runs of one size, on as many tokens and the same mixture, came out alike.
+
+    Fits weigh runs by how noisy their sizes are, so two small runs that disagree spoil little and are to be looked at.
+    It is fatal among the larger half of the runs, or if it is half of what all of the ladder's compute buys.
+    """
+    finals = training.finals()
+    pairs = np.argwhere(np.tril(_alike(finals), -1))
+    if not len(pairs):
+        return Finding("reruns", Verdict.PASS, "no reruns")
+    worst, verdict, largest = "", Verdict.PASS, -1.0
+    bought = _largest(np.log(finals.loss[np.argmin(finals.flops)] / finals.loss[np.argmax(finals.flops)]))
+    for i, j in pairs:
+        loss = _largest(np.log(finals.loss[i] / finals.loss[j]))
+        score = _largest(finals.score[i] - finals.score[j])
+        step = max(int(v > odd) + int(v > bad) for v, (odd, bad) in ((loss, RERUN_LOSS), (score, RERUN_SCORE)))
+        small = finals.flops[i] < np.median(finals.flops)
+        if step == Verdict.FAIL and small and not loss > HALF * bought:
+            step = int(Verdict.REVIEW)
+        if (step, loss) > (int(verdict), largest) and step:
+            verdict, largest, worst = Verdict(step), loss, _difference(finals, int(i), int(j))
+    if verdict == Verdict.PASS:
+        return Finding("reruns", verdict, f"{count(len(pairs), 'pair')} of reruns agree")
+    remedy = "One of them has gone wrong, or the noise is that large: leave one out"
+    return Finding("reruns", verdict, worst, remedy)
+
+
+def _difference(finals: Runs, i: int, j: int) -> str:
+    """The loss and the score in which two reruns differ most, as both have them."""
+    one, other = (finals.names[finals.run[k]] for k in (i, j))
+    parts = []
+    for values, names, unit, kind in (
+        (np.log(finals.loss), finals.domains, 1.0, "loss/"),
+        (finals.score, finals.task_names, 100.0, "score/"),
+    ):
+        apart = np.abs(values[i] - values[j])
+        if np.isfinite(apart).any():
+            k = int(np.nanargmax(apart))
+            source = finals.loss if kind == "loss/" else finals.score
+            a, b = unit * source[i, k], unit * source[j, k]
+            parts.append(f"{kind}{names[k]} {a:.4g} against {b:.4g}" + (" %" if unit != 1.0 else ""))
+    return f"'{one}' and '{other}' differ: {', '.join(parts)}"
+
+
+def _alike(finals: Runs) -> NDArray[np.bool_]:
+    """``(run, run)`` whether two runs are of one size, on as many tokens and of the same mixture."""
+    alike = np.ones((len(finals), len(finals)), bool)
+    for size in (finals.params, finals.tokens):
+        alike &= np.abs(np.log(size[:, None] / size[None, :])) < SAME_SIZE
+    for weight in finals.mix.T:
+        alike &= np.abs(weight[:, None] - weight[None, :]) < SAME
+    return alike
+
+
+def _largest(difference: NDArray[np.float64]) -> float:
+    """The largest size of what both runs measured."""
+    return float(np.abs(difference[np.isfinite(difference)]).max(initial=0.0))
+
+
+def check_mixtures(draws: Draws, training: Runs, targets: Sequence[Target] = ()) -> Iterator[Finding]:
+    """Mixtures differ enough for a law of mixtures; or there is one, and it is the targets' own."""
+    if not training.sources:
+        return
+    tried = distinct(training.finals().mix)
+    mixtures = len(tried)
+    if not draws.model.sources:
+        weights = [t.weights(training.sources) for t in targets if t.mix is not None]
+        other = any(np.abs(tried - w).max(axis=1).min() >= SAME_MIX for w in weights)
+        if mixtures == 1 and weights and not other:
+            yield Finding("mixtures", Verdict.PASS, "one mixture, which is the targets' own")
+            return
+        verdict = Verdict.FAIL if other else Verdict.REVIEW
+        remedy = "Train runs with other mixtures, and use a method that knows them, such as 'm3+domain-linear'"
+        yield Finding("mixtures", verdict, f"{count(mixtures, 'mixture')}, which the forecast is blind to", remedy)
+        return
+    needed = len(draws.model.sources)
+    without = [f"'{t.name}'" for t in targets if t.mix is None]
+    if without and mixtures > 1:
+        figure = f"{mixtures} mixtures, and none given for {some_of(without)}: their mean is taken"
+        yield Finding("mixtures", Verdict.REVIEW, figure, "Give targets the mixture they will have: mix/SOURCE=WEIGHT")
+        return
+    if mixtures >= needed + 1:
+        yield Finding("mixtures", Verdict.PASS, f"{mixtures} mixtures of {count(needed, 'source')}")
+        return
+    verdict = Verdict.FAIL if mixtures == 1 else Verdict.REVIEW
+    remedy = "Train runs with other mixtures, or use a method without, such as 'flp'"
+    yield Finding("mixtures", verdict, f"{count(mixtures, 'mixture')} of {count(needed, 'source')}", remedy)
+
+
+def check_emergence(training: Runs) -> Iterator[Finding]:
+    """Tasks are above chance somewhere on the ladder."""
+    if not training.tasks:
+        return
+    best = np.where(np.isfinite(training.score), training.score, -np.inf).max(axis=0, initial=-np.inf)
+    asleep = [
+        f"'{t.name}' (best {100 * b:.0f}, chance {100 * t.chance:.0f})"
+        for t, b in zip(training.tasks, best, strict=True)
+        if np.isfinite(b) and b < t.chance + ABOVE
+    ]
+    if not asleep:
+        yield Finding("emergence", Verdict.PASS, f"{count(len(training.tasks), 'task')} above chance")
+        return
+    verdict = Verdict.FAIL if len(asleep) == len(training.tasks) else Verdict.REVIEW
+    remedy = "Nothing on the ladder tells when they emerge: train a larger rung, or score an easier metric"
+    yield Finding("emergence", verdict, f"at chance on the whole ladder: {some_of(asleep)}", remedy)
+
+
+def check_distance(draws: Draws, targets: Sequence[Target]) -> Iterator[Finding]:
+    """Targets are within reach."""
+    if not targets:
+        return
+    filled = [t.filled(draws.ladder.rule) for t in targets]
+    ratio, name = max((extrapolation(t, draws.ladder), t.name) for t in filled)
+    beyond = f"'{name}' lies {ratio:,.3g} × beyond the largest run"
+    least, output = min(((most, output) for output, most in draws.ladder.reach), default=(draws.ladder.flops[1], ""))
+    if least < draws.ladder.flops[1]:  # the largest runs lack some loss
+        ratio *= draws.ladder.flops[1] / least
+        beyond += f", and {ratio:,.3g} × beyond the largest that loss '{output}' was fitted on"
+    verdict = Verdict.PASS if ratio <= FAR else Verdict.REVIEW if ratio <= TOO_FAR else Verdict.FAIL
+    remedy = (
+        "" if verdict == Verdict.PASS else "Train a larger rung; intervals that far rest on how past forecasts drifted"
+    )
+    yield Finding("distance", verdict, beyond, remedy)

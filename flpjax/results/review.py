@@ -1,0 +1,176 @@
+"""Whether a forecast can be believed: named checks of the ladder, the fits, the sampling and the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from flpjax.engine.status import Status
+from flpjax.errors import InputError, count, some_of
+from flpjax.fitting.draws import LOST, Draws
+from flpjax.fitting.staged import CONDITION_LIMIT
+from flpjax.fitting.validation import FEW_AHEAD
+from flpjax.ladder.table import AVERAGE, Runs
+from flpjax.results.audit_checks import check_audit, check_widths
+from flpjax.results.forecast import Forecast, forecast
+from flpjax.results.ladder_checks import (
+    check_distance,
+    check_emergence,
+    check_finished,
+    check_mixtures,
+    check_reruns,
+    check_runs,
+)
+from flpjax.results.sizing import check_sizes
+from flpjax.results.target import Target, targets_of
+from flpjax.results.verdicts import Finding, Review, Verdict
+
+RHAT, RHAT_BAD = 1.01, 1.05
+ESS, ESS_BAD = 400.0, 100.0
+KHAT, KHAT_BAD = 0.7, 1.0
+DIVERGED_BAD = 0.01  # share of draws
+LEVEL = 0.9  # of intervals that are held against the ladder
+MISFIT = 0.75, 0.5  # share of the runs fitted that they should hold, and must
+OWN_PAST = 0.75, 0.6  # the same of the ladder's own past
+FAILED_BAD = 0.5  # share of draws without a forecast
+
+
+def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forecast | None = None) -> Review:
+    """Check draws, the ladder they were fitted on, and how far they are to be carried.
+
+    Args:
+        draws: Any: of a posterior, a bootstrap, a blend, or one point.
+        runs: The ladder; its held-out runs are not looked at.
+        targets: What is to be forecast from them.
+        made: The forecast of these targets, if there is one: then its draws are judged, not others.
+    """
+    training = runs.training()
+    finals = training.finals()
+    seen = forecast(draws, targets_of(finals), level=LEVEL)
+    made, silent = _made(draws, targets, made)
+    return Review(
+        (
+            check_runs(training),
+            *check_finished(training),
+            *check_audit(training),
+            check_reruns(training),
+            *check_mixtures(draws, training, targets),
+            *check_emergence(training),
+            check_fits(draws),
+            silent or check_failures(draws, made or seen),
+            *check_sampling(draws),
+            check_misfit(draws, seen, finals),
+            check_past(draws),
+            *check_distance(draws, targets),
+            *(check_widths(made, training) if made is not None else ()),
+            *check_sizes(draws.ladder, targets),
+        )
+    )
+
+
+def check_fits(draws: Draws) -> Finding:
+    """Every point fit has an optimum, and one that data determine."""
+    failed, open_ = [], []
+    for name, fit in draws.fits.items():
+        for i, output in enumerate(fit.outputs):
+            status = Status(int(fit.status[i]))
+            if not status.usable:
+                failed.append(f"{name} '{output}' ({status.name.lower()})")
+            elif status == Status.SINGULAR or fit.condition[i] > CONDITION_LIMIT:
+                open_.append(f"{name} '{output}'")
+    total = sum(len(fit.outputs) for fit in draws.fits.values())
+    if failed:
+        worst = Verdict.FAIL if len(failed) == total or draws.validation is None else Verdict.REVIEW
+        return Finding("fits", worst, f"not converged: {some_of(failed)}", "Look at those columns with `flpjax check`")
+    if open_:
+        remedy = "Add runs that differ in what the form needs, or take a form with fewer parameters"
+        return Finding("fits", Verdict.REVIEW, f"undetermined combinations of parameters: {some_of(open_)}", remedy)
+    return Finding("fits", Verdict.PASS, f"{count(total, 'fit')} converged")
+
+
+def _made(draws: Draws, targets: Sequence[Target], made: Forecast | None) -> tuple[Forecast | None, Finding | None]:
+    """The forecast of the targets, if there are any; or a finding that they have none."""
+    if made is not None or not targets:
+        return made, None
+    try:
+        return forecast(draws, targets, level=LEVEL), None
+    except InputError as error:
+        return None, Finding("draws", Verdict.FAIL, f"no target has a forecast: {error}", "Do as that says")
+
+
+def check_failures(draws: Draws, made: Forecast) -> Finding:
+    """Nearly all draws forecast every output of every target of a forecast."""
+    names = (*draws.model.domains, *draws.model.tasks)
+    lost = made.lost.max(axis=0, initial=0.0)
+    bad = [f"'{n}' ({x:.0%})" for n, x in zip(names, lost, strict=True) if x > LOST]
+    if not bad:
+        return Finding("draws", Verdict.PASS, f"{count(len(draws), 'draw')}, at most {lost.max(initial=0.0):.0%} fail")
+    worst = Verdict.FAIL if lost.max() > FAILED_BAD else Verdict.REVIEW
+    remedy = "Intervals leave these draws out: add runs"
+    if lost.max() > draws.most_lost:
+        remedy = "These have no interval: leave them out, add runs, or give targets what the law needs"
+    return Finding("draws", worst, f"draws without a forecast: {some_of(bad)}", remedy)
+
+
+def check_sampling(draws: Draws) -> Iterator[Finding]:
+    """A posterior's chains agree and are long enough; or its normal approximation is one."""
+    sampling = draws.sampling
+    if sampling is None:
+        return
+    if sampling.method != "nuts":
+        k = float(np.max([*sampling.khat.values(), 0.0]))  # NaN if one is: then it fails
+        remedy = "" if k <= KHAT else "Sample it: method='nuts'"
+        yield Finding("k-hat", _between(k, KHAT, KHAT_BAD), f"at most {k:.2f}", remedy)
+        return
+    rhat, ess = float(np.max(sampling.forecasts.rhat)), float(np.min(sampling.forecasts.ess))
+    rhat, ess = (rhat if np.isfinite(rhat) else np.inf), (ess if np.isfinite(ess) else 0.0)
+    longer = "Sample longer (warmup=, draws=), or narrow the priors"
+    yield Finding("R-hat", _between(rhat, RHAT, RHAT_BAD), f"at most {rhat:.3f}", longer if rhat > RHAT else "")
+    yield Finding("ESS", _between(-ess, -ESS, -ESS_BAD), f"at least {ess:.0f}", longer if ess < ESS else "")
+    share = float(sampling.diverging.mean())
+    number = int(sampling.diverging.sum())
+    remedy = "Narrow the priors (priors=), or take a form with fewer parameters" if number else ""
+    yield Finding("divergences", _between(share, 0.0, DIVERGED_BAD), f"{number} of {sampling.diverging.size}", remedy)
+
+
+def check_misfit(draws: Draws, seen: Forecast, finals: Runs) -> Finding:
+    """Intervals of measured values hold what was measured of the runs that were fitted."""
+    if draws.kind in ("point", "tied"):
+        return Finding("fit to the ladder", Verdict.REVIEW, "a point fit has no intervals", "Ask for draws")
+    if AVERAGE in draws.model.domains:
+        finals = finals.with_average()
+    held = []
+    for i, (losses, scores) in enumerate(zip(seen.loss, seen.score, strict=True)):
+        observed = {("loss", n): finals.loss_of(n)[i] for n in losses} | {
+            ("score", n): finals.score_of(n)[i] for n in scores
+        }
+        told = {("loss", n): v for n, v in losses.items()} | {("score", n): v for n, v in scores.items()}
+        held += [told[k].lower <= value <= told[k].upper for k, value in observed.items() if np.isfinite(value)]
+    share = float(np.mean(held)) if held else float("nan")
+    should, must = MISFIT
+    remedy = "" if share >= should else "The law does not fit: compare methods with `flpjax backtest`"
+    figure = f"{share:.0%} of what was fitted lies within its {LEVEL:.0%} intervals"
+    return Finding("fit to the ladder", _between(-share, -should, -must), figure, remedy)
+
+
+def check_past(draws: Draws) -> Finding:
+    """The ladder's own larger runs would have been covered."""
+    validation = draws.validation
+    if validation is None:
+        remedy = "Use --method auto, or see `flpjax backtest --largest 2`"
+        return Finding("coverage of its past", Verdict.REVIEW, "not checked: intervals know no model error", remedy)
+    if validation.runs < FEW_AHEAD:
+        figure = f"{count(validation.runs, 'run')} could be forecast from smaller ones"
+        return Finding("coverage of its past", Verdict.REVIEW, figure, "Train a larger rung")
+    cells = f"{validation.cells:,} forecasts of {validation.runs} runs"
+    figure = f"90 % intervals would have held {validation.covered_90:.0%} of {cells}"
+    remedy = (
+        "" if validation.covered_90 >= OWN_PAST[0] else "Take intervals as too narrow by as much; train a larger rung"
+    )
+    return Finding("coverage of its past", _between(-validation.covered_90, *(-v for v in OWN_PAST)), figure, remedy)
+
+
+def _between(value: float, good: float, bad: float) -> Verdict:
+    """PASS up to ``good``, FAIL beyond ``bad``; NaN fails."""
+    return Verdict.PASS if value <= good else Verdict.REVIEW if value <= bad else Verdict.FAIL

@@ -1,0 +1,186 @@
+"""A model that is not trained yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.fitting.draws import LadderSummary
+from flpjax.ladder.check import MIX_SLACK
+from flpjax.ladder.compute import FlopsRule
+from flpjax.ladder.table import Runs
+
+FAR = 1000.0  # beyond this ratio of FLOPs nobody has checked that any law holds
+
+_KEYS = {"n": "params", "params": "params", "d": "tokens", "tokens": "tokens", "c": "flops", "flops": "flops"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to forecast: a model by its compute.
+
+    Attributes:
+        name: What to call it.
+        params: Non-embedding parameters N.
+        tokens: Training tokens D.
+        flops: Training FLOPs C; left out, they are counted by the ladder's own rule.
+        mix: Data source → mixture weight, for methods that know sources; those not named have none.
+    """
+
+    name: str
+    params: float | None = None
+    tokens: float | None = None
+    flops: float | None = None
+    mix: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        for what in ("params", "tokens", "flops"):
+            value = getattr(self, what)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"{what} {value:g} is not a positive number", where=f"target '{self.name}'")
+        if self.flops is None and (self.params is None or self.tokens is None):
+            raise InputError(
+                "neither FLOPs nor both N and D are given",
+                where=f"target '{self.name}'",
+                remedy="Write N=7e9,D=4e12 or C=1.7e23",
+            )
+
+    def weights(self, sources: Sequence[str]) -> NDArray[np.float64]:
+        """``(source,)`` mixture weights, NaN without a mixture.
+
+        Raises:
+            InputError: A source is not the ladder's, or the weights are no mixture.
+        """
+        if self.mix is None:
+            return np.full(len(sources), np.nan)
+        return mixture_of(self.mix, sources, f"target '{self.name}'")
+
+    def filled(self, rule: FlopsRule) -> Target:
+        """With FLOPs, counted as the ladder counts them where they are not given."""
+        if self.flops is not None or self.params is None or self.tokens is None:
+            return self
+        return replace(self, flops=rule(self.params, self.tokens))
+
+
+def mixture_of(mix: Mapping[str, float], sources: Sequence[str], where: str) -> NDArray[np.float64]:
+    """``(source,)`` the weights of a mixture given by name, scaled to sum to 1; sources not named have none.
+
+    Raises:
+        InputError: A source is not there, a weight is negative, or they don't sum to 1.
+    """
+    for name, weight in mix.items():
+        if name not in sources:
+            raise InputError(f"there is no data source '{name}'", where=where, remedy=did_you_mean(name, sources))
+        if not 0.0 <= weight <= 1.0:
+            raise InputError(f"the weight of '{name}' is {weight:g}", where=where, remedy="Give a share from 0 to 1")
+    weights = np.array([mix.get(name, 0.0) for name in sources])
+    if abs(weights.sum() - 1.0) > MIX_SLACK:
+        named = ", ".join(f"{name}={weight:g}" for name, weight in mix.items())
+        raise InputError(
+            f"the mixture weights {named} sum to {weights.sum():.4g}, not to 1",
+            where=where,
+            remedy=f"The sources are {', '.join(sources)}",
+        )
+    return weights / weights.sum()
+
+
+def parse_mix(text: str) -> dict[str, float]:
+    """Read ``code=0.3,general=0.7``.
+
+    Raises:
+        InputError: The text is something else.
+    """
+    mix: dict[str, float] = {}
+    for piece in filter(None, (p.strip() for p in text.split(","))):
+        name, equals, number = (p.strip() for p in piece.rpartition("="))
+        if not equals or name in mix:
+            raise InputError(f"'{piece}' is not understood", where=f"mixture '{text}'", remedy="Write SOURCE=WEIGHT,…")
+        mix[name] = _number(number, f"mixture '{text}'")
+    return mix
+
+
+def parse_target(text: str) -> Target:
+    """Read ``N=7e9,D=4e12``, ``C=1e23``, ``7B: N=7e9, D=4e12`` or, with a mixture, ``C=1e23,mix/code=0.3,mix/web=0.7``.
+
+    Raises:
+        InputError: The text is something else.
+    """
+    head, colon, rest = text.rpartition(":")
+    values: dict[str, float] = {}
+    mix: dict[str, float] = {}
+    for piece in filter(None, (p.strip() for p in rest.split(","))):
+        key, equals, number = (p.strip() for p in piece.partition("="))
+        if equals and key.startswith("mix/"):
+            source = key.removeprefix("mix/")
+            if source in mix:
+                raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
+            mix[source] = _number(number, f"target '{text}'")
+            continue
+        if not equals or key.lower() not in _KEYS:
+            raise InputError(
+                f"'{piece}' is not understood",
+                where=f"target '{text}'",
+                remedy="Write N=7e9,D=4e12 or C=1.7e23",
+            )
+        if _KEYS[key.lower()] in values:
+            raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
+        values[_KEYS[key.lower()]] = _number(number, f"target '{text}'")
+    name = head.strip() if colon else text.strip()
+    return Target(name or "target", **values, mix=mix or None)
+
+
+def targets_of(runs: Runs) -> list[Target]:
+    """The ends of runs, as targets: where their final values were measured, or where they end if none was."""
+    finals = runs.ends()
+    each = zip(finals.run, finals.params, finals.tokens, finals.flops, finals.mix, strict=True)
+    return [
+        Target(
+            finals.names[r], float(n), float(d), float(c), dict(zip(finals.sources, map(float, w), strict=True)) or None
+        )
+        for r, n, d, c, w in each
+    ]
+
+
+def extrapolation(target: Target, ladder: LadderSummary) -> float:
+    """Target FLOPs over the FLOPs of the ladder's largest run."""
+    assert target.flops is not None
+    return target.flops / ladder.flops[1]
+
+
+def extrapolation_warning(target: Target, ladder: LadderSummary) -> list[str]:
+    """What is unusual about how far a target lies from the ladder."""
+    warnings = []
+    ratio = extrapolation(target, ladder)
+    if ratio <= 1.0:
+        warnings.append(
+            f"target '{target.name}' lies inside the ladder ({ratio:.2g} × its largest run): this is interpolation"
+        )
+    elif ratio >= FAR:
+        warnings.append(
+            f"target '{target.name}' lies {ratio:,.0f} × beyond the ladder's largest run: no law was ever checked that "
+            "far; train a larger rung"
+        )
+    if target.params and target.tokens:
+        counted = target.flops / (target.params * target.tokens) if target.flops else 0.0
+        if abs(counted / (ladder.rule(target.params, target.tokens) / (target.params * target.tokens)) - 1.0) > 0.1:
+            warnings.append(
+                f"target '{target.name}' has {counted:.2f} FLOPs per parameter and token, the ladder's own rule gives "
+                f"{ladder.rule(target.params, 1.0) / target.params:.2f}: are both counted in the same way?"
+            )
+    return warnings
+
+
+def _number(text: str, where: str) -> float:
+    """A number, with K, M, B or T for thousands, millions, billions and trillions."""
+    match = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?)([kmbt]?)", text.lower().replace("_", ""))
+    try:
+        if match is None:
+            raise ValueError
+        return float(match[1]) * {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}[match[2]]
+    except ValueError:
+        raise InputError(f"'{text}' is not a number", where=where, remedy="Write 7e9 or 7B") from None

@@ -1,0 +1,150 @@
+"""The command line on mixtures: mix and compare."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from flpjax.cli.app import main
+from flpjax.fitting.fit import mixing_method
+from flpjax.ladder.export import csv_of
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.results import compare as answer
+from tests.results.test_compare import few
+
+METHOD = ("--method", "m3+domain-linear")
+BIG = ("--target", "N=7e9,D=1.4e12")
+SIZES = ("0.12B", "0.2B", "0.5B", "1B", "3B")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path_factory.getbasetemp() / "compiled"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Simulated mixtures of two, three and four sources as CSV, most of their 3B held out."""
+    folder = tmp_path_factory.mktemp("mixtures")
+    for sources in (2, 3):
+        runs = few(simulate_mixtures(0, checkpoints=3, sizes=SIZES, sources=sources).runs)
+        (folder / f"{sources}.csv").write_text(csv_of(runs), encoding="utf-8")
+    halved = np.hstack([runs.mix[:, :2], runs.mix[:, 2:] / 2.0, runs.mix[:, 2:] / 2.0])
+    four = replace(runs, sources=(*runs.sources, "web"), mix=halved)
+    (folder / "4.csv").write_text(csv_of(four), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line; exit code, stdout, stderr."""
+
+    def go(*args):
+        try:
+            main([str(a) for a in args])
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return go
+
+
+def test_every_option_is_heard(run, tables, tmp_path):
+    file, picture = tmp_path / "mix.json", tmp_path / "mix.svg"
+    code, out, err = run(
+        "mix", tables / "3.csv", *BIG, *METHOD, "--draws", 3, "--task", "bbh=2", "--task", "triviaqa", "--worst",
+        "--over-draws", "cvar", "--risk", 0.4, "--no-worse", "--kl", 0.001, "--prior", "general=0.6,code=0.2,math=0.2",
+        "--baseline", "general=0.7,code=0.1,math=0.2", "--bound", "code=0.05:0.45", "--available", "general=2e11",
+        "--fix", "math=0.2", "--group", "stem=code+math:0.3:0.6", "--level", 0.8, "--json", file, "--curve", picture,
+    )  # fmt: skip
+    assert code == 0, err
+    found = json.loads(file.read_text())
+    assert (found["method"], found["level"], found["draws"]) == ("m3+domain-linear", 0.8, 3)
+    weights = found["weights"]
+    assert weights["general"] <= 4 * 2e11 / 1.4e12 + 1e-12
+    assert 0.05 <= weights["code"] <= 0.4 + 1e-9
+    assert weights["math"] == pytest.approx(0.2, abs=1e-9)
+    assert "math = 0.2 (fixed)" in found["binding"]
+    assert "At its limits: " in out
+    assert "math = 0.2 (fixed)" in out
+    assert found["baseline"] == {
+        "name": "baseline", "weights": {"general": 0.7, "code": 0.1, "math": pytest.approx(0.2)}, "runs": []
+    }  # fmt: skip
+    counts = {change["name"]: change["counts"] for change in found["changes"]}
+    assert (counts["bbh"], counts["triviaqa"], counts["general"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3), 0.0)
+    for words in ("the best mixture for N=7e9,D=1.4e12", "80 % of the draws' own", "general ≤ 0.571", "P(gain > 0) ="):
+        assert words in out
+    for warning in found["warnings"]:
+        assert warning in err
+        assert warning not in out
+    assert "svg" in picture.read_text(encoding="utf-8")[:400]
+
+
+def test_compare(run, tables, tmp_path, monkeypatch):
+    file = tmp_path / "compare.json"
+    forms = ("m2", "m3")  # of all, that few programs are compiled
+    monkeypatch.setattr("flpjax.results.compare.compare", partial(answer.compare, forms=forms))
+    code, out, err = run("compare", tables / "2.csv", "--json", file)
+    assert code == 0, err
+    assert "Fitted on 25 runs; held out: 3B-code0, " in out
+    for name in ("m3", "flops", *answer.MAPS, "discovery"):
+        assert f" {name} " in out
+    assert " Use --method " in f" {' '.join(out.split())}"
+    assert err.count("left out: ") == 1
+    assert "left out: m2: " in err
+    result = json.loads(file.read_text())
+    assert [row["name"] for row in result["forms"] if row["failed"]] == ["m2"]
+    assert all(np.isfinite(row["mean"]) for row in result["maps"])
+    recommended = result["recommended"]
+    assert recommended["method"] == min(recommended["errors"], key=recommended["errors"].get)
+    assert f"--method {recommended['method']}: its held-out error of scores is" in " ".join(out.split())
+    assert mixing_method(recommended["method"], 7)[0] == recommended["method"]
+
+
+BAD = {
+    "neither": (["mix", "2"], "give either --flops or --target"),
+    "both": (["mix", "2", *BIG, "--flops", "1e23"], "give either --flops or --target"),
+    "pair": (["mix", "2", *BIG, "--fix", "code"], "'code' is not understood. Write NAME=VALUE"),
+    "twice": (["mix", "2", *BIG, "--task", "bbh=1", "--task", "bbh=2"], "'bbh=2' is not understood"),
+    "number": (["mix", "2", *BIG, "--available", "code=lots"], "--available code: 'lots' is not a number"),
+    "interval": (["mix", "2", *BIG, "--bound", "code=0.3"], "--bound code: '0.3' is no interval. Write LOW:HIGH"),
+    "group": (["mix", "2", *BIG, "--group", "stem=code"], "--group stem: 'code' is no group. Write NAME=A+B:LOW:HIGH"),
+    "prior": (["mix", "2", *BIG, "--prior", "code"], "mixture 'code': 'code' is not understood"),
+    "draws": (["mix", "2", *BIG, "--over-draws", "median"], "over_draws is 'median'. Say mean, quantile or cvar"),
+    "risk": (["mix", "2", *BIG, "--risk", "2"], "risk is 2"),
+    "picture": (["mix", "2", *BIG, "--curve", "x.tiiff"], "there is no picture format '.tiiff'"),
+    "curve": (["mix", "4", *BIG, "--curve", "x.png"], "--curve is for 2 or 3 sources, and there are 4. Leave it out"),
+    "method": (["mix", "2", *BIG, "--method", "m3+networks"], "Did you mean 'm3+network'?"),
+    "mixture": (["mix", "2", "--target", "N=7e9,D=1e12,mix/code=0.3"], "has a mixture, which is what mix searches"),
+    "no price": (["mix", "2", *BIG, "--prior", "general=1"], "a prior mixture without a price"),
+    "target": (["mix", "2", "--target", "N=7e9"], "neither FLOPs nor both N and D are given"),
+    "price": (["mix", "2", *BIG, "--kl", "-1"], "Invalid value for '--kl'"),
+    "no mixtures": (["mix", "2", *BIG, "--method", "m1+domain-linear", "--draws", "0", "--fix", "maths=0.1"], "maths"),
+    "flp": (["mix", "2", *BIG, "--method", "flp", "--draws", "0"], "does not know data sources"),
+    "source": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--fix", "coed=0.1"], "Did you mean 'code'?"),
+    "task": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--task", "bbb"], "Did you mean 'bbh'?"),
+    "tokens": (
+        ["mix", "2", "--flops", "1e23", *METHOD, "--draws", "0", "--available", "code=1"],
+        "Give the target's N",
+    ),
+    "conflict": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--fix", "code=0.9", "--fix", "general=0.9"], "both"),
+    "held out twice": (["compare", "2", "--largest", "2", "--hold-out", "3B*"], "--largest and --hold-out are both"),
+    "no run": (["compare", "2", "--hold-out", "7B"], "no run is named '7B'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_argument_is_one_clear_error(run, tables, tmp_path, name):
+    (command, table, *rest), message = BAD[name]
+    output = tmp_path / "never.json"
+    code, out, err = run(command, tables / f"{table}.csv", *rest, "--json", output)
+    assert code == 2
+    assert message in err
+    assert out == ""
+    assert "Traceback" not in err
+    assert not output.exists()

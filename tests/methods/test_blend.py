@@ -1,0 +1,180 @@
+"""Several models as one: what each draw takes from where, and how far it departs."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flpjax.errors import InputError
+from flpjax.fitting.blending.auto import auto
+from flpjax.fitting.blending.stacking import SINGLE_MODEL_SHARE_LOSS, SINGLE_MODEL_SHARE_SCORE
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.methods.auto import Auto
+from flpjax.methods.blend import MIXED, own
+from flpjax.results.constraints import Constraints
+from flpjax.results.forecast import compute_of, forecast, predict
+from flpjax.results.goal import Goal
+from flpjax.results.mixture import optimise_mix
+from flpjax.results.problem import pose
+from flpjax.results.target import Target, targets_of
+
+INSIDE, BEYOND = Target("inside", flops=1e20), Target("beyond", params=7e9, tokens=2e12, flops=1e23)
+
+
+def one(params, draw):
+    return jax.tree.map(lambda leaf: leaf[draw], params)
+
+
+def compute(*targets):
+    return jax.tree.map(jnp.asarray, compute_of(targets))
+
+
+def at(target):
+    return jax.tree.map(lambda leaf: leaf[0], compute(target))
+
+
+def without_drift(draws):
+    still = {name: value * 0.0 if name.endswith("drift") else value for name, value in draws.params[MIXED].items()}
+    return draws.params | {MIXED: still}
+
+
+def test_each_output_is_what_members_say_in_shares(blended):
+    model, x = blended.model, at(BEYOND)
+    for draw in range(7):
+        params = one(without_drift(blended), draw)
+        told = model.apply(params, x)
+        each = [m.apply(own(params, i), x) for i, m in enumerate(model.members)]
+        for kind, names in (("loss", model.domains), ("score", model.tasks)):
+            share = np.asarray(params[MIXED][f"{kind}_share"])
+            np.testing.assert_allclose(share.sum(axis=0), 1.0)
+            for j, name in enumerate(names):
+                total = 0.0
+                for i in np.flatnonzero(share[:, j]):
+                    among = model.members[i].domains if kind == "loss" else model.members[i].tasks
+                    value = float(getattr(each[i], kind)[among.index(name)])
+                    total += share[i, j] * (np.log(value) if kind == "loss" else value)
+                expected = np.exp(total) if kind == "loss" else total
+                assert float(getattr(told, kind)[j]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_shares_are_weights_on_average_and_lean_to_one_member_in_a_draw(blended):
+    for kind, names in (("loss", blended.model.domains), ("score", blended.model.tasks)):
+        share = np.asarray(blended.params[MIXED][f"{kind}_share"])
+        at_output = [blended.validation.outputs.index(n) for n in names]
+        weight = np.stack([blended.validation.weights[n][at_output] for n in blended.model.names])
+        np.testing.assert_allclose(share.mean(axis=0), weight, atol=1.0 / len(blended))
+        assert (share.max(axis=1) >= min(SINGLE_MODEL_SHARE_LOSS, SINGLE_MODEL_SHARE_SCORE)).all()
+
+
+def test_an_output_has_no_value_where_a_member_that_has_a_share_in_it_has_none(blended):
+    """Renormalised weights would be those of no blend that was ever checked."""
+    names = np.array(blended.model.names)
+    needs = np.char.startswith(names, "chinchilla")
+    (told,) = predict(blended.model, blended.params, compute(Target("no N", flops=3e22)), None).loss.swapaxes(0, 1)
+    share = np.asarray(blended.params[MIXED]["loss_share"])
+    np.testing.assert_array_equal(np.isfinite(told), (share[:, needs] == 0.0).all(axis=1))
+    only = np.where(needs[None, :, None], 0.0, share)
+    others = blended.params | {MIXED: blended.params[MIXED] | {"loss_share": jnp.asarray(only / only.sum(1)[:, None])}}
+    assert np.isfinite(predict(blended.model, others, compute(Target("no N", flops=3e22)), None).loss).all()
+
+
+def test_no_loss_is_taken_from_a_member_without(blended):
+    names = np.array(blended.model.names)
+    assert {"fp-gpt4", "power+sigmoid"} <= set(names)
+    direct = np.flatnonzero(np.char.find(names, "+") < 0)
+    assert not np.asarray(blended.params[MIXED]["loss_share"])[:, direct].any()
+    assert np.asarray(blended.params[MIXED]["score_share"])[:, direct].any()
+
+
+def test_drift_is_none_inside_and_grows_with_distance(blended):
+    model = blended.model
+    e_folds = np.array([-3.0, 0.0, 1.0, 2.0])
+    targets = [Target(f"{e:g}", flops=float(np.exp(model.log_edge + e)), params=1e9, tokens=1e11) for e in e_folds]
+    moved, still = (predict(model, p, compute(*targets), None) for p in (blended.params, without_drift(blended)))
+    beyond = np.maximum(e_folds, 0.0)
+    of_loss = np.log(np.asarray(moved.loss) / np.asarray(still.loss))
+    drift = np.asarray(blended.params[MIXED]["loss_drift"])
+    np.testing.assert_allclose(of_loss, drift[:, None] * beyond[None, :, None], atol=1e-9)
+    of_score = np.asarray(moved.score) - np.asarray(still.score)
+    drift = np.asarray(blended.params[MIXED]["score_drift"])
+    np.testing.assert_allclose(of_score, drift[:, None] * beyond[None, :, None], atol=1e-9)
+    assert np.std(drift) > 0
+
+
+def test_jit_is_eager_and_vmap_a_loop(blended):
+    model, x = blended.model, at(BEYOND)
+    rows = jax.jit(jax.vmap(lambda p: model.apply(p, x)))(jax.tree.map(lambda v: v[:5], blended.params))
+    for draw in range(5):
+        eager = model.apply(one(blended.params, draw), x)
+        np.testing.assert_allclose(rows.loss[draw], eager.loss, rtol=1e-12)
+        np.testing.assert_allclose(rows.score[draw], eager.score, rtol=1e-12)
+
+
+def test_gradients_with_respect_to_compute_are_those_of_differences(blended):
+    model, x = blended.model, at(BEYOND)
+    picked = jax.tree.map(lambda v: v[:11], blended.params)
+
+    @jax.jit
+    def total(c):
+        told = jax.vmap(lambda p: model.apply(p, x._replace(log_flops=c)))(picked)
+        return told.loss.sum() + told.score.sum()
+
+    slope = jax.jit(jax.grad(total))(x.log_flops)
+    assert np.isfinite(slope)
+    step = 1e-4
+    assert float(slope) == pytest.approx(
+        float(total(x.log_flops + step) - total(x.log_flops - step)) / (2 * step), rel=1e-5
+    )
+
+
+def test_a_blend_is_static_and_equal_by_value(blended):
+    same = replace(blended.model)
+    assert same == blended.model
+    assert hash(same) == hash(blended.model)
+    assert same != replace(blended.model, log_edge=1.0)
+
+
+def test_forecasts_widen_with_distance(blended, noisy):
+    near, far = Target("near", params=1e9, tokens=1e11, flops=6e20), Target("far", params=1e11, tokens=1e13, flops=6e24)
+    seen = forecast(blended, [near, far, *targets_of(noisy.runs.targets())])
+    for name in blended.model.domains:
+        wide = [np.log(seen.loss[i][name].upper / seen.loss[i][name].lower) for i in range(2)]
+        assert wide[1] > 1.5 * wide[0]
+    assert ((seen.score_draws >= 0) & (seen.score_draws <= 1)).all()
+
+
+@pytest.fixture(scope="module")
+def mixtures(key):
+    runs = simulate_mixtures(3, sizes=["0.12B", "0.2B", "0.5B", "1B"], checkpoints=5).runs
+    methods = Auto(("m3+domain-average", "power+linear"))
+    return runs, auto(runs, key, draws=41, methods=methods)
+
+
+def test_a_blend_of_mixtures_can_be_searched(mixtures):
+    """By its value, which is that of its forecasts, and by a slope; tests/results/test_sizing.py searches one."""
+    runs, draws = mixtures
+    assert draws.model.sources == runs.sources
+    target = Target("3B", params=3e9, tokens=6e10)
+    problem = pose(draws, target, Goal(), Constraints(), "best tried")
+    points = np.array([[0.8, 0.2], [0.6, 0.4]])
+    number, slope = jax.jit(jax.vmap(jax.value_and_grad(problem.value), (0, None)))(points, problem.scene)
+    at_both = compute(problem.target, problem.target)._replace(weights=jnp.asarray(points))
+    told = np.clip(predict(draws.model, draws.params, at_both, None).score, 0.0, 1.0)
+    np.testing.assert_allclose(number, told[problem.usable].mean(axis=(0, 2)), rtol=1e-9)
+    assert np.isfinite(slope).all()
+    assert np.ptp(number) > 0
+
+
+def test_a_search_takes_n_and_d_from_the_ladder_for_a_target_in_flops(mixtures):
+    _, draws = mixtures
+    problem = pose(draws, Target("C", flops=1.8e21), Goal(), Constraints(), "best tried")
+    assert np.isfinite(np.asarray(problem.scene.baseline)).all()
+    (said,) = [w for w in problem.notes if "own rule" in w]
+    assert said.startswith("target 'C' has FLOPs only: N and D taken from the ladder's own rule: N=")
+
+
+def test_a_blend_without_mixtures_has_none_to_optimise(blended, key):
+    with pytest.raises(InputError, match="the method that was fitted does not know data sources"):
+        optimise_mix(blended, BEYOND, key)

@@ -1,0 +1,182 @@
+"""The paper's two ablations: rows for all, errors on held-out targets only."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flpjax.errors import InputError
+from flpjax.fitting.discovery.discovery import discover
+from flpjax.fitting.draws import expected
+from flpjax.fitting.fit import check_carried, fit, method_of, mixing_method
+from flpjax.fitting.point import point
+from flpjax.ladder.compute import Compute
+from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.methods.at_target import at_target
+from flpjax.methods.registry import mixed_stages
+from flpjax.results.backtest import record_of
+from flpjax.results.compare import MAPS, STAGES, compare
+from flpjax.results.forecast import forecast
+from flpjax.results.target import targets_of
+
+FORMS = ("m1", "m2", "m3")
+TASKS = ("bbh", "triviaqa")
+
+
+def few(runs, tasks=TASKS):
+    pick = [runs.task_names.index(t) for t in tasks]
+    facts = tuple(runs.tasks[i] for i in pick)
+    return replace(runs, tasks=facts, score=runs.score[:, pick], stderr=runs.stderr[:, pick])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_compile():
+    """A blend of two members, whose law of losses ``compare`` fits besides, and one short round of discovery."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flpjax.methods.auto.MIXED", ("m3+domain-linear", "m3+domain-sigmoid"))
+        for module in ("flpjax.results.compare", "flpjax.fitting.discovery.method"):
+            patch.setattr(f"{module}.discover", partial(discover, rounds=1, per_round=3))
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return few(simulate_mixtures(0, checkpoints=3, sizes=("0.12B", "0.2B", "0.5B", "1B", "3B")).runs)
+
+
+@pytest.fixture(scope="module")
+def seen(runs, key):
+    steps = []
+    result = compare(runs, key, forms=FORMS, progress=steps.append)
+    assert steps == [*FORMS, "flops", *MAPS, "discovery", *result.recommended.errors]
+    return result
+
+
+def moved(runs, held_out):
+    """The losses of held-out runs, or of the others, a tenth higher."""
+    rows = runs.held_out[runs.run] == held_out
+    return replace(runs, loss=np.where(rows[:, None], 1.1 * runs.loss, runs.loss))
+
+
+def test_every_form_and_map_has_a_row(seen, runs):
+    assert {row.name for row in seen.forms} == set(FORMS)
+    assert [row.name for row in seen.maps] == ["flops", *MAPS, "discovery"]
+    for row in seen.forms:
+        assert set(row.errors) == (set() if row.failed else set(runs.domains))
+    for row in seen.maps:
+        assert set(row.errors) == set(TASKS), row.name
+        assert 0 < row.mean < 1
+    means = [row.mean for row in seen.forms if row.mean is not None]
+    assert means == sorted(means), "best first"
+    assert seen.forms[-1].name == "m2", "failures last"
+    assert seen.discovery is not None
+    assert seen.held_out == runs.targets().names
+
+
+def test_a_form_that_the_ladder_cannot_carry_says_why(seen):
+    (row,) = [row for row in seen.forms if row.failed]
+    assert (row.name, row.mean) == ("m2", None)
+    assert "source 'code' has no compute, where M2 makes the loss zero or infinite" in row.failed
+
+
+def test_errors_are_those_of_forecasts_of_the_targets(seen, runs, key):
+    finals = runs.targets().finals()
+    expected = forecast(point(mixed_stages("m3", "domain-linear"), runs, key), targets_of(runs.targets())).loss
+    (row,) = [row for row in seen.forms if row.name == "m3"]
+    for domain, error in row.errors.items():
+        predicted = np.array([losses[domain].median for losses in expected])
+        assert error == pytest.approx(np.mean(np.abs(predicted / finals.loss_of(domain) - 1)), rel=1e-6)
+
+
+def test_what_held_out_runs_reached_changes_errors_and_no_fit(runs, key):
+    """Losses of targets a tenth higher: the same predictions, against other numbers."""
+    losses = few(runs, ())
+    finals = losses.targets().finals()
+    before, after = (compare(r, key, forms=("m3",), recommend=False).forms[0] for r in (losses, moved(losses, True)))
+    predicted = forecast(point(mixed_stages("m3", "domain-linear"), losses, key), targets_of(losses.targets())).loss
+    for domain in losses.domains:
+        ratio = np.array([v[domain].median for v in predicted]) / finals.loss_of(domain)
+        assert before.errors[domain] == pytest.approx(np.mean(np.abs(ratio - 1)), rel=1e-6)
+        assert after.errors[domain] == pytest.approx(np.mean(np.abs(ratio / 1.1 - 1)), rel=1e-6)
+    other = compare(moved(losses, False), key, forms=("m3",), recommend=False).forms[0]
+    assert other.errors != before.errors, "while training rows change the fit"
+
+
+def test_a_ladder_without_tasks_has_no_maps(runs, key):
+    seen = compare(few(runs, ()), key, forms=("m1",), recommend=False)
+    assert (seen.maps, seen.discovery, seen.recommended) == ((), None, None)
+
+
+def test_json_and_table(seen):
+    def no_constant(text):
+        raise AssertionError(f"{text} is no JSON")
+
+    parsed = json.loads(seen.to_json(), parse_constant=no_constant)
+    assert [row["name"] for row in parsed["forms"]] == [row.name for row in seen.forms]
+    assert parsed["forms"][-1]["failed"] == seen.forms[-1].failed
+    assert (parsed["maps"][0]["failed"], parsed["forms"][-1]["mean"]) == (None, None)
+    assert parsed["discovery"]
+    rows = seen.table()
+    assert len(rows) == sum(len(row.errors) for row in (*seen.forms, *seen.maps))
+    assert {row["kind"] for row in rows} == {"form", "map"}
+    assert "m3: " in str(seen)
+
+
+def test_it_ends_in_what_to_use(seen, runs, key):
+    """The best law with the best map, or the blend: by what each forecast of the targets from end to end."""
+    best = min((row for row in seen.maps if row.name in STAGES), key=lambda row: row.mean)
+    pair, found = f"{seen.forms[0].name}+{STAGES[best.name]}", seen.recommended
+    assert set(found.errors) == {pair, "auto"}
+    assert found.method == min(found.errors, key=found.errors.get)
+    assert str(seen).endswith(str(found))
+    assert str(found).startswith(f"Use --method {found.method}: its held-out error of scores is ")
+    name, chosen = mixing_method(pair, 100)
+    record = record_of(fit(chosen, runs, key, draws=100), runs)
+    assert (name, found.errors[pair]) == (pair, pytest.approx(record.mean_abs_rel_error(), rel=1e-6))
+
+
+def test_what_discovery_chose_can_be_used(runs, key):
+    """By a law of one's choice, in `forecast` and in `mix`: each task by its own formula, within its scale."""
+    _, chosen = mixing_method("m3+discovered", 21)
+    assert chosen == method_of("m3+discovered")
+    draws = fit(chosen, runs, key, draws=21)
+    assert set(draws.model.tasks) == set(TASKS)
+    assert all(name.startswith("m3+discovered (") for name in draws.validation.weights)
+    errors = [c.rel_error for c in record_of(draws, runs).scores]
+    assert len(errors) == len(TASKS) * len(runs.targets().names)
+    assert np.mean(np.abs(errors)) < 0.1
+    target = targets_of(runs.targets())[0]
+    size = Compute(*(jnp.log(getattr(target, what)) for what in ("params", "tokens", "flops")), ())
+    whole, part = (
+        expected(*m, Compute(*(v[None] for v in size[:3]), np.array([[0.7, 0.3]])))
+        for m in ((draws.model, draws.params), at_target(draws.model, draws.params, size))
+    )
+    np.testing.assert_allclose(part.score, whole.score, rtol=1e-9)
+    with pytest.raises(InputError, match=r"^there is no law of mixtures 'm33'\. Did you mean 'm3'\?"):
+        method_of("m33+discovered")
+    with pytest.raises(InputError, match=r"there is no column 'score/<task>', and discovery finds formulas of scores"):
+        check_carried(chosen, few(runs, ()))
+    with pytest.raises(InputError, match="discovered is a blend, which no single draw shows"):
+        fit(chosen, runs, key, draws=0)
+
+
+def test_the_text_of_a_failure_is_its_reason(seen):
+    (row,) = [row for row in seen.forms if row.failed]
+    assert f"m2: {row.failed}" in str(seen).splitlines()
+
+
+def test_an_unknown_form_is_refused_before_anything_is_fitted(runs, key):
+    told = []
+    with pytest.raises(InputError, match=r"^there is no form 'm33'\. Did you mean 'm3'\?"):
+        compare(runs, key, forms=("m1", "m33"), progress=told.append)
+    assert told == []
+
+
+def test_nothing_held_out_is_refused(runs, key):
+    with pytest.raises(InputError, match=r"no run is held out\. Errors are counted on held-out targets"):
+        compare(runs.hold_out([]), key)
+    with pytest.raises(InputError, match="all runs are held out"):
+        compare(runs.hold_out("*"), key)
