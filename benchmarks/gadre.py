@@ -15,8 +15,7 @@ from flpjax import FLP, Chinchilla, Exponential, Runs, backtest, point, read_run
 from flpjax.methods.method import Method
 from flpjax.methods.registry import ALL_EMERGED
 from flpjax.results.backtest import record_of
-from flpjax.results.cell import Cell
-from flpjax.results.record import Record
+from flpjax.results.record import Cell, Record
 
 CORPORA = {"rpj": "rpj", "c4": "c4_original", "rw": "rw_original"}  # ladder gadre2024-<key> → prefix of its runs
 DOMAIN, TASK = "c4_val", "avg17"

@@ -21,11 +21,10 @@ from benchmarks.report import environment, finish, parser, show
 from flpjax import FLP, convergence, forecast, posterior, read_runs, targets_of
 from flpjax.fitting.convergence import RHAT
 from flpjax.fitting.point import bind
-from flpjax.fitting.posterior.density import PosteriorData
 from flpjax.fitting.posterior.laplace import Whitening, find_modes
-from flpjax.fitting.posterior.likelihood import Layer
+from flpjax.fitting.posterior.likelihood import Layer, PosteriorData
 from flpjax.fitting.posterior.nuts import Chains, Sampler, one_chain
-from flpjax.fitting.posterior.problem import PosteriorProblem, posterior_problem
+from flpjax.fitting.posterior.priors import PosteriorProblem, posterior_problem
 
 METHODS = ("laplace", "nuts")
 LADDERS, CHAINS = 256, 4

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flpjax.fitting.blending.auto import auto
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.table import Runs
-from flpjax.methods.auto import Auto
+from flpjax.methods.registry import Auto
 from flpjax.results.forecast import forecast
 from flpjax.results.target import Target
 

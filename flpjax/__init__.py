@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flpjax.cli.plots_mix import plot_mix as plot_mix
     from flpjax.engine.recipe import Recipe as Recipe
     from flpjax.engine.settings import Settings as Settings
-    from flpjax.engine.status import Status as Status
+    from flpjax.engine.settings import Status as Status
     from flpjax.errors import FitError as FitError
     from flpjax.errors import FlpjaxError as FlpjaxError
     from flpjax.errors import InputError as InputError
@@ -61,14 +61,13 @@ if TYPE_CHECKING:
     from flpjax.laws.power_law import PowerLaw as PowerLaw
     from flpjax.laws.power_law import PowerLawE as PowerLawE
     from flpjax.laws.power_mix import PowerMix as PowerMix
-    from flpjax.methods.auto import Auto as Auto
     from flpjax.methods.direct import FP as FP
     from flpjax.methods.flp import FLP as FLP
     from flpjax.methods.flpm import FLPM as FLPM
+    from flpjax.methods.registry import Auto as Auto
     from flpjax.methods.registry import method as method
     from flpjax.readers.read import read_runs as read_runs
     from flpjax.results.backtest import backtest as backtest
-    from flpjax.results.cell import Cell as Cell
     from flpjax.results.check import Check as Check
     from flpjax.results.check import check as check
     from flpjax.results.compare import Comparison as Comparison
@@ -84,12 +83,13 @@ if TYPE_CHECKING:
     from flpjax.results.mix_curve import mix_curve as mix_curve
     from flpjax.results.mixture import optimise_mix as optimise_mix
     from flpjax.results.path import ForecastPath as ForecastPath
+    from flpjax.results.path import ScoreMap as ScoreMap
     from flpjax.results.path import forecast_path as forecast_path
+    from flpjax.results.path import score_map as score_map
     from flpjax.results.record import Backtest as Backtest
+    from flpjax.results.record import Cell as Cell
     from flpjax.results.record import Record as Record
     from flpjax.results.review import review as review
-    from flpjax.results.score_map import ScoreMap as ScoreMap
-    from flpjax.results.score_map import score_map as score_map
     from flpjax.results.target import Target as Target
     from flpjax.results.target import targets_of as targets_of
     from flpjax.results.verdicts import Finding as Finding
@@ -106,16 +106,13 @@ _HOME = {
     "results.mix": ("Mix",),
     "results.mix_curve": ("MixCurve", "mix_curve"),
     "results.mixture": ("optimise_mix",),
-    "results.cell": ("Cell",),
-    "results.path": ("ForecastPath", "forecast_path"),
-    "results.record": ("Backtest", "Record"),
+    "results.path": ("ForecastPath", "ScoreMap", "forecast_path", "score_map"),
+    "results.record": ("Backtest", "Cell", "Record"),
     "results.review": ("review",),
-    "results.score_map": ("ScoreMap", "score_map"),
     "results.target": ("Target", "targets_of"),
     "results.verdicts": ("Finding", "Review", "Verdict"),
     "engine.recipe": ("Recipe",),
-    "engine.settings": ("Settings",),
-    "engine.status": ("Status",),
+    "engine.settings": ("Settings", "Status"),
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "cli.plots": ("plot_forecast",),
     "cli.plots_mix": ("plot_mix",),
@@ -134,11 +131,10 @@ _HOME = {
     "laws.network": ("DomainLinear", "Network"),
     "laws.power_law": ("Chinchilla", "LogPowerLaw", "PowerLaw", "PowerLawE"),
     "laws.power_mix": ("PowerMix",),
-    "methods.auto": ("Auto",),
     "methods.direct": ("FP",),
     "methods.flp": ("FLP",),
     "methods.flpm": ("FLPM",),
-    "methods.registry": ("method",),
+    "methods.registry": ("Auto", "method"),
     "readers.read": ("read_runs",),
     "ladder.compute": ("Compute",),
     "ladder.select": ("Selection",),

@@ -20,8 +20,8 @@ from flpjax.ladder.build import build_runs
 from flpjax.ladder.simulate import LADDER, Simulated, simulate_ladder
 from flpjax.ladder.table import Runs
 from flpjax.ladder.tasks import Task
-from flpjax.methods.auto import Auto
 from flpjax.methods.flp import FLP
+from flpjax.methods.registry import Auto
 
 # Compiling takes most of the time, so tests compile without optimising (half the time), processes that they start, too.
 os.environ.setdefault(

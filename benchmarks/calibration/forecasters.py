@@ -9,8 +9,7 @@ import numpy as np
 from jax import Array
 
 from flpjax import Auto, Draws, auto, bootstrap, method, posterior
-from flpjax.fitting.blending.member import fit_member
-from flpjax.fitting.blending.origins import Origins
+from flpjax.fitting.blending.member import Origins, fit_member
 from flpjax.fitting.blending.rolling import Outputs, rolling_forecast_errors
 from flpjax.fitting.draws import LadderSummary
 from flpjax.fitting.student_t import even_levels

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from benchmarks.chinchilla import HUBER, Points, residual
-from flpjax.engine.objective import rho
+from flpjax.engine.moments import rho
 
 Vector = NDArray[np.float64]
 

@@ -22,8 +22,7 @@ from benchmarks.chinchilla import (
     start_grid,
 )
 from flpjax.engine.batch import Solution, solve
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from flpjax.ladder.compute import Compute
 from flpjax.laws.law import pack, unpack
 from flpjax.laws.power_law import Chinchilla

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from flpjax import Runs, bootstrap, point
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from flpjax.fitting.draws import Draws
 from flpjax.ladder.compute import Compute
 from flpjax.laws.mixture_loss import M3
@@ -35,6 +35,19 @@ class Fitted(NamedTuple):
     draws: Draws
     seconds: float
     failed: tuple[str, ...]
+
+
+class Predicted(NamedTuple):
+    """What a method says of all held-out runs."""
+
+    loss: Floats  # (run, domain), NaN where a fit failed
+    seconds: float
+    failed: tuple[str, ...] = ()  # domains
+    shares: Floats | None = None  # the same with the tokens of the runs fitted on, for a law of tokens
+
+
+Rival = Callable[[Runs, Runs, int], Predicted]
+"""Runs to fit, runs to predict, seed."""
 
 
 def fit(runs: Runs, seed: int = 0, law: Method = OURS, starts: int = STARTS) -> Fitted:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.mixtures.laws import Floats
-from benchmarks.mixtures.regmix import Predicted, Rival
+from benchmarks.mixtures.laws import Floats, Predicted, Rival
 from flpjax import Runs
 
 TREES = 1000

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from benchmarks.mixtures.laws import (
     OURS,
     PLAIN,
-    Floats,
+    Predicted,
+    Rival,
     by_domain,
     error_of,
     fit,
@@ -24,6 +25,7 @@ from benchmarks.mixtures.laws import (
     whole_mean,
     written,
 )
+from benchmarks.mixtures.peers import lightgbm_method
 from benchmarks.report import show
 from flpjax import Runs, read_runs
 from flpjax.methods.method import Method
@@ -33,19 +35,6 @@ ALL = 512
 SIZES, SUBSETS = (16, 32, 64, 128, 256, ALL), 10
 QUICK_SIZES, QUICK_SUBSETS = (32, ALL), 3
 SCALES = {"1M": "1m-test-*", "60M": "60m-*", "1B": "1b-*"}
-
-
-class Predicted(NamedTuple):
-    """What a method says of all held-out runs."""
-
-    loss: Floats  # (run, domain), NaN where a fit failed
-    seconds: float
-    failed: tuple[str, ...] = ()  # domains
-    shares: Floats | None = None  # the same with the tokens of the runs fitted on, for a law of tokens
-
-
-Rival = Callable[[Runs, Runs, int], Predicted]
-"""Runs to fit, runs to predict, seed."""
 
 
 def subset(runs: Runs, n: int, seed: int) -> Runs:
@@ -146,8 +135,6 @@ def _figure(ranked: dict[str, list[float | None]], best: Sequence[int | None]) -
 
 def regmix(*, quick: bool = False) -> dict[str, Any]:
     """Run, print and return the ranks of our law on every number of runs, and of the plain M3 and of LightGBM."""
-    from benchmarks.mixtures.peers import lightgbm_method  # it knows Predicted
-
     runs = read_runs("regmix")
     sizes, subsets = (QUICK_SIZES, QUICK_SUBSETS) if quick else (SIZES, SUBSETS)
     drawn = {n: record(one_domain(runs), by_draws, n, subsets) for n in sizes}

@@ -10,8 +10,7 @@ import numpy as np
 from benchmarks.paper.ladders import sizes, target_sizes
 from benchmarks.report import percent, show
 from flpjax import Backtest, Runs
-from flpjax.results.cell import Cell
-from flpjax.results.record import Record
+from flpjax.results.record import Cell, Record
 
 Errors = Mapping[str, float]
 """Task → mean absolute relative error over targets."""

@@ -9,8 +9,7 @@ import numpy as np
 
 from flpjax import FLP, FLPM, M3, Chinchilla, DomainLinear, Runs, Selection, simulate_ladder, simulate_mixtures
 from flpjax.fitting.point import bind
-from flpjax.fitting.posterior.priors import Normal
-from flpjax.fitting.posterior.problem import PosteriorProblem, posterior_problem
+from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, posterior_problem
 from flpjax.methods.method import Method
 
 NARROW = {  # where priors would make ladders that no laboratory has, narrower ones

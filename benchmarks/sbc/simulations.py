@@ -15,13 +15,11 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from benchmarks.sbc.statistics import DRAWS, Ranks
-from flpjax.fitting.posterior.density import PosteriorData, unpacked
 from flpjax.fitting.posterior.importance import draw
 from flpjax.fitting.posterior.laplace import Whitening, find_modes
-from flpjax.fitting.posterior.likelihood import Layer, simulate
+from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, simulate, unpacked
 from flpjax.fitting.posterior.nuts import Sampler, one_chain
-from flpjax.fitting.posterior.priors import public_name
-from flpjax.fitting.posterior.problem import PosteriorProblem
+from flpjax.fitting.posterior.priors import PosteriorProblem, public_name
 from flpjax.ladder.compute import Compute
 from flpjax.methods.method import Model, StageParams
 

@@ -13,6 +13,7 @@ import typer
 
 from flpjax.cli import ending, mixing, steps
 from flpjax.cli.options import (
+    Commands,
     Exclude,
     Fits,
     Force,
@@ -26,7 +27,6 @@ from flpjax.cli.options import (
     UsualDraws,
     Via,
 )
-from flpjax.cli.usage import Commands
 from flpjax.version import __version__, installed
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def check(
     """What is in a table of runs, and what stands in the way of a forecast."""
     steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.cli import session
-    from flpjax.cli.show_check import show_check
+    from flpjax.cli.show import show_check
     from flpjax.results.check import check as run_check
 
     table = steps.read(runs, mapping, only, exclude)
@@ -170,7 +170,7 @@ def backtest(
         methods[name] = check_method(name, through, draws)
 
     from flpjax.cli import session
-    from flpjax.cli.show_backtest import show_backtest
+    from flpjax.cli.show import show_backtest
 
     session.start_jax()
     import jax

@@ -12,8 +12,8 @@ from flpjax.errors import InputError
 if TYPE_CHECKING:
     from flpjax.fitting.fit import AnyMethod
     from flpjax.ladder.table import Runs
-    from flpjax.methods.auto import Auto
     from flpjax.methods.method import BoundModel
+    from flpjax.methods.registry import Auto
     from flpjax.results.constraints import Constraints
     from flpjax.results.goal import Goal
     from flpjax.results.target import Target
@@ -48,7 +48,7 @@ def check_numbers(draws: int | None, level: float = 0.9) -> None:
     Raises:
         InputError: There are more draws than memory holds, or the level is no probability.
     """
-    from flpjax.fitting.limits import check_draw_count
+    from flpjax.fitting.draws import check_draw_count
     from flpjax.results.forecast import check_level
 
     check_level(level)
@@ -95,7 +95,7 @@ def check_via(table: Runs, via: str | None) -> None:
     Raises:
         InputError: There is no such domain.
     """
-    from flpjax.methods.auto import Auto
+    from flpjax.methods.registry import Auto
 
     Auto(via=via).known_domain(table)
 
@@ -118,7 +118,7 @@ def check_mix(
     from flpjax.fitting.discovery.method import Discovered
     from flpjax.fitting.point import bind
     from flpjax.fitting.summary import LadderSummary
-    from flpjax.methods.auto import Auto
+    from flpjax.methods.registry import Auto
     from flpjax.results.problem import BEST_TRIED, check_problem
 
     for column, there, remedy in (

@@ -11,7 +11,7 @@ from typing import IO, Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from flpjax.cli.wrapping import visible
+from flpjax.cli.text import visible
 from flpjax.errors import FlpjaxError
 
 UNLIMITED = 1_000_000  # columns: into a file or a pipe nothing is cut short

@@ -114,7 +114,7 @@ def mix(
     from flpjax.results.mix_curve import mix_curve
     from flpjax.results.mixture import optimise_mix
     from flpjax.results.problem import BEST_TRIED
-    from flpjax.results.review_mix import review_mix
+    from flpjax.results.review import review_mix
 
     key = jax.random.key(seed)
     check_mix(table, chosen, wanted, goal, constraints, start_from)

@@ -1,11 +1,16 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what is said of options that can't be read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from flpjax.errors import printable
 
 RunsArgument = Annotated[
     str,
@@ -35,3 +40,28 @@ UsualDraws = Annotated[
 Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random seed.")]
 Fits = Annotated[bool, typer.Option("--fits", help="Show the fitted constants and how every fit ended.")]
+
+
+class Commands(TyperGroup):
+    """The commands of an app, whose usage errors repeat little of what was typed."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As typer makes it."""
+        with _shortened():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As typer does it; options of a command are read here."""
+        with _shortened():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _shortened() -> Iterator[None]:
+    try:
+        yield
+    except Exception as caught:
+        error: Any = caught
+        if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):
+            error.message = printable(error.message)
+        raise

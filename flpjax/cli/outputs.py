@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from flpjax.cli import interrupt
+from flpjax.cli import ending
 from flpjax.errors import InputError
 from flpjax.version import __version__
 
@@ -103,21 +103,21 @@ def write(path: Path, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     target, found = resolved(path, str(path))
     part = target.with_name(f".flpjax-{secrets.token_hex(8)}")
-    with interrupt.writing:
-        interrupt.unfinished.add(str(part))
+    with ending.writing:
+        ending.unfinished.add(str(part))
     try:
         with part.open("xb") as file:
             file.write(data)
         if found is not None:
             part.chmod(stat.S_IMODE(found.st_mode))
-        with interrupt.writing:
+        with ending.writing:
             part.replace(target)
-            interrupt.written.append(str(path))
+            ending.written.append(str(path))
     except OSError as error:
         part.unlink(missing_ok=True)
         raise _unwritable(str(path), error) from None
     finally:
-        interrupt.unfinished.discard(str(part))
+        ending.unfinished.discard(str(part))
 
 
 def marked(text: str) -> str:

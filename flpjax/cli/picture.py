@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flpjax.cli.wrapping import visible, wrapped
+from flpjax.cli.text import visible, wrapped
 from flpjax.errors import InputError
 
 if TYPE_CHECKING:

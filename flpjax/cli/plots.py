@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from flpjax.results.path import ForecastPath
-    from flpjax.results.score_map import ScoreMap
+    from flpjax.results.path import ForecastPath, ScoreMap
 
 CROWD = 300  # checkpoints of a ladder that are drawn small
 MARKERS = "os^Dvp<>"  # of targets: told apart in grey, too

@@ -1,15 +1,18 @@
-"""Results as tables for a terminal."""
+"""Results as tables for a terminal: forecasts, reviews, a look at a table of runs, and backtests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flpjax.cli.layout import Paragraph, Sheet, table
-from flpjax.cli.numbers import fixed, percent, signed
+from flpjax.cli.text import fixed, loss, number, percent, signed, span
+from flpjax.errors import count
 
 if TYPE_CHECKING:
+    from flpjax.results.check import Check
     from flpjax.results.forecast import Forecast, Interval
+    from flpjax.results.record import Backtest, Cell, Kind, Record
     from flpjax.results.verdicts import Review
 
 STYLES = {"PASS": "green", "REVIEW": "yellow", "FAIL": "bold red"}
@@ -75,3 +78,186 @@ def _row(value: Interval, truth: float | None, unit: float, digits: int) -> list
     if truth is None:
         return [*row, "-", "-"]
     return [*row, text(truth), signed(value.median / truth - 1.0 if truth else None)]
+
+
+MANY = 12  # runs, or tasks, that are listed without being asked for
+
+
+def show_check(result: Check, everything: bool = False) -> list[Sheet | Paragraph]:
+    """Runs, and tasks with the checkpoints that FLP would use; of many only sizes, and the tasks with least to go by.
+
+    Args:
+        result: The look.
+        everything: List every run and every task.
+    """
+    shown: list[Sheet | Paragraph] = []
+    many = len(result.runs) > MANY and not everything
+    shown.append(_sizes(result) if many else _runs(result))
+    if result.tasks:
+        shown.append(_tasks(result, everything))
+        shown += [Paragraph(f"{why}: {meaning}", hang=2) for why, meaning in result.reasons.items()]
+    if many or (len(result.tasks) > MANY and not everything):
+        shown.append(Paragraph("--all lists every run and every task."))
+    return shown
+
+
+def _runs(result: Check) -> Sheet:
+    rows = [
+        [
+            r["run"],
+            number(r["params"]),
+            number(r["tokens"]),
+            f"{r['flops']:.3g}",
+            str(r["checkpoints"]),
+            loss(r["final_loss"]),
+            "held out" if r["held_out"] else "" if r["finished"] else "unfinished",
+        ]
+        for r in sorted(result.runs, key=lambda r: r["flops"])
+    ]
+    return table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", "final loss", ""], rows)
+
+
+def _sizes(result: Check) -> Sheet:
+    sizes = result.sizes()
+    columns = {
+        "params": [span(s["params"]) for s in sizes],
+        "runs": [f"{s['runs']:,}" for s in sizes],
+        "held out": [f"{s['held_out'] or ''}" for s in sizes],
+        "unfinished": [f"{s['unfinished'] or ''}" for s in sizes],
+        "tokens": [span(s["tokens"]) for s in sizes],
+        "FLOPs": [span(s["flops"], "{:.3g}".format) for s in sizes],
+        "checkpoints": [f"{s['checkpoints']:,}" if s["checkpoints"] > s["runs"] else "" for s in sizes],
+        "final loss": [span(s["final_loss"], loss) for s in sizes],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells)}
+    return table(f"{len(result.runs):,} runs by size", list(shown), list(zip(*shown.values(), strict=True)))
+
+
+def _tasks(result: Check, everything: bool) -> Sheet:
+    tasks, title = list(result.tasks), "Tasks (scores in %), and their checkpoints that fit loss → score"
+    if len(tasks) > MANY and not everything:
+        used = [t for t in tasks if t["used"]]
+        tasks = sorted(used or tasks, key=lambda t: t["used"])[:MANY]
+        title = (
+            f"{len(result.tasks)} tasks (scores in %), {len(used)} of them with checkpoints that fit loss → score; "
+            f"the {len(tasks)} with fewest"
+        )
+    rows = [
+        [
+            t["task"],
+            percent(t["chance"]),
+            percent(t["best"]),
+            *(f"{n:,}" for n in (t["measured"], *(t["dropped"].get(w, 0) for w in result.reasons), t["used"])),
+            f"{t['used_runs']:,}",
+        ]
+        for t in tasks
+    ]
+    reasons = [f"− {why}" for why in result.reasons]
+    columns = ["task", "chance %", "best %", "checkpoints", *reasons, "used", "in runs"]
+    return table(title, columns, rows)
+
+
+Columns = dict[str, str]
+"""Heading → key of a row of :meth:`Backtest.summary`, or attribute of :class:`Means`."""
+LOSS_COLUMNS: Columns = {"error": "loss_error", "covered": "loss_coverage", "width": "loss_width", "CRPS": "loss_crps"}
+BOTH_COLUMNS: Columns = {
+    "loss error": "loss_error",
+    "loss covered": "loss_coverage",
+    "loss CRPS": "loss_crps",
+    "score error": "score_error",
+    "at true loss": "score_error_true_loss",
+    "covered": "coverage",
+    "width": "width",
+    "CRPS": "crps",
+}
+OUTPUT_COLUMNS: Columns = {
+    "error": "error",
+    "at true loss": "error_true_loss",
+    "covered": "coverage",
+    "width": "width",
+    "CRPS": "crps",
+}
+CELL_COLUMNS = ("predicted", "interval", "measured", "error %", "at true loss %")
+WHAT = {"score": "task", "loss": "loss"}
+
+
+def show_backtest(result: Backtest, *, by_target: bool = False) -> list[Sheet | Paragraph]:
+    """Every method in one row, or in one row a held-out run; and of a single method every task and loss.
+
+    Columns that nothing is known for are left out.
+    """
+    rows = [r for r in (result.table() if by_target else result.summary()) if not result.methods[r["method"]].failed]
+    if not rows:
+        return []
+    names = ["method", "target"] if by_target else ["method"]
+    columns = BOTH_COLUMNS if result.judged_by == "score" else LOSS_COLUMNS
+    shown: list[Sheet | Paragraph] = [_percentages(_title(result), names, columns, rows)]
+    fewer = _fewer(result)
+    if fewer:
+        shown.append(Paragraph(fewer))
+    if len(result.methods) == 1:
+        ((name, record),) = result.methods.items()
+        kinds: tuple[Kind, Kind] = ("score", "loss")
+        for kind in kinds:
+            if record.cells(kind):
+                shown.append((_cells if by_target else _outputs)(name, record, kind))
+    return shown
+
+
+def _percentages(title: str, names: list[str], columns: Columns, rows: list[dict[str, Any]]) -> Sheet:
+    known = {heading: key for heading, key in columns.items() if any(r[key] is not None for r in rows)}
+    cells = [[*(r[n] for n in names), *(percent(r[key]) for key in known.values())] for r in rows]
+    return table(title, [*names, *known], cells, names=len(names))
+
+
+def _title(result: Backtest) -> str:
+    title = "Mean absolute relative errors"
+    if any(record.intervals and not record.failed for record in result.methods.values()):
+        title += f", coverage and width of {100 * result.level:g} % intervals, and CRPS"
+    return f"{title}, all in %"
+
+
+def _fewer(result: Backtest) -> str:
+    """Which methods forecast fewer values than others, so that their means are of other things."""
+    kind = result.judged_by
+    counts = {name: len(record.cells(kind)) for name, record in result.methods.items() if not record.failed}
+    most = max(counts.values())
+    fewer = [f"{name} {number}" for name, number in counts.items() if number < most]
+    if not fewer:
+        return ""
+    return f"Means are of {count(most, 'score') if kind == 'score' else _losses(most)}; of {', '.join(fewer)}."
+
+
+def _losses(number: int) -> str:
+    return f"{number:,} {'loss' if number == 1 else 'losses'}"
+
+
+def _outputs(name: str, record: Record, kind: Kind) -> Sheet:
+    """A row a task or loss, over all held-out runs."""
+    outputs = dict.fromkeys(c.name for c in record.cells(kind))
+    rows = [{WHAT[kind]: output, **vars(record.means(kind, names=(output,)))} for output in outputs]
+    return _percentages(f"{name}, {WHAT[kind]} by {WHAT[kind]}, in %", [WHAT[kind]], OUTPUT_COLUMNS, rows)
+
+
+def _cells(name: str, record: Record, kind: Kind) -> Sheet:
+    """A row a forecast; columns that say nothing stay out."""
+    rows = [_cell(c, kind, record.intervals) for c in record.cells(kind)]
+    used = [i for i in range(len(CELL_COLUMNS)) if any(row[i] for row in rows)]
+    cells = [[c.target, c.name, *(row[i] for i in used)] for c, row in zip(record.cells(kind), rows, strict=True)]
+    title = f"{name}, {WHAT[kind]} by {WHAT[kind]}" + (", scores in %" if kind == "score" else "")
+    return table(title, ["target", WHAT[kind], *(CELL_COLUMNS[i] for i in used)], cells, names=2)
+
+
+def _cell(cell: Cell, kind: Kind, intervals: bool) -> list[str]:
+    """One forecast; empty text for what there is not."""
+
+    def text(value: float) -> str:
+        return percent(value) if kind == "score" else loss(value)
+
+    return [
+        text(cell.predicted),
+        f"{text(cell.lower)} to {text(cell.upper)}" if intervals else "",
+        text(cell.actual),
+        signed(cell.rel_error if cell.actual else None),
+        "" if cell.true_loss is None else signed(cell.rel_error_true_loss),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flpjax.cli.layout import Sheet, table
-from flpjax.cli.numbers import fixed, percent
+from flpjax.cli.text import fixed, percent
 
 if TYPE_CHECKING:
     from flpjax.fitting.discovery.discovery import Discovery

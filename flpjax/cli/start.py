@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flpjax.cli.console import err
-from flpjax.cli.wrapping import visible
+from flpjax.cli.text import visible
 from flpjax.errors import InputError
 
 DAMAGED = r"Error reading persistent compilation cache entry for '([^']*)'"

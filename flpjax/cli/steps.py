@@ -150,7 +150,7 @@ def forecast_and_show(
 
     from flpjax.cli.asked import check_table
     from flpjax.cli.layout import Paragraph
-    from flpjax.cli.numbers import number
+    from flpjax.cli.text import number
     from flpjax.fitting.fit import fit, method_of
     from flpjax.results.forecast import forecast as run_forecast
     from flpjax.results.review import review as run_review
@@ -193,8 +193,7 @@ def forecast_and_show(
 def picture_of(fitted: Draws, result: Forecast, table: Runs) -> Figure:
     """The forecast with its law, on the way to the largest target."""
     from flpjax.cli.plots import plot_forecast
-    from flpjax.results.path import forecast_path
-    from flpjax.results.score_map import score_map
+    from flpjax.results.path import forecast_path, score_map
 
     largest = max(result.targets, key=lambda target: target.flops or 0.0)
     path = forecast_path(fitted, table, largest, level=result.level)
@@ -206,7 +205,7 @@ def picture_of(fitted: Draws, result: Forecast, table: Runs) -> Figure:
 def stages_of(chosen: AnyMethod, table: Runs) -> int:
     """How many steps of progress a fit has."""
     from flpjax.fitting.discovery.method import Discovered
-    from flpjax.methods.auto import Auto
+    from flpjax.methods.registry import Auto
 
     if isinstance(chosen, Discovered):
         return len(chosen.laws) * len(table.tasks)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.climb import FAILED, SETTLED, Climber, Value
 from flpjax.engine.climbers import Climbers, put, take
-from flpjax.engine.conflict import conflict
-from flpjax.engine.polytope import Polytope, linear_max, project
+from flpjax.engine.polytope import Polytope, conflict, linear_max, project
 from flpjax.errors import InputError
 from flpjax.numerics import require_x64
 

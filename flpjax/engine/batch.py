@@ -11,12 +11,10 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.devices import CALL_STEP, Devices
-from flpjax.engine.gauss_newton import Task
-from flpjax.engine.lane import Lane, unpack
+from flpjax.engine.gauss_newton import Lane, Task, unpack
 from flpjax.engine.lanes import STAY, Lanes, Tables, group_count, padded_starts
 from flpjax.engine.moments import Anchor, Residual
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import USABLE, Status
+from flpjax.engine.settings import USABLE, Settings, Status
 from flpjax.errors import InputError
 from flpjax.numerics import require_x64
 

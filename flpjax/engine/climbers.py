@@ -14,8 +14,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from flpjax.engine.climb import RUNNING, Climber, Value, begin, climb, second_order
-from flpjax.engine.kinks import ridge
-from flpjax.engine.pairs import shift_pairs
+from flpjax.engine.kinks import ridge, shift_pairs
 from flpjax.engine.polytope import Polytope, linear_max, project
 from flpjax.numerics import compiled
 

@@ -15,10 +15,9 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
-from flpjax.engine.gauss_newton import Task
-from flpjax.engine.lane import begin, running, unpack
+from flpjax.engine.gauss_newton import Task, begin, running, unpack
 from flpjax.engine.lanes import AXIS, GROUP, STAY, Groups, Lanes, Tables, advance, group_count, scout
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 
 CPU_TILE = 32  # lanes that march together on a CPU: few wait for the slowest
 CPU_CALL = 256  # lanes of one call on a CPU; the same program serves 1 fit and 10,000

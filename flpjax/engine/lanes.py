@@ -13,8 +13,7 @@ from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
 from numpy.typing import NDArray
 
-from flpjax.engine.gauss_newton import Problem, Task, descend
-from flpjax.engine.lane import Numbers, begin, unpack
+from flpjax.engine.gauss_newton import Numbers, Problem, Task, begin, descend, unpack
 from flpjax.engine.moments import Anchor
 from flpjax.numerics import compiled
 

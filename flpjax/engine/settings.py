@@ -1,8 +1,9 @@
-"""How long, how exactly, and where to solve."""
+"""How long, how exactly and where to solve; and how a fit ended, with what to do next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -33,3 +34,42 @@ class Settings:
     def share(self, dtype: Any) -> float:
         """The tolerance for this precision."""
         return 50.0 * float(jnp.finfo(dtype).eps) if self.tolerance is None else self.tolerance
+
+
+class Status(IntEnum):
+    """How one start, or the best of several, ended."""
+
+    RUNNING = -1
+    CONVERGED = 0
+    STEP_LIMIT = 1
+    NON_FINITE_START = 2
+    SINGULAR = 3
+    STALLED = 4
+    ALL_FAILED = 5
+    TRAINED = 6
+
+    @property
+    def usable(self) -> bool:
+        """Whether forecasts from such a fit mean anything (a flat direction can leave the forecast determined)."""
+        return self in (Status.CONVERGED, Status.SINGULAR, Status.TRAINED)
+
+    @property
+    def advice(self) -> str:
+        """What it means and what to do."""
+        return _ADVICE[self]
+
+
+USABLE = tuple(status for status in Status if status.usable)
+
+_ADVICE = {
+    Status.RUNNING: "the solver was not run",
+    Status.CONVERGED: "the gradient vanishes at the optimum",
+    Status.STEP_LIMIT: "the step limit came before the optimum: raise Settings.steps, or use more starts",
+    Status.NON_FINITE_START: "the formula is not finite at the start: look for extreme values in the table",
+    Status.SINGULAR: "the data leave a direction of the parameters undetermined: add runs that differ in what the "
+    "form needs, or use a form with fewer parameters",
+    Status.STALLED: "no step lowers the objective although the gradient does not vanish: rescale the table, or use "
+    "a larger Huber corner",
+    Status.TRAINED: "the recipe of training has ended: judge it by how far tied starts differ in what they predict",
+    Status.ALL_FAILED: "no start reached an optimum: look for extreme values, or use a form with fewer parameters",
+}

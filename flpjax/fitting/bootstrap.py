@@ -9,12 +9,10 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from flpjax.errors import FitError, InputError
-from flpjax.fitting.draws import Draws, make_draws
+from flpjax.fitting.draws import Draws, check_draw_count, make_draws
 from flpjax.fitting.joint import refine
-from flpjax.fitting.limits import check_draw_count
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.staged import Vectors, judge, rows_per_run
 from flpjax.ladder.table import Runs

@@ -12,15 +12,87 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.engine.status import Status
-from flpjax.errors import count
+from flpjax.engine.settings import Status
+from flpjax.errors import InputError, count
 from flpjax.fitting.convergence import Sampling
 from flpjax.fitting.summary import LadderSummary as LadderSummary
-from flpjax.fitting.validation import RollingValidation
 from flpjax.ladder.compute import Compute
 from flpjax.laws.law import Law, Params, unpack
 from flpjax.methods.method import BoundModel, Model, Prediction, StageParams
 from flpjax.numerics import compiled
+
+MOST_DRAWS = 100_000
+"""The Monte Carlo error of a 90 % interval's bounds is then .7 % of a standard deviation."""
+MOST_NUMBERS = 10_000_000
+"""What all draws together may hold of runs, or of outputs; a bootstrap's candidates take 3 GB then."""
+
+
+def check_draw_count(draws: int, where: str = "", width: int = 1) -> None:
+    """Refuse more draws than memory holds, before any is made.
+
+    Args:
+        draws: The number.
+        where: What makes them.
+        width: How many numbers each holds while it is made.
+
+    Raises:
+        InputError: There are too many.
+    """
+    most = min(MOST_DRAWS, MOST_NUMBERS // max(width, 1))
+    if draws > most:
+        raise InputError(f"{draws:,} draws are more than memory holds", where=where, remedy=f"Ask for {most:,} at most")
+
+
+FEW_AHEAD = 3  # runs; a past that forecast fewer says little
+
+
+@dataclass(frozen=True, eq=False)
+class RollingValidation:
+    """How a blend would have done on the ladder's own larger runs.
+
+    Attributes:
+        runs: How many were forecast from smaller ones.
+        cells: Forecasts of them, every output from every origin; on a ladder of one scale, of runs left out at random.
+        covered_50: Share of the cells that central 50 % intervals hold; NaN without cells.
+        covered_90: The same of 90 % intervals.
+        outputs: ``(output,)`` losses, then scores.
+        weights: Method → ``(output,)`` its weight.
+        error: Mean absolute error of the blend's forecasts of the next larger runs, of log losses and of scores; NaN of
+            what there is none.
+    """
+
+    runs: int
+    cells: int
+    covered_50: float
+    covered_90: float
+    outputs: tuple[str, ...]
+    weights: dict[str, NDArray[np.float64]]
+    error: tuple[float, float] = (float("nan"), float("nan"))
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one per output and method that has a say in it."""
+        return [
+            {"output": output, "method": name, "weight": float(weight[i])}
+            for i, output in enumerate(self.outputs)
+            for name, weight in self.weights.items()
+            if weight[i] > 0
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+
+        def share(value: float) -> float | None:
+            return value if np.isfinite(value) else None
+
+        return {
+            "runs": self.runs,
+            "cells": self.cells,
+            "covered_50": share(self.covered_50),
+            "covered_90": share(self.covered_90),
+            "error": {"loss": share(self.error[0]), "score": share(self.error[1])},
+            "weights": self.table(),
+        }
+
 
 Kind = Literal["point", "tied", "bootstrap", "posterior", "blend"]
 

@@ -10,13 +10,11 @@ from flpjax.errors import InputError
 from flpjax.fitting.blending.auto import BLENDED, auto
 from flpjax.fitting.bootstrap import RESAMPLED, bootstrap
 from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
-from flpjax.fitting.draws import Draws
-from flpjax.fitting.limits import check_draw_count
+from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
 from flpjax.ladder.table import Runs
-from flpjax.methods.auto import AUTO, Auto
 from flpjax.methods.method import Method
-from flpjax.methods.registry import DEFAULT_MIX, method
+from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, method
 
 AnyMethod = Method | Auto | Discovered
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.batch import Solution, solve
 from flpjax.engine.moments import Anchor
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import USABLE, Status
+from flpjax.engine.settings import USABLE, Settings, Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
 from flpjax.fitting.trained import train_stage

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.engine.recipe import train
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from flpjax.laws.law import prior_normal
 from flpjax.methods.method import Stage
 

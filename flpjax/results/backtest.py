@@ -15,9 +15,8 @@ from flpjax.fitting.fit import AnyMethod, fit
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.ladder.unfinished import distance_in_words
 from flpjax.numerics import require_x64
-from flpjax.results.cell import Cell, crps
 from flpjax.results.forecast import Interval, check_level, forecast, predict_from_loss
-from flpjax.results.record import Backtest, Record
+from flpjax.results.record import Backtest, Cell, Record, crps
 from flpjax.results.target import targets_of
 
 NAMED = 4  # outputs that a message names

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import count, some_of
 from flpjax.fitting.draws import Draws
-from flpjax.results.interval import Interval
+from flpjax.results.prediction import Interval
 from flpjax.results.target import Target
 
 BLURRED = 0.05  # Monte Carlo error of a median over the width of its interval, above which more draws are worth it

@@ -1,10 +1,11 @@
-"""What is in a table of runs, and what stands in the way of a forecast."""
+"""What is in a table of runs, one by one or by size, and what stands in the way of a forecast."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
 from flpjax.results.finished import finals_notes, fitted_finals, unfinished_warnings
-from flpjax.results.sizes import by_size
 
 FEW_RUNS = 5  # below this, an interval says little
 FEW_TASKS = 4  # that are worth a warning each
@@ -184,3 +184,50 @@ def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
             "apart; forecast targets of the same ratio, or use a law in FLOPs"
         )
     return warnings
+
+
+MOST_SIZES = 12  # lines that are read at a glance
+RATIOS = (1.02, 1.1, 1.5, 2.0, 4.0, 10.0, 100.0, float("inf"))
+"""Of the largest to the smallest N within one size: the first that leaves few enough sizes."""
+
+
+def by_size(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of runs, as :class:`flpjax.results.check.Check` has them, counted by the number of their parameters.
+
+    Args:
+        runs: One row a run, with ``params``, ``tokens``, ``flops``, ``checkpoints``, ``final_loss``, ``finished`` and
+            ``held_out``.
+
+    Returns:
+        One row a size, the smallest first: how many runs there are, and the lowest and the highest of what they have;
+        None where nothing is known.
+    """
+    ordered = sorted(runs, key=lambda r: r["params"])
+    for ratio in RATIOS:
+        starts = _starts([r["params"] for r in ordered], ratio)
+        if len(starts) <= MOST_SIZES:
+            break
+    return [_size(ordered[a:b]) for a, b in pairwise([*starts, len(ordered)])]
+
+
+def _starts(params: Sequence[float], ratio: float) -> list[int]:
+    """Where the sizes begin among sorted ``params``."""
+    starts: list[int] = []
+    for i, n in enumerate(params):
+        if not starts or n > ratio * params[starts[-1]]:
+            starts.append(i)
+    return starts
+
+
+def _size(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def span(name: str) -> list[float] | None:
+        values = [r[name] for r in runs if r[name] is not None and np.isfinite(r[name])]
+        return [min(values), max(values)] if values else None
+
+    return {
+        "runs": len(runs),
+        **{name: span(name) for name in ("params", "tokens", "flops", "final_loss")},
+        "checkpoints": sum(r["checkpoints"] for r in runs),
+        "held_out": sum(r["held_out"] for r in runs),
+        "unfinished": sum(not r["finished"] for r in runs),
+    }

@@ -18,14 +18,12 @@ from flpjax.fitting.point import point
 from flpjax.ladder.table import Runs
 from flpjax.laws.law import Law
 from flpjax.laws.mixture_loss import M4
-from flpjax.methods.auto import AUTO
 from flpjax.methods.direct import FP
 from flpjax.methods.flpm import FLPM
 from flpjax.methods.method import Method
-from flpjax.methods.registry import ALL_EMERGED, FLOOR, MIXTURE_LOSS, RECENT, mixed_stages
+from flpjax.methods.registry import ALL_EMERGED, AUTO, FLOOR, MIXTURE_LOSS, RECENT, mixed_stages
 from flpjax.results.backtest import record_of
-from flpjax.results.cell import Cell
-from flpjax.results.record import Record
+from flpjax.results.record import Cell, Record
 
 MAPS = {
     "average": "domain-average",

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.engine.conflict import Conflict, Limit, conflict
-from flpjax.engine.polytope import Polytope
+from flpjax.engine.polytope import Conflict, Limit, Polytope, conflict
 from flpjax.errors import InputError, did_you_mean
 
 AT = 1e-7  # a weight this near to a bound is at it

@@ -23,11 +23,9 @@ from flpjax.results.completion import (
     words_of_sizes,
 )
 from flpjax.results.completion import compute_of as compute_of
-from flpjax.results.few_runs import widened
-from flpjax.results.interval import Interval as Interval
-from flpjax.results.interval import check_level as check_level
-from flpjax.results.interval import lost
-from flpjax.results.prediction import Bounds, bounds_of
+from flpjax.results.prediction import Bounds, bounds_of, lost, widened
+from flpjax.results.prediction import Interval as Interval
+from flpjax.results.prediction import check_level as check_level
 from flpjax.results.prediction import predict as predict
 from flpjax.results.prediction import predict_from_loss as predict_from_loss
 from flpjax.results.prediction import scatter as scatter

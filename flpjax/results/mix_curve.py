@@ -16,9 +16,7 @@ from flpjax.ladder.table import Runs
 from flpjax.results.completion import completed
 from flpjax.results.forecast import check_level
 from flpjax.results.goal import Goal
-from flpjax.results.mix_grid import expected_at, mixture_grid
-from flpjax.results.mix_measured import Measured, measured_near
-from flpjax.results.mix_objective import Objective, objective
+from flpjax.results.mix_grid import Measured, Objective, expected_at, measured_near, mixture_grid, objective
 from flpjax.results.path import Band
 from flpjax.results.sizing import at_known_size
 from flpjax.results.target import Target

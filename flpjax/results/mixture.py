@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.ascent import AscentStatus, Optima, ascend, spread_starts
 from flpjax.errors import FitError
-from flpjax.fitting.draws import Draws
-from flpjax.fitting.validation import RollingValidation
+from flpjax.fitting.draws import Draws, RollingValidation
 from flpjax.numerics import generator, require_x64
 from flpjax.results.constraints import Constraints
 from flpjax.results.forecast import Interval, check_level, scatter

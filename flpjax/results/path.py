@@ -1,4 +1,4 @@
-"""A forecast along the way from the ladder to a target: losses and scores at every compute between, with intervals."""
+"""Forecasts as curves: losses and scores at every compute from the ladder to a target, and scores over losses."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from flpjax.fitting.draws import Draws
 from flpjax.ladder.compute import Compute
 from flpjax.ladder.table import Runs
 from flpjax.results.completion import completed, compute_of, with_mixture
-from flpjax.results.interval import check_level, lost
-from flpjax.results.prediction import bounds_of, predict, scatter
+from flpjax.results.prediction import bounds_of, check_level, lost, predict, predict_from_loss, scatter
 from flpjax.results.target import Target
 
 POINTS = 61
@@ -171,3 +170,73 @@ def _way(runs: Runs, target: Target, points: int) -> NDArray[np.float64]:
             along = [[np.nan] * len(knots)] * 2  # laws in N and D have no say on the target, so none on the way
     x = np.linspace(knots[0], knots[-1], points) if len(knots) > 1 else np.full(points, high)
     return np.stack([*(np.interp(x, knots, way) for way in along), x])
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMap:
+    """Scores over losses.
+
+    Attributes:
+        level: Probability of the intervals.
+        tasks: ``(task,)`` names of the scores.
+        domains: ``(task,)`` the loss that each is a function of.
+        loss: ``(point, task)`` that loss, falling.
+        score: ``(point, task)``, within 0 to 1.
+    """
+
+    level: float
+    tasks: tuple[str, ...]
+    domains: tuple[str, ...]
+    loss: NDArray[np.float64]
+    score: Band
+
+    def table(self) -> list[dict[str, Any]]:
+        """Tidy rows: one a point and task."""
+        rows = []
+        for j, (task, domain) in enumerate(zip(self.tasks, self.domains, strict=True)):
+            for i in range(len(self.loss)):
+                sides = {side: float(getattr(self.score, side)[i, j]) for side in ("median", "lower", "upper")}
+                rows.append({"domain": domain, "loss": float(self.loss[i, j]), "name": task, **sides})
+        return rows
+
+
+def score_map(draws: Draws, runs: Runs, path: ForecastPath, *, measured: bool = True) -> ScoreMap | None:
+    """Scores from the largest loss that the ladder measured down to the smallest on the way to a target.
+
+    Args:
+        draws: Any.
+        runs: The ladder.
+        path: The way to the target, whose level the intervals take.
+        measured: Intervals of what one evaluation will measure, without the scatter of losses; False for those of the
+            expected score.
+
+    Returns:
+        The map; None for a model whose scores are not each a function of one loss that it knows.
+    """
+    check_level(path.level)
+    model = draws.model
+    if not model.via or any(len(route) != 1 for route in model.via):
+        return None
+    ends = np.array([_ends(runs, path, j) for j in range(len(model.domains))])  # (domain, 2)
+    share = np.linspace(0.0, 1.0, len(path.flops))[:, None]
+    loss = ends[:, 0] + share * (ends[:, 1] - ends[:, 0])
+    seen = predict_from_loss(model, draws.params, loss)
+    if seen is None:
+        return None
+    score = np.asarray(seen)
+    if measured:
+        score = score + np.asarray(scatter(draws).score)[:, None, :]
+    through = [route[0] for route in model.via]
+    domains = tuple(model.domains[i] for i in through)
+    band = Band.of(np.clip(score, 0.0, 1.0), path.level, draws.most_lost)
+    return ScoreMap(path.level, model.tasks, domains, loss[:, through], band)
+
+
+def _ends(runs: Runs, path: ForecastPath, j: int) -> tuple[float, float]:
+    """The largest and the smallest loss of a domain: measured, or forecast."""
+    training = runs.training()
+    domain = path.domains[j]
+    seen = training.loss_of(domain) if domain in training.domains else np.empty(0)
+    values = np.concatenate([seen, path.loss.median[:, j]])
+    values = values[np.isfinite(values)]
+    return (float(values.max()), float(values.min())) if len(values) else (np.nan, np.nan)

@@ -1,8 +1,12 @@
-"""What draws say of targets: losses and scores, draw by draw, with the scatter of one measurement."""
+"""From draws to intervals: losses and scores draw by draw, the scatter of a measurement, medians and bounds.
+
+The scatter about a law is hardly known from very few runs, so that intervals of a bootstrap are widened there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,12 +15,62 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
-from flpjax.fitting.draws import Draws
+from flpjax.errors import InputError, count
+from flpjax.fitting.draws import LOST, Draws
 from flpjax.ladder.compute import Compute
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A median with the bounds of a central interval.
+
+    Attributes:
+        median: Of the draws.
+        lower: Lower bound.
+        upper: Upper bound.
+        error: Monte Carlo standard error of the median, from the finite number of draws.
+    """
+
+    median: float
+    lower: float
+    upper: float
+    error: float = 0.0
+
+    @classmethod
+    def of(cls, draws: NDArray[np.float64], level: float, most_lost: float = LOST) -> Interval | None:
+        """Of the draws ``(draw,)`` that are finite; None if a share of more than ``most_lost`` is not, or all."""
+        finite = draws[np.isfinite(draws)]
+        if not len(finite) or lost(draws) > most_lost:
+            return None
+        tail = 0.5 * (1.0 - level)
+        near = min(0.5 / np.sqrt(len(finite)), 0.5)  # one s.d. of the share of draws that fall below the true median
+        below, above, lower, median, upper = np.quantile(finite, [0.5 - near, 0.5 + near, tail, 0.5, 1.0 - tail])
+        return cls(float(median), float(lower), float(upper), float(0.5 * (above - below)))
+
+    def to_dict(self, bounds: bool = True) -> dict[str, float | None]:
+        """As JSON has it; without ``bounds`` these are null, as of a point fit."""
+        lower, upper, error = (self.lower, self.upper, self.error) if bounds else (None, None, None)
+        return {"median": self.median, "lower": lower, "upper": upper, "monte_carlo_error": error}
+
+
+def lost(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the draws ``(draw, …)`` that are not finite, ``(…)``."""
+    return np.asarray(1.0 - np.isfinite(draws).mean(axis=0))
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that is no probability.
+
+    Raises:
+        InputError: The level is not between 0 and 1.
+    """
+    if not 0.0 < level < 1.0:
+        raise InputError(f"the level {level:g} is no probability", remedy="Give it between 0 and 1, say 0.9")
+
 
 GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
 WITHIN = 2.0  # standard deviations of scores about their line, by which a measured one may leave the range
@@ -109,3 +163,49 @@ def predict(
 def predict_from_loss(model: Model, params: StageParams, loss: Array) -> Array | None:
     """Scores ``(draw, target, task)`` at known losses ``(target, domain)``; None for a model without losses."""
     return jax.vmap(lambda p: jax.vmap(lambda value: model.score_from_loss(p, value))(loss))(params)
+
+
+Floats = NDArray[np.float64]
+FEW_RUNS = 5  # below this, an interval says little
+LAW = 2  # parameters that a line through logarithms takes from the runs' degrees of freedom
+TAIL = 0.95  # where the two distributions are compared: the bound of a 90 % interval
+
+
+def factor_of(draws: Draws) -> float:
+    """How much wider Student's t is than the normal law that draws of few runs follow; 1 from five runs on.
+
+    Only a bootstrap takes the scatter that it sees for known. On twelve simulated
+    ladders of three runs its 90 % intervals (``flp``, the next size but one) held 37 % of what was measured, and 68 %
+    with this; those of ``auto`` held all without.
+    """
+    runs = draws.ladder.runs
+    if runs >= FEW_RUNS or draws.kind != "bootstrap":
+        return 1.0
+    return float(stdtrit(max(runs - LAW, 1), TAIL) / ndtri(TAIL))
+
+
+def widened(draws: Draws, loss: Floats, score: Floats) -> tuple[Floats, Floats, list[str]]:
+    """Draws spread about their medians, losses by ratio and scores by difference, and a warning if they were.
+
+    Args:
+        draws: What they are draws of.
+        loss: ``(draw, target, domain)``.
+        score: ``(draw, target, task)``.
+    """
+    factor = factor_of(draws)
+    if factor == 1.0:
+        return loss, score, []
+    warning = (
+        f"{count(draws.ladder.runs, 'run')} only: intervals are {factor:.2g} × as wide as the fits' (Student's t), and "
+        f"may still be too narrow; train {FEW_RUNS} at least"
+    )
+    middle, centre = _median(loss), _median(score)
+    return middle * (loss / middle) ** factor, centre + factor * (score - centre), [warning]
+
+
+def _median(values: Floats) -> Floats:
+    """``(1, target, output)`` of the draws that are finite; NaN where none is."""
+    known = np.isfinite(values)
+    any_draw = known.any(axis=0)
+    filled = np.where(any_draw, np.where(known, values, np.nan), 0.0)
+    return np.where(any_draw, np.nanmedian(filled, axis=0), np.nan)[None]

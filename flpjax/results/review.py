@@ -1,27 +1,29 @@
-"""Whether a forecast can be believed: named checks of the ladder, the fits, the sampling and the past."""
+"""Whether a forecast, or the best mixture, can be believed: named checks of ladder, fits, sampling and validation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from flpjax.errors import InputError, count, some_of
-from flpjax.fitting.draws import LOST, Draws
+from flpjax.fitting.draws import FEW_AHEAD, LOST, Draws
 from flpjax.fitting.staged import CONDITION_LIMIT
-from flpjax.fitting.validation import FEW_AHEAD
 from flpjax.ladder.table import AVERAGE, Runs
-from flpjax.results.audit_checks import check_audit, check_widths
 from flpjax.results.forecast import Forecast, forecast
 from flpjax.results.ladder_checks import (
+    check_audit,
     check_distance,
     check_emergence,
     check_finished,
     check_mixtures,
     check_reruns,
     check_runs,
+    check_widths,
 )
+from flpjax.results.mix import Mix
 from flpjax.results.sizing import check_sizes
 from flpjax.results.target import Target, targets_of
 from flpjax.results.verdicts import Finding, Review, Verdict
@@ -174,3 +176,48 @@ def check_past(draws: Draws) -> Finding:
 def _between(value: float, good: float, bad: float) -> Verdict:
     """PASS up to ``good``, FAIL beyond ``bad``; NaN fails."""
     return Verdict.PASS if value <= good else Verdict.REVIEW if value <= bad else Verdict.FAIL
+
+
+BEYOND, BEYOND_BAD = 0.05, 0.2  # Euclidean distance to the hull of the mixtures tried
+UNUSED, UNUSED_BAD = 0.05, 0.5  # share of draws without a part in the search
+STUCK = "step_limit", "non_finite"
+
+
+def review_mix(found: Mix, draws: Draws, runs: Runs) -> Review:
+    """Check the draws, the ladder, how far the target lies, and the mixture found.
+
+    Args:
+        found: The best mixture by these draws.
+        draws: That it was searched with.
+        runs: The ladder.
+    """
+    of_forecast = review(draws, runs, [replace(found.at or found.target, mix=found.mixture)]).findings
+    if found.at is not None:
+        of_forecast = (*(f for f in of_forecast if f.name != "sizes"), *check_sizes(draws.ladder, [found.target]))
+    return Review((*of_forecast, check_hull(found), check_lost(found, draws), check_search(found)))
+
+
+def check_hull(found: Mix) -> Finding:
+    """The mixture is a blend of mixtures that were tried, or near to one."""
+    name, beyond = "hull", found.beyond
+    if beyond <= 1e-6:
+        return Finding(name, Verdict.PASS, "the mixture is a blend of mixtures tried")
+    verdict = Verdict.PASS if beyond <= BEYOND else Verdict.REVIEW if beyond <= BEYOND_BAD else Verdict.FAIL
+    remedy = "" if verdict == Verdict.PASS else "Train a run near it, or bound weights to what was tried"
+    return Finding(name, verdict, f"the mixture lies {beyond:.2g} beyond all blends of mixtures tried", remedy)
+
+
+def check_lost(found: Mix, draws: Draws) -> Finding:
+    """Nearly all draws had a part in the search."""
+    lost = 1.0 - found.draws / len(draws)
+    verdict = Verdict.PASS if lost <= UNUSED else Verdict.REVIEW if lost <= UNUSED_BAD else Verdict.FAIL
+    remedy = "" if verdict == Verdict.PASS else "Leave out of the goal what can't be fitted, or add runs"
+    return Finding("draws of the search", verdict, f"{found.draws} of {len(draws)} have a part", remedy)
+
+
+def check_search(found: Mix) -> Finding:
+    """The search ended where nothing near is better."""
+    bad = found.status in STUCK
+    figure = f"{found.status.replace('_', ' ')}, {found.agree:.0%} of starts agree"
+    remedy = "Search from more starts (optimise_mix(starts=…))" if bad else ""
+    return Finding("search", Verdict.REVIEW if bad else Verdict.PASS, figure, remedy)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.chinchilla import OBJECTIVE, OPTIMUM, points, residual, start_grid
 from benchmarks.engine import peers
-from flpjax.engine.objective import rho
+from flpjax.engine.moments import rho
 from flpjax.errors import InputError, PrecisionError
 
 pytestmark = pytest.mark.public

@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.targets_in_flops import held, simulate
-from flpjax.methods.auto import Auto
+from flpjax.methods.registry import Auto
 
 
 def test_intervals_of_targets_in_flops_hold_what_comes():

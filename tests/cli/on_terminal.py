@@ -11,13 +11,11 @@ import numpy as np
 
 from flpjax.cli import session
 from flpjax.cli.app import main
-from flpjax.cli.show import show_forecast, show_review
-from flpjax.cli.show_backtest import show_backtest
+from flpjax.cli.show import show_backtest, show_forecast, show_review
 from flpjax.cli.show_mix import show_mix, words
-from flpjax.results.cell import Cell
 from flpjax.results.forecast import Forecast, Interval
 from flpjax.results.mix import Baseline, Change, Mix
-from flpjax.results.record import Backtest, Record
+from flpjax.results.record import Backtest, Cell, Record
 from flpjax.results.target import Target
 from flpjax.results.verdicts import Finding, Review, Verdict
 

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from flpjax.cli.console import UNLIMITED
 from flpjax.cli.layout import Paragraph, table
-from flpjax.cli.numbers import fixed, loss, number, percent, signed, span
-from flpjax.cli.wrapping import folded, visible, wrapped
+from flpjax.cli.text import fixed, folded, loss, number, percent, signed, span, visible, wrapped
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 NUMBERS = st.sampled_from(["", "-", "0.5", "12.3 to 45.6", "+2.46 (-1.11 to +5.55)", "1.35e+45"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flpjax.cli import interrupt
+from flpjax.cli import ending
 from flpjax.cli.app import main
 from flpjax.cli.outputs import check_outputs, marked, write
 from flpjax.errors import InputError
@@ -106,7 +106,7 @@ def test_written_through_a_link_with_the_rights_of_what_was_there(here):
     assert Path("new.json").read_text() == "text"
     assert stat.S_IMODE(Path("new.json").stat().st_mode) == 0o600
     assert not [name for name in os.listdir() if name.startswith(".flpjax")]
-    assert not interrupt.unfinished
+    assert not ending.unfinished
 
 
 def test_a_file_that_can_not_be_finished_leaves_the_old_one(here, monkeypatch):

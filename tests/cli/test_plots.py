@@ -14,8 +14,7 @@ from flpjax.cli.plots import plot_forecast
 from flpjax.cli.session import save_figure
 from flpjax.errors import InputError
 from flpjax.results.forecast import forecast
-from flpjax.results.path import forecast_path
-from flpjax.results.score_map import score_map
+from flpjax.results.path import forecast_path, score_map
 from flpjax.results.target import targets_of
 
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flpjax.cli.plots_mix import plot_mix
-from flpjax.cli.ternary import CORNERS, TICKS
+from flpjax.cli.plots_mix import CORNERS, TICKS, plot_mix
 from flpjax.results.goal import Goal
 from flpjax.results.mix import Mix
 from flpjax.results.mix_curve import mix_curve
-from flpjax.results.mix_measured import Measured
+from flpjax.results.mix_grid import Measured
 from tests.results.test_goal import TARGET, by_hand
 
 BEST = {2: np.array([0.3, 0.7]), 3: np.array([0.2, 0.3, 0.5])}

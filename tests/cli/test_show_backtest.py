@@ -2,10 +2,9 @@
 
 import pytest
 
-from flpjax.cli.show_backtest import show_backtest
+from flpjax.cli.show import show_backtest
 from flpjax.methods.registry import COMPARED
-from flpjax.results.cell import Cell
-from flpjax.results.record import Backtest, Record
+from flpjax.results.record import Backtest, Cell, Record
 
 SCORES = tuple(Cell(run, "quiz", 0.62, 0.55, 0.7, 0.6, 0.61, 0.02) for run in ("r6", "r7"))
 LOSSES = tuple(Cell(run, "c4", 2.1, 2.0, 2.3, 2.2, crps=0.05) for run in ("r6", "r7"))

@@ -7,7 +7,7 @@ import pytest
 
 from flpjax.engine.batch import solve
 from flpjax.engine.lanes import advance
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from flpjax.ladder.compute import Compute
 from flpjax.laws.power_law import PowerLawE
 from flpjax.laws.residual import Residual

@@ -11,7 +11,7 @@ import pytest
 
 from flpjax.engine import batch, devices
 from flpjax.engine.gauss_newton import Task
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from tests.engine import on_devices
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,7 @@ from scipy import special
 
 from flpjax.engine import lanes
 from flpjax.engine.batch import LEAST_ROOM, Solution, _few_sizes, solve
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from flpjax.laws.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
 

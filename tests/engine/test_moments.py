@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from flpjax.engine import moments as module
-from flpjax.engine.moments import UNROLL, Anchor, Corners, Moments
-from flpjax.engine.objective import rho
+from flpjax.engine.moments import UNROLL, Anchor, Corners, Moments, rho
 
 ROWS = 23
 SIZES = (3, UNROLL + 1)  # summed one by one, and as matrices

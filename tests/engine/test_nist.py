@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from flpjax.engine.batch import Solution, solve
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from tests.engine.nist import PROBLEMS
 
 DIGITS = 1e-6

@@ -7,9 +7,8 @@ import pytest
 from scipy import special
 
 from flpjax.engine.elimination import solve_definite
-from flpjax.engine.objective import reweight, rho
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.moments import reweight, rho
+from flpjax.engine.settings import Settings, Status
 
 RESIDUALS = np.concatenate([np.linspace(-0.37, 0.37, 41), [-1e6, -1e-9, 0.0, 1e-9, 1e6]])
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
-from flpjax.engine.conflict import conflict
-from flpjax.engine.polytope import Polytope, land, linear_max, project, simplex
+from flpjax.engine.polytope import Polytope, conflict, land, linear_max, project, simplex
 
 nearest, vertex = jax.jit(project), jax.jit(linear_max)
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from flpjax.engine.batch import solve
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from flpjax.ladder.compute import Compute
 from flpjax.laws.law import pack, spread_starts, unpack
 from flpjax.laws.power_law import Chinchilla

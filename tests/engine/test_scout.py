@@ -6,8 +6,7 @@ import pytest
 from flpjax.engine import lanes
 from flpjax.engine.batch import Solution, solve
 from flpjax.engine.lanes import GROUP, STAY
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from flpjax.laws.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
 

@@ -8,8 +8,7 @@ from scipy import optimize, special
 
 from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from flpjax.errors import InputError, PrecisionError
 from flpjax.laws.law import size
 from flpjax.laws.residual import Residual

@@ -11,8 +11,7 @@ from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.blending.rolling import _quantiles
 from flpjax.fitting.fit import fit
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
-from flpjax.methods.auto import MIXED, Auto
-from flpjax.methods.registry import method
+from flpjax.methods.registry import MIXED, Auto, method
 from flpjax.results.forecast import forecast
 from flpjax.results.review import review
 from flpjax.results.target import Target

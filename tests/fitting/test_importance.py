@@ -10,11 +10,10 @@ from scipy import stats
 
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior import importance
-from flpjax.fitting.posterior.importance import TAILS, StudentTMixture, draw, explore
+from flpjax.fitting.posterior.importance import TAILS, StudentTMixture, de_mcmc, draw, explore
 from flpjax.fitting.posterior.laplace import find_modes
-from flpjax.fitting.posterior.population import de_mcmc
 from flpjax.fitting.posterior.posterior import posterior
-from flpjax.fitting.posterior.problem import posterior_problem
+from flpjax.fitting.posterior.priors import posterior_problem
 from flpjax.methods.registry import method
 
 OUTPUTS, SIZE = 2, 3

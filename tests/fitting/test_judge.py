@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
 from flpjax.fitting.point import point

@@ -11,14 +11,21 @@ import pytest
 from flpjax.errors import FitError, InputError, PrecisionError
 from flpjax.fitting.convergence import convergence
 from flpjax.fitting.point import bind
-from flpjax.fitting.posterior.density import log_density, model, potential
+from flpjax.fitting.posterior.assemble import verdict
 from flpjax.fitting.posterior.laplace import _differentiated, find_modes
-from flpjax.fitting.posterior.likelihood import NOISE, LayerData, log_likelihood, scatter_of, student
+from flpjax.fitting.posterior.likelihood import (
+    NOISE,
+    LayerData,
+    log_density,
+    log_likelihood,
+    model,
+    potential,
+    scatter_of,
+    student,
+)
 from flpjax.fitting.posterior.nuts import _chains
 from flpjax.fitting.posterior.posterior import posterior
-from flpjax.fitting.posterior.priors import Normal, priors_of
-from flpjax.fitting.posterior.problem import posterior_problem
-from flpjax.fitting.posterior.verdict import verdict
+from flpjax.fitting.posterior.priors import Normal, posterior_problem, priors_of
 from flpjax.ladder.select import Selection
 from flpjax.ladder.simulate import LADDER, TASKS, simulate_ladder
 from flpjax.ladder.simulate_mixtures import simulate_mixtures

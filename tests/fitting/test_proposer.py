@@ -6,8 +6,7 @@ from dataclasses import replace
 import jax
 import pytest
 
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from flpjax.errors import InputError
 from flpjax.fitting.discovery.discovery import discover
 from flpjax.fitting.discovery.history import History, Proposal

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from flpjax.engine.recipe import Recipe, train
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Settings, Status
 from flpjax.errors import FitError
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.point import point

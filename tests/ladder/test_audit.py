@@ -9,8 +9,8 @@ from flpjax.ladder.audit.units import flops_departures
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.compute import transformer_flops, transformer_params
 from flpjax.ladder.tasks import Task
-from flpjax.results.audit_checks import check_audit
 from flpjax.results.check import check
+from flpjax.results.ladder_checks import check_audit
 
 N = 1e7 * 3.0 ** np.arange(7)
 D = 20.0 * N

@@ -16,7 +16,7 @@ import pytest
 from scipy import optimize, stats
 
 from flpjax.engine.batch import solve
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from flpjax.errors import InputError
 from flpjax.ladder.compute import Compute
 from flpjax.laws import domain_sigmoid, loss_score, mixture_laws, mixture_loss, network, power_law

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flpjax.engine.batch import solve
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from flpjax.errors import InputError
 from flpjax.laws.grammar import Expression, Term
 from flpjax.laws.law import affine, pack, prior_normal, size, unpack

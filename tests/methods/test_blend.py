@@ -11,8 +11,8 @@ from flpjax.errors import InputError
 from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.blending.stacking import SINGLE_MODEL_SHARE_LOSS, SINGLE_MODEL_SHARE_SCORE
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
-from flpjax.methods.auto import Auto
 from flpjax.methods.blend import MIXED, own
+from flpjax.methods.registry import Auto
 from flpjax.results.constraints import Constraints
 from flpjax.results.forecast import compute_of, forecast, predict
 from flpjax.results.goal import Goal

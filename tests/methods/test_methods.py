@@ -9,17 +9,22 @@ from flpjax.errors import InputError
 from flpjax.fitting.fit import method_of
 from flpjax.fitting.point import point
 from flpjax.laws.power_law import LogPowerLaw, PowerLaw
-from flpjax.methods.auto import AUTO, DIRECT, MIXED, OWN_LOSS, PLAIN, Auto
 from flpjax.methods.direct import FP
 from flpjax.methods.flp import FLP
 from flpjax.methods.registry import (
+    AUTO,
     COMPARED,
     COMPUTE_LOSS,
     DEFAULT_MIX,
+    DIRECT,
     DOMAINS_SCORE,
     LOSS_SCORE,
+    MIXED,
     MIXTURE_LOSS,
     NAMED,
+    OWN_LOSS,
+    PLAIN,
+    Auto,
     method,
 )
 from flpjax.results.forecast import forecast

@@ -13,9 +13,8 @@ from flpjax.methods.direct import FP
 from flpjax.methods.flp import FLP
 from flpjax.methods.registry import method
 from flpjax.results.backtest import backtest
-from flpjax.results.cell import Cell, crps
 from flpjax.results.forecast import forecast
-from flpjax.results.record import Backtest, Record
+from flpjax.results.record import Backtest, Cell, Record, crps
 from flpjax.results.target import targets_of
 
 HAND = Record(

@@ -14,8 +14,7 @@ from flpjax.fitting.point import point
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.ladder.tasks import Task
-from flpjax.methods.auto import Auto
-from flpjax.methods.registry import method
+from flpjax.methods.registry import Auto, method
 from flpjax.results.completion import completed, compute_of, spread_of_sizes
 from flpjax.results.forecast import forecast
 from flpjax.results.review import review

@@ -16,7 +16,7 @@ from flpjax.results.constraints import Constraints
 from flpjax.results.forecast import forecast
 from flpjax.results.goal import Goal
 from flpjax.results.mix_curve import mix_curve
-from flpjax.results.mix_measured import measured_near
+from flpjax.results.mix_grid import measured_near
 from flpjax.results.problem import pose
 from flpjax.results.target import Target
 from tests.results.test_goal import SOURCES, TARGET, by_hand

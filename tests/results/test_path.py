@@ -8,8 +8,7 @@ import pytest
 
 from flpjax.errors import InputError
 from flpjax.results.forecast import forecast, predict_from_loss
-from flpjax.results.path import Band, forecast_path
-from flpjax.results.score_map import score_map
+from flpjax.results.path import Band, forecast_path, score_map
 from flpjax.results.target import Target, targets_of
 from tests.results.test_goal import TARGET, by_hand
 

@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 
 from flpjax.datasets import ladder
-from flpjax.engine.status import Status
-from flpjax.fitting.validation import RollingValidation
+from flpjax.engine.settings import Status
+from flpjax.fitting.draws import RollingValidation
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.ladder.tasks import Task
 from flpjax.methods.method import Prediction
-from flpjax.results.audit_checks import check_audit, check_widths
 from flpjax.results.forecast import Interval, forecast
-from flpjax.results.ladder_checks import check_distance, check_emergence, check_mixtures, check_reruns, check_runs
+from flpjax.results.ladder_checks import (
+    check_audit,
+    check_distance,
+    check_emergence,
+    check_mixtures,
+    check_reruns,
+    check_runs,
+    check_widths,
+)
 from flpjax.results.review import (
     check_failures,
     check_fits,

@@ -7,12 +7,11 @@ import pytest
 
 from flpjax.errors import InputError
 from flpjax.fitting.discovery.method import LAWS, Discovered
+from flpjax.fitting.draws import RollingValidation
 from flpjax.fitting.fit import check_asked, method_of, mixing_method, usual_draws
-from flpjax.fitting.validation import RollingValidation
-from flpjax.methods.auto import MIXED, Auto
-from flpjax.methods.registry import DEFAULT_MIX, method
+from flpjax.methods.registry import DEFAULT_MIX, MIXED, Auto, method
 from flpjax.results.mixture import _taken
-from flpjax.results.review_mix import check_hull, check_lost, check_search
+from flpjax.results.review import check_hull, check_lost, check_search
 from flpjax.results.verdicts import Verdict
 
 PASS, REVIEW, FAIL = Verdict

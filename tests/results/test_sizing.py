@@ -11,13 +11,13 @@ from flpjax.fitting.summary import LadderSummary
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.design import design_of
 from flpjax.ladder.export import csv_of
-from flpjax.methods.auto import Auto
+from flpjax.methods.registry import Auto
 from flpjax.results.constraints import Constraints
 from flpjax.results.forecast import forecast
 from flpjax.results.goal import Goal
 from flpjax.results.mix_curve import mix_curve
 from flpjax.results.mixture import optimise_mix
-from flpjax.results.review_mix import review_mix
+from flpjax.results.review import review_mix
 from flpjax.results.sizing import check_sizes, refuse_other_sizes
 from flpjax.results.target import Target
 from flpjax.results.verdicts import Verdict

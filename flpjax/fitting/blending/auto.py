@@ -13,20 +13,25 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from flpjax.errors import FitError, InputError, count
-from flpjax.fitting.blending.drift import FREEDOM, GRID, Drift, drift_of
-from flpjax.fitting.blending.member import Known, Member, fit_member
-from flpjax.fitting.blending.origins import Origins
+from flpjax.fitting.blending.member import Known, Member, Origins, fit_member
 from flpjax.fitting.blending.rolling import Outputs, RollingErrors, blended, next_error, rolling_forecast_errors
-from flpjax.fitting.blending.stacking import NO_IRREDUCIBLE_LOSS_WEIGHT, covered, single_model_share, stack
-from flpjax.fitting.draws import Draws, LadderSummary
-from flpjax.fitting.limits import check_draw_count
+from flpjax.fitting.blending.stacking import (
+    FREEDOM,
+    GRID,
+    NO_IRREDUCIBLE_LOSS_WEIGHT,
+    Drift,
+    covered,
+    drift_of,
+    single_model_share,
+    stack,
+)
+from flpjax.fitting.draws import FEW_AHEAD, Draws, LadderSummary, RollingValidation, check_draw_count
 from flpjax.fitting.point import training_of
 from flpjax.fitting.student_t import even_levels, even_normal, mirrored_levels
-from flpjax.fitting.validation import FEW_AHEAD, RollingValidation
 from flpjax.ladder.table import Runs
-from flpjax.methods.auto import Auto
 from flpjax.methods.blend import MIXED, Blend
 from flpjax.methods.method import Method, Prediction, StageParams
+from flpjax.methods.registry import Auto
 from flpjax.numerics import generator, require_x64
 
 TOGETHER = 0.5  # share of the variance of drifts that all outputs have in common: a loss too high, all scores too low
@@ -63,7 +68,7 @@ def auto(
     Every method is fitted as the ladder stood when its k smallest runs were all there was, for many k, and forecasts
     the runs that came. Their errors tell the weights of the methods, for each loss and task
     (:mod:`flpjax.fitting.blending.stacking`), and by how much forecasts of the blend drift with distance, beyond what
-    the parameters' uncertainty, the choice of method and noise explain (:mod:`flpjax.fitting.blending.drift`). A draw
+    the parameters' uncertainty, the choice of method and noise explain (the same). A draw
     is partly one of the methods, partly the weighted mean of all, each around its own fit.
 
     Args:

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.blending.member import Member
-from flpjax.fitting.blending.origins import MOST, Origins
+from flpjax.fitting.blending.member import MOST, Member, Origins
 from flpjax.fitting.draws import expected
 from flpjax.fitting.noise import PRIOR_DF
 from flpjax.fitting.student_t import mirrored_levels

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.engine.status import Status
+from flpjax.engine.settings import Status
 from flpjax.fitting.discovery.critic import Criticism, Finding
 from flpjax.ladder.table import Floats
 from flpjax.ladder.tasks import Task

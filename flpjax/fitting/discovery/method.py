@@ -10,10 +10,9 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.discovery.discovery import discover
 from flpjax.ladder.table import Runs
 from flpjax.laws.grammar import Expression
-from flpjax.methods.auto import MIXED
 from flpjax.methods.flpm import FLPM
 from flpjax.methods.method import BoundModel, Method
-from flpjax.methods.registry import ALL_EMERGED, MIXTURE_LOSS, RECENT, mixed_stages
+from flpjax.methods.registry import ALL_EMERGED, MIXED, MIXTURE_LOSS, RECENT, mixed_stages
 
 DISCOVERED = "discovered"
 LAWS = tuple(dict.fromkeys(name.partition("+")[0] for name in MIXED))

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
-from flpjax.engine.settings import Settings
-from flpjax.engine.status import USABLE, Status
+from flpjax.engine.settings import USABLE, Settings, Status
 from flpjax.fitting.discovery.critic import criticise
 from flpjax.fitting.discovery.folds import Sample
 from flpjax.fitting.discovery.history import Entry, Proposal

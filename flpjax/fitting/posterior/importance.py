@@ -2,7 +2,13 @@
 
 A posterior of a few parameters is often bent, and what a bent one needs is no better normal distribution but more
 rounds: kernels about draws that the rounds before found likely (West 1993). All draws of all rounds count, each weighed
-against the mixture of all that proposed them (Cornuet et al. 2012).
+against the mixture of all that proposed them (Cornuet et al. 2012). Tails of the weights are smoothed, and k̂ says
+whether they can be trusted (Vehtari et al. 2024, PSIS).
+
+Where importance alone draws too narrow a posterior, a population moves on it. Differential evolution Markov chains (ter
+Braak 2006): a member steps along the difference of two others, so that the population itself tells the scale and the
+direction of steps, nothing is tuned and no slope is needed. Halves step in turn, each by the differences within the
+other, which leaves the posterior as it is (Foreman-Mackey et al. 2013).
 """
 
 from __future__ import annotations
@@ -17,14 +23,118 @@ from jax import Array, lax
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from flpjax.fitting.posterior.density import PosteriorData, log_density
 from flpjax.fitting.posterior.laplace import Whitening
-from flpjax.fitting.posterior.likelihood import Layer
-from flpjax.fitting.posterior.pareto import resample, smoothed
-from flpjax.fitting.posterior.population import de_mcmc
+from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, log_density
 from flpjax.numerics import compiled
 
 Floats = NDArray[np.float64]
+RELIABLE = 0.7  # k̂ beyond this: the proposals miss a part of the posterior
+
+
+def smoothed(log_ratio: Floats) -> tuple[Floats, float]:
+    """Normalised weights ``(draw,)`` of importance ratios, and the k̂ of their tail; infinite if nothing is finite."""
+    finite = np.isfinite(log_ratio)
+    if finite.sum() < 25:
+        return np.where(finite, 1.0, 0.0) / max(int(finite.sum()), 1), np.inf
+    ratio = np.where(finite, np.exp(log_ratio - log_ratio[finite].max()), 0.0)
+    tail = int(min(0.2 * len(ratio), 3.0 * np.sqrt(len(ratio))))
+    order = np.argsort(ratio, kind="stable")
+    largest, cutoff = order[-tail:], ratio[order[-tail - 1]]
+    excess = ratio[largest] - cutoff
+    if not excess[-1] > 1e-12:
+        return ratio / ratio.sum(), -np.inf  # all alike: nothing to smooth
+    k, scale = fit_tail(np.maximum(excess, 1e-300))
+    level = (np.arange(tail) + 0.5) / tail
+    quantile = -scale * np.log1p(-level) if abs(k) < 1e-8 else scale * np.expm1(-k * np.log1p(-level)) / k
+    ratio[largest] = np.minimum(cutoff + quantile, 1.0)
+    return ratio / ratio.sum(), float(k)
+
+
+def fit_tail(excess: Floats) -> tuple[float, float]:
+    """Shape k and scale of a generalised Pareto distribution, from ascending ``(draw,)`` (Zhang & Stephens 2009).
+
+    With PSIS's weak prior on k: ten observations at 0.5.
+    """
+    n = len(excess)
+    points = 30 + int(np.sqrt(n))
+    quartile = excess[int(n / 4 + 0.5) - 1]
+    theta = 1.0 / excess[-1] + (1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3.0 * quartile)
+    k = np.log1p(-theta[:, None] * excess[None, :]).mean(axis=1)
+    likelihood = n * (np.log(-theta / k) - k - 1.0)
+    weight = np.exp(likelihood - likelihood.max())
+    best = float(np.sum(theta * weight) / weight.sum())
+    shape = float(np.log1p(-best * excess).mean())
+    scale = -shape / best
+    return (shape * n + 5.0) / (n + 10.0), float(scale)
+
+
+def resample(weight: Floats, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """``(draws,)`` systematic resampling, in random order."""
+    level = (np.arange(draws) + rng.uniform()) / draws
+    at = np.minimum(np.searchsorted(np.cumsum(weight), level), len(weight) - 1)
+    return rng.permutation(at).astype(np.int64)
+
+
+SWEEPS, APART = 300, 25
+FULL = 2.38  # steps of this over the root of twice the parameters suit a normal distribution (ter Braak 2006) …
+LEAST = 0.3  # … and a bent one's are shorter: by a factor from here to 1
+LEAP = 0.1  # share of steps that go from one member's place by all that lies between two others: from bend to bend
+JITTER = 1e-5  # of a step, so that no direction is closed
+TOGETHER = 50  # members evaluated side by side: more would leave a processor's cache, and these divide the population
+Half = tuple[Array, Array]
+"""Places ``(draw, output, p)``, and log densities ``(draw, output)`` there."""
+
+
+@partial(compiled, static_argnums=(0, 4))
+def de_mcmc(layer: Layer, vectors: Array, evidence: PosteriorData, key: Array, times: int) -> Array:
+    """The same population after :data:`SWEEPS` steps, and again after every :data:`APART` more.
+
+    Args:
+        layer: The stage.
+        vectors: ``(draw, output, p)`` unconstrained; an even number of draws.
+        evidence: Of the layer.
+        key: JAX random key.
+        times: How often to look; static.
+
+    Returns:
+        ``(time, draw, output, p)``.
+    """
+    half = len(vectors) // 2
+    usual = FULL / (2.0 * vectors.shape[-1]) ** 0.5
+
+    def density(members: Array) -> Array:
+        return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), members, batch_size=TOGETHER)
+
+    def step(halves: tuple[Half, Half], key: Array) -> tuple[tuple[Half, Half], None]:
+        """The first half steps, and the other is next."""
+        (place, height), (others, _) = halves
+        pair, apart, length, leap, shake, luck = jax.random.split(key, 6)
+        shape = height.shape
+        first = jax.random.randint(pair, shape, 0, half)
+        second = (first + jax.random.randint(apart, shape, 1, half)) % half
+        way = jnp.take_along_axis(others, first[..., None], 0) - jnp.take_along_axis(others, second[..., None], 0)
+        scale = usual * jax.random.uniform(length, shape, place.dtype, LEAST, 1.0)
+        scale = jnp.where(jax.random.uniform(leap, shape) < LEAP, 1.0, scale)
+        there = place + scale[..., None] * way + JITTER * jax.random.normal(shake, place.shape, place.dtype)
+        new = density(there)
+        taken = jnp.log(jax.random.uniform(luck, shape, place.dtype)) < new - height
+        return (halves[1], (jnp.where(taken[..., None], there, place), jnp.where(taken, new, height))), None
+
+    def later(halves: tuple[Half, Half], keys: Array) -> tuple[tuple[Half, Half], Array]:
+        each = jax.vmap(jax.random.split)(keys).reshape(-1)  # of both halves' steps, in turn
+        (one, other), _ = lax.scan(step, halves, each)
+        return (one, other), jnp.concatenate([one[0], other[0]])
+
+    # One loop in another, whose body has the density once: each place where it stands is compiled anew.
+    height = density(vectors)
+    halves = (vectors[:half], height[:half]), (vectors[half:], height[half:])
+    first, more = jax.random.split(key)
+    before = jax.random.split(first, SWEEPS - APART).reshape(-1, APART)
+    keys = jnp.concatenate([before, jax.random.split(more, (times, APART))])
+    _, seen = lax.scan(later, halves, keys)
+    return seen[len(before) :]
+
+
 TAILS = 3.0  # degrees of freedom of proposals: of 6, 4 and 3 the last has the smallest k-hat on both ladders tried
 ROUNDS = 8  # of as many draws each; the first comes from around the modes
 KERNELS = 64

@@ -15,8 +15,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.fitting.posterior.density import PosteriorData, log_density
-from flpjax.fitting.posterior.likelihood import Layer
+from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, log_density
 from flpjax.numerics import compiled
 
 STEPS = 60

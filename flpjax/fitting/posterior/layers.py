@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError
 from flpjax.fitting.posterior.likelihood import Kind, Layer, LayerData
 from flpjax.ladder.table import Runs
-from flpjax.methods.emerging import Emerging
+from flpjax.methods.emergence import Emerging
 from flpjax.methods.method import BoundModel, Model, Stage
 
 NEAR_CHANCE = 0.05

@@ -13,9 +13,8 @@ from jax import Array, lax
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
-from flpjax.fitting.posterior.density import PosteriorData, potential
 from flpjax.fitting.posterior.laplace import Whitening
-from flpjax.fitting.posterior.likelihood import Layer
+from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, potential
 
 OVERDISPERSED = 1.5  # of chains' starts, in standard deviations of the normal at the mode
 

@@ -16,12 +16,11 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.posterior.assemble import Found, assemble
-from flpjax.fitting.posterior.density import PosteriorData
 from flpjax.fitting.posterior.importance import draw
 from flpjax.fitting.posterior.laplace import Mode, Whitening, find_modes, slopes
+from flpjax.fitting.posterior.likelihood import PosteriorData
 from flpjax.fitting.posterior.nuts import Sampler, sample
-from flpjax.fitting.posterior.priors import Normal, Priors
-from flpjax.fitting.posterior.problem import PosteriorProblem, posterior_problem
+from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, Priors, posterior_problem
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import Method
 from flpjax.numerics import generator
@@ -61,7 +60,7 @@ def posterior(
         warmup: Steps of each chain that are not kept.
         priors: Name → ``(loc, scale)`` in the unconstrained space, in place of those of :func:`flpjax.priors_of`; or
             all of them.
-        emergence: Whether scores bend at chance (:mod:`flpjax.methods.emerging`); None where a law that knows no
+        emergence: Whether scores bend at chance (:mod:`flpjax.methods.emergence`); None where a law that knows no
             chance level is given checkpoints near it, as with ``Selection(above_chance=None)``.
         strict: Raise if the sampling failed; otherwise a warning says so.
         progress: Called with what is done, before it is.

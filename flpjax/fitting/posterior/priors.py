@@ -1,4 +1,7 @@
-"""Weakly informative priors, scaled to the ladder: what a posterior assumes, to be read before it is fitted."""
+"""Weakly informative priors, scaled to the ladder, and the posterior problem that they complete.
+
+They are what a posterior assumes, to be read before it is fitted.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior.layers import layers_of
-from flpjax.fitting.posterior.likelihood import NOISE, Layer
+from flpjax.fitting.posterior.likelihood import NOISE, Layer, PosteriorData
 from flpjax.ladder.table import Runs
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, Parameter, pack
-from flpjax.methods.method import BoundModel, Method
+from flpjax.methods.method import BoundModel, Method, Model
 
 LEVELS = frozenset({"level", "log_level"})
 """Parameters that say where the ladder is, in its own units: their priors go there."""
@@ -220,3 +223,42 @@ def _given(row: Prior, value: Normal | tuple[ArrayLike, ArrayLike]) -> Prior:
 def _guess(law: Law, x: Any, y: Array, weight: Array) -> Array:
     """``(output, p)`` the law's own starts."""
     return jax.vmap(lambda *rows: pack(law, law.guess(*rows)))(x, y, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorProblem:
+    """A bound method with the data and priors of its layers, ready to be sampled.
+
+    Attributes:
+        bound: The bound method.
+        layers: Its stages, static.
+        evidence: Layer → data and priors.
+        model: What the draws belong to.
+        priors: As they can be read.
+    """
+
+    bound: BoundModel
+    layers: tuple[Layer, ...]
+    evidence: tuple[PosteriorData, ...]
+    model: Model
+    priors: Priors
+
+
+def posterior_problem(
+    bound: BoundModel,
+    priors: Priors | Mapping[str, Normal | tuple[ArrayLike, ArrayLike]] | None = None,
+    emergence: bool | None = None,
+) -> PosteriorProblem:
+    """Data and priors of a bound method.
+
+    Raises:
+        InputError: A prior is of no parameter, or is no distribution.
+    """
+    layers, data, model = layers_of(bound, emergence)
+    own = scaled(bound, layers)
+    if isinstance(priors, Priors):
+        priors = {row.name: Normal(row.loc, row.scale) for row in priors.rows}
+    chosen = own.replaced(priors or {})
+    placed = vectors_of(chosen, layers)
+    evidence = tuple(PosteriorData(d, loc, scale) for d, (loc, scale) in zip(data, placed, strict=True))
+    return PosteriorProblem(bound, layers, evidence, model, chosen)

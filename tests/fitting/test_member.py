@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flpjax.fitting.blending.origins import FEWEST_RUNS, MOST, Origins
+from flpjax.fitting.blending.member import FEWEST_RUNS, MOST, Origins
 
 
 def of(runs, seed=3):

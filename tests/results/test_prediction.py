@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flpjax.results.few_runs import factor_of, widened
 from flpjax.results.forecast import forecast
+from flpjax.results.prediction import factor_of, widened
 from flpjax.results.target import Target
 
 
