@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property, partial, update_wrapper
 from typing import Any, Generic, TypeVar
@@ -58,11 +57,10 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
 def _quick() -> dict[str, Any]:
     """The quick options, or none where this XLA no longer knows them: it refuses a program that names such a one.
 
-    What the variable XLA_FLAGS names is the user's to say.
+    Where JAX was told not to optimise (``jax_disable_most_optimizations``), that holds for these programs, too.
     """
-    options = QUICK | (QUICK_ON_CPU if jax.default_backend() == "cpu" else {})
-    flags = os.environ.get("XLA_FLAGS", "")
-    options = {name: value for name, value in options.items() if f"--{name}=" not in flags}
+    own = jax.default_backend() == "cpu" and not jax.config.read("jax_disable_most_optimizations")
+    options = QUICK | (QUICK_ON_CPU if own else {})
     try:
         jax.jit(lambda: np.int32(0), compiler_options=options).lower().compile()
     except jax.errors.JaxRuntimeError:

@@ -23,11 +23,9 @@ from flpjax.ladder.tasks import Task
 from flpjax.methods.flp import FLP
 from flpjax.methods.registry import Auto
 
-# Compiling takes most of the time, so tests compile without optimising (half the time), processes that they start, too.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
-)
+# Compiling takes most of the time, so tests compile without optimising: half the time. Processes that they start do, too.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

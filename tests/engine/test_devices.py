@@ -31,7 +31,7 @@ def start(out, chosen, virtual, *more):
     """A process with so many virtual devices, that writes its answer to ``out``."""
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={virtual}",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={virtual}",
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, str(Path(on_devices.__file__)), str(out), chosen, *more]
