@@ -23,7 +23,7 @@ from flpjax.ladder.tasks import Task
 from flpjax.methods.flp import FLP
 from flpjax.methods.registry import Auto
 
-# Compiling takes most of the time, so tests compile without optimising: half the time. Processes that they start do, too.
+# Compiling takes most of the time, so tests, and processes that they start, compile without optimising: half the time.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_enable_x64", True)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -162,8 +163,7 @@ def test_10_a_backtest_of_losses_alone(run, tmp_path):
     arguments = SHAPES["losses only"].write(tmp_path, "losses")
     code, out, err = run("backtest", *arguments, "--method", "flp", "--largest", "2", *CHECKED)
     assert code == 0, err
-    assert "loss %" in out
-    assert " flp - - -" not in out, "errors of losses are shown"
+    assert re.search(r" flp \d+\.\d", out), "errors of losses are shown"
 
 
 @pytest.mark.parametrize("command", [("check",), ("forecast", "-t", "N=1e10,D=2e11"), ("backtest", "--largest", "1")])
