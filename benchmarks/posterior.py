@@ -19,7 +19,7 @@ from jax import Array, lax
 
 from benchmarks.report import environment, finish, parser, show
 from flpjax import FLP, convergence, forecast, posterior, read_runs, targets_of
-from flpjax.fitting.convergence import RHAT
+from flpjax.fitting.diagnostics import RHAT
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior.laplace import Whitening, find_modes
 from flpjax.fitting.posterior.likelihood import Layer, PosteriorData

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from flpjax.errors import PrecisionError as PrecisionError
     from flpjax.fitting.blending.auto import auto as auto
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
-    from flpjax.fitting.convergence import Convergence as Convergence
-    from flpjax.fitting.convergence import Sampling as Sampling
-    from flpjax.fitting.convergence import convergence as convergence
+    from flpjax.fitting.diagnostics import Convergence as Convergence
+    from flpjax.fitting.diagnostics import Sampling as Sampling
+    from flpjax.fitting.diagnostics import convergence as convergence
     from flpjax.fitting.discovery.discovery import Discovery as Discovery
     from flpjax.fitting.discovery.discovery import discover as discover
     from flpjax.fitting.draws import Draws as Draws
@@ -119,7 +119,7 @@ _HOME = {
     "fitting.blending.auto": ("auto",),
     "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),
-    "fitting.convergence": ("Convergence", "Sampling", "convergence"),
+    "fitting.diagnostics": ("Convergence", "Sampling", "convergence"),
     "fitting.discovery.discovery": ("Discovery", "discover"),
     "fitting.draws": ("Draws",),
     "fitting.point": ("point",),

@@ -10,9 +10,10 @@ from flpjax.cli.text import fixed, loss, number, percent, signed, span
 from flpjax.errors import count
 
 if TYPE_CHECKING:
+    from flpjax.methods.method import StageName
     from flpjax.results.check import Check
     from flpjax.results.forecast import Forecast, Interval
-    from flpjax.results.record import Backtest, Cell, Kind, Record
+    from flpjax.results.record import Backtest, Cell, Record
     from flpjax.results.verdicts import Review
 
 STYLES = {"PASS": "green", "REVIEW": "yellow", "FAIL": "bold red"}
@@ -197,7 +198,7 @@ def show_backtest(result: Backtest, *, by_target: bool = False) -> list[Sheet | 
         shown.append(Paragraph(fewer))
     if len(result.methods) == 1:
         ((name, record),) = result.methods.items()
-        kinds: tuple[Kind, Kind] = ("score", "loss")
+        kinds: tuple[StageName, StageName] = ("score", "loss")
         for kind in kinds:
             if record.cells(kind):
                 shown.append((_cells if by_target else _outputs)(name, record, kind))
@@ -232,14 +233,14 @@ def _losses(number: int) -> str:
     return f"{number:,} {'loss' if number == 1 else 'losses'}"
 
 
-def _outputs(name: str, record: Record, kind: Kind) -> Sheet:
+def _outputs(name: str, record: Record, kind: StageName) -> Sheet:
     """A row a task or loss, over all held-out runs."""
     outputs = dict.fromkeys(c.name for c in record.cells(kind))
     rows = [{WHAT[kind]: output, **vars(record.means(kind, names=(output,)))} for output in outputs]
     return _percentages(f"{name}, {WHAT[kind]} by {WHAT[kind]}, in %", [WHAT[kind]], OUTPUT_COLUMNS, rows)
 
 
-def _cells(name: str, record: Record, kind: Kind) -> Sheet:
+def _cells(name: str, record: Record, kind: StageName) -> Sheet:
     """A row a forecast; columns that say nothing stay out."""
     rows = [_cell(c, kind, record.intervals) for c in record.cells(kind)]
     used = [i for i in range(len(CELL_COLUMNS)) if any(row[i] for row in rows)]
@@ -248,7 +249,7 @@ def _cells(name: str, record: Record, kind: Kind) -> Sheet:
     return table(title, ["target", WHAT[kind], *(CELL_COLUMNS[i] for i in used)], cells, names=2)
 
 
-def _cell(cell: Cell, kind: Kind, intervals: bool) -> list[str]:
+def _cell(cell: Cell, kind: StageName, intervals: bool) -> list[str]:
     """One forecast; empty text for what there is not."""
 
     def text(value: float) -> str:

@@ -144,7 +144,7 @@ def spread(bound: BoundModel, vectors: Vectors, uniform: NDArray[np.float64]) ->
     runs = len(bound.runs.names)
     informed_first = int((rows_per_run(bound.stages[0], runs).max(0) > 0).sum())
     given = informed_first / _chi_squared(informed_first - determined_by(bound.stages[0].law, informed_first), uniform)
-    widened = {}
+    widened: Vectors = {}
     for stage in bound.stages:
         best, drawn = vectors[stage.name][:1], vectors[stage.name][1:]
         informed = (rows_per_run(stage, runs) > 0).sum(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 
 from flpjax.engine.settings import Status
 from flpjax.errors import InputError, count
-from flpjax.fitting.convergence import Sampling
+from flpjax.fitting.diagnostics import NOT_VALIDATED, Diagnostic, RollingValidation, Sampling
 from flpjax.fitting.summary import LadderSummary as LadderSummary
 from flpjax.ladder.compute import Compute
 from flpjax.laws.law import Law, Params, unpack
-from flpjax.methods.method import BoundModel, Model, Prediction, StageParams
+from flpjax.methods.method import BoundModel, Model, Prediction, StageName, StageParams
 from flpjax.numerics import compiled
 
 MOST_DRAWS = 100_000
@@ -43,58 +44,12 @@ def check_draw_count(draws: int, where: str = "", width: int = 1) -> None:
         raise InputError(f"{draws:,} draws are more than memory holds", where=where, remedy=f"Ask for {most:,} at most")
 
 
-FEW_AHEAD = 3  # runs; a past that forecast fewer says little
-
-
-@dataclass(frozen=True, eq=False)
-class RollingValidation:
-    """How a blend would have done on the ladder's own larger runs.
-
-    Attributes:
-        runs: How many were forecast from smaller ones.
-        cells: Forecasts of them, every output from every origin; on a ladder of one scale, of runs left out at random.
-        covered_50: Share of the cells that central 50 % intervals hold; NaN without cells.
-        covered_90: The same of 90 % intervals.
-        outputs: ``(output,)`` losses, then scores.
-        weights: Method → ``(output,)`` its weight.
-        error: Mean absolute error of the blend's forecasts of the next larger runs, of log losses and of scores; NaN of
-            what there is none.
-    """
-
-    runs: int
-    cells: int
-    covered_50: float
-    covered_90: float
-    outputs: tuple[str, ...]
-    weights: dict[str, NDArray[np.float64]]
-    error: tuple[float, float] = (float("nan"), float("nan"))
-
-    def table(self) -> list[dict[str, Any]]:
-        """Tidy rows: one per output and method that has a say in it."""
-        return [
-            {"output": output, "method": name, "weight": float(weight[i])}
-            for i, output in enumerate(self.outputs)
-            for name, weight in self.weights.items()
-            if weight[i] > 0
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-
-        def share(value: float) -> float | None:
-            return value if np.isfinite(value) else None
-
-        return {
-            "runs": self.runs,
-            "cells": self.cells,
-            "covered_50": share(self.covered_50),
-            "covered_90": share(self.covered_90),
-            "error": {"loss": share(self.error[0]), "score": share(self.error[1])},
-            "weights": self.table(),
-        }
-
-
 Kind = Literal["point", "tied", "bootstrap", "posterior", "blend"]
+WITHOUT_INTERVALS: dict[Kind, str] = {
+    "point": "this is a point fit: it has no intervals",
+    "tied": "medians are of fits that tie on the ladder: there are no intervals, which would say what other runs "
+    "change",
+}
 
 LOST = 0.05
 """Share of draws without a value above which there is no interval: those that fail are not like those that don't."""
@@ -160,13 +115,13 @@ class Draws:
         model: The method bound to the ladder.
         params: Stage → parameter → ``(draw, output, …)``. NaN where a draw's fit failed: its forecasts are left out of
             every interval, and counted.
-        kind: Where they came from.
+        kind: Where they came from; a name for people, whom :attr:`has_intervals` and the like spare a look at it.
         fits: Stage → how its point fit ended.
         ladder: The runs it was fitted on, in brief.
         warnings: What the user should know.
-        noise: Standard deviations of what one measured value departs from the model by: of log losses
-            ``(draw, domain)``, of scores ``(draw, task)``. None takes those of the fits' residuals.
-        past: How a blend would have forecast the ladder's own larger runs; None of other kinds.
+        fitted_noise: The noise of measured values where it was inferred with the parameters, as :attr:`noise` has it;
+            None takes the residuals of the point fits.
+        validation: How a blend would have forecast the ladder's own larger runs; None of other kinds.
         sampling: How a posterior was sampled; None of other kinds.
     """
 
@@ -176,7 +131,7 @@ class Draws:
     fits: dict[str, StageFit]
     ladder: LadderSummary
     warnings: tuple[str, ...] = ()
-    noise: Prediction | None = None
+    fitted_noise: Prediction | None = None
     validation: RollingValidation | None = None
     sampling: Sampling | None = None
 
@@ -184,9 +139,73 @@ class Draws:
         return len(next(iter(next(iter(self.params.values())).values())))
 
     @property
-    def intervals(self) -> bool:
+    def has_intervals(self) -> bool:
         """Whether quantiles of the draws are intervals; of one fit, or of fits that tie on the ladder, they are not."""
-        return self.kind not in ("point", "tied") and len(self) > 1
+        return not self.why_no_intervals and len(self) > 1
+
+    @property
+    def why_no_intervals(self) -> str:
+        """Why draws of this kind have no intervals, however many there are; empty if they have."""
+        return WITHOUT_INTERVALS.get(self.kind, "")
+
+    @property
+    def takes_scatter_as_known(self) -> bool:
+        """Whether the draws ignore how uncertain a scatter is that few runs show, as resamples of runs do."""
+        return self.kind == "bootstrap"
+
+    @property
+    def needs_every_fit(self) -> bool:
+        """Whether an output is lost whose point fit fails; a blend goes on with its other methods."""
+        return self.validation is None
+
+    @property
+    def noise(self) -> Prediction:
+        """Standard deviations of what one measured value departs from the model by.
+
+        Of log losses ``(draw, domain)``, of scores ``(draw, task)``; 0 of draws without intervals.
+        """
+        if self.fitted_noise is not None:
+            return self.fitted_noise
+
+        def of_fits(stage: StageName, names: tuple[str, ...]) -> Any:
+            known = stage in self.fits and not self.why_no_intervals
+            return np.broadcast_to(self.fits[stage].residual_sd if known else 0.0, (len(self), len(names)))
+
+        return Prediction(of_fits("loss", self.model.domains), of_fits("score", self.model.tasks))
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What says whether the draws can be used: of the sampling, if there was one; last, of rolling validation."""
+        sampled = () if self.sampling is None else self.sampling.diagnostics()
+        return (*sampled, *((NOT_VALIDATED,) if self.validation is None else self.validation.diagnostics()))
+
+    @property
+    def loss_routes(self) -> tuple[int, ...]:
+        """The domains that scores are a function of; of a blend, whose methods differ in it, the one that most take."""
+        through = sorted({i for task in self.model.via for i in task})
+        if not through and self.validation is not None and self.model.tasks:
+            through = [0]
+        return tuple(through[: len(self.model.domains)])
+
+    def expected(self, compute: Compute) -> Prediction:
+        """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``, without a measurement's noise.
+
+        Args:
+            compute: Of the targets, leaves ``(target, …)``.
+        """
+        return expected(self.model, self.params, compute)
+
+    @property
+    def intervals(self) -> bool:
+        """The old name of :attr:`has_intervals`."""
+        warnings.warn("Draws.intervals is now Draws.has_intervals", DeprecationWarning, stacklevel=2)
+        return self.has_intervals
+
+    @property
+    def past(self) -> RollingValidation | None:
+        """The old name of :attr:`validation`."""
+        warnings.warn("Draws.past is now Draws.validation", DeprecationWarning, stacklevel=2)
+        return self.validation
 
     @property
     def most_lost(self) -> float:
@@ -216,7 +235,9 @@ def make_draws(
     warnings: tuple[str, ...],
 ) -> Draws:
     """Draws from unconstrained vectors, stage → ``(draw, output, p)``."""
-    params = {stage.name: unpack_all(stage.law, jnp.asarray(vectors[stage.name])) for stage in bound.stages}
+    params: StageParams = {
+        stage.name: unpack_all(stage.law, jnp.asarray(vectors[stage.name])) for stage in bound.stages
+    }
     ladder = LadderSummary.of(bound.runs, bound.stages)
     return Draws(bound.model, params, kind, fits, ladder, (*ladder.remarks, *warnings))
 

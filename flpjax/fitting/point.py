@@ -98,7 +98,9 @@ def fit_stages(
     Returns:
         Stage → unconstrained vectors ``(draw, output, p)``, statuses ``(draw, output)``, and how the first draw ended.
     """
-    vectors, statuses, fits = {}, {}, {}
+    vectors: Vectors = {}
+    statuses: dict[str, NDArray[np.int32]] = {}
+    fits: dict[str, StageFit] = {}
     for i, stage in enumerate(bound.stages):
         if progress is not None:
             progress(f"{count(len(stage.outputs), stage.name)} × {count(len(counts), 'draw')}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from jax import Array
@@ -17,6 +17,8 @@ from flpjax.ladder.unfinished import distance_in_words
 from flpjax.laws.law import Law, Params, size
 from flpjax.laws.residual import Residual
 
+StageName = Literal["loss", "score"]
+"""The two stages of a model, and the two kinds of what it predicts: losses of compute, and scores."""
 StageParams = dict[str, Params]
 """Stage → parameter → ``(output, …)``."""
 
@@ -74,7 +76,7 @@ class Stage:
     """One batch of fits, one per output, of one law: the unit that solvers, bootstraps and posteriors work on.
 
     Attributes:
-        name: ``"loss"`` or ``"score"``.
+        name: Of what it predicts.
         residual: Form, space and robustness; static.
         outputs: ``(output,)`` the domains or tasks.
         x: The law's input, leaves ``(output, row)``.
@@ -85,7 +87,7 @@ class Stage:
         units: Per output ``(zero, unit)`` of ``y``, where the law is fitted to standardised values; () where not.
     """
 
-    name: str
+    name: StageName
     residual: Residual
     outputs: tuple[str, ...]
     x: Any

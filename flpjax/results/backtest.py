@@ -74,11 +74,7 @@ def backtest(
         except (InputError, FitError) as error:
             records[name] = Record(failed=str(error))
             continue
-        domains = fitted.model.domains
-        through = sorted({i for task in fitted.model.via for i in task})
-        if not through and fitted.validation and fitted.model.tasks:
-            through = [0]  # members of a blend differ in it; most of them take the first
-        via[name] = tuple(domains[i] for i in through[: len(domains)])
+        via[name] = tuple(fitted.model.domains[i] for i in fitted.loss_routes)
     return Backtest(actual.names, level, records, via)
 
 
@@ -108,7 +104,7 @@ def record_of(draws: Draws, runs: Runs, *, level: float = 0.9, method: str = "")
             remedy=f"Hold out runs with a final {' or '.join([*model.tasks, *model.domains][:NAMED])}",
         )
     return Record(
-        tuple(_with_true_loss(scores, draws, actual, seen.level)), tuple(losses), seen.warnings, "", draws.intervals
+        tuple(_with_true_loss(scores, draws, actual, seen.level)), tuple(losses), seen.warnings, "", draws.has_intervals
     )
 
 

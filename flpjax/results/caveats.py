@@ -13,11 +13,6 @@ from flpjax.results.prediction import Interval
 from flpjax.results.target import Target
 
 BLURRED = 0.05  # Monte Carlo error of a median over the width of its interval, above which more draws are worth it
-KINDS = {
-    "point": "this is a point fit: it has no intervals",
-    "tied": "medians are of fits that tie on the ladder: there are no intervals, which would say what other runs "
-    "change",
-}
 
 
 def not_forecast(draws: Draws, targets: Sequence[Target], lost: NDArray[np.float64]) -> list[str]:

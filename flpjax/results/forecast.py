@@ -50,6 +50,7 @@ class Forecast:
         score_draws: ``(draw, target, task)``, clipped to 0 to 1.
         fits: Stage → constants, status, agreement of starts and conditioning of the point fit.
         warnings: What the reader should know.
+        intervals: Whether the bounds are of intervals: a point fit has none, nor have fits that tie on the ladder.
     """
 
     method: str
@@ -64,11 +65,7 @@ class Forecast:
     score_draws: NDArray[np.float64]
     fits: Mapping[str, StageFit]
     warnings: tuple[str, ...]
-
-    @property
-    def intervals(self) -> bool:
-        """Whether the bounds are of intervals: a point fit has none, nor have fits that tie on the ladder."""
-        return self.kind not in ("point", "tied") and self.draws > 1
+    intervals: bool = True
 
     @property
     def lost(self) -> NDArray[np.float64]:
@@ -168,12 +165,12 @@ def forecast(
     ]
     if not any(each for kind in intervals for each in kind):
         raise InputError(silent[0], remedy="There is nothing to forecast")
-    warnings = [*draws.warnings, *few, *([caveats.KINDS[draws.kind]] if draws.kind in caveats.KINDS else [])]
+    warnings = [*draws.warnings, *few, *filter(None, [draws.why_no_intervals])]
     warnings += [*silent, *sizes, *words_of_mixtures(targets, given, draws)]
     for target in targets:
         warnings += extrapolation_warning(target, draws.ladder)
     warnings += caveats.outside(targets, model.tasks, score) + caveats.falling(draws)
-    if draws.kind not in caveats.KINDS:
+    if not draws.why_no_intervals:
         warnings += caveats.blurred([each for kind in intervals for each in kind], len(draws), level)
     return Forecast(
         method=method or type(model).__name__,
@@ -188,6 +185,7 @@ def forecast(
         score_draws=np.clip(score, 0.0, 1.0),  # no model scores outside; a straight line does not know
         fits=draws.fits,
         warnings=tuple(dict.fromkeys(warnings)),
+        intervals=draws.has_intervals,
     )
 
 

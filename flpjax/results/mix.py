@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import some_of
+from flpjax.methods.method import StageName
 from flpjax.results.forecast import Interval
 from flpjax.results.target import Target
 
@@ -43,7 +44,7 @@ class Change:
     """
 
     name: str
-    kind: str
+    kind: StageName
     counts: float
     found: Interval
     baseline: Interval

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
 from flpjax.ladder.table import Runs
+from flpjax.methods.method import StageName
 from flpjax.results.completion import completed
 from flpjax.results.forecast import check_level
 from flpjax.results.goal import Goal
@@ -46,7 +47,7 @@ class MixCurve:
     weights: NDArray[np.float64]
     tried: NDArray[np.float64]
     outputs: tuple[str, ...]
-    kind: str
+    kind: StageName
     level: float
     median: NDArray[np.float64]
     lower: NDArray[np.float64]
@@ -124,7 +125,8 @@ def mix_curve(
     weights = mixture_grid(len(sources), round(1.0 / step))
     filled = completed(at_known_size(target, draws.ladder)[0], draws.ladder)
     loss, score = expected_at(draws, filled, weights)
-    names, kind, values = draws.model.tasks, "score", np.clip(score, 0.0, 1.0)
+    kind: StageName = "score"
+    names, values = draws.model.tasks, np.clip(score, 0.0, 1.0)
     if not names:
         names, kind, values = draws.model.domains, "loss", loss
     band = Band.of(values, level, draws.most_lost)

@@ -15,7 +15,8 @@ from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
 from flpjax.ladder.compute import Compute
 from flpjax.ladder.table import Runs
-from flpjax.results.forecast import compute_of, predict
+from flpjax.methods.method import StageName
+from flpjax.results.forecast import compute_of
 from flpjax.results.goal import Goal, Scene, Value, divergence
 from flpjax.results.path import Band
 from flpjax.results.target import Target, mixture_of
@@ -43,7 +44,7 @@ def expected_at(
     params, tokens, flops = (np.repeat(leaf, len(weights)) for leaf in compute_of([target])[:3])
     lacking = (weights == 0.0).any(axis=1, keepdims=True) & draws.model.singular
     points = Compute(params, tokens, flops, np.where(lacking, np.nan, weights))
-    seen = predict(draws.model, draws.params, points, None)
+    seen = draws.expected(points)
     return np.asarray(seen.loss), np.asarray(seen.score)
 
 
@@ -83,7 +84,7 @@ class Measured:
 
 
 def measured_near(
-    runs: Runs, target: Target, sources: tuple[str, ...], outputs: tuple[str, ...], kind: str
+    runs: Runs, target: Target, sources: tuple[str, ...], outputs: tuple[str, ...], kind: StageName
 ) -> tuple[Measured, ...]:
     """The runs whose FLOPs are nearest to the target's, and all others of that size, held-out ones among them.
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from flpjax.engine.ascent import AscentStatus, Optima, ascend, spread_starts
 from flpjax.errors import FitError
-from flpjax.fitting.draws import Draws, RollingValidation
+from flpjax.fitting.diagnostics import RollingValidation
+from flpjax.fitting.draws import Draws
+from flpjax.methods.method import StageName
 from flpjax.numerics import generator, require_x64
 from flpjax.results.constraints import Constraints
 from flpjax.results.forecast import Interval, check_level, scatter
@@ -114,7 +116,8 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
     tried = np.array(problem.draws.ladder.mixtures)
     share = np.asarray(scene.share)
     measured = [_measured(problem, v) for v in (there, base)]
-    names = [("loss", d) for d in model.domains] + [("score", t) for t in model.tasks]
+    names: list[tuple[StageName, str]] = [("loss", d) for d in model.domains]
+    names += [("score", t) for t in model.tasks]
     changes = []
     for j, (kind, name) in enumerate(names):
         sign = -1.0 if kind == "loss" else 1.0
@@ -147,7 +150,7 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
         status=AscentStatus(int(found.status[0])).name.lower(),
         draws=len(problem.usable),
         warnings=_warnings(problem, scene, there - base, found),
-        intervals=problem.draws.intervals,
+        intervals=problem.draws.has_intervals,
         taken=_taken(problem.draws.validation),
     )
 

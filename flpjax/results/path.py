@@ -13,6 +13,7 @@ from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
 from flpjax.ladder.compute import Compute
 from flpjax.ladder.table import Runs
+from flpjax.methods.method import StageName
 from flpjax.results.completion import completed, compute_of, with_mixture
 from flpjax.results.prediction import bounds_of, check_level, lost, predict, predict_from_loss, scatter
 from flpjax.results.target import Target
@@ -50,7 +51,7 @@ class Band:
         """Median, lower and upper bound ``(point,)`` of one output, in ``unit``s."""
         return tuple(unit * side[:, j] for side in (self.median, self.lower, self.upper))
 
-    def rows(self, names: tuple[str, ...], kind: str, x: list[dict[str, float]]) -> list[dict[str, Any]]:
+    def rows(self, names: tuple[str, ...], kind: StageName, x: list[dict[str, float]]) -> list[dict[str, Any]]:
         """Tidy rows: one a point and output, of those that are known; ``x`` says what a point is."""
         return [
             {**x[i], "kind": kind, "name": name}

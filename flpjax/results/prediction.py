@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -91,13 +90,7 @@ def scatter(draws: Draws) -> Prediction:
         level = (order[:, None] * irrational + 0.5 * irrational * np.arange(sd.shape[1])[None, :]) % 1.0
         return jnp.asarray(ndtri(level) * sd)
 
-    def of_fits(stage: str, names: tuple[str, ...]) -> Any:
-        known = stage in draws.fits and draws.kind not in ("point", "tied")
-        return np.broadcast_to(draws.fits[stage].residual_sd if known else 0.0, (len(draws), len(names)))
-
     sd = draws.noise
-    if sd is None:
-        sd = Prediction(of_fits("loss", draws.model.domains), of_fits("score", draws.model.tasks))
     return Prediction(normal(np.asarray(sd.loss), GOLDEN), normal(np.asarray(sd.score), np.sqrt(2.0) - 1.0))
 
 
@@ -179,7 +172,7 @@ def factor_of(draws: Draws) -> float:
     with this; those of ``auto`` held all without.
     """
     runs = draws.ladder.runs
-    if runs >= FEW_RUNS or draws.kind != "bootstrap":
+    if runs >= FEW_RUNS or not draws.takes_scatter_as_known:
         return 1.0
     return float(stdtrit(max(runs - LAW, 1), TAIL) / ndtri(TAIL))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from flpjax.methods.method import StageName
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,6 @@ def _mean(values: Iterable[float]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-Kind = Literal["score", "loss"]
-
-
 @dataclass(frozen=True)
 class Record:
     """One method's record on all targets.
@@ -148,12 +147,12 @@ class Record:
     failed: str = ""
     intervals: bool = True
 
-    def cells(self, kind: Kind, target: str | None = None, names: Sequence[str] | None = None) -> tuple[Cell, ...]:
+    def cells(self, kind: StageName, target: str | None = None, names: Sequence[str] | None = None) -> tuple[Cell, ...]:
         """The cells of one kind: of one target or of all, of these tasks or domains or of all."""
         cells = self.scores if kind == "score" else self.losses
         return tuple(c for c in cells if target in (None, c.target) and (names is None or c.name in names))
 
-    def means(self, kind: Kind, target: str | None = None, names: Sequence[str] | None = None) -> Means:
+    def means(self, kind: StageName, target: str | None = None, names: Sequence[str] | None = None) -> Means:
         """Errors, coverage, widths and CRPS of one kind; widths and CRPS of losses are relative."""
         return Means.of(self.cells(kind, target, names), intervals=self.intervals, relative=kind == "loss")
 
@@ -217,7 +216,7 @@ class Backtest:
     via: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def judged_by(self) -> Kind:
+    def judged_by(self) -> StageName:
         """What methods are compared by: scores, or losses where no method forecast a score."""
         return "score" if any(r.scores for r in self.methods.values()) else "loss"
 

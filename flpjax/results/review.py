@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from flpjax.engine.settings import Status
 from flpjax.errors import InputError, count, some_of
-from flpjax.fitting.draws import FEW_AHEAD, LOST, Draws
+from flpjax.fitting.diagnostics import Diagnostic
+from flpjax.fitting.draws import LOST, Draws
 from flpjax.fitting.staged import CONDITION_LIMIT
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.results.forecast import Forecast, forecast
@@ -28,13 +29,8 @@ from flpjax.results.sizing import check_sizes
 from flpjax.results.target import Target, targets_of
 from flpjax.results.verdicts import Finding, Review, Verdict
 
-RHAT, RHAT_BAD = 1.01, 1.05
-ESS, ESS_BAD = 400.0, 100.0
-KHAT, KHAT_BAD = 0.7, 1.0
-DIVERGED_BAD = 0.01  # share of draws
 LEVEL = 0.9  # of intervals that are held against the ladder
 MISFIT = 0.75, 0.5  # share of the runs fitted that they should hold, and must
-OWN_PAST = 0.75, 0.6  # the same of the ladder's own past
 FAILED_BAD = 0.5  # share of draws without a forecast
 
 
@@ -51,6 +47,7 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forec
     finals = training.finals()
     seen = forecast(draws, targets_of(finals), level=LEVEL)
     made, silent = _made(draws, targets, made)
+    *sampled, validated = map(finding_of, draws.diagnostics)
     return Review(
         (
             check_runs(training),
@@ -61,9 +58,9 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forec
             *check_emergence(training),
             check_fits(draws),
             silent or check_failures(draws, made or seen),
-            *check_sampling(draws),
+            *sampled,
             check_misfit(draws, seen, finals),
-            check_past(draws),
+            validated,
             *check_distance(draws, targets),
             *(check_widths(made, training) if made is not None else ()),
             *check_sizes(draws.ladder, targets),
@@ -83,7 +80,7 @@ def check_fits(draws: Draws) -> Finding:
                 open_.append(f"{name} '{output}'")
     total = sum(len(fit.outputs) for fit in draws.fits.values())
     if failed:
-        worst = Verdict.FAIL if len(failed) == total or draws.validation is None else Verdict.REVIEW
+        worst = Verdict.FAIL if len(failed) == total or draws.needs_every_fit else Verdict.REVIEW
         return Finding("fits", worst, f"not converged: {some_of(failed)}", "Look at those columns with `flpjax check`")
     if open_:
         remedy = "Add runs that differ in what the form needs, or take a form with fewer parameters"
@@ -115,30 +112,9 @@ def check_failures(draws: Draws, made: Forecast) -> Finding:
     return Finding("draws", worst, f"draws without a forecast: {some_of(bad)}", remedy)
 
 
-def check_sampling(draws: Draws) -> Iterator[Finding]:
-    """A posterior's chains agree and are long enough; or its normal approximation is one."""
-    sampling = draws.sampling
-    if sampling is None:
-        return
-    if sampling.method != "nuts":
-        k = float(np.max([*sampling.khat.values(), 0.0]))  # NaN if one is: then it fails
-        remedy = "" if k <= KHAT else "Sample it: method='nuts'"
-        yield Finding("k-hat", _between(k, KHAT, KHAT_BAD), f"at most {k:.2f}", remedy)
-        return
-    rhat, ess = float(np.max(sampling.forecasts.rhat)), float(np.min(sampling.forecasts.ess))
-    rhat, ess = (rhat if np.isfinite(rhat) else np.inf), (ess if np.isfinite(ess) else 0.0)
-    longer = "Sample longer (warmup=, draws=), or narrow the priors"
-    yield Finding("R-hat", _between(rhat, RHAT, RHAT_BAD), f"at most {rhat:.3f}", longer if rhat > RHAT else "")
-    yield Finding("ESS", _between(-ess, -ESS, -ESS_BAD), f"at least {ess:.0f}", longer if ess < ESS else "")
-    share = float(sampling.diverging.mean())
-    number = int(sampling.diverging.sum())
-    remedy = "Narrow the priors (priors=), or take a form with fewer parameters" if number else ""
-    yield Finding("divergences", _between(share, 0.0, DIVERGED_BAD), f"{number} of {sampling.diverging.size}", remedy)
-
-
 def check_misfit(draws: Draws, seen: Forecast, finals: Runs) -> Finding:
     """Intervals of measured values hold what was measured of the runs that were fitted."""
-    if draws.kind in ("point", "tied"):
+    if draws.why_no_intervals:
         return Finding("fit to the ladder", Verdict.REVIEW, "a point fit has no intervals", "Ask for draws")
     if AVERAGE in draws.model.domains:
         finals = finals.with_average()
@@ -156,21 +132,10 @@ def check_misfit(draws: Draws, seen: Forecast, finals: Runs) -> Finding:
     return Finding("fit to the ladder", _between(-share, -should, -must), figure, remedy)
 
 
-def check_past(draws: Draws) -> Finding:
-    """The ladder's own larger runs would have been covered."""
-    validation = draws.validation
-    if validation is None:
-        remedy = "Use --method auto, or see `flpjax backtest --largest 2`"
-        return Finding("coverage of its past", Verdict.REVIEW, "not checked: intervals know no model error", remedy)
-    if validation.runs < FEW_AHEAD:
-        figure = f"{count(validation.runs, 'run')} could be forecast from smaller ones"
-        return Finding("coverage of its past", Verdict.REVIEW, figure, "Train a larger rung")
-    cells = f"{validation.cells:,} forecasts of {validation.runs} runs"
-    figure = f"90 % intervals would have held {validation.covered_90:.0%} of {cells}"
-    remedy = (
-        "" if validation.covered_90 >= OWN_PAST[0] else "Take intervals as too narrow by as much; train a larger rung"
-    )
-    return Finding("coverage of its past", _between(-validation.covered_90, *(-v for v in OWN_PAST)), figure, remedy)
+def finding_of(found: Diagnostic) -> Finding:
+    """A figure of the draws, held against its limits."""
+    verdict = _between(found.value, found.good, found.bad)
+    return Finding(found.name, verdict, found.figure, found.remedy if verdict else "")
 
 
 def _between(value: float, good: float, bad: float) -> Verdict:

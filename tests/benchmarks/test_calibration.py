@@ -95,7 +95,7 @@ def scattered(factor):
         found = fitted(runs, key)
         params = jax.tree.map(lambda v: jnp.repeat(v, draws, axis=0), found.params)
         sd = [factor * np.broadcast_to(found.fits[s].residual_sd, (draws, n)) for s, n in sizes(found)]
-        return replace(found, params=params, kind="bootstrap", noise=Prediction(*map(jnp.asarray, sd)))
+        return replace(found, params=params, kind="bootstrap", fitted_noise=Prediction(*map(jnp.asarray, sd)))
 
     return fit
 

@@ -1,4 +1,6 @@
-"""What every way of fitting hands on: axes, keys, precision."""
+"""What every way of fitting hands on: axes, keys, precision, and what draws say of themselves."""
+
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -9,6 +11,9 @@ from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.point import point
 from flpjax.methods.direct import FP
 from flpjax.methods.flp import FLP
+from flpjax.methods.method import Prediction
+from flpjax.results.forecast import compute_of, forecast
+from flpjax.results.target import targets_of
 
 DRAWS, DOMAINS, TASKS = 7, 5, 3
 
@@ -74,7 +79,7 @@ def test_draws_of_one_bootstrap_differ(booted):
 
 
 @pytest.mark.parametrize("fit", [point, bootstrap])
-@pytest.mark.parametrize("predictor", [FLP(), FP()])
+@pytest.mark.parametrize("method", [FLP(), FP()])
 def test_single_precision_is_refused_with_the_remedy(noisy, key, fit, method):
     with (
         jax.enable_x64(False),
@@ -91,3 +96,34 @@ def test_single_precision_is_refused_with_the_remedy(noisy, key, fit, method):
 def test_no_draws_are_no_bootstrap(noisy, key, count):
     with pytest.raises(InputError, match=rf"^bootstrap: {count} draws\. Ask for 1 at least, or use point\(\) for none"):
         bootstrap(FLP(), noisy.runs, key, draws=count)
+
+
+@pytest.mark.parametrize(("fixture", "has_intervals", "as_known"), [("staged", False, False), ("booted", True, True)])
+def test_draws_answer_for_themselves(request, fixture, has_intervals, as_known):
+    """Nothing else need know where they came from."""
+    draws = request.getfixturevalue(fixture)
+    assert (draws.has_intervals, bool(draws.why_no_intervals)) == (has_intervals, not has_intervals)
+    assert (draws.takes_scatter_as_known, draws.needs_every_fit, draws.loss_routes) == (as_known, True, (0,))
+    assert draws.noise.loss.shape == (len(draws), DOMAINS)
+    residual = draws.fits["score"].residual_sd if has_intervals else np.zeros(TASKS)
+    np.testing.assert_array_equal(draws.noise.score, np.tile(residual, (len(draws), 1)))
+    assert not replace(draws, params=jax.tree.map(lambda v: v[:1], draws.params)).has_intervals
+
+
+def test_noise_that_was_fitted_comes_before_that_of_residuals(booted):
+    fitted = Prediction(np.full((DRAWS, DOMAINS), 0.3), np.full((DRAWS, TASKS), 0.1))
+    assert replace(booted, fitted_noise=fitted).noise is fitted
+
+
+def test_expected_values_are_those_of_a_forecast_without_noise(booted, noisy):
+    targets = targets_of(noisy.runs.targets())
+    seen = forecast(booted, targets, measured=False)
+    told = booted.expected(compute_of(targets, booted.model.sources))
+    np.testing.assert_allclose(told.loss, seen.loss_draws, rtol=1e-12)
+    np.testing.assert_allclose(np.clip(told.score, 0, 1), seen.score_draws, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("old", "new"), [("intervals", "has_intervals"), ("past", "validation")])
+def test_an_old_name_warns_and_names_the_new_one(booted, old, new):
+    with pytest.warns(DeprecationWarning, match=rf"Draws\.{old} is now Draws\.{new}"):
+        assert getattr(booted, old) == getattr(booted, new)

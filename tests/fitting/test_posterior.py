@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flpjax.errors import FitError, InputError, PrecisionError
-from flpjax.fitting.convergence import convergence
+from flpjax.fitting.diagnostics import convergence
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior.assemble import verdict
 from flpjax.fitting.posterior.laplace import _differentiated, find_modes

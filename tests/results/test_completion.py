@@ -134,9 +134,9 @@ def test_few_draws_and_the_error_of_medians(blend):
     assert made.to_dict()["targets"][0]["loss"]["c4"]["monte_carlo_error"] == value.error
     assert made.monte_carlo.startswith("Monte Carlo error of the medians: up to 0.0")
     assert not [w for w in made.warnings if "draws" in w]
-    few = forecast(replace(blend, params=jax.tree.map(lambda v: v[:5], blend.params), noise=None), [target])
+    few = forecast(replace(blend, params=jax.tree.map(lambda v: v[:5], blend.params), fitted_noise=None), [target])
     assert "5 draws can't tell the ends of a 90% interval: take 20 at least (--draws)" in few.warnings
-    one = forecast(replace(blend, params=jax.tree.map(lambda v: v[:1], blend.params), noise=None), [target])
+    one = forecast(replace(blend, params=jax.tree.map(lambda v: v[:1], blend.params), fitted_noise=None), [target])
     assert not one.intervals
 
 

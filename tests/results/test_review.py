@@ -9,7 +9,7 @@ import pytest
 
 from flpjax.datasets import ladder
 from flpjax.engine.settings import Status
-from flpjax.fitting.draws import RollingValidation
+from flpjax.fitting.diagnostics import RollingValidation, Sampling
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.ladder.tasks import Task
 from flpjax.methods.method import Prediction
@@ -27,8 +27,7 @@ from flpjax.results.review import (
     check_failures,
     check_fits,
     check_misfit,
-    check_past,
-    check_sampling,
+    finding_of,
     review,
 )
 from flpjax.results.target import Target, targets_of
@@ -42,6 +41,14 @@ def remedied(finding, verdict, figure=""):
     assert finding.verdict == verdict, finding
     assert (finding.remedy != "") == (verdict != PASS), finding
     assert figure in finding.figure
+
+
+def by_sampling(sampling):
+    return [finding_of(d) for d in Sampling.diagnostics(sampling)]
+
+
+def by_past(draws):
+    return finding_of(draws.diagnostics[-1])
 
 
 def losses(runs, steps=2):
@@ -200,7 +207,7 @@ def sampled(draws, rhat=1.003, ess=900.0, broken=0):
     ],
 )
 def test_sampling(booted, name, how, verdict):
-    findings = {f.name: f for f in check_sampling(sampled(booted, **how))}
+    findings = {f.name: f for f in by_sampling(sampled(booted, **how).sampling)}
     assert set(findings) == {"R-hat", "ESS", "divergences"}
     remedied(findings[name], verdict)
     assert all(f.verdict == PASS for other, f in findings.items() if other != name)
@@ -209,19 +216,19 @@ def test_sampling(booted, name, how, verdict):
 @pytest.mark.parametrize(("khat", "verdict"), [(0.3, PASS), (0.8, REVIEW), (1.3, FAIL), (np.nan, FAIL)])
 def test_the_normal_approximation(booted, khat, verdict):
     sampling = SimpleNamespace(method="laplace", khat={"loss 'a'": 0.1, "loss 'b'": khat})
-    (finding,) = check_sampling(replace(booted, sampling=sampling))
+    (finding,) = by_sampling(sampling)
     remedied(finding, verdict)
 
 
 def test_draws_that_were_not_sampled_have_no_chains(booted):
-    assert not list(check_sampling(booted))
+    assert [d.name for d in booted.diagnostics] == ["coverage of its past"]
 
 
 def test_fit_to_the_ladder(blended, noisy, staged):
     runs = noisy.runs.training()
 
     def noise(factor):
-        return replace(blended, noise=Prediction(*(factor * np.asarray(v) for v in blended.noise)))
+        return replace(blended, fitted_noise=Prediction(*(factor * np.asarray(v) for v in blended.noise)))
 
     def misfit(draws, runs):
         finals = runs.finals()
@@ -241,13 +248,13 @@ def test_fit_to_the_ladder(blended, noisy, staged):
     ("share", "runs", "verdict"), [(0.9, 5, PASS), (0.7, 5, REVIEW), (0.5, 5, FAIL), (1.0, 2, REVIEW)]
 )
 def test_past(booted, share, runs, verdict):
-    remedied(check_past(replace(booted, validation=RollingValidation(runs, 40, 0.5, share, (), {}))), verdict)
+    remedied(by_past(replace(booted, validation=RollingValidation(runs, 40, 0.5, share, (), {}))), verdict)
 
 
 def test_no_past(booted):
-    remedied(check_past(booted), REVIEW, "intervals know no model error")
+    remedied(by_past(booted), REVIEW, "intervals know no model error")
     unknown = RollingValidation(0, 0, float("nan"), float("nan"), (), {})
-    remedied(check_past(replace(booted, validation=unknown)), REVIEW, "0 runs could be forecast")
+    remedied(by_past(replace(booted, validation=unknown)), REVIEW, "0 runs could be forecast")
 
 
 @pytest.mark.parametrize(("times", "verdict"), [(0.5, PASS), (20.0, PASS), (100.0, REVIEW), (2000.0, FAIL)])

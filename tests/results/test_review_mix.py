@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from flpjax.errors import InputError
+from flpjax.fitting.diagnostics import RollingValidation
 from flpjax.fitting.discovery.method import LAWS, Discovered
-from flpjax.fitting.draws import RollingValidation
 from flpjax.fitting.fit import check_asked, method_of, mixing_method, usual_draws
 from flpjax.methods.registry import DEFAULT_MIX, MIXED, Auto, method
 from flpjax.results.mixture import _taken

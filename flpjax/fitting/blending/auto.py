@@ -25,7 +25,8 @@ from flpjax.fitting.blending.stacking import (
     single_model_share,
     stack,
 )
-from flpjax.fitting.draws import FEW_AHEAD, Draws, LadderSummary, RollingValidation, check_draw_count
+from flpjax.fitting.diagnostics import FEW_AHEAD, RollingValidation
+from flpjax.fitting.draws import Draws, LadderSummary, check_draw_count
 from flpjax.fitting.point import training_of
 from flpjax.fitting.student_t import even_levels, even_normal, mirrored_levels
 from flpjax.ladder.table import Runs
@@ -192,7 +193,7 @@ def _blended(
     )
     scatter = jnp.asarray(np.broadcast_to(own.noise, (draws, own.noise.shape[1])))
     noise = Prediction(scatter[:, :split], scatter[:, split:])
-    return Draws(model, params, "blend", fits, ladder, noise=noise, validation=validation)
+    return Draws(model, params, "blend", fits, ladder, fitted_noise=noise, validation=validation)
 
 
 def _shares(

@@ -177,7 +177,8 @@ def fit_member(name: str, method: Method, runs: Runs, origins: Origins, key: Arr
     bound, recent = method.bind(runs), getattr(method, "recent", False)
     if recent:  # each origin has an upper half of its own: rows of all runs are needed
         bound = method.everywhere().bind(runs)  # type: ignore[attr-defined]
-    stages, near = {}, origins.upper_half if recent else origins.seen
+    stages: dict[str, StageAt] = {}
+    near = origins.upper_half if recent else origins.seen
     for i, stage in enumerate(bound.stages):
         seen = near if stage.name == "loss" else origins.seen
         same = _identity(stage), seen.tobytes()

@@ -12,7 +12,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.errors import FitError, some_of
-from flpjax.fitting.convergence import ESS, RHAT, Convergence, Sampling, convergence
+from flpjax.fitting.diagnostics import ESS, RHAT, Convergence, Sampling, convergence
 from flpjax.fitting.draws import Draws, LadderSummary, StageFit, expected
 from flpjax.fitting.posterior.importance import RELIABLE
 from flpjax.fitting.posterior.likelihood import (

@@ -27,6 +27,7 @@ from numpyro.infer.util import potential_energy
 
 from flpjax.laws.law import POSITIVE, Law, Parameter, Params
 from flpjax.methods.emergence import WIDTH, WIDTH_PARAMETER, emerge
+from flpjax.methods.method import StageName
 
 Kind = Literal["loss", "runs", "single"]
 NOISE = "noise/"
@@ -58,13 +59,13 @@ class Layer:
     """One stage as a posterior sees it: static configuration, hashable by value.
 
     Attributes:
-        stage: ``"loss"`` or ``"score"``.
+        stage: Of what it predicts.
         law: Its formula.
         kind: How its values scatter.
         emerging: Whether scores bend at chance and at 1.
     """
 
-    stage: str
+    stage: StageName
     law: Law
     kind: Kind
     emerging: bool = False
