@@ -8,7 +8,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from flpjax import renamed
 from flpjax.version import __version__ as __version__
+
+renamed.watch()
 
 if TYPE_CHECKING:
     from flpjax import datasets as datasets
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from flpjax.fitting.discovery.discovery import Discovery as Discovery
     from flpjax.fitting.discovery.discovery import discover as discover
     from flpjax.fitting.draws import Draws as Draws
+    from flpjax.fitting.fit import fit as fit
+    from flpjax.fitting.fit import method as method
+    from flpjax.fitting.point import bind as bind
     from flpjax.fitting.point import point as point
     from flpjax.fitting.posterior.arviz import to_arviz as to_arviz
     from flpjax.fitting.posterior.posterior import posterior as posterior
@@ -44,6 +50,8 @@ if TYPE_CHECKING:
     from flpjax.ladder.simulate_mixtures import simulate_mixtures as simulate_mixtures
     from flpjax.ladder.table import Runs as Runs
     from flpjax.ladder.tasks import Task as Task
+    from flpjax.laws.law import Law as Law
+    from flpjax.laws.law import Parameter as Parameter
     from flpjax.laws.loss_score import Exponential as Exponential
     from flpjax.laws.loss_score import Linear as Linear
     from flpjax.laws.loss_score import Saturating as Saturating
@@ -64,8 +72,10 @@ if TYPE_CHECKING:
     from flpjax.methods.direct import FP as FP
     from flpjax.methods.flp import FLP as FLP
     from flpjax.methods.flpm import FLPM as FLPM
+    from flpjax.methods.method import BoundModel as BoundModel
+    from flpjax.methods.method import Method as Method
+    from flpjax.methods.method import Model as Model
     from flpjax.methods.registry import Auto as Auto
-    from flpjax.methods.registry import method as method
     from flpjax.readers.read import read_runs as read_runs
     from flpjax.results.backtest import backtest as backtest
     from flpjax.results.check import Check as Check
@@ -122,9 +132,11 @@ _HOME = {
     "fitting.diagnostics": ("Convergence", "Sampling", "convergence"),
     "fitting.discovery.discovery": ("Discovery", "discover"),
     "fitting.draws": ("Draws",),
-    "fitting.point": ("point",),
+    "fitting.fit": ("fit", "method"),
+    "fitting.point": ("bind", "point"),
     "fitting.posterior.posterior": ("posterior",),
     "fitting.posterior.priors": ("Normal", "Prior", "Priors", "priors_of"),
+    "laws.law": ("Law", "Parameter"),
     "laws.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
     "laws.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
     "laws.mixture_loss": ("M2", "M3", "M4"),
@@ -134,7 +146,8 @@ _HOME = {
     "methods.direct": ("FP",),
     "methods.flp": ("FLP",),
     "methods.flpm": ("FLPM",),
-    "methods.registry": ("Auto", "method"),
+    "methods.method": ("BoundModel", "Method", "Model"),
+    "methods.registry": ("Auto",),
     "readers.read": ("read_runs",),
     "ladder.compute": ("Compute",),
     "ladder.select": ("Selection",),

@@ -11,6 +11,7 @@ PACKAGE = Path(flpjax.__file__).parent
 LAYER = {
     "errors": 1,
     "numerics": 1,
+    "renamed": 1,
     "version": 1,
     "ladder": 2,
     "readers": 3,

@@ -21,8 +21,8 @@ OPTIONS = {
     "review": ("--target", "--seed", "--draws", "--method"),
     "backtest": ("--largest", "--hold-out", "--level", "--seed", "--method"),
     "mix": (
-        "--flops", "--target", "--task", "--domain", "--over-draws", "--risk", "--worst", "--no-worse", "--kl",
-        "--prior", "--bound", "--fix", "--available", "--repeats", "--group", "--outside", "--baseline", "--curve",
+        "--flops", "--target", "--task", "--domain", "--over-draws", "--risk", "--over-tasks", "--no-worse", "--kl",
+        "--prior", "--bound", "--fixed", "--available", "--repeats", "--group", "--outside", "--baseline", "--curve",
         "--level", "--seed",
     ),
 }  # fmt: skip
@@ -31,7 +31,7 @@ FILES = (
     "t.csv", "t.parquet", "m.toml", "none.csv", "none", "folder", "folder/new.json", "none/new.json", "new.json",
     "new.png", "new.svg", "new", "new.", ".new.json", "neu \N{SNOWMAN}.json", "n" * 300, "", " ",
 )  # fmt: skip
-FLAGS = {"--joint", "--fits", "--worst", "--no-worse", "--outside"}
+FLAGS = {"--joint", "--fits", "--no-worse", "--outside"}
 ODD = ("--", "-", "--nope", "-x", "--help", "--draw", "--json")
 SHORT = ("-1", "0", "1", "2", "3", "x", "", "1e3", "2.5", "nan", "9" * 30)
 COSTLY = {

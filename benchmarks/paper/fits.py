@@ -7,7 +7,7 @@ from functools import cache
 from benchmarks.methods import key
 from flpjax import Runs
 from flpjax.fitting.draws import Draws
-from flpjax.fitting.fit import fit, method_of
+from flpjax.fitting.fit import fit, method
 
 DRAWS = 100  # of a network, each of which is trained
 BLEND_DRAWS = 400
@@ -16,4 +16,4 @@ BLEND_DRAWS = 400
 @cache
 def fitted(name: str, runs: Runs) -> Draws:
     """A method's draws on the runs that are not held out; the same object for the same table."""
-    return fit(method_of(name), runs, key(), draws=BLEND_DRAWS if name == "auto" else DRAWS)
+    return fit(method(name), runs, key(), draws=BLEND_DRAWS if name == "auto" else DRAWS)

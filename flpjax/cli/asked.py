@@ -61,10 +61,10 @@ def check_method(name: str, via: str | None, draws: int | None, level: float = 0
     Raises:
         InputError: There is no such method, it can't do what is asked, or the level is no probability.
     """
-    from flpjax.fitting.fit import check_asked, method_of
+    from flpjax.fitting.fit import check_asked, method
 
     check_numbers(draws, level)
-    chosen = method_of(name, via)
+    chosen = method(name, via)
     check_asked(chosen, draws, joint)
     return chosen
 

@@ -36,12 +36,14 @@ def mix(
     ] = None,
     over_draws: Annotated[str, typer.Option("--over-draws", help="mean, quantile or cvar (over draws).")] = "mean",
     risk: Annotated[float, typer.Option("--risk", help="Share of draws that quantile and cvar look at.")] = 0.1,
-    worst: Annotated[bool, typer.Option("--worst", help="Maximise the smallest gain among tasks.")] = False,
+    over_tasks: Annotated[
+        str, typer.Option("--over-tasks", help="mean, or worst: the smallest gain among tasks.")
+    ] = "mean",
     no_worse: Annotated[bool, typer.Option("--no-worse", help="No task may fall below the baseline.")] = False,
     kl: Annotated[float, typer.Option("--kl", min=0.0, help="Price of a nat of KL to the prior mixture.")] = 0.0,
     prior: Annotated[str | None, typer.Option("--prior", help="That mixture: SOURCE=WEIGHT,…")] = None,
     bound: Annotated[Pairs, typer.Option("--bound", help="SOURCE=LOW:HIGH. Repeatable.")] = None,
-    fix: Annotated[Pairs, typer.Option("--fix", help="SOURCE=WEIGHT. Repeatable.")] = None,
+    fixed: Annotated[Pairs, typer.Option("--fixed", help="SOURCE=WEIGHT. Repeatable.")] = None,
     available: Annotated[
         Pairs, typer.Option("--available", help="SOURCE=TOKENS there are; caps its weight. Repeatable.")
     ] = None,
@@ -85,14 +87,14 @@ def mix(
         _weights(domain),
         over_draws,  # type: ignore[arg-type]
         risk,
-        "worst" if worst else "mean",
+        over_tasks,  # type: ignore[arg-type]
         no_worse,
         kl,
         parse_mix(prior) if prior else None,
     )
     constraints = Constraints(
         {k: _interval(v, k) for k, v in _split(bound).items()},
-        {k: steps.a_number(v, f"--fix {k}") for k, v in _split(fix).items()},
+        {k: steps.a_number(v, f"--fixed {k}") for k, v in _split(fixed).items()},
         {k: steps.a_number(v, f"--available {k}") for k, v in _split(available).items()},
         repeats,
         {k: _group(v, k) for k, v in _split(group).items()},

@@ -42,8 +42,17 @@ Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random 
 Fits = Annotated[bool, typer.Option("--fits", help="Show the fitted constants and how every fit ended.")]
 
 
+RENAMED = {"mix": {"--fix": ("--fixed",), "--worst": ("--over-tasks", "worst")}}
+"""Command → old option → what is said in its place; old ones work, and warn."""
+
+
 class Commands(TyperGroup):
     """The commands of an app, whose usage errors repeat little of what was typed."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As typer does it, with old options by their new names."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, _renewed(rest, RENAMED.get(name or "", {}))
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """As typer makes it."""
@@ -54,6 +63,22 @@ class Commands(TyperGroup):
         """As typer does it; options of a command are read here."""
         with _shortened():
             return super().invoke(ctx)
+
+
+def _renewed(args: list[str], renamed: dict[str, tuple[str, ...]]) -> list[str]:
+    """Arguments with new options in place of old ones, and a warning on stderr of each."""
+    found: list[str] = []
+    for arg in args:
+        option, equals, value = arg.partition("=")
+        if option not in renamed:
+            found.append(arg)
+            continue
+        from flpjax.cli import session
+
+        new, *given = renamed[option]
+        session.warn([f"{option} is now {' '.join([new, *given])}"])
+        found += [new + equals + value, *given]
+    return found
 
 
 @contextmanager

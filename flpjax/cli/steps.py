@@ -151,12 +151,12 @@ def forecast_and_show(
     from flpjax.cli.asked import check_table
     from flpjax.cli.layout import Paragraph
     from flpjax.cli.text import number
-    from flpjax.fitting.fit import fit, method_of
+    from flpjax.fitting.fit import fit, method
     from flpjax.results.forecast import forecast as run_forecast
     from flpjax.results.review import review as run_review
 
     name = how.method or AUTO
-    chosen, key = method_of(name, how.via), jax.random.key(how.seed)
+    chosen, key = method(name, how.via), jax.random.key(how.seed)
     check_table(table, chosen, targets, how.via)
     with session.progress(stages_of(chosen, table) + how.joint, f"fitting {name}:") as step:
         fitted = fit(chosen, table, key, draws=how.draws, joint=how.joint, progress=step)

@@ -1,8 +1,9 @@
-"""The fit that a method by name asks for: a blend, a bootstrap, or one point."""
+"""Methods by name, ``auto`` among them, and the fit that each asks for: a blend, a bootstrap, or one point."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, overload
 
 from jax import Array
 
@@ -14,9 +15,11 @@ from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import Method
-from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, method
+from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto
+from flpjax.methods.registry import method as method_of_one_model
 
 AnyMethod = Method | Auto | Discovered
+"""What :func:`method` finds and :func:`fit` takes: a method of one model, or a blend of several."""
 
 
 def usual_draws(chosen: AnyMethod) -> int:
@@ -24,12 +27,23 @@ def usual_draws(chosen: AnyMethod) -> int:
     return BLENDED if isinstance(chosen, Auto | Discovered) else RESAMPLED
 
 
-def method_of(name: str, via: str | None = None) -> AnyMethod:
-    """The method of this name, ``auto`` among them.
+@overload
+def method(name: Literal["auto"], via: str | None = None) -> Auto: ...  # type: ignore[overload-overlap]
+@overload
+def method(name: Literal["discovered"], via: str | None = None) -> Discovered: ...  # type: ignore[overload-overlap]
+@overload
+def method(name: str, via: str | None = None) -> Method: ...
+def method(name: str, via: str | None = None) -> AnyMethod:
+    """The method of this name, in Python as on the command line.
 
     Args:
-        name: ``auto``; ``discovered`` or ``LAW+discovered``; or as :func:`flpjax.method` takes it.
-        via: The loss domain that scores are a function of.
+        name: ``auto``; ``discovered`` or ``LAW+discovered``, for mixtures; a method of the literature, such as ``flp``,
+            ``fp`` or ``llama3``; or ``STAGE1+STAGE2``, such as ``chinchilla+sigmoid`` or ``m3+network``.
+        via: The loss domain that scores are a function of, ``"own"`` for each task's own; None takes the first.
+
+    Returns:
+        What :func:`fit` takes. ``auto`` and ``discovered`` blend several models; every other method can be given to
+        :func:`flpjax.point`, :func:`flpjax.bootstrap`, :func:`flpjax.posterior` and :func:`flpjax.bind`, too.
 
     Raises:
         InputError: There is no such method.
@@ -39,21 +53,21 @@ def method_of(name: str, via: str | None = None) -> AnyMethod:
     found = discovered_method(name)
     if found is not None and via is not None:
         raise InputError(f"method '{name}' goes through all losses", remedy="Leave the domain out")
-    return found or method(name, via)
+    return found or method_of_one_model(name, via)
 
 
 def mixing_method(name: str, draws: int) -> tuple[str, AnyMethod]:
     """The method that searches mixtures, and its name: laws of mixtures, weighed, unless one is named.
 
     Args:
-        name: As :func:`method_of` takes it; '' for ``auto``, or for one law if no draws are asked for.
+        name: As :func:`method` takes it; '' for ``auto``, or for one law if no draws are asked for.
         draws: Number of draws; a blend has no point fit.
 
     Raises:
         InputError: There is no such method.
     """
     name = name or (AUTO if draws else DEFAULT_MIX)
-    return name, Auto(mixtures=True) if name == AUTO else method_of(name)
+    return name, Auto(mixtures=True) if name == AUTO else method(name)
 
 
 def check_asked(chosen: AnyMethod, draws: int | None, joint: bool = False) -> None:
@@ -89,7 +103,7 @@ def check_carried(chosen: AnyMethod, runs: Runs) -> None:
 
 
 def fit(
-    chosen: AnyMethod,
+    method: AnyMethod,
     runs: Runs,
     key: Array,
     *,
@@ -97,10 +111,12 @@ def fit(
     joint: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
-    """Fit as the method asks for: ``auto`` blends, others are resampled. What can't be fitted is left out, and said.
+    """Fit a method to the runs that are not held out: ``auto`` blends, others are resampled.
+
+    What can't be fitted is left out, and a warning of the draws says so.
 
     Args:
-        chosen: The method.
+        method: As :func:`flpjax.method` gives it.
         runs: The ladder; held-out runs are not used.
         key: JAX random key.
         draws: Number of draws; 0 for a point fit, None for the usual number: of a blend they cost next to nothing.
@@ -112,10 +128,10 @@ def fit(
         FitError: Nothing could be fitted.
         PrecisionError: JAX is in 32 bits.
     """
-    check_asked(chosen, draws, joint)
-    draws = usual_draws(chosen) if draws is None else draws
-    if isinstance(chosen, Auto | Discovered):
-        return auto(runs, key, draws=draws, methods=chosen, progress=progress)
+    check_asked(method, draws, joint)
+    draws = usual_draws(method) if draws is None else draws
+    if isinstance(method, Auto | Discovered):
+        return auto(runs, key, draws=draws, methods=method, progress=progress)
     if draws:
-        return bootstrap(chosen, runs, key, draws=draws, joint=joint, strict=False, progress=progress)
-    return point(chosen, runs, key, joint=joint, strict=False, progress=progress)
+        return bootstrap(method, runs, key, draws=draws, joint=joint, strict=False, progress=progress)
+    return point(method, runs, key, joint=joint, strict=False, progress=progress)

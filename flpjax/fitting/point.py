@@ -62,12 +62,22 @@ def point(
 
 
 def bind(method: Method, runs: Runs) -> BoundModel:
-    """Bind a method to the runs that a fit may see.
+    """Bind a method to the runs that a fit may see: choose its checkpoints, and centre its laws on them.
+
+    Args:
+        method: Of one model; ``auto`` blends several.
+        runs: The ladder; held-out runs are left out.
+
+    Returns:
+        The model, with the data of its stages, as fits take them.
 
     Raises:
-        InputError: No run is left, or the ladder can't carry the method.
+        InputError: No run is left, the ladder can't carry the method, or it is a blend of several.
         PrecisionError: JAX is in 32 bits.
     """
+    if not hasattr(method, "bind"):
+        name = type(method).__name__
+        raise InputError(f"{name} blends several methods, which are fitted together", remedy="Use flpjax.fit()")
     require_x64("fitting")
     return method.bind(training_of(runs))
 

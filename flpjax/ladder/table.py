@@ -128,6 +128,8 @@ class Runs:
         """
         return self.rows(~self._matching(names)[self.run])
 
+    exclude = without  # as the command line calls it
+
     def training(self) -> Runs:
         """The runs that a fit may see: those not held out."""
         return self.rows(~self.held_out[self.run])

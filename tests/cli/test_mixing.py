@@ -57,10 +57,11 @@ def run(capsys):
 def test_every_option_is_heard(run, tables, tmp_path):
     file, picture = tmp_path / "mix.json", tmp_path / "mix.svg"
     code, out, err = run(
-        "mix", tables / "3.csv", *BIG, *METHOD, "--draws", 3, "--task", "bbh=2", "--task", "triviaqa", "--worst",
-        "--over-draws", "cvar", "--risk", 0.4, "--no-worse", "--kl", 0.001, "--prior", "general=0.6,code=0.2,math=0.2",
+        "mix", tables / "3.csv", *BIG, *METHOD, "--draws", 3, "--task", "bbh=2", "--task", "triviaqa",
+        "--over-tasks", "worst", "--over-draws", "cvar", "--risk", 0.4, "--no-worse", "--kl", 0.001,
+        "--prior", "general=0.6,code=0.2,math=0.2",
         "--baseline", "general=0.7,code=0.1,math=0.2", "--bound", "code=0.05:0.45", "--available", "general=2e11",
-        "--fix", "math=0.2", "--group", "stem=code+math:0.3:0.6", "--level", 0.8, "--json", file, "--curve", picture,
+        "--fixed", "math=0.2", "--group", "stem=code+math:0.3:0.6", "--level", 0.8, "--json", file, "--curve", picture,
     )  # fmt: skip
     assert code == 0, err
     found = json.loads(file.read_text())
@@ -109,7 +110,7 @@ def test_compare(run, tables, tmp_path, monkeypatch):
 BAD = {
     "neither": (["mix", "2"], "give either --flops or --target"),
     "both": (["mix", "2", *BIG, "--flops", "1e23"], "give either --flops or --target"),
-    "pair": (["mix", "2", *BIG, "--fix", "code"], "'code' is not understood. Write NAME=VALUE"),
+    "pair": (["mix", "2", *BIG, "--fixed", "code"], "'code' is not understood. Write NAME=VALUE"),
     "twice": (["mix", "2", *BIG, "--task", "bbh=1", "--task", "bbh=2"], "'bbh=2' is not understood"),
     "number": (["mix", "2", *BIG, "--available", "code=lots"], "--available code: 'lots' is not a number"),
     "interval": (["mix", "2", *BIG, "--bound", "code=0.3"], "--bound code: '0.3' is no interval. Write LOW:HIGH"),
@@ -124,15 +125,18 @@ BAD = {
     "no price": (["mix", "2", *BIG, "--prior", "general=1"], "a prior mixture without a price"),
     "target": (["mix", "2", "--target", "N=7e9"], "neither FLOPs nor both N and D are given"),
     "price": (["mix", "2", *BIG, "--kl", "-1"], "Invalid value for '--kl'"),
-    "no mixtures": (["mix", "2", *BIG, "--method", "m1+domain-linear", "--draws", "0", "--fix", "maths=0.1"], "maths"),
+    "no mixtures": (
+        ["mix", "2", *BIG, "--method", "m1+domain-linear", "--draws", "0", "--fixed", "maths=0.1"],
+        "maths",
+    ),
     "flp": (["mix", "2", *BIG, "--method", "flp", "--draws", "0"], "does not know data sources"),
-    "source": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--fix", "coed=0.1"], "Did you mean 'code'?"),
+    "source": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--fixed", "coed=0.1"], "Did you mean 'code'?"),
     "task": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--task", "bbb"], "Did you mean 'bbh'?"),
     "tokens": (
         ["mix", "2", "--flops", "1e23", *METHOD, "--draws", "0", "--available", "code=1"],
         "Give the target's N",
     ),
-    "conflict": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--fix", "code=0.9", "--fix", "general=0.9"], "both"),
+    "conflict": (["mix", "2", *BIG, *METHOD, "--draws", "0", "--fixed", "code=0.9", "--fixed", "general=0.9"], "both"),
     "held out twice": (["compare", "2", "--largest", "2", "--hold-out", "3B*"], "--largest and --hold-out are both"),
     "no run": (["compare", "2", "--hold-out", "7B"], "no run is named '7B'"),
 }

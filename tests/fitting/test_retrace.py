@@ -14,7 +14,7 @@ from flpjax.fitting.point import point
 from flpjax.methods.flp import FLP
 
 
-@pytest.mark.parametrize("predictor", [FLP(), FLP(prior=True)])
+@pytest.mark.parametrize("method", [FLP(), FLP(prior=True)])
 def test_point_fit_and_bootstraps_of_any_size_and_seed_share_one_program_a_stage(noisy, key, method):
     settings = Settings(steps=193)  # which no other test has
     before = advance._cache_size()

@@ -188,7 +188,7 @@ def test_intervals_of_a_bootstrapped_slope_cover_the_truth(runs, most):
     assert 0.89 < coverage(bootstrapped_slopes(runs, 3)[0]) < most
 
 
-@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
+@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
 @pytest.mark.parametrize("runs", [5, 11])
 def test_sizes_of_resamples_follow_chi_squared(law, parameters, runs):
     counts, uniform = resampled(plan_of(law, runs), 20_011, 3)
@@ -204,7 +204,7 @@ def test_sizes_of_resamples_follow_chi_squared(law, parameters, runs):
     assert (taken - wanted)[free].mean() == pytest.approx(0.0, abs=4 * 0.5 / np.sqrt(free.sum()))
 
 
-@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
+@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
 def test_sizes_have_the_mean_and_spread_of_chi_squared(law, parameters):
     counts, uniform = resampled(plan_of(law, 23), 20_011, 3)
     freedom = 23 - parameters
@@ -257,7 +257,7 @@ def widened(plan, vectors, uniform):
     return spread(plan, {"loss": vectors}, uniform)["loss"]
 
 
-@pytest.mark.parametrize("form", [Mean(), DirectModel()])
+@pytest.mark.parametrize("law", [Mean(), DirectModel()])
 @pytest.mark.parametrize("runs", [3, 11])
 def test_outputs_that_all_runs_inform_are_left_alone(law, runs):
     rng = np.random.default_rng(runs)
@@ -277,7 +277,7 @@ def test_outputs_that_all_runs_inform_are_left_alone_beside_one_that_few_do():
     assert (wide[:, 1] != vectors[1:, 1]).mean() > 0.8
 
 
-@pytest.mark.parametrize(("form", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
+@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
 @pytest.mark.parametrize("k", [2, 3, 7])
 def test_a_task_that_few_runs_reached_is_widened_the_rest_of_the_way(law, parameters, k):
     """From ``√(n / χ²(n − p))`` to ``√(k / χ²(k − p))`` at one level, never back; every parameter by one factor."""

@@ -32,7 +32,7 @@ def eq_6(log_flops, level, alpha):
 
 
 @pytest.mark.parametrize(
-    ("predictor", "curve", "start"), [(FP(), eq_3, (-1.0, 0.1)), (FP(LogPowerLaw()), eq_6, (0.0, -0.1))]
+    ("method", "curve", "start"), [(FP(), eq_3, (-1.0, 0.1)), (FP(LogPowerLaw()), eq_6, (0.0, -0.1))]
 )
 def test_fp_is_scipys_curve_through_emerged_finals(noisy, key, method, curve, start):
     runs = noisy.runs

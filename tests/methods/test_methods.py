@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
+import flpjax
 from flpjax.errors import InputError
-from flpjax.fitting.fit import method_of
 from flpjax.fitting.point import point
 from flpjax.laws.power_law import LogPowerLaw, PowerLaw
 from flpjax.methods.direct import FP
@@ -60,7 +60,7 @@ def test_the_papers_names_are_the_papers_methods():
 
 @pytest.mark.parametrize("name", [*COMPARED, DEFAULT_MIX, *NAMED])
 def test_every_name_that_is_offered_is_there(name):
-    chosen = method_of(name)
+    chosen = flpjax.method(name)
     assert isinstance(chosen, Auto) == (name == AUTO)
     assert name == AUTO or callable(chosen.bind)
 

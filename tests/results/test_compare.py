@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import flpjax
 from flpjax.errors import InputError
 from flpjax.fitting.discovery.discovery import discover
 from flpjax.fitting.draws import expected
-from flpjax.fitting.fit import check_carried, fit, method_of, mixing_method
+from flpjax.fitting.fit import check_carried, fit, mixing_method
 from flpjax.fitting.point import point
 from flpjax.ladder.compute import Compute
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
@@ -141,7 +142,7 @@ def test_it_ends_in_what_to_use(seen, runs, key):
 def test_what_discovery_chose_can_be_used(runs, key):
     """By a law of one's choice, in `forecast` and in `mix`: each task by its own formula, within its scale."""
     _, chosen = mixing_method("m3+discovered", 21)
-    assert chosen == method_of("m3+discovered")
+    assert chosen == flpjax.method("m3+discovered")
     draws = fit(chosen, runs, key, draws=21)
     assert set(draws.model.tasks) == set(TASKS)
     assert all(name.startswith("m3+discovered (") for name in draws.validation.weights)
@@ -156,7 +157,7 @@ def test_what_discovery_chose_can_be_used(runs, key):
     )
     np.testing.assert_allclose(part.score, whole.score, rtol=1e-9)
     with pytest.raises(InputError, match=r"^there is no law of mixtures 'm33'\. Did you mean 'm3'\?"):
-        method_of("m33+discovered")
+        flpjax.method("m33+discovered")
     with pytest.raises(InputError, match=r"there is no column 'score/<task>', and discovery finds formulas of scores"):
         check_carried(chosen, few(runs, ()))
     with pytest.raises(InputError, match="discovered is a blend, which no single draw shows"):

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import flpjax
 from flpjax.errors import InputError
 from flpjax.fitting.diagnostics import RollingValidation
 from flpjax.fitting.discovery.method import LAWS, Discovered
-from flpjax.fitting.fit import check_asked, method_of, mixing_method, usual_draws
+from flpjax.fitting.fit import check_asked, mixing_method, usual_draws
 from flpjax.methods.registry import DEFAULT_MIX, MIXED, Auto, method
 from flpjax.results.mixture import _taken
 from flpjax.results.review import check_hull, check_lost, check_search
@@ -26,12 +27,12 @@ def test_laws_of_mixtures_are_weighed_unless_one_is_named(noisy):
 
 
 def test_what_discovery_chose_is_a_method_below_any_law():
-    assert method_of("discovered") == Discovered()
+    assert flpjax.method("discovered") == Discovered()
     assert Discovered().laws == LAWS == tuple(dict.fromkeys(name.split("+")[0] for name in MIXED))
-    assert method_of("m3-e-recent+discovered").laws == ("m3-e-recent",)
+    assert flpjax.method("m3-e-recent+discovered").laws == ("m3-e-recent",)
     assert usual_draws(Discovered()) == usual_draws(Auto())
     with pytest.raises(InputError, match=r"^method 'm3\+discovered' goes through all losses\. Leave the domain out"):
-        method_of("m3+discovered", via="code")
+        flpjax.method("m3+discovered", via="code")
     for draws in (0, 1):
         with pytest.raises(InputError, match="a blend"):
             check_asked(Discovered(), draws)

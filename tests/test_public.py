@@ -1,0 +1,94 @@
+"""The public surface: what a contributor needs is there by name, options are arguments, and old names warn."""
+
+import importlib
+import inspect
+import sys
+
+import pytest
+import typer
+
+import flpjax
+from flpjax.cli.app import app
+from flpjax.errors import InputError
+from flpjax.fitting.discovery.method import Discovered
+from flpjax.renamed import FOLDERS, MODULES
+
+COMMANDS = typer.main.get_command(app).commands
+PYTHON = {
+    "check": (flpjax.read_runs, flpjax.check),
+    "forecast": (flpjax.read_runs, flpjax.method, flpjax.fit, flpjax.forecast),
+    "backtest": (flpjax.read_runs, flpjax.method, flpjax.backtest),
+    "review": (flpjax.read_runs, flpjax.method, flpjax.fit, flpjax.review),
+    "mix": (flpjax.read_runs, flpjax.fit, flpjax.Goal, flpjax.Constraints, flpjax.Target, flpjax.optimise_mix),
+    "compare": (flpjax.read_runs, flpjax.compare),
+    "demo": (flpjax.fit, flpjax.forecast),
+}
+"""Command → what does the same in Python."""
+OF_A_COMMAND = {"runs", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict"}
+"""Options about files and what is printed, which Python has no use for."""
+OTHERWISE = {"seed": "key"}  # JAX's own
+
+
+def plural(option):
+    return option if option.endswith("s") else f"{option}s"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_are_called_as_arguments_are(command):
+    """A repeatable option is the singular of its argument; runs are chosen by methods of Runs."""
+    known = {name for function in PYTHON[command] for name in inspect.signature(function).parameters}
+    lacking = []
+    for parameter in COMMANDS[command].params:
+        option = parameter.opts[0].removeprefix("--").replace("-", "_")
+        name = OTHERWISE.get(option, option)
+        there = name in known or (parameter.multiple and plural(name) in known) or hasattr(flpjax.Runs, name)
+        if not there and option not in OF_A_COMMAND:
+            lacking.append(option)
+    assert not lacking
+
+
+def test_every_name_is_there_and_has_a_docstring():
+    for name in flpjax.__all__:
+        assert getattr(flpjax, name).__doc__, name
+    assert {"Law", "Parameter", "Method", "bind", "fit", "method", "datasets"} <= set(flpjax.__all__)
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("auto", flpjax.Auto()),
+        ("discovered", Discovered()),
+        ("m3+discovered", Discovered("m3")),
+        ("fp", flpjax.FP()),
+    ],
+)
+def test_methods_by_name_as_on_the_command_line(name, method):
+    assert flpjax.method(name) == method
+
+
+def test_a_blend_is_not_bound(noisy):
+    with pytest.raises(InputError, match=r"Auto blends several methods.*Use flpjax\.fit\(\)"):
+        flpjax.bind(flpjax.method("auto"), noisy.runs)
+
+
+OLD = [*FOLDERS, *(old for olds in MODULES.values() for old in olds.split())]
+
+
+@pytest.mark.parametrize("old", OLD)
+def test_every_old_module_leads_to_one_that_is_there(old, monkeypatch):
+    back = {new: old for old, new in FOLDERS.items()}
+    top, dot, rest = old.partition(".")
+    name = f"flpjax.{back.get(top, top)}{dot}{rest}"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.warns(DeprecationWarning, match=rf"{name} is now flpjax\.") as said:
+        importlib.import_module(name)
+    importlib.import_module(str(said[-1].message).rpartition(" ")[2])
+
+
+def test_old_modules_hold_what_the_new_ones_do_by_old_names_too(monkeypatch):
+    monkeypatch.delitem(sys.modules, "flpjax.forms.form", raising=False)
+    with pytest.warns(DeprecationWarning, match=r"flpjax\.forms\.form is now flpjax\.laws\.law"):
+        form = importlib.import_module("flpjax.forms.form")
+    assert form.Form is form.Law is flpjax.Law
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("flpjax.forms.nothing")
