@@ -55,17 +55,22 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
 
 @cache
 def _quick() -> dict[str, Any]:
-    """The quick options, or none where this XLA no longer knows them: it refuses a program that names such a one.
+    """The quick options that this XLA knows: it refuses a program that names another.
 
     Where JAX was told not to optimise (``jax_disable_most_optimizations``), that holds for these programs, too.
     """
     own = jax.default_backend() == "cpu" and not jax.config.read("jax_disable_most_optimizations")
     options = QUICK | (QUICK_ON_CPU if own else {})
+    return options if _known(options) else {name: value for name, value in options.items() if _known({name: value})}
+
+
+def _known(options: Mapping[str, Any]) -> bool:
+    """Whether a program can be compiled with them."""
     try:
-        jax.jit(lambda: np.int32(0), compiler_options=options).lower().compile()
+        jax.jit(lambda: np.int32(0), compiler_options=dict(options)).lower().compile()
     except jax.errors.JaxRuntimeError:
-        return {}
-    return options
+        return False
+    return True
 
 
 def require_x64(what: str) -> None:

@@ -20,8 +20,8 @@ def by_hand(table, runs, steps=2, **columns):
 
 def test_masks_of_a_ladder_by_hand(table):
     origins = of(by_hand(table, 5))
-    assert origins.seen.astype(int).tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]
-    assert origins.ahead.astype(int).tolist() == [[0, 0, 0, 0, 0], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1]]
+    assert origins.train_mask.astype(int).tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]
+    assert origins.forecast_mask.astype(int).tolist() == [[0, 0, 0, 0, 0], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1]]
     fold = np.log(2.0**2.1)  # C = 6·N·D with D ∝ N^1.1, and N doubles
     expected = [[0] * 5, [0, 0, 0, fold, 2 * fold], [0, 0, 0, 0, fold]]
     np.testing.assert_allclose(origins.distance, expected, atol=1e-9)
@@ -30,10 +30,10 @@ def test_masks_of_a_ladder_by_hand(table):
 def test_the_smallest_see_the_larger(noisy):
     runs = noisy.runs.training()
     origins, size = of(runs), size_of(runs)
-    assert 3 < len(origins.seen) <= MOST + 1
-    assert origins.seen[0].all()
-    assert not origins.ahead[0].any()
-    for seen, ahead in zip(origins.seen[1:], origins.ahead[1:], strict=True):
+    assert 3 < len(origins.train_mask) <= MOST + 1
+    assert origins.train_mask[0].all()
+    assert not origins.forecast_mask[0].any()
+    for seen, ahead in zip(origins.train_mask[1:], origins.forecast_mask[1:], strict=True):
         assert FEWEST_RUNS <= seen.sum() < len(seen)
         assert size[seen].max() < size[~seen].min()
         np.testing.assert_array_equal(ahead, ~seen)
@@ -43,23 +43,23 @@ def test_a_ladder_of_one_scale_is_cut_into_folds(table):
     same = np.full(14, 1e8)
     tokens = np.tile([1e9, 2e9], 7)
     origins = of(by_hand(table, 7, params=same, tokens=tokens))
-    assert origins.ahead.any(axis=0).all(), "every run is forecast from some origin"
+    assert origins.forecast_mask.any(axis=0).all(), "every run is forecast from some origin"
     assert (origins.distance == 0.0).all()
-    np.testing.assert_array_equal(origins.ahead[1:].sum(axis=0), 1)
+    np.testing.assert_array_equal(origins.forecast_mask[1:].sum(axis=0), 1)
 
 
 def test_other_folds_with_another_seed(table):
     runs = by_hand(table, 11, params=np.full(22, 1e8), tokens=np.tile([1e9, 2e9], 11))
-    assert (of(runs, 3).seen == of(runs, 3).seen).all()
-    assert (of(runs, 3).seen != of(runs, 4).seen).any()
+    assert (of(runs, 3).train_mask == of(runs, 3).train_mask).all()
+    assert (of(runs, 3).train_mask != of(runs, 4).train_mask).any()
 
 
 @pytest.mark.parametrize("runs", [2, 3, 4])
 def test_few_runs_are_never_fitted_to_fewer_than_three(table, runs):
     origins = of(by_hand(table, runs))
-    assert origins.seen[0].all()
-    assert (origins.seen[1:].sum(axis=1) >= FEWEST_RUNS).all()
-    assert len(origins.seen) > 1 or runs <= FEWEST_RUNS
+    assert origins.train_mask[0].all()
+    assert (origins.train_mask[1:].sum(axis=1) >= FEWEST_RUNS).all()
+    assert len(origins.train_mask) > 1 or runs <= FEWEST_RUNS
 
 
 def test_unfinished_runs_are_seen_and_not_forecast(table):
@@ -67,14 +67,14 @@ def test_unfinished_runs_are_seen_and_not_forecast(table):
     final[-1] = 0  # the largest run is still going
     runs = by_hand(table, 6, final=final)
     origins = of(runs)
-    assert not origins.ahead[:, -1].any()
-    assert origins.ahead[:, -2].any()
-    assert origins.seen[0, -1]
+    assert not origins.forecast_mask[:, -1].any()
+    assert origins.forecast_mask[:, -2].any()
+    assert origins.train_mask[0, -1]
 
 
 def test_reruns_are_one_step(table):
     params = np.repeat([1e7, 2e7, 4e7, 8e7, 16e7, 16e7, 16e7], 2)
     tokens = np.tile([1e9, 2e9], 7)
     origins = of(by_hand(table, 7, params=params, tokens=tokens))
-    assert origins.seen[1:].sum(axis=1).tolist() == [3, 4], "the three largest are seen together, or not at all"
-    assert origins.ahead[2].sum() == 3
+    assert origins.train_mask[1:].sum(axis=1).tolist() == [3, 4], "the three largest are seen together, or not at all"
+    assert origins.forecast_mask[2].sum() == 3

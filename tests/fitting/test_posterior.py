@@ -121,7 +121,7 @@ def test_run_effects_are_integrated_out(noisy):
     data = LayerData(*jax.tree.map(lambda v: v[0], known.data))
     params = {"level": 0.5, "slope": -0.4, "noise/sd": 0.013, "noise/run": 0.02, "noise/run_slope": 0.011}
     params = {n: jnp.asarray(v) for n, v in params.items()}
-    y, x, mask, lever = (np.asarray(v) for v in (data.y, data.x, data.mask, data.lever))
+    y, x, mask, lever = (np.asarray(v) for v in (data.y, data.x, data.mask, data.standardised_loss))
     mean = 0.5 - 0.4 * (x - layer.law.centre)
     asked = noisy.runs.tasks[noisy.runs.task_names.index(question.bound.stages[1].outputs[0])].questions
     middle = (y * asked + 1.0) / (asked + 2.0)

@@ -38,15 +38,17 @@ def test_members_lie_apart_by_their_weighted_spread(track):
     for o in range(OUTPUTS):
         errors = track.error[:, 3, o]
         mean = WEIGHT[:, o] @ errors
-        assert blend.apart[0, 3, o] == pytest.approx(
+        assert blend.between_model_sd[0, 3, o] == pytest.approx(
             single_model_share[o] * np.sqrt(WEIGHT[:, o] @ (errors - mean) ** 2)
         )
-    assert not blended(track, WEIGHT, np.zeros(OUTPUTS)).apart[0, 2:].any()
+    assert not blended(track, WEIGHT, np.zeros(OUTPUTS)).between_model_sd[0, 2:].any()
 
 
 def test_one_member_is_its_own_blend(track):
-    single_model_share = track._replace(**{n: getattr(track, n)[:1] for n in ("error", "spread", "noise", "apart")})
+    single_model_share = track._replace(
+        **{n: getattr(track, n)[:1] for n in ("error", "spread", "noise", "between_model_sd")}
+    )
     blend = blended(single_model_share, np.ones((1, OUTPUTS)), np.ones(OUTPUTS))
     for name in ("error", "spread", "noise", "distance", "run", "seen"):
         np.testing.assert_allclose(getattr(blend, name), getattr(single_model_share, name))
-    assert not np.nan_to_num(blend.apart).any()
+    assert not np.nan_to_num(blend.between_model_sd).any()

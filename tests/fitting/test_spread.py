@@ -39,7 +39,7 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class DirectModel(Mean):
+class Line(Mean):
     def parameters(self):
         return {name: Parameter(REAL, 0.3, 1.7, "value") for name in ("level", "slope")}
 
@@ -69,7 +69,7 @@ def plan_of(law, runs, outputs=1, weight=None, *, x=None, y=None, prior_sd=None)
 class Given:
     """A method that binds a plan made before to whatever runs it gets."""
 
-    plan: BoundModel
+    bound: BoundModel
 
     def bind(self, runs):
         return replace(self.bound, runs=runs)
@@ -92,7 +92,7 @@ def bootstrapped_means(runs, seed):
 
 def bootstrapped_slopes(runs, seed):
     """The same for slopes of straight lines."""
-    counts, _ = resampled(plan_of(DirectModel(), runs), SETS * DRAWS, seed)
+    counts, _ = resampled(plan_of(Line(), runs), SETS * DRAWS, seed)
     counts = counts.reshape(SETS, DRAWS, runs)
     x = np.arange(runs) - (runs - 1) / 2
     y = np.random.default_rng(seed + 1).standard_normal((SETS, runs))
@@ -188,7 +188,7 @@ def test_intervals_of_a_bootstrapped_slope_cover_the_truth(runs, most):
     assert 0.89 < coverage(bootstrapped_slopes(runs, 3)[0]) < most
 
 
-@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
+@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (Line(), 2)])
 @pytest.mark.parametrize("runs", [5, 11])
 def test_sizes_of_resamples_follow_chi_squared(law, parameters, runs):
     counts, uniform = resampled(plan_of(law, runs), 20_011, 3)
@@ -204,7 +204,7 @@ def test_sizes_of_resamples_follow_chi_squared(law, parameters, runs):
     assert (taken - wanted)[free].mean() == pytest.approx(0.0, abs=4 * 0.5 / np.sqrt(free.sum()))
 
 
-@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
+@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (Line(), 2)])
 def test_sizes_have_the_mean_and_spread_of_chi_squared(law, parameters):
     counts, uniform = resampled(plan_of(law, 23), 20_011, 3)
     freedom = 23 - parameters
@@ -246,18 +246,18 @@ def test_a_line_through_all_the_runs_that_it_sees_has_no_interval(runs):
     weight = np.zeros((2, runs))
     weight[:, :2] = 1.0
     text = (
-        "made up: Straight passes exactly through 2 runs, which leaves nothing to say how sure it is. Give more runs, "
+        "made up: Line passes exactly through 2 runs, which leaves nothing to say how sure it is. Give more runs, "
         "choose a form with fewer parameters, or forecast without an interval (draws=0)"
     )
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
-        resampled(plan_of(DirectModel(), runs, weight=weight), 7, 3)
+        resampled(plan_of(Line(), runs, weight=weight), 7, 3)
 
 
 def widened(plan, vectors, uniform):
     return spread(plan, {"loss": vectors}, uniform)["loss"]
 
 
-@pytest.mark.parametrize("law", [Mean(), DirectModel()])
+@pytest.mark.parametrize("law", [Mean(), Line()])
 @pytest.mark.parametrize("runs", [3, 11])
 def test_outputs_that_all_runs_inform_are_left_alone(law, runs):
     rng = np.random.default_rng(runs)
@@ -277,7 +277,7 @@ def test_outputs_that_all_runs_inform_are_left_alone_beside_one_that_few_do():
     assert (wide[:, 1] != vectors[1:, 1]).mean() > 0.8
 
 
-@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (DirectModel(), 2)])
+@pytest.mark.parametrize(("law", "parameters"), [(Mean(), 1), (Line(), 2)])
 @pytest.mark.parametrize("k", [2, 3, 7])
 def test_a_task_that_few_runs_reached_is_widened_the_rest_of_the_way(law, parameters, k):
     """From ``√(n / χ²(n − p))`` to ``√(k / χ²(k − p))`` at one level, never back; every parameter by one factor."""
@@ -345,7 +345,7 @@ def test_resamples_that_leave_a_direction_open_are_counted(noisy, key, share_of_
     n = len(ladder.names)
     x = np.where(np.arange(n) >= n - share_of_last, 1.0, -1.0)
     y = np.random.default_rng(3).standard_normal((2, n))
-    plan = plan_of(DirectModel(), n, 2, x=x, y=y)
+    plan = plan_of(Line(), n, 2, x=x, y=y)
     rng = generator(key, RESAMPLE_SALT)
     counts, _ = resample_runs(plan, rng, rng.uniform(size=CANDIDATES * draws), draws)
     open_ = ((counts[:, x > 0] == 0).all(1) | (counts[:, x < 0] == 0).all(1)).mean()
@@ -367,7 +367,7 @@ def fitted(plan, counts, seed=3):
 def test_with_a_prior_what_data_leave_open_has_the_priors_spread():
     """All runs at one place: the slope is the prior's, 0.3 ± 1.7, the same pull for all outputs of a draw."""
     draws = 2003
-    plan = plan_of(DirectModel(), 5, 2, y=np.full((2, 5), 0.7), prior_sd=0.01)
+    plan = plan_of(Line(), 5, 2, y=np.full((2, 5), 0.7), prior_sd=0.01)
     slopes = fitted(plan, np.ones((1 + draws, 5)))[:, :, 1]
     np.testing.assert_allclose(slopes[0], 0.3, atol=1e-7)
     assert stats.kstest(slopes[1:, 0], stats.norm(0.3, 1.7).cdf).pvalue > 0.01

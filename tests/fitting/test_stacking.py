@@ -164,7 +164,7 @@ def test_a_known_drift_is_recovered(tau):
     drift = drift_of(record(tau, runs=203), LOSS)
     assert drift.probability.sum(axis=-1) == pytest.approx(1.0)
     assert mean_of(drift)[0, 0] == pytest.approx(tau, rel=0.25)
-    assert drift.stretch[0] in (0.7, 1.0, 1.4)
+    assert drift.spread_scale[0] in (0.7, 1.0, 1.4)
 
 
 def test_no_drift_is_little_drift():
@@ -193,7 +193,7 @@ def test_without_a_past_drift_is_what_is_usual_elsewhere():
 
 def test_a_run_counts_once_however_often_it_was_forecast():
     track = record(0.02, runs=7)
-    wide = {name: np.repeat(getattr(track, name), 5, axis=1) for name in ("error", "spread", "apart")}
+    wide = {name: np.repeat(getattr(track, name), 5, axis=1) for name in ("error", "spread", "between_model_sd")}
     again = track._replace(**wide, **{name: np.repeat(getattr(track, name), 5) for name in ("distance", "run", "seen")})
     once, often = drift_of(track, LOSS), drift_of(again, LOSS)
     np.testing.assert_allclose(often.probability, once.probability, atol=1e-12)
@@ -202,13 +202,13 @@ def test_a_run_counts_once_however_often_it_was_forecast():
 
 def test_held_out_scores_and_levels_are_those_of_brute_force():
     track = record(0.02, runs=3, each=2)
-    track = track._replace(seen=np.array([0.5, 0.7, 0.6, 0.8, 0.7, 0.9]))
+    track = track._replace(train_share=np.array([0.5, 0.7, 0.6, 0.8, 0.7, 0.9]))
     drift = drift_of(track, LOSS)
-    k = drift.stretch[0]
+    k = drift.spread_scale[0]
     by_run = np.zeros((3, len(GRID)))
     for r in range(3):
         cells = np.flatnonzero(track.run == r)
-        share = track.seen[cells] ** RECENT
+        share = track.train_share[cells] ** RECENT
         for g, tau in enumerate(GRID):
             sd = np.sqrt((k * 0.003) ** 2 + 0.002**2 + (tau * track.distance[cells]) ** 2)
             by_run[r, g] = np.average(stats.t(FREEDOM, 0, sd).logpdf(track.error[0, cells, 0]), weights=share)

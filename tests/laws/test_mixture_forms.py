@@ -133,14 +133,14 @@ def test_sources_without_compute_are_finite_with_finite_gradients(name):
         assert slope == pytest.approx(float(by_weight @ towards), rel=1e-3, abs=1e-6)
 
 
-@pytest.mark.parametrize("form", [M2(3), M4(3), BiMix(3)], ids=name_of)
+@pytest.mark.parametrize("law", [M2(3), M4(3), BiMix(3)], ids=name_of)
 def test_without_a_floor_a_missing_source_is_declared_singular(law):
     assert law.singular
     value = float(law.apply(parameters(law), one_row([0.0, 0.6, 0.4])))
     assert value == 0.0 or np.isinf(value)
 
 
-@pytest.mark.parametrize("form", [M2(3), M4(3), BiMix(3)], ids=name_of)
+@pytest.mark.parametrize("law", [M2(3), M4(3), BiMix(3)], ids=name_of)
 def test_a_floor_is_a_share_that_every_source_gets_more(law):
     floored = type(law)(3, floor=0.02)
     params = parameters(law)
@@ -148,7 +148,7 @@ def test_a_floor_is_a_share_that_every_source_gets_more(law):
     assert float(floored.apply(params, one_row([0.3, 0.0, 0.7]))) == pytest.approx(float(more), rel=1e-13)
 
 
-@pytest.mark.parametrize("form", [M2, M4, BiMix])
+@pytest.mark.parametrize("law", [M2, M4, BiMix])
 @pytest.mark.parametrize("floor", [0.0, -0.01, 1.0, 1.5])
 def test_a_floor_that_is_no_share_is_refused(law, floor):
     message = f"the floor {floor:g} is no share. Give one between 0 and 1, say 0.01, or None"
@@ -172,7 +172,7 @@ def permuted(law, params, order):
 
 
 @pytest.mark.parametrize(
-    "form", [M2(3), M3(3), M4(3), M3E(3), MixChinchilla(3), MixExponential((0.5, 0.2, 0.3))], ids=name_of
+    "law", [M2(3), M3(3), M4(3), M3E(3), MixChinchilla(3), MixExponential((0.5, 0.2, 0.3))], ids=name_of
 )
 def test_no_source_is_set_apart(law):
     order, weights = np.array([2, 0, 1]), np.array([0.2, 0.5, 0.3])

@@ -37,14 +37,14 @@ class Origins:
     """Which runs are seen from each origin, and which runs are then forecast.
 
     Attributes:
-        seen: ``(origin, run)`` the runs that a fit may see; the first origin sees all.
-        ahead: ``(origin, run)`` runs with a final value that are forecast from there; none from the first.
+        train_mask: ``(origin, run)`` the runs that a fit may see; the first origin sees all.
+        forecast_mask: ``(origin, run)`` runs with a final value that are forecast from there; none from the first.
         distance: ``(origin, run)`` e-folds of FLOPs from the largest run seen that a fit uses to a run, 0 inside.
         upper_half: ``(origin, run)`` the runs seen that are in the upper half of their range of log FLOPs.
     """
 
-    seen: NDArray[np.bool_]
-    ahead: NDArray[np.bool_]
+    train_mask: NDArray[np.bool_]
+    forecast_mask: NDArray[np.bool_]
     distance: NDArray[np.float64]
     upper_half: NDArray[np.bool_]
 
@@ -178,12 +178,12 @@ def fit_member(name: str, method: Method, runs: Runs, origins: Origins, key: Arr
     if recent:  # each origin has an upper half of its own: rows of all runs are needed
         bound = method.everywhere().bind(runs)  # type: ignore[attr-defined]
     stages: dict[str, StageAt] = {}
-    near = origins.upper_half if recent else origins.seen
+    near = origins.upper_half if recent else origins.train_mask
     for i, stage in enumerate(bound.stages):
-        seen = near if stage.name == "loss" else origins.seen
-        same = _identity(stage), seen.tobytes()
+        train_mask = near if stage.name == "loss" else origins.train_mask
+        same = _identity(stage), train_mask.tobytes()
         if same not in known:
-            known[same] = _at_origins(stage, runs, seen, generator(key, i))
+            known[same] = _at_origins(stage, runs, train_mask, generator(key, i))
         stages[stage.name] = known[same]
     return Member(name, bound, stages, near[0])
 
@@ -194,9 +194,9 @@ def _identity(stage: Stage) -> object:
     return stage.residual, stage.outputs, stage.units, tuple(np.asarray(n).tobytes() for n in numbers)
 
 
-def _at_origins(stage: Stage, runs: Runs, seen: NDArray[np.bool_], rng: np.random.Generator) -> StageAt:
+def _at_origins(stage: Stage, runs: Runs, train_mask: NDArray[np.bool_], rng: np.random.Generator) -> StageAt:
     """Fit a stage to the runs ``(origin, run)`` that each origin lets it see."""
-    settings, counts = Settings(steps=STEPS), seen.astype(float)
+    settings, counts = Settings(steps=STEPS), train_mask.astype(float)
     if stage.recipe is not None:
         fitted = fit_stage(stage, counts, rng, None, settings)
         return StageAt(stage, fitted, noise_of(stage, fitted.vectors[0]))

@@ -71,13 +71,13 @@ class Outputs(NamedTuple):
 class RollingErrors(NamedTuple):
     """Forecasts of the runs ahead of every origin, as log losses and scores."""
 
-    error: NDArray[np.float64]  # (member, cell, output) what came minus the median forecast; NaN if there is none
+    error: NDArray[np.float64]  # (member, cell, output) measured value minus median forecast; NaN if there is none
     spread: NDArray[np.float64]  # (member, cell, output) s.d. that the parameters' uncertainty gives the forecast
     noise: NDArray[np.float64]  # (member, output) s.d. of one measured value about the law
     between_model_sd: NDArray[np.float64]  # (member, cell, output) s.d. by which methods a draw takes; 0 of one method
     distance: NDArray[np.float64]  # (cell,) e-folds of FLOPs beyond the largest run that was seen
     run: NDArray[np.intp]  # (cell,) the run that was forecast
-    seen: NDArray[np.float64]  # (cell,) share of the runs that was seen
+    train_share: NDArray[np.float64]  # (cell,) share of the runs that was fitted
 
 
 def rolling_forecast_errors(members: Sequence[Member], outputs: Outputs, runs: Runs, origins: Origins) -> RollingErrors:
@@ -92,18 +92,18 @@ def rolling_forecast_errors(members: Sequence[Member], outputs: Outputs, runs: R
     finals = runs.finals()
     number = np.array([runs.names.index(finals.names[r]) for r in finals.run], np.intp)
     observed = outputs.measured(finals)
-    origin, at = np.nonzero(origins.ahead[:, number])
+    origin, at = np.nonzero(origins.forecast_mask[:, number])
     error, spread, noise = [], [], []
     for member in members:
-        middle, wide = _forecasts(member, outputs, finals, len(origins.seen), np.random.default_rng(POINTS))
+        middle, wide = _forecasts(member, outputs, finals, len(origins.train_mask), np.random.default_rng(POINTS))
         error.append(observed[at] - middle[origin, at])
         spread.append(wide[origin, at])
         residual = np.where(member.fitted_to[number][:, None], observed - middle[0], np.nan)
         noise.append(_noise(residual, np.log(finals.flops), outputs.is_loss, _sizes(member, outputs)))
-    seen = origins.seen[origin].mean(axis=1)
+    train_share = origins.train_mask[origin].mean(axis=1)
     distance = origins.distance[origin, number[at]]
     wide = np.stack(spread)
-    return RollingErrors(np.stack(error), wide, np.stack(noise), np.zeros_like(wide), distance, number[at], seen)
+    return RollingErrors(np.stack(error), wide, np.stack(noise), np.zeros_like(wide), distance, number[at], train_share)
 
 
 def blended(
@@ -140,7 +140,7 @@ def next_error(errors: RollingErrors, is_loss: NDArray[np.bool_]) -> tuple[float
     latest = np.zeros(len(errors.run), bool)
     for run in np.unique(errors.run):
         cells = np.flatnonzero(errors.run == run)
-        latest[cells[errors.seen[cells] == errors.seen[cells].max()]] = True
+        latest[cells[errors.train_share[cells] == errors.train_share[cells].max()]] = True
     residual = np.abs(errors.error[0, latest])
     kinds = (residual[:, is_loss], residual[:, ~is_loss])
     known = (values[np.isfinite(values)] for values in kinds)

@@ -35,7 +35,7 @@ class Drift(NamedTuple):
     probability: Floats  # (member, output, grid) of τ
     spread_scale: Floats  # (member,) k, of the spread that the parameters give
     held_out: Floats  # (member, run, output) log score of the forecasts of a run, by what the other runs tell; or NaN
-    level: Floats  # (member, cell, output) where what came lies in the forecast's distribution, 0 to 1; or NaN
+    level: Floats  # (member, cell, output) where the measured value lies in the forecast's distribution, 0 to 1; or NaN
 
 
 def drift_of(errors: RollingErrors, is_loss: NDArray[np.bool_]) -> Drift:
@@ -49,7 +49,7 @@ def drift_of(errors: RollingErrors, is_loss: NDArray[np.bool_]) -> Drift:
     """
     known = np.isfinite(errors.error)
     runs, index = np.unique(errors.run, return_inverse=True)
-    counts = known * (errors.seen**RECENT)[None, :, None]
+    counts = known * (errors.train_share**RECENT)[None, :, None]
     total = _by_run(counts, index, len(runs))  # (member, run, output)
 
     def each(spread_scale: float) -> Floats:
@@ -101,7 +101,7 @@ def _log_density(errors: RollingErrors, spread_scale: float) -> Floats:
 
 
 def _cumulated(errors: RollingErrors, spread_scale: Floats) -> Floats:
-    """``(member, cell, output, grid)`` probability of less than what came."""
+    """``(member, cell, output, grid)`` probability of less than what was measured."""
     error = np.nan_to_num(errors.error)[..., None]
     return np.asarray(stdtr(FREEDOM, error / np.sqrt(np.nan_to_num(_variance(errors, spread_scale), nan=1.0))))
 
@@ -196,10 +196,10 @@ def single_model_share(is_loss: NDArray[np.bool_], emerged: NDArray[np.bool_]) -
 
 
 def covered(drift: Drift, run: NDArray[np.intp], distance: Floats) -> tuple[int, int, float, float]:
-    """How a blend's central intervals would have held what came.
+    """How a blend's central intervals would have held what was measured.
 
     Args:
-        drift: Of the blend, as of one member: with the level of what came in its distribution.
+        drift: Of the blend, as of one member: with the level of what was measured in its distribution.
         run: ``(cell,)`` the run that was forecast.
         distance: ``(cell,)`` how far beyond what was seen.
 
