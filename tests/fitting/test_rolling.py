@@ -49,6 +49,6 @@ def test_one_member_is_its_own_blend(track):
         **{n: getattr(track, n)[:1] for n in ("error", "spread", "noise", "between_model_sd")}
     )
     blend = blended(single_model_share, np.ones((1, OUTPUTS)), np.ones(OUTPUTS))
-    for name in ("error", "spread", "noise", "distance", "run", "seen"):
+    for name in ("error", "spread", "noise", "distance", "run", "train_share"):
         np.testing.assert_allclose(getattr(blend, name), getattr(single_model_share, name))
     assert not np.nan_to_num(blend.between_model_sd).any()

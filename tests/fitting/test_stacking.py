@@ -194,7 +194,9 @@ def test_without_a_past_drift_is_what_is_usual_elsewhere():
 def test_a_run_counts_once_however_often_it_was_forecast():
     track = record(0.02, runs=7)
     wide = {name: np.repeat(getattr(track, name), 5, axis=1) for name in ("error", "spread", "between_model_sd")}
-    again = track._replace(**wide, **{name: np.repeat(getattr(track, name), 5) for name in ("distance", "run", "seen")})
+    again = track._replace(
+        **wide, **{name: np.repeat(getattr(track, name), 5) for name in ("distance", "run", "train_share")}
+    )
     once, often = drift_of(track, LOSS), drift_of(again, LOSS)
     np.testing.assert_allclose(often.probability, once.probability, atol=1e-12)
     np.testing.assert_allclose(often.held_out, once.held_out, atol=1e-10)
