@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from flpjax.fitting.posterior.priors import Priors as Priors
     from flpjax.fitting.posterior.priors import priors_of as priors_of
     from flpjax.ladder.compute import Compute as Compute
+    from flpjax.ladder.features import Feature as Feature
+    from flpjax.ladder.features import Features as Features
     from flpjax.ladder.select import Selection as Selection
     from flpjax.ladder.simulate import simulate_ladder as simulate_ladder
     from flpjax.ladder.simulate_mixtures import simulate_mixtures as simulate_mixtures
@@ -136,7 +138,7 @@ _HOME = {
     "fitting.point": ("bind", "point"),
     "fitting.posterior.posterior": ("posterior",),
     "fitting.posterior.priors": ("Normal", "Prior", "Priors", "priors_of"),
-    "laws.law": ("Law", "Parameter"),
+    "laws.law": ("Features", "Law", "Parameter"),
     "laws.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
     "laws.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
     "laws.mixture_loss": ("M2", "M3", "M4"),
@@ -150,6 +152,7 @@ _HOME = {
     "methods.registry": ("Auto",),
     "readers.read": ("read_runs",),
     "ladder.compute": ("Compute",),
+    "ladder.features": ("Feature",),
     "ladder.select": ("Selection",),
     "ladder.simulate": ("simulate_ladder",),
     "ladder.simulate_mixtures": ("simulate_mixtures",),

@@ -118,7 +118,7 @@ def test_a_planted_import_is_caught(path, source, message):
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("laws/law.py", "from flpjax.ladder.compute import Compute\nfrom flpjax.numerics import require_x64"),
+        ("laws/law.py", "from flpjax.ladder.features import Features\nfrom flpjax.numerics import require_x64"),
         ("laws/law.py", "from flpjax.laws.law import Law\nfrom . import law\nfrom .law import Law"),
         ("cli/app.py", "from flpjax.results import forecast\nfrom ..errors import InputError"),
         ("__init__.py", "from flpjax.cli.app import main\nfrom .ladder.table import Runs"),

@@ -23,7 +23,7 @@ from benchmarks.chinchilla import (
 )
 from flpjax.engine.batch import Solution, solve
 from flpjax.engine.settings import Settings, Status
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import pack, unpack
 from flpjax.laws.power_law import Chinchilla
 from flpjax.laws.residual import Residual
@@ -94,14 +94,14 @@ def protocol(complete: int) -> Protocol:
 
 def _form(data: Points) -> Chinchilla:
     """The same law in parameters that the data identify."""
-    return Chinchilla().centred(Compute(data.log_params, data.log_tokens, data.log_params + data.log_tokens))
+    return Chinchilla().centred(Features.of_logs(data.log_params, data.log_tokens, data.log_params + data.log_tokens))
 
 
 def _centred(optimum: NDArray[np.float64], counts: NDArray[np.float64], settings: Settings) -> Timed:
     """The bootstrap by the package's law; it starts from the same law."""
     data = points()
     law = _form(data)
-    x = Compute(data.log_params, data.log_tokens, data.log_params + data.log_tokens)
+    x = Features.of_logs(data.log_params, data.log_tokens, data.log_params + data.log_tokens)
     batch = jax.tree.map(lambda leaf: leaf[None], (x, np.exp(data.log_loss)))
     start = np.asarray(pack(law, law.from_constants(**jax.tree.map(jnp.asarray, constants(optimum)))))
     one, residual_ = np.ones((1, len(data.log_loss))), Residual(law, "log", HUBER)

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.mixtures.laws import Floats, spearman
 from benchmarks.report import percent, show
 from flpjax import FP, Runs, point, read_runs
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import Law
 from flpjax.laws.mixture_loss import M2, M3
 from flpjax.readers.csv_file import read_csv
@@ -100,8 +100,8 @@ def _rms(values: Floats) -> float | None:
 def _scores(runs: Runs, form: Law, python: Floats) -> Floats:
     """``(share, task)`` the fitted scores, NaN where a fit failed."""
     draws = point(FP(form, above_chance=None), runs, jax.random.key(0), strict=False)
-    n, d, c = (np.full(len(python), float(np.mean(leaf))) for leaf in runs.compute[:3])
-    x = Compute(n, d, c, np.stack([1.0 - python, python], axis=1))
+    mean = {name: np.full(len(python), float(np.mean(leaf))) for name, leaf in runs.law_inputs.items() if name != "mix"}
+    x = Features({**mean, "mix": np.stack([1.0 - python, python], axis=1)})
     scores = np.full((len(python), len(runs.tasks)), np.nan)
     known = [runs.task_names.index(t) for t in draws.model.tasks]
     scores[:, known] = predict(draws.model, draws.params, x, None).score[0]

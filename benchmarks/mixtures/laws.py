@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from flpjax import Runs, bootstrap, point
 from flpjax.engine.settings import Status
 from flpjax.fitting.draws import Draws
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.mixture_loss import M3
 from flpjax.laws.power_mix import PowerMix
 from flpjax.methods.flpm import FLPM
@@ -71,7 +71,7 @@ def fit_draws(runs: Runs, seed: int = 0, law: Method = OURS) -> Fitted:
     return Fitted(draws, time.perf_counter() - begun, tuple(failed))
 
 
-def losses(draws: Draws, compute: Compute) -> Floats:
+def losses(draws: Draws, compute: Features) -> Floats:
     """``(run, domain)`` expected losses at the compute of runs, the mean over draws; NaN where every fit failed."""
     # The units of a standardised law are those of its runs and part of the model: to leave them to NumPy saves a
     # compilation for each subset of runs.

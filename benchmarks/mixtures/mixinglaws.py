@@ -75,7 +75,7 @@ def errors(runs: Runs) -> dict[str, dict[str, Any]]:
     """
     weights, known, count = valid_weights(runs.domains), dict(splits(runs)), len(runs.domains)
     fitted = fit(side_by_side(known))
-    predicted = losses(fitted.draws, runs.compute)
+    predicted = losses(fitted.draws, runs.law_inputs)
     found = {}
     for i, (name, split) in enumerate(known.items()):
         own, unseen = slice(i * count, (i + 1) * count), split.held_out[split.run]
@@ -120,8 +120,8 @@ def transfer(size: str, prior_sd: float = PowerMix.prior_sd) -> dict[str, Any]:
     early, late = early.only(both).hold_out([]), late.only(both).hold_out([])
     law = OURS if prior_sd == PowerMix.prior_sd else FLPM(Weighed(prior_sd=prior_sd))
     fitted = fit(early, law=law, starts=TRANSFER_STARTS)
-    grown = late.compute
-    compute = {"tokens": grown, "shares": grown._replace(log_tokens=early.compute.log_tokens)}
+    grown = late.law_inputs
+    compute = {"tokens": grown, "shares": grown.replace(tokens=early.law_inputs.log_tokens)}
     truth = late.loss - late.loss.mean(axis=0)
     result: dict[str, Any] = {"mixtures": len(both), "spread": float(np.abs(truth).mean())}
     for what, x in compute.items():

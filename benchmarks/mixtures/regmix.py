@@ -48,9 +48,9 @@ def by_law(law: Method) -> Rival:
     """A law of ours as a method."""
 
     def method(known: Runs, unseen: Runs, seed: int) -> Predicted:
-        fitted, x = fit(known, seed, law), unseen.finals().compute
-        same = np.full_like(x.log_tokens, known.finals().compute.log_tokens.mean())
-        shares = losses(fitted.draws, x._replace(log_tokens=same)) if law is OURS else None
+        fitted, x = fit(known, seed, law), unseen.finals().law_inputs
+        same = np.full_like(x.log_tokens, known.finals().law_inputs.log_tokens.mean())
+        shares = losses(fitted.draws, x.replace(tokens=same)) if law is OURS else None
         return Predicted(losses(fitted.draws, x), fitted.seconds, fitted.failed, shares)
 
     return method
@@ -59,7 +59,7 @@ def by_law(law: Method) -> Rival:
 def by_draws(known: Runs, unseen: Runs, seed: int) -> Predicted:
     """Our law's expected losses over bootstrap draws, as a method."""
     fitted = fit_draws(known, seed)
-    return Predicted(losses(fitted.draws, unseen.finals().compute), fitted.seconds, fitted.failed)
+    return Predicted(losses(fitted.draws, unseen.finals().law_inputs), fitted.seconds, fitted.failed)
 
 
 def one_domain(runs: Runs) -> Runs:

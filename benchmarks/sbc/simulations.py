@@ -20,7 +20,7 @@ from flpjax.fitting.posterior.laplace import Whitening, find_modes
 from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, simulate, unpacked
 from flpjax.fitting.posterior.nuts import Sampler, one_chain
 from flpjax.fitting.posterior.priors import PosteriorProblem, public_name
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.methods.method import Model, StageParams
 
 THIN, WARMUP = 8, 300  # NUTS keeps every 8th draw
@@ -70,10 +70,11 @@ def _ranked(question: PosteriorProblem, truth: list[NDArray], kept: list[NDArray
         ]
         found |= {f"{n} of {o}": rank[:, i, j] for i, o in enumerate(stage.outputs) for j, n in enumerate(names)}
     finals = question.bound.runs.finals()
-    top = jax.tree.map(lambda v: v[finals.flops.argmax()], finals.compute)
+    top = jax.tree.map(lambda v: v[finals.flops.argmax()], finals.law_inputs)
     steps = np.log(BEYOND)
-    weights = () if isinstance(top.weights, tuple) else np.broadcast_to(top.weights, (len(steps), *top.weights.shape))
-    targets = Compute(top.log_params + 0.5 * steps, top.log_tokens + 0.5 * steps, top.log_flops + steps, weights)
+    same = {name: np.broadcast_to(leaf, (len(steps), *np.shape(leaf))) for name, leaf in top.items()}
+    growth = {"params": 0.5 * steps, "tokens": 0.5 * steps, "flops": steps}
+    targets = Features({**same, **{name: top[name] + more for name, more in growth.items()}})
     true_values = _forecasts(question.model, question.layers, [t[:, None] for t in truth], targets)[:, 0]
     values = _forecasts(question.model, question.layers, kept, targets)
     rank = (values < true_values[:, None]).sum(axis=1)
@@ -84,12 +85,12 @@ def _ranked(question: PosteriorProblem, truth: list[NDArray], kept: list[NDArray
     return Ranks(found)
 
 
-def _forecasts(model: Model, layers: tuple[Layer, ...], vectors: list[NDArray], targets: Compute) -> NDArray:
+def _forecasts(model: Model, layers: tuple[Layer, ...], vectors: list[NDArray], targets: Features) -> NDArray:
     return np.asarray(_predicted(model, layers, tuple(jnp.asarray(v) for v in vectors), targets))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _predicted(model: Model, layers: tuple[Layer, ...], vectors: tuple[Array, ...], targets: Compute) -> Array:
+def _predicted(model: Model, layers: tuple[Layer, ...], vectors: tuple[Array, ...], targets: Features) -> Array:
     """``(simulation, draw, target, quantity)``."""
 
     def one(vector: tuple[Array, ...]) -> Array:

@@ -73,18 +73,19 @@ def check_table(table: Runs, chosen: AnyMethod, targets: Sequence[Target], via: 
     """The method and the targets against the table.
 
     Raises:
-        InputError: No run is left to fit on, the table can't carry the method, or a target's mixture is of other
-            sources.
+        InputError: No run is left to fit on, the table can't carry the method, a target's mixture is of other
+            sources, or it lacks a feature that the method reads.
     """
     from flpjax.fitting.fit import check_carried
     from flpjax.fitting.summary import LadderSummary
     from flpjax.results.sizing import refuse_other_sizes
 
     check_via(table, via)
-    check_carried(chosen, table)
+    inputs = check_carried(chosen, table)
     if targets:
         refuse_other_sizes(LadderSummary.of(table.training()), targets)
     for target in targets:
+        target.transformed(table.extra_features, inputs)
         if target.mix is not None:
             target.weights(table.sources)
 

@@ -31,6 +31,7 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
             for symbol, value in (("N", target.params), ("D", target.tokens), ("C", target.flops))
             if value is not None
         )
+        size += "".join(f", x/{name}={value:.3g}" for name, value in (target.features or {}).items())
         title = target.name if target.name.replace(" ", "").startswith(("N=", "C=", "D=")) else f"{target.name}: {size}"
         title += f"; {result.extrapolation[i]:.3g} × the ladder's largest run"
         interval = f"{100 * result.level:g} % interval"
@@ -94,6 +95,7 @@ def show_check(result: Check, everything: bool = False) -> list[Sheet | Paragrap
     shown: list[Sheet | Paragraph] = []
     many = len(result.runs) > MANY and not everything
     shown.append(_sizes(result) if many else _runs(result))
+    shown += [Paragraph(_feature(f), hang=2) for f in result.features]
     if result.tasks:
         shown.append(_tasks(result, everything))
         shown += [Paragraph(f"{why}: {meaning}", hang=2) for why, meaning in result.reasons.items()]
@@ -116,6 +118,14 @@ def _runs(result: Check) -> Sheet:
         for r in sorted(result.runs, key=lambda r: r["flops"])
     ]
     return table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", "final loss", ""], rows)
+
+
+def _feature(row: dict[str, Any]) -> str:
+    """``feature unique_tokens: 1e+09 to 1e+11 tokens; laws see its logarithm; the same throughout a run``."""
+    unit = f" {row['unit']}" if row["unit"] else ""
+    seen = "its logarithm" if row["transform"] == "log" else "the value itself"
+    when = "the same throughout a run" if row["constant"] else "changes within runs"
+    return f"feature {row['feature']}: {row['lowest']:.4g} to {row['highest']:.4g}{unit}; laws see {seen}; {when}"
 
 
 def _sizes(result: Check) -> Sheet:

@@ -17,7 +17,7 @@ from flpjax.engine.settings import Status
 from flpjax.errors import InputError, count
 from flpjax.fitting.diagnostics import NOT_VALIDATED, Diagnostic, RollingValidation, Sampling
 from flpjax.fitting.summary import LadderSummary as LadderSummary
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import Law, Params, unpack
 from flpjax.methods.method import BoundModel, Model, Prediction, StageName, StageParams
 from flpjax.numerics import compiled
@@ -187,7 +187,7 @@ class Draws:
             through = [0]
         return tuple(through[: len(self.model.domains)])
 
-    def expected(self, compute: Compute) -> Prediction:
+    def expected(self, compute: Features) -> Prediction:
         """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``, without a measurement's noise.
 
         Args:
@@ -249,6 +249,6 @@ def unpack_all(law: Law, vectors: Array) -> Params:
 
 
 @partial(compiled, static_argnums=0)
-def expected(model: Model, params: StageParams, compute: Compute) -> Prediction:
+def expected(model: Model, params: StageParams, compute: Features) -> Prediction:
     """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``, without a measurement's noise."""
     return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)

@@ -14,6 +14,7 @@ from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_m
 from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
 from flpjax.ladder.table import Runs
+from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Method
 from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto
 from flpjax.methods.registry import method as method_of_one_model
@@ -87,8 +88,11 @@ def check_asked(chosen: AnyMethod, draws: int | None, joint: bool = False) -> No
     check_draw_count(draws or 0)
 
 
-def check_carried(chosen: AnyMethod, runs: Runs) -> None:
+def check_carried(chosen: AnyMethod, runs: Runs) -> Inputs:
     """Refuse a method that a ladder can't carry, before anything is fitted.
+
+    Returns:
+        The features that the method reads; of those that choose their laws by the ladder, none.
 
     Raises:
         InputError: No run is left to fit on, a loss domain is not there, or whatever the method says when it is bound.
@@ -99,7 +103,8 @@ def check_carried(chosen: AnyMethod, runs: Runs) -> None:
     elif isinstance(chosen, Discovered):
         chosen.check(training_of(runs))
     else:
-        bind(chosen, runs)
+        return bind(chosen, runs).model.inputs
+    return {}
 
 
 def fit(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from flpjax.engine.recipe import Recipe
 from flpjax.errors import FitError
 from flpjax.fitting.staged import Vectors
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import prior_normal, unpack
 from flpjax.laws.residual import Residual
 from flpjax.methods.method import BoundModel, Model
@@ -39,7 +39,7 @@ class _Data(NamedTuple):
     """All that the objective reads, stage by stage; then the final checkpoints, which tie the stages together."""
 
     stages: dict[str, tuple[Any, Array, Array]]  # (x, y) leaves (output, row), weight (output, row), run (row,)
-    compute: Compute  # leaves (final,)
+    compute: Features  # leaves (final,)
     score: Array  # (task, final)
     weight: Array  # (task, final)
     run: Array  # (final,)
@@ -101,7 +101,7 @@ def _data(bound: BoundModel) -> _Data:
     weight = np.isfinite(score) * used
     stages = {s.name: ((s.x, s.y), s.weight, s.run) for s in bound.stages}
     known = np.where(weight > 0, score, 0.5)
-    return _Data(*jax.tree.map(jnp.asarray, (stages, finals.compute, known, weight.astype(float), run)))
+    return _Data(*jax.tree.map(jnp.asarray, (stages, finals.law_inputs, known, weight.astype(float), run)))
 
 
 @partial(compiled, static_argnums=(0, 1, 2))

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import size
 from flpjax.laws.residual import TYPICAL_NOISE, Residual
 from flpjax.methods.method import Stage
@@ -76,7 +76,7 @@ def _growth(stage: Stage, residual: NDArray[np.float64], typical: float) -> NDAr
 
     Small runs scatter more about a law, and matter less for what lies beyond the large ones.
     """
-    if not isinstance(stage.x, Compute):
+    if not isinstance(stage.x, Features):
         return np.ones(residual.shape[1])
     below = stage.x.log_flops[0].max() - stage.x.log_flops[0]
     seen = np.isfinite(residual).sum(axis=0)

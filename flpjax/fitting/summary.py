@@ -12,6 +12,7 @@ from flpjax.errors import InputError, count, some_of
 from flpjax.ladder.compute import FlopsRule, flops_rule
 from flpjax.ladder.design import ALL_VARY, Design, design_of
 from flpjax.ladder.falling import Falling, falling_tasks
+from flpjax.ladder.features import Feature
 from flpjax.ladder.size_rule import SizeRule, size_rule
 from flpjax.ladder.table import Runs
 from flpjax.ladder.unfinished import Kind, distance_in_words, listed, without_final
@@ -43,6 +44,7 @@ class LadderSummary:
         size: How N follows from C; None if it does not.
         no_size: Why not.
         falling: Tasks whose scores fall with scale.
+        features: What else a loss may depend on.
     """
 
     source: str
@@ -64,6 +66,7 @@ class LadderSummary:
     size: SizeRule | None = None
     no_size: str = ""
     falling: tuple[Falling, ...] = ()
+    features: tuple[Feature, ...] = ()
 
     @classmethod
     def of(cls, runs: Runs, stages: Sequence[Stage] = ()) -> LadderSummary:
@@ -117,6 +120,7 @@ class LadderSummary:
             tuple(finals.mix.mean(axis=0).tolist()) if runs.sources else (),
             *size_rule(finals.params, finals.flops),
             falling_tasks(runs.finals()),
+            runs.extra_features,
         )
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, nearest
 from flpjax.ladder.check import Place as Place
-from flpjax.ladder.check import check_checkpoints, check_values, finals, held_out, refuse
+from flpjax.ladder.check import check_checkpoints, check_features, check_values, finals, held_out, refuse
 from flpjax.ladder.compute import six_nd, transformer_flops, transformer_params
+from flpjax.ladder.features import Feature
 from flpjax.ladder.finals import FINAL_WITHIN
 from flpjax.ladder.mixing import MixtureIs, check_constant_mixture, mixture, mixture_so_far
 from flpjax.ladder.table import Floats, Runs
@@ -18,7 +19,7 @@ from flpjax.ladder.tasks import Task, known_task
 
 SINGLE = ("run", "params", "tokens", "flops", "step", "final", "held_out", "train_loss")
 SHAPE = ("layers", "width", "ffn", "context")
-GROUPS = ("loss/", "score/", "stderr/", "mix/")
+GROUPS = ("loss/", "score/", "stderr/", "mix/", "x/")
 SANE_RATIO = (0.1, 1000.0)
 """FLOPs per parameter and token: about 6, more for small wide models, less for mixtures of experts; never 6e-9."""
 
@@ -27,6 +28,7 @@ def build_runs(
     columns: Mapping[str, NDArray],
     *,
     tasks: Mapping[str, Task] | None = None,
+    features: Mapping[str, Feature] | None = None,
     source: str = "table",
     place: Place | None = None,
     final_average: int = 1,
@@ -40,6 +42,7 @@ def build_runs(
         columns: Canonical name → ``(row,)`` values: ``run`` (text), ``final`` and ``held_out`` (booleans), all others
             numbers with NaN for *not measured*. Scores and their standard errors are fractions.
         tasks: Facts about tasks; the built-in table serves the others.
+        features: Unit and transform of features ``x/<name>``; the others are positive, and laws see their logarithms.
         source: What to call the table in messages.
         place: How to name a row in messages.
         final_average: How many of a run's last measured values make its final losses and scores.
@@ -71,8 +74,8 @@ def build_runs(
     _fill_compute(columns, place, notes)
     _leave_out_empty(columns, notes)
 
-    domains, task_names, scored, sources = (
-        tuple(c[len(g) :] for c in columns if c.startswith(g)) for g in ("loss/", "score/", "stderr/", "mix/")
+    domains, task_names, scored, sources, extra = (
+        tuple(c[len(g) :] for c in columns if c.startswith(g)) for g in GROUPS
     )
     for name in scored:
         if name not in task_names:
@@ -82,6 +85,8 @@ def build_runs(
                 remedy="Add the scores, or leave it out",
             )
     check_values(columns, place)
+    known_features = tuple((features or {}).get(name) or Feature(name) for name in extra)
+    check_features(known_features, columns, place)
 
     run_text = np.asarray(columns["run"], object)
     names = tuple(dict.fromkeys(str(r) for r in run_text))
@@ -119,6 +124,8 @@ def build_runs(
         stderr=group("stderr/", task_names),
         sources=sources,
         mix=weights,
+        extra_features=known_features,
+        extra=group("x/", extra),
         train_loss=sorted_column("train_loss"),
         step=sorted_column("step"),
         final_average=final_average,

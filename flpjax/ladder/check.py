@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError
+from flpjax.ladder.features import STANDARD, Feature
 from flpjax.ladder.table import Floats
 
 MIX_SLACK = 0.01  # published weights are rounded: rows of 17 sources sum to .997 to 1.003
@@ -60,6 +61,29 @@ def check_values(columns: Mapping[str, NDArray], place: Place) -> None:
             refuse(place, values, name, ~((values >= 0) & (values <= 1 + MIX_SLACK)), "must be a fraction from 0 to 1")
         elif name == "step":
             refuse(place, values, name, values < 0, "must not be negative")
+
+
+def check_features(features: Sequence[Feature], columns: Mapping[str, NDArray], place: Place) -> None:
+    """Columns ``x/<name>``: a name of its own, and in every row a value, which has a logarithm if laws see that.
+
+    Raises:
+        InputError: One is not so.
+    """
+    for feature in features:
+        column = f"x/{feature.name}"
+        if feature.name in STANDARD:
+            own = "mix/<source>" if feature.name == "mix" else feature.name
+            raise InputError(
+                f"'{feature.name}' is no name for another feature",
+                where=f"{place.source}, column '{column}'",
+                remedy=f"Call the column '{own}' if that is what it holds",
+            )
+        values = columns[column]
+        if feature.transform == "linear":
+            refuse(place, values, column, np.isnan(values), "must be a number")
+        else:
+            remedy = f'Correct the row, or write transform = "linear" under [features.{feature.name}] in a mapping file'
+            refuse(place, values, column, ~(values > 0), "must be a positive number: laws see its logarithm", remedy)
 
 
 def check_checkpoints(

@@ -1,23 +1,20 @@
-"""Training compute: what a run costs, and the compute of a run as the laws take it."""
+"""Training compute: what a run costs, and how a ladder counts it."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from flpjax.ladder.features import Features
 
-class Compute(NamedTuple):
-    """The compute of one run, in natural logarithms (1e26 FLOPs to the 1.5 overflows float32; its logarithm does not).
 
-    A pytree: leaves are scalars for one run, ``(run,)`` arrays for many; mixture weights have a last axis ``source``.
-    """
-
-    log_params: Any  # log non-embedding parameters
-    log_tokens: Any  # log training tokens
-    log_flops: Any  # log training FLOPs
-    weights: Any = ()  # (source,) mixture weights, a share of the tokens each; () on a ladder without sources
+def Compute(log_params: Any, log_tokens: Any, log_flops: Any, weights: Any = ()) -> Features:  # noqa: N802 - was a class
+    """The old name of :meth:`flpjax.Features.of_logs`."""
+    warnings.warn("flpjax.Compute is flpjax.Features.of_logs now", DeprecationWarning, stacklevel=2)
+    return Features.of_logs(log_params, log_tokens, log_flops, weights)
 
 
 def six_nd(params: ArrayLike, tokens: ArrayLike) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from flpjax.ladder.table import Runs
 def columns_of(runs: Runs) -> dict[str, NDArray[Any]]:
     """Canonical columns ``(row,)``; columns in which nothing was measured are left out.
 
-    Reading them back gives the same runs, apart from the facts about tasks, which a mapping file holds.
+    Reading them back gives the same runs, apart from the facts about tasks and features, which a mapping file holds.
     """
     columns: dict[str, NDArray[Any]] = {
         "run": np.array(runs.names, object)[runs.run],
@@ -31,6 +31,7 @@ def columns_of(runs: Runs) -> dict[str, NDArray[Any]]:
     columns |= {f"score/{t}": runs.score[:, i] for i, t in enumerate(runs.task_names)}
     columns |= {f"stderr/{t}": runs.stderr[:, i] for i, t in enumerate(runs.task_names)}
     columns |= {f"mix/{s}": runs.mix[:, i] for i, s in enumerate(runs.sources)}
+    columns |= {f"x/{f.name}": runs.extra[:, i] for i, f in enumerate(runs.extra_features)}
     return {n: v for n, v in columns.items() if v.dtype != np.float64 or np.isfinite(v).any()}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import STANDARD, Feature, Features
 from flpjax.ladder.finals import FINAL_WITHIN, last_measured, mean_of_last, near_end
 from flpjax.ladder.tasks import Task
 
@@ -43,6 +43,8 @@ class Runs:
         stderr: ``(row, task)`` standard errors of the scores.
         sources: ``(source,)`` names of the data sources.
         mix: ``(row, source)`` mixture weights.
+        extra_features: ``(feature,)`` what else a loss may depend on: the columns ``x/<name>``.
+        extra: ``(row, feature)`` their values.
         train_loss: ``(row,)`` training loss.
         step: ``(row,)`` optimiser step.
         final_average: How many of a run's last measured values are averaged into its final losses and scores.
@@ -66,6 +68,8 @@ class Runs:
     stderr: Floats
     sources: tuple[str, ...]
     mix: Floats
+    extra_features: tuple[Feature, ...]
+    extra: Floats
     train_loss: Floats
     step: Floats
     final_average: int = 1
@@ -93,17 +97,35 @@ class Runs:
         return tuple(d for d in self.domains if d not in self.task_names) or self.domains
 
     @property
-    def compute(self) -> Compute:
-        """The compute of every row, leaves ``(row,)``."""
-        weights = self.mix if self.sources else ()
-        return Compute(np.log(self.params), np.log(self.tokens), np.log(self.flops), weights)
+    def features(self) -> dict[str, Floats]:
+        """Name → values ``(row,)`` of the features there are, as they were given; of the mixture ``(row, source)``."""
+        sizes = {"params": self.params, "tokens": self.tokens, "flops": self.flops}
+        there = {name: values for name, values in sizes.items() if not np.isnan(values).all() or not len(values)}
+        mix = {"mix": self.mix} if self.sources else {}
+        return there | mix | {f.name: self.extra[:, i] for i, f in enumerate(self.extra_features)}
+
+    @property
+    def feature_facts(self) -> dict[str, Feature]:
+        """Name → unit, transform, and whether it is the same in all rows of each run, of the features there are."""
+        declared = STANDARD | {f.name: f for f in self.extra_features}
+        within = self.run[1:] == self.run[:-1]
+        return {
+            name: replace(declared[name], constant=not np.diff(values, axis=0)[within].any())
+            for name, values in self.features.items()
+        }
+
+    @property
+    def law_inputs(self) -> Features:
+        """The features of every row as laws see them, leaves ``(row,)``; those of the mixture ``(row, source)``."""
+        declared = STANDARD | {f.name: f for f in self.extra_features}
+        return Features({name: declared[name].transformed(values) for name, values in self.features.items()})
 
     def rows(self, keep: NDArray[np.bool_]) -> Runs:
         """The rows where ``keep`` ``(row,)`` is true; runs without a row left are gone."""
         kept = np.unique(self.run[keep])
         renumber = np.zeros(len(self.names), np.int64)
         renumber[kept] = np.arange(len(kept))
-        by_row = ("params", "tokens", "flops", "final", "loss", "score", "stderr", "mix", "train_loss", "step")
+        by_row = ("params", "tokens", "flops", "final", "loss", "score", "stderr", "mix", "extra", "train_loss", "step")
         return replace(
             self,
             names=tuple(self.names[i] for i in kept),
@@ -248,11 +270,13 @@ class Runs:
         if not len(self):
             return f"{self.source}: no runs"
         held = int(self.held_out.sum())
+        named = {"params": "N", "flops": "C"} | {f.name: f.name for f in self.extra_features}
+        there = ((named[name], values) for name, values in self.features.items() if name in named)
+        ranges = [f"{name} {values.min():.3g} to {values.max():.3g}" for name, values in there]
         return (
             f"{self.source}: {count(len(self.names), 'run')}{f' ({held} held out)' if held else ''}, "
             f"{count(len(self), 'checkpoint')}, {count(len(self.domains), 'loss domain')}, "
-            f"{count(len(self.tasks), 'task')}, "
-            f"N {self.params.min():.3g} to {self.params.max():.3g}, C {self.flops.min():.3g} to {self.flops.max():.3g}"
+            f"{count(len(self.tasks), 'task')}, " + ", ".join(ranges)
         )
 
 

@@ -39,6 +39,10 @@ class DomainSigmoid:
             "slopes": Parameter(REAL, -1.0, 2.0, "change of the logit per nat", (len(self.centre),)),
         }
 
+    def inputs(self) -> tuple[str, ...]:
+        """None: it reads losses."""
+        return ()
+
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the domain losses ``x`` ``(domain,)`` of one checkpoint."""
         departure = x - jnp.array(self.centre, x.dtype)

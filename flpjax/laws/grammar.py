@@ -134,6 +134,10 @@ class Expression:
                 columns.append(own[0] * own[-1] if term.kind in ("square", "product") else own[0])
         return xp.stack(columns, axis=-1)
 
+    def inputs(self) -> tuple[str, ...]:
+        """None: it reads losses."""
+        return ()
+
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the domain losses ``x`` ``(domain,)`` of one checkpoint."""
         eta = params["constant"] + jnp.dot(self.features(x), params["slopes"])

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 from numpy.typing import NDArray
 from numpyro.distributions import constraints
+
+from flpjax.ladder.features import Features
+
+jax.tree_util.register_pytree_with_keys(
+    Features,
+    lambda x: ([(jax.tree_util.DictKey(name), leaf) for name, leaf in x.items()], x.names),
+    Features.of_leaves,
+    lambda x: ([leaf for _, leaf in x.items()], x.names),
+)  # here and not beside it: the table of runs needs no JAX
 
 REAL, POSITIVE, UNIT = constraints.real, constraints.positive, constraints.unit_interval
 
@@ -55,6 +65,10 @@ class Law(Protocol):
 
     def parameters(self) -> Mapping[str, Parameter]:
         """The parameters: name → prior and meaning."""
+        ...
+
+    def inputs(self) -> tuple[str, ...]:
+        """The features that :meth:`apply` reads, such as ``params`` and ``tokens``; none, in a law of losses."""
         ...
 
     def apply(self, params: Params, x: Any) -> Array:

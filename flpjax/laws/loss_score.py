@@ -31,6 +31,10 @@ class Linear:
             "slope": Parameter(REAL, -0.5, 0.5, "w1, change of the score per nat", affine="linear"),
         }
 
+    def inputs(self) -> tuple[str, ...]:
+        """None: it reads losses."""
+        return ()
+
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the loss ``x`` of one checkpoint."""
         return params["level"] + params["slope"] * (x - self.centre)
@@ -93,6 +97,10 @@ class Sigmoid:
             return self.upper * lower, self.upper * (1.0 - lower)
         return lower, params["reach"] * (1.0 - lower)
 
+    def inputs(self) -> tuple[str, ...]:
+        """None: it reads losses."""
+        return ()
+
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the loss ``x`` of one checkpoint."""
         height = jax.nn.sigmoid(-params["slope"] * (x - self.centre - params["middle"]))
@@ -146,6 +154,10 @@ class Exponential:
             "log_gain": Parameter(REAL, -1.5, 1.0, "log(P − floor) at the centre"),
             "gamma": Parameter(POSITIVE, 0.0, 0.7, "γ, growth per nat"),
         }
+
+    def inputs(self) -> tuple[str, ...]:
+        """None: it reads losses."""
+        return ()
 
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the loss ``x`` of one checkpoint."""

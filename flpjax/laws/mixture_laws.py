@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Parameter, Params, centre_of
 from flpjax.laws.sources import WorthLaw, check_floor, contrasts, log_worth, numbered, worths
 
@@ -51,13 +51,17 @@ class MixExponential:
             "slopes": Parameter(REAL, 0.0, 3.0, "contrasts of t", (self.sources - 1,)),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """The mixture."""
+        return ("mix",)
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the mixture ``x`` of one run; its compute has no say."""
         departure = x.weights - jnp.array(self.centre, x.weights.dtype)
         rest = jnp.exp(jnp.dot(contrasts(self.sources) @ params["slopes"], departure))
         return jnp.exp(params["log_level"]) * (params["share"] + (1.0 - params["share"]) * rest)
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """60 % of the mean loss is constant, and nothing depends on the mixture."""
         mean = jnp.sum(weight * y) / jnp.sum(weight)
         flat = jnp.zeros((self.sources - 1,), y.dtype)
@@ -70,7 +74,7 @@ class MixExponential:
         constants = {"c": level * params["share"], "k": level * (1.0 - params["share"]) * at_zero}
         return constants | numbered("t", jnp.asarray(slopes))
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """Centred on the mean mixture of these runs."""
         return replace(self, centre=tuple(round(float(w), 3) for w in np.mean(x.weights, axis=0)))
 
@@ -110,13 +114,17 @@ class BiMix:
             "beta": Parameter(POSITIVE, -1.1, 0.5, "decay of the rest per e-fold of tokens"),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """D and the mixture."""
+        return ("tokens", "mix")
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the tokens and own share ``x.weights[0]`` of one run."""
         own = jnp.log(x.weights[0] + (self.floor or 0.0))
         rest = params["share"] + (1.0 - params["share"]) * jnp.exp(-params["beta"] * (x.log_tokens - self.centre))
         return jnp.exp(params["log_level"] - params["alpha"] * own) * rest
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """Half of the mean loss constant, no effect of the mixture."""
         mean = jnp.sum(weight * y) / jnp.sum(weight)
         half, third = jnp.full_like(mean, 0.5), jnp.full_like(mean, 1 / 3)
@@ -132,7 +140,7 @@ class BiMix:
             "C": level * params["share"],
         }
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """For the sources of these runs, centred on their geometric mean tokens."""
         return replace(self, sources=np.shape(x.weights)[-1], centre=centre_of(x.log_tokens))
 
@@ -166,20 +174,24 @@ class M3E:
             "worth": Parameter(REAL, 0.0, 1.5, "contrasts of the log worth of the sources", (self.sources - 1,)),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """C and the mixture."""
+        return ("flops", "mix")
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the compute and mixture ``x`` of one run."""
         effective = x.log_flops - self.centre + log_worth(params["worth"], x.weights)
         rest = jnp.exp(-params["decay"] * effective)
         return jnp.exp(params["log_level"]) * (params["share"] + (1.0 - params["share"]) * rest)
 
-    def worth_law(self, params: Params, x: Compute) -> WorthLaw:
+    def worth_law(self, params: Params, x: Features) -> WorthLaw:
         """The law at the compute ``x``, for any mixture."""
         log_rest = params["log_level"] + jnp.log1p(-params["share"])
         log_rest = log_rest - params["decay"] * (x.log_flops - self.centre)
         floor = jnp.exp(params["log_level"]) * params["share"]
         return WorthLaw(floor, log_rest, params["decay"], worths(params["worth"]))
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """Half of the mean loss is irreducible, and the rest decays as is usual."""
         mean = jnp.sum(weight * y) / jnp.sum(weight)
         start = {"log_level": jnp.log(mean), "share": jnp.full_like(mean, 0.5), "decay": jnp.full_like(mean, 0.15)}
@@ -194,7 +206,7 @@ class M3E:
             "E": jnp.exp(params["log_level"]) * params["share"],
         } | numbered("w", jnp.exp(contrasts(self.sources) @ params["worth"]))
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """For the sources of these runs, centred on their geometric mean FLOPs."""
         return replace(self, sources=np.shape(x.weights)[-1], centre=centre_of(x.log_flops))
 
@@ -233,14 +245,18 @@ class MixChinchilla:
             "worth": Parameter(REAL, 0.0, 1.5, "contrasts of the log worth of the sources", (self.sources - 1,)),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """N, D and the mixture."""
+        return ("params", "tokens", "mix")
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the compute and mixture ``x`` of one run."""
         effective = x.log_tokens - self.centre_tokens + log_worth(params["worth"], x.weights)
         size_term = params["size_share"] * jnp.exp(-params["alpha"] * (x.log_params - self.centre_params))
         data_term = (1.0 - params["size_share"]) * jnp.exp(-params["beta"] * effective)
         return jnp.exp(params["log_level"]) * (params["share"] + (1.0 - params["share"]) * (size_term + data_term))
 
-    def worth_law(self, params: Params, x: Compute) -> WorthLaw:
+    def worth_law(self, params: Params, x: Features) -> WorthLaw:
         """The law at the size and tokens ``x``, for any mixture."""
         size_term = params["size_share"] * jnp.exp(-params["alpha"] * (x.log_params - self.centre_params))
         floor = jnp.exp(params["log_level"]) * (params["share"] + (1.0 - params["share"]) * size_term)
@@ -248,7 +264,7 @@ class MixChinchilla:
         log_rest = log_rest - params["beta"] * (x.log_tokens - self.centre_tokens)
         return WorthLaw(floor, log_rest, params["beta"], worths(params["worth"]))
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """60 % of the mean loss is irreducible, size and data share the rest equally, both decay as a third."""
         mean = jnp.sum(weight * y) / jnp.sum(weight)
         third, half = jnp.full_like(mean, 1 / 3), jnp.full_like(mean, 0.5)
@@ -267,7 +283,7 @@ class MixChinchilla:
             "beta": params["beta"],
         } | numbered("w", jnp.exp(contrasts(self.sources) @ params["worth"]))
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """For the sources of these runs, centred on the geometric means of their parameters and tokens."""
         return replace(
             self,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import REAL, Parameter, Params, centre_of, weighted_line
 from flpjax.laws.sources import WorthLaw, check_floor, contrasts, log_weights, log_worth, numbered, worths
 
@@ -58,12 +58,16 @@ class M2:
             ),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """C and the mixture."""
+        return ("flops", "mix")
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the compute and mixture ``x`` of one run."""
         log_source = x.log_flops - self.centre + log_weights(x.weights, self.floor)
         return jnp.exp(params["log_level"] + jnp.dot(params["exponents"], log_source))
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """The straight line through the logarithms, its slope shared by the sources."""
         level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(jnp.maximum(y, 1e-6)), weight)
         return {"log_level": level, "exponents": jnp.full((self.sources,), exponent / self.sources)}
@@ -73,7 +77,7 @@ class M2:
         total = params["exponents"].sum()
         return {"log_K": params["log_level"] - self.centre * total} | numbered("alpha", params["exponents"])
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """For the sources of these runs, centred on their geometric mean FLOPs."""
         return replace(self, sources=np.shape(x.weights)[-1], centre=centre_of(x.log_flops))
 
@@ -108,17 +112,21 @@ class M3:
             "worth": Parameter(REAL, 0.0, 1.5, "contrasts of the log worth of the sources", (self.sources - 1,)),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """C and the mixture."""
+        return ("flops", "mix")
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the compute and mixture ``x`` of one run."""
         effective = x.log_flops - self.centre + log_worth(params["worth"], x.weights)
         return jnp.exp(params["log_level"] + params["exponent"] * effective)
 
-    def worth_law(self, params: Params, x: Compute) -> WorthLaw:
+    def worth_law(self, params: Params, x: Features) -> WorthLaw:
         """The law at the compute ``x``, for any mixture."""
         log_rest = params["log_level"] + params["exponent"] * (x.log_flops - self.centre)
         return WorthLaw(jnp.zeros_like(log_rest), log_rest, -params["exponent"], worths(params["worth"]))
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """The straight line through the logarithms, all sources worth the same."""
         level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(jnp.maximum(y, 1e-6)), weight)
         return {"log_level": level, "exponent": exponent, "worth": jnp.zeros((self.sources - 1,))}
@@ -130,7 +138,7 @@ class M3:
             "alpha_C": params["exponent"],
         } | numbered("w", jnp.exp(contrasts(self.sources) @ params["worth"]))
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """For the sources of these runs, centred on their geometric mean FLOPs."""
         return replace(self, sources=np.shape(x.weights)[-1], centre=centre_of(x.log_flops))
 
@@ -175,12 +183,16 @@ class M4:
             ),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """C and the mixture."""
+        return ("flops", "mix")
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the compute and mixture ``x`` of one run."""
         mixed = jnp.dot(params["exponents"], log_weights(x.weights, self.floor))
         return jnp.exp(params["log_level"] + params["exponent"] * (x.log_flops - self.centre) + mixed)
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """The straight line through the logarithms, the mixture without effect."""
         level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(jnp.maximum(y, 1e-6)), weight)
         return {"log_level": level, "exponent": exponent, "exponents": jnp.zeros((self.sources,))}
@@ -192,6 +204,6 @@ class M4:
             "alpha_C": params["exponent"] - params["exponents"].sum(),
         } | numbered("alpha", params["exponents"])
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """For the sources of these runs, centred on their geometric mean FLOPs."""
         return replace(self, sources=np.shape(x.weights)[-1], centre=centre_of(x.log_flops))

@@ -37,6 +37,10 @@ class DomainLinear:
             "slopes": Parameter(REAL, -0.1, 0.5, "change of the score per nat", slopes, "linear"),
         }
 
+    def inputs(self) -> tuple[str, ...]:
+        """None: it reads losses."""
+        return ()
+
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the domain losses ``x`` ``(domain,)`` of one checkpoint."""
         departure = x - jnp.array(self.centre, x.dtype)
@@ -91,6 +95,10 @@ class Network:
             "out_weight": Parameter(REAL, 0.0, second, "v, of the second layer", (self.hidden,)),
             "out_bias": Parameter(REAL, 0.0, 0.5, "b, of the second layer"),
         }
+
+    def inputs(self) -> tuple[str, ...]:
+        """None: it reads losses."""
+        return ()
 
     def apply(self, params: Params, x: Array) -> Array:
         """Score at the domain losses ``x`` ``(domain,)`` of one checkpoint."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import jax.numpy as jnp
 from jax import Array
 
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Parameter, Params, centre_of, weighted_line
 
 
@@ -34,11 +34,15 @@ class PowerLaw:
             "exponent": Parameter(REAL, 0.0, 0.2, "α, change of log value per e-fold of FLOPs", affine="log"),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """C."""
+        return ("flops",)
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Value at the compute ``x`` of one run."""
         return jnp.exp(params["log_level"] + params["exponent"] * (x.log_flops - self.centre))
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """The straight line through the logarithms."""
         level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(jnp.maximum(y, 1e-6)), weight)
         return {"log_level": level, "exponent": exponent}
@@ -50,7 +54,7 @@ class PowerLaw:
             "alpha_N": params["exponent"],
         }
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """Centred on the geometric mean of the runs' FLOPs."""
         return replace(self, centre=centre_of(x.log_flops))
 
@@ -63,11 +67,15 @@ class Flat:
         """The level."""
         return {"level": Parameter(REAL, 0.3, 0.3, "score of every model, fraction", affine="linear")}
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """C."""
+        return ("flops",)
+
+    def apply(self, params: Params, x: Features) -> Array:
         """The level, whatever the compute ``x``."""
         return params["level"] + 0.0 * x.log_flops
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """The mean."""
         return {"level": jnp.sum(weight * y) / jnp.sum(weight)}
 
@@ -75,7 +83,7 @@ class Flat:
         """``level``."""
         return dict(params)
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """Itself."""
         return self
 
@@ -99,11 +107,15 @@ class LogPowerLaw:
             "exponent": Parameter(REAL, 0.0, 0.2, "α_M, change of log(−log P) per e-fold of FLOPs"),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """C."""
+        return ("flops",)
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Score at the compute ``x`` of one run."""
         return jnp.exp(-jnp.exp(params["log_level"] + params["exponent"] * (x.log_flops - self.centre)))
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """The straight line through ``log(−log P)``."""
         surprise = -jnp.log(jnp.clip(y, 1e-6, 1.0 - 1e-6))
         level, exponent = weighted_line(x.log_flops - self.centre, jnp.log(surprise), weight)
@@ -116,7 +128,7 @@ class LogPowerLaw:
             "alpha_M": params["exponent"],
         }
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """Centred on the geometric mean of the runs' FLOPs."""
         return replace(self, centre=centre_of(x.log_flops))
 
@@ -141,12 +153,16 @@ class PowerLawE:
             "decay": Parameter(POSITIVE, -2.0, 0.7, "−α_N, decay of the rest per e-fold of FLOPs"),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """C."""
+        return ("flops",)
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the compute ``x`` of one run."""
         rest = jnp.exp(-params["decay"] * (x.log_flops - self.centre))
         return jnp.exp(params["log_level"]) * (params["share"] + (1.0 - params["share"]) * rest)
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """Half of the lowest loss taken as irreducible, a straight line through the logarithm of the rest."""
         irreducible = 0.5 * jnp.min(jnp.where(weight > 0, y, jnp.inf))
         rest, slope = weighted_line(
@@ -168,7 +184,7 @@ class PowerLawE:
             "E": jnp.exp(params["log_level"]) * params["share"],
         }
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """Centred on the geometric mean of the runs' FLOPs."""
         return replace(self, centre=centre_of(x.log_flops))
 
@@ -203,7 +219,11 @@ class Chinchilla:
             del table["beta"]
         return table
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """N and D."""
+        return ("params", "tokens")
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Loss at the compute ``x`` of one run."""
         beta = params["alpha"] if self.tied else params["beta"]
         size_term = params["size_share"] * jnp.exp(-params["alpha"] * (x.log_params - self.centre_params))
@@ -211,7 +231,7 @@ class Chinchilla:
         rest = (1.0 - params["share"]) * (size_term + data_term)
         return jnp.exp(params["log_level"]) * (params["share"] + rest)
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """60 % of the lowest loss is irreducible, size and data share the rest equally, both decay as a third."""
         mean = jnp.sum(weight * y) / jnp.sum(weight)
         third, half = jnp.full_like(mean, 1 / 3), jnp.full_like(mean, 0.5)
@@ -246,6 +266,6 @@ class Chinchilla:
         }
         return {name: params[name] for name in self.parameters()}
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """Centred on the geometric means of the runs' parameters and tokens."""
         return replace(self, centre_params=centre_of(x.log_params), centre_tokens=centre_of(x.log_tokens))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import POSITIVE, REAL, Parameter, Params, centre_of
 from flpjax.laws.sources import numbered
 
@@ -54,14 +54,18 @@ class PowerMix:
             "own_power": Parameter(REAL, 0.0, 0.1, "log of a source's own power, over g", (self.sources,)),
         }
 
-    def apply(self, params: Params, x: Compute) -> Array:
+    def inputs(self) -> tuple[str, ...]:
+        """D and the mixture."""
+        return ("tokens", "mix")
+
+    def apply(self, params: Params, x: Features) -> Array:
         """Standardised loss at the tokens and mixture ``x`` of one run."""
         log_tokens = jnp.log(x.weights + TINY) + x.log_tokens - self.centre
         power = params["power"] * jnp.exp(params["own_power"])
         learnt = jnp.sum(jnp.exp(power * log_tokens + params["all_worth"] + params["worth"]))
         return params["low"] + params["height"] * jnp.exp(-params["decay"] * jnp.log1p(learnt))
 
-    def guess(self, x: Compute, y: Array, weight: Array) -> Params:
+    def guess(self, x: Features, y: Array, weight: Array) -> Params:
         """The priors' middle."""
         table = self.parameters()
         return {name: p.bijector(jnp.full(p.shape, p.loc, y.dtype)) for name, p in table.items()}
@@ -73,6 +77,6 @@ class PowerMix:
         constants = {"c": params["low"], "B": params["height"], "alpha": params["decay"]}
         return constants | numbered("g", powers) | numbered("d", scale)
 
-    def centred(self, x: Compute) -> Self:
+    def centred(self, x: Features) -> Self:
         """For the sources of these runs, in units of their geometric mean tokens."""
         return replace(self, sources=np.shape(x.weights)[-1], centre=centre_of(x.log_tokens))

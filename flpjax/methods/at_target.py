@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.law import Law, Params
 from flpjax.laws.network import DomainLinear, Network
 from flpjax.laws.sources import WorthLaw
 from flpjax.methods.blend import MIXED, Blend, own
 from flpjax.methods.flpm import MixtureModel
+from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled
 
@@ -76,7 +77,12 @@ class AtTarget:
     singular: bool = False
     via: tuple[tuple[int, ...], ...] = ()
 
-    def apply(self, params: StageParams, x: Compute) -> Prediction:
+    @property
+    def inputs(self) -> Inputs:
+        """The mixture alone: the rest of the target is in the parameters."""
+        return {"mix": type(self).__name__}
+
+    def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the mixture of ``x``; nothing else of it is read."""
         law, shares = params["law"], params[MIXED]
         worth = jnp.log(jnp.einsum("mds,s->md", law["worth"], x.weights))
@@ -103,7 +109,7 @@ def _mapped(kind: Kind, params: Params, loss: Array) -> Array:
     return height if kind == LINEAR else params["lower"] + params["span"] * jax.nn.sigmoid(height)
 
 
-def at_target(model: Model, params: StageParams, x: Compute) -> tuple[AtTarget, StageParams] | None:
+def at_target(model: Model, params: StageParams, x: Features) -> tuple[AtTarget, StageParams] | None:
     """The model at one target, and its numbers there.
 
     Args:
@@ -158,12 +164,12 @@ def at_target(model: Model, params: StageParams, x: Compute) -> tuple[AtTarget, 
 
 
 @partial(compiled, static_argnums=0)
-def _laws(form: Any, params: Params, x: Compute) -> WorthLaw:
+def _laws(form: Any, params: Params, x: Features) -> WorthLaw:
     """Leaves ``(draw, domain, …)``."""
     return jax.vmap(jax.vmap(lambda p: form.worth_law(p, x)))(params)
 
 
-def _law(chain: MixtureModel, params: StageParams, x: Compute, domains: tuple[str, ...]) -> Arrays:
+def _law(chain: MixtureModel, params: StageParams, x: Features, domains: tuple[str, ...]) -> Arrays:
     """The numbers of a member's law ``(draw, domain, …)``, NaN for domains that it has not."""
     found = _laws(chain.compute_loss, params["loss"], x)._asdict()
     return {name: _placed(np.asarray(v), 1, chain.domains, domains) for name, v in found.items()}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jax import Array
 
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
+from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Model, Prediction, StageParams
 
 MIXED = "blend"
@@ -42,11 +43,16 @@ class Blend:
     via: tuple[tuple[int, ...], ...] = ()
 
     @property
+    def inputs(self) -> Inputs:
+        """The features that members read, and C: how far a target lies from the ladder."""
+        return {"flops": "a blend", **{f: law for m in reversed(self.members) for f, law in m.inputs.items()}}
+
+    @property
     def singular(self) -> bool:
         """Whether a source without compute makes some member's predictions zero or infinite."""
         return any(m.singular for m in self.members)
 
-    def apply(self, params: StageParams, x: Compute) -> Prediction:
+    def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the compute of one target."""
         losses, scores = [], []
         for i, member in enumerate(self.members):

@@ -10,12 +10,13 @@ import numpy as np
 from jax import Array
 
 from flpjax.errors import InputError
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.ladder.unfinished import distance_in_words
 from flpjax.laws.law import Law, size
 from flpjax.laws.power_law import PowerLaw
 from flpjax.laws.residual import Residual
+from flpjax.methods.inputs import Inputs, check_inputs, inputs_of
 from flpjax.methods.method import BoundModel, Prediction, Stage, StageParams, enough_runs, tile_outputs
 from flpjax.methods.mixtures import check_mixtures
 from flpjax.methods.remedies import not_emerged, without_scores
@@ -32,11 +33,16 @@ class DirectModel:
     sources: tuple[str, ...] = ()
 
     @property
+    def inputs(self) -> Inputs:
+        """The features that the law reads."""
+        return inputs_of(self.compute_score)
+
+    @property
     def singular(self) -> bool:
         """Whether a source without compute makes scores zero or infinite."""
         return bool(getattr(self.compute_score, "singular", False))
 
-    def apply(self, params: StageParams, x: Compute) -> Prediction:
+    def apply(self, params: StageParams, x: Features) -> Prediction:
         """Scores ``(task,)`` at the compute of one target; no losses."""
         score = jax.vmap(lambda p: self.compute_score.apply(p, x))(params["score"])
         return Prediction(jnp.zeros((0,), score.dtype), score)
@@ -79,7 +85,8 @@ class FP:
                 where=runs.source,
                 remedy=f"Measure scores where runs end: {distance_in_words(runs)}",
             )
-        law = self.compute_score.centred(finals.compute)
+        check_inputs(self.compute_score, finals)
+        law = self.compute_score.centred(finals.law_inputs)
         enough_runs(law, len(finals), runs.source)
         y = finals.score.T
         chance = np.array([t.chance for t in runs.tasks])
@@ -105,7 +112,7 @@ class FP:
             "score",
             Residual(law, "linear"),
             tasks,
-            tile_outputs(finals.compute, len(tasks)),
+            tile_outputs(finals.law_inputs, len(tasks)),
             np.where(keep, y, 0.5)[fit],
             keep[fit].astype(float),
             np.array([runs.names.index(n) for n in finals.names], np.int64)[finals.run],

@@ -15,11 +15,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.recipe import Recipe
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Floats, Runs
 from flpjax.laws.law import POSITIVE, Law, Parameter, size
 from flpjax.laws.residual import Residual
+from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Model, Prediction, Stage, StageParams
 
 
@@ -129,6 +130,11 @@ class Emerging:
         return self.model.sources
 
     @property
+    def inputs(self) -> Inputs:
+        """The features that it reads."""
+        return self.model.inputs
+
+    @property
     def singular(self) -> bool:
         """Whether a source without compute makes its predictions zero or infinite."""
         return self.model.singular
@@ -138,7 +144,7 @@ class Emerging:
         """``(task,)`` the domains that each score is a function of."""
         return self.model.via
 
-    def apply(self, params: StageParams, x: Compute) -> Prediction:
+    def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses and scores of one target."""
         plain = self.model.apply(params, x)
         return Prediction(plain.loss, self._bent(params, plain.score))

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import AVERAGE, Runs
@@ -20,6 +20,7 @@ from flpjax.laws.loss_score import Linear
 from flpjax.laws.power_law import PowerLaw
 from flpjax.laws.residual import TYPICAL_NOISE, Residual
 from flpjax.methods.emergence import emerged_checkpoints
+from flpjax.methods.inputs import Inputs, inputs_of
 from flpjax.methods.method import BoundModel, Prediction, Stage, StageParams, Units, final_losses
 from flpjax.methods.remedies import without_losses
 
@@ -39,7 +40,12 @@ class TwoStageModel:
     singular: bool = False
     units: Units = ()  # (task,) chance level and the way from it to 1, of scores that the map gives as skills; or ()
 
-    def apply(self, params: StageParams, x: Compute) -> Prediction:
+    @property
+    def inputs(self) -> Inputs:
+        """The features that the law of stage 1 reads."""
+        return inputs_of(self.compute_loss)
+
+    def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the compute of one target."""
         loss = jax.vmap(lambda p: self.compute_loss.apply(p, x))(params["loss"])
         return Prediction(loss, self.score_from_loss(params, loss))

@@ -12,7 +12,7 @@ from jax import Array
 
 from flpjax.engine.recipe import Recipe
 from flpjax.errors import InputError, did_you_mean
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Floats, Runs
@@ -21,6 +21,7 @@ from flpjax.laws.mixture_loss import M4
 from flpjax.laws.network import Network
 from flpjax.laws.residual import TYPICAL_NOISE, Residual
 from flpjax.methods.emergence import Emerged, emerged_checkpoints
+from flpjax.methods.inputs import Inputs, inputs_of
 from flpjax.methods.method import BoundModel, Prediction, Stage, StageParams, Units, enough_runs, final_losses
 from flpjax.methods.mixtures import check_mixtures, own_first
 from flpjax.methods.recent import log_flops_of, upper_half
@@ -40,6 +41,11 @@ class MixtureModel:
     units: Units = ()  # (domain,) of losses that the law gives standardised; or ()
 
     @property
+    def inputs(self) -> Inputs:
+        """The features that the law of stage 1 reads."""
+        return inputs_of(self.compute_loss)
+
+    @property
     def singular(self) -> bool:
         """Whether a source without compute makes losses zero or infinite."""
         return bool(getattr(self.compute_loss, "singular", False))
@@ -49,11 +55,11 @@ class MixtureModel:
         """``(task,)`` every score is a function of all domains."""
         return (tuple(range(len(self.domains))),) * len(self.tasks)
 
-    def apply(self, params: StageParams, x: Compute) -> Prediction:
+    def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the compute and mixture of one target."""
         if self.order:
             rolled = jnp.asarray(x.weights)[jnp.array(self.order)]
-            loss = jax.vmap(lambda p, w: self.compute_loss.apply(p, x._replace(weights=w)))(params["loss"], rolled)
+            loss = jax.vmap(lambda p, w: self.compute_loss.apply(p, x.replace(mix=w)))(params["loss"], rolled)
         else:
             loss = jax.vmap(lambda p: self.compute_loss.apply(p, x))(params["loss"])
         if self.units:
@@ -202,7 +208,7 @@ def _standardised(stage: Stage) -> Stage:
     return replace(stage, residual=residual, y=y, units=tuple(units))
 
 
-def _reordered(x: Compute, order: tuple[tuple[int, ...], ...]) -> Compute:
+def _reordered(x: Features, order: tuple[tuple[int, ...], ...]) -> Features:
     """Inputs ``(domain, row, …)`` with each domain's sources in its own order."""
     weights = np.asarray(x.weights)
-    return x._replace(weights=np.stack([weights[d][:, list(o)] for d, o in enumerate(order)]))
+    return x.replace(mix=np.stack([weights[d][:, list(o)] for d, o in enumerate(order)]))

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
+import jax
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.recipe import Recipe
 from flpjax.errors import InputError, count
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.ladder.unfinished import distance_in_words
 from flpjax.laws.law import Law, Params, size
 from flpjax.laws.residual import Residual
+from flpjax.methods.inputs import Inputs, check_inputs
 
 StageName = Literal["loss", "score"]
 """The two stages of a model, and the two kinds of what it predicts: losses of compute, and scores."""
@@ -53,6 +55,11 @@ class Model(Protocol):
         ...
 
     @property
+    def inputs(self) -> Inputs:
+        """The features that it reads, each with the name of the law that does."""
+        ...
+
+    @property
     def singular(self) -> bool:
         """Whether a source without compute makes its predictions zero or infinite."""
         ...
@@ -62,7 +69,7 @@ class Model(Protocol):
         """``(task,)`` the domains that each score is a function of; empty for a model without losses."""
         ...
 
-    def apply(self, params: StageParams, x: Compute) -> Prediction:
+    def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses and scores of ONE target; callers ``vmap``."""
         ...
 
@@ -150,7 +157,8 @@ def final_losses(
             where=runs.source,
             remedy=f"Measure losses where runs end: {distance_in_words(runs)}",
         )
-    compute = finals.compute
+    check_inputs(residual.law, finals)
+    compute = finals.law_inputs
     residual = replace(residual, law=residual.law.centred(compute))
     counts = {d: int(np.isfinite(finals.loss_of(d)).sum()) for d in domains}
     need = runs_needed(residual.law)
@@ -199,6 +207,4 @@ def enough_runs(law: Law, runs: int, where: str) -> None:
 
 def tile_outputs(x: Any, outputs: int) -> Any:
     """Give every leaf ``(row, …)`` a leading ``output`` axis of equal entries."""
-    if isinstance(x, tuple):
-        return type(x)(*(tile_outputs(leaf, outputs) for leaf in x))
-    return np.broadcast_to(x, (outputs, *np.shape(x)))
+    return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (outputs, *np.shape(leaf))), x)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean, nearest, short, some_of
 from flpjax.ladder.build import Place, build_runs, check_names, is_canonical, misspelt
+from flpjax.ladder.features import Feature
 from flpjax.ladder.finals import FINAL_WITHIN
 from flpjax.ladder.mixing import MixtureIs
 from flpjax.ladder.table import Runs
@@ -33,6 +34,7 @@ class TableMap:
         columns: Canonical name → the table's name.
         factors: Canonical name → what its values are multiplied by.
         tasks: Facts about tasks by name.
+        features: Unit and transform of features by name.
         points: Tasks whose scores, and their standard errors, stand in points (0 to 100).
         final_average: How many of a run's last evaluations make its final losses and scores.
         final_within: How far from a run's end a final value may stand, as a share of the run's tokens.
@@ -48,6 +50,7 @@ class TableMap:
     columns: Mapping[str, str] = field(default_factory=dict)
     factors: Mapping[str, float] = field(default_factory=dict)
     tasks: Mapping[str, Task] = field(default_factory=dict)
+    features: Mapping[str, Feature] = field(default_factory=dict)
     points: frozenset[str] = frozenset()
     final_average: int = 1
     final_within: float = FINAL_WITHIN
@@ -110,6 +113,7 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
     runs = build_runs(
         columns,
         tasks=table_map.tasks,
+        features=table_map.features,
         source=source,
         place=place,
         final_average=table_map.final_average,
@@ -177,7 +181,7 @@ def _ignored(name: str, table_map: TableMap) -> bool:
 
 
 def _check_declared(theirs: Mapping[str, str], table_map: TableMap) -> None:
-    """Refuse facts about tasks and losses that the table hasn't got: they are misspelt."""
+    """Refuse facts about tasks, features and losses that the table hasn't got: they are misspelt."""
     tasks = [name[6:] for name in theirs if name.startswith("score/")]
     for name in [*table_map.tasks, *table_map.points]:
         if name not in tasks:
@@ -185,6 +189,14 @@ def _check_declared(theirs: Mapping[str, str], table_map: TableMap) -> None:
                 f"there is no column 'score/{name}'",
                 where=f"{table_map.where}, [tasks.{name}]",
                 remedy=did_you_mean(name, tasks),
+            )
+    others = [name[2:] for name in theirs if name.startswith("x/")]
+    for name in table_map.features:
+        if name not in others:
+            raise InputError(
+                f"there is no column 'x/{name}'",
+                where=f"{table_map.where}, [features.{name}]",
+                remedy=did_you_mean(name, others),
             )
     losses = [name for name in theirs if name.startswith("loss/")]
     for name in () if isinstance(table_map.allow_missing, bool) else table_map.allow_missing:

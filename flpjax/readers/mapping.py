@@ -19,6 +19,10 @@
     scale = "points"             # or "fraction", the default; of scores, standard errors and chance alike
     chance = 25                  # in that scale: 25 points, or the fraction 0.25
     questions = 14042
+
+    [features.temperature]       # of a column "x/temperature"
+    unit = "°C"                  # in words
+    transform = "linear"         # or "log", the default: laws see logarithms, and values are positive
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flpjax.errors import InputError, did_you_mean, short, shown
 from flpjax.ladder.build import GROUPS, SHAPE, SINGLE, is_canonical, misspelt
+from flpjax.ladder.features import Feature, Transform
 from flpjax.ladder.finals import FINAL_WITHIN
 from flpjax.ladder.mixing import MixtureIs
 from flpjax.ladder.tasks import Task, known_task
@@ -79,6 +84,14 @@ class TaskKeys(BaseModel):
     scale: Literal["fraction", "points"] = "fraction"
 
 
+class FeatureKeys(BaseModel):
+    """A section ``[features.<name>]``."""
+
+    model_config = STRICT
+    unit: str = ""
+    transform: Transform = "log"
+
+
 class MappingKeys(BaseModel):
     """A whole mapping file."""
 
@@ -86,6 +99,7 @@ class MappingKeys(BaseModel):
     table: TableKeys = Field(default_factory=lambda: TableKeys.model_validate({}))
     columns: dict[str, ColumnKeys] = {}
     tasks: dict[str, TaskKeys] = {}
+    features: dict[str, FeatureKeys] = {}
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -166,6 +180,7 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
         columns={name: entry.column for name, entry in keys.columns.items()},
         factors=factors,
         tasks={name: _task(name, entry, f"{where}, [tasks.{name}]") for name, entry in keys.tasks.items()},
+        features={name: Feature(name, entry.unit, entry.transform) for name, entry in keys.features.items()},
         points=frozenset(name for name, entry in keys.tasks.items() if entry.scale == "points"),
         final_average=keys.table.final_average,
         final_within=keys.table.final_within,
@@ -222,5 +237,10 @@ def _known_keys(loc: list[str]) -> list[str]:
     """The keys that may stand beside the last one of ``loc``."""
     if len(loc) == 1:
         return list(MappingKeys.model_fields)
-    section: dict[str, type[BaseModel]] = {"table": TableKeys, "columns": ColumnKeys, "tasks": TaskKeys}
-    return list(section[loc[0]].model_fields)
+    sections: dict[str, type[BaseModel]] = {
+        "table": TableKeys,
+        "columns": ColumnKeys,
+        "tasks": TaskKeys,
+        "features": FeatureKeys,
+    }
+    return list(sections[loc[0]].model_fields)

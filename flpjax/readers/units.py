@@ -36,6 +36,12 @@ def unit_factor(canonical: str, unit: str | None, where: str) -> float:
         raise InputError(
             "scores have a scale, not a unit", where=where, remedy=f'Write scale = "points" under [tasks.{task}]'
         )
+    if head == "x":
+        raise InputError(
+            "features are taken as they are",
+            where=where,
+            remedy=f"Write the unit under [features.{canonical.partition('/')[2]}]",
+        )
     units = KINDS.get(head)
     if units is None:
         raise InputError(f"'{canonical}' has no unit", where=where, remedy="Leave the unit out")

@@ -33,6 +33,8 @@ class Check:
         reasons: What the reasons for dropping a checkpoint mean.
         notes: What reading the table did to it.
         warnings: What stands in the way of a good forecast, each with a remedy.
+        features: One row a feature beside N, D, C and the mixture: unit, transform, whether it is constant within runs,
+            lowest and highest value.
     """
 
     summary: str
@@ -41,6 +43,7 @@ class Check:
     reasons: dict[str, str]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    features: tuple[dict[str, Any], ...] = ()
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per run."""
@@ -55,6 +58,7 @@ class Check:
         return {
             "summary": self.summary,
             "sizes": self.sizes(),
+            "features": list(self.features),
             "runs": list(self.runs),
             "tasks": list(self.tasks),
             "reasons": self.reasons,
@@ -93,7 +97,7 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     met = {why for t in tasks for why in t["dropped"]}
     reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
     notes = (*runs.notes, *finals_notes(training))
-    return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings))
+    return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings), _feature_rows(runs))
 
 
 def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:
@@ -119,6 +123,21 @@ def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:
             }
         )
     return tuple(rows)
+
+
+def _feature_rows(runs: Runs) -> tuple[dict[str, Any], ...]:
+    facts, values = runs.feature_facts, runs.features
+    return tuple(
+        {
+            "feature": name,
+            "unit": facts[name].unit,
+            "transform": facts[name].transform,
+            "constant": facts[name].constant,
+            "lowest": float(values[name].min()),
+            "highest": float(values[name].max()),
+        }
+        for name in (f.name for f in runs.extra_features)
+    )
 
 
 def _task_rows(runs: Runs, via: str | None, selection: Selection) -> tuple[dict[str, Any], ...]:

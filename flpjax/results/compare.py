@@ -100,7 +100,7 @@ class Comparison:
 
     Attributes:
         held_out: The targets.
-        forms: Compute per source → domain loss (Chen et al. 2024, Table 3), best first.
+        forms: Features per source → domain loss (Chen et al. 2024, Table 3), best first.
         maps: Loss → score, from the targets' true losses (Table 4, §6.2), in the paper's order.
         discovery: What automated discovery tried, with reasons; None if it failed.
         recommended: What to use; None if nothing could be scored.

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 from flpjax.errors import some_of
 from flpjax.fitting.draws import Draws, LadderSummary
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.methods.mixtures import SAME, describe
 from flpjax.results.target import Target
 
@@ -20,19 +20,28 @@ STEP = np.sqrt(3.0) - 1.0  # of the even numbers that tell draws of N apart; not
 SHOWN = 0.9  # probability of the interval of N in words
 
 
-def compute_of(targets: Sequence[Target], sources: Sequence[str] = ()) -> Compute:
-    """The compute of targets, leaves ``(target,)``; NaN where N and D, or a mixture of ``sources``, are not given.
+def logs_of(targets: Sequence[Target]) -> Features:
+    """Logarithms of N, D and C of targets, leaves ``(target,)``; NaN where they are not given."""
+    sizes = ([getattr(t, what) for t in targets] for what in ("params", "tokens", "flops"))
+    return Features.of_logs(*(np.log([np.nan if v is None else v for v in values]) for values in sizes))
+
+
+def law_inputs(targets: Sequence[Target], draws: Draws, mixtures: bool = True) -> Features:
+    """The features of targets as the laws of a model see them, leaves ``(target,)``; NaN where N, D or C are not given.
+
+    Args:
+        targets: What to forecast.
+        draws: Of the model.
+        mixtures: Give mixtures too, if the model reads them; NaN where a target has none.
 
     Raises:
-        InputError: A target's mixture is not one of these sources.
+        InputError: A target lacks a feature that a law reads, or its mixture is not of the ladder's sources.
     """
-
-    def log(values: list[float | None]) -> NDArray[np.float64]:
-        return np.log([np.nan if v is None else v for v in values])
-
+    sources = draws.model.sources if mixtures else ()
     weights: Any = np.stack([t.weights(sources) for t in targets]) if sources else ()
-    params, tokens, flops = ([getattr(t, what) for t in targets] for what in ("params", "tokens", "flops"))
-    return Compute(log(params), log(tokens), log(flops), weights)
+    each = [t.transformed(draws.ladder.features, draws.model.inputs) for t in targets]
+    others = {name: np.array([values[name] for values in each]) for name in each[0]}
+    return logs_of(targets).replace(mix=weights, **others)
 
 
 def completed(target: Target, ladder: LadderSummary) -> Target:
@@ -66,7 +75,7 @@ def with_mixture(target: Target, draws: Draws) -> Target:
     return replace(target, mix=dict(zip(sources, draws.ladder.mean_mix, strict=True)))
 
 
-def spread_of_sizes(compute: Compute, without: NDArray[np.bool_], ladder: LadderSummary, draws: int) -> Compute:
+def spread_of_sizes(compute: Features, without: NDArray[np.bool_], ladder: LadderSummary, draws: int) -> Features:
     """Leaves ``(draw, target, …)``: N of targets in FLOPs alone by the ladder's rule of sizes, with its scatter, and D.
 
     Args:
@@ -84,10 +93,8 @@ def spread_of_sizes(compute: Compute, without: NDArray[np.bool_], ladder: Ladder
     log_tokens = np.where(
         without, np.log(ladder.rule.tokens(np.exp(log_params), flops)), np.broadcast_to(compute.log_tokens, away.shape)
     )
-    weights = compute.weights
-    if not isinstance(weights, tuple):
-        weights = np.broadcast_to(weights, (draws, *weights.shape))
-    return Compute(log_params, log_tokens, np.broadcast_to(compute.log_flops, away.shape), weights)
+    every = {name: np.broadcast_to(leaf, (draws, *leaf.shape)) for name, leaf in compute.items()}
+    return Features({**every, "params": log_params, "tokens": log_tokens})
 
 
 def words_of_sizes(target: Target, ladder: LadderSummary, carried: bool = True) -> str:

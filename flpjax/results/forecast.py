@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, StageFit
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.methods.method import Prediction
 from flpjax.results import caveats
 from flpjax.results.completion import (
     completed,
+    law_inputs,
     spread_of_sizes,
     with_mixture,
     words_of_mixtures,
     words_of_sizes,
 )
-from flpjax.results.completion import compute_of as compute_of
 from flpjax.results.prediction import Bounds, bounds_of, lost, widened
 from flpjax.results.prediction import Interval as Interval
 from flpjax.results.prediction import check_level as check_level
@@ -108,6 +108,7 @@ class Forecast:
                     "params": t.params,
                     "tokens": t.tokens,
                     "mix": None if t.mix is None else dict(t.mix),
+                    **({"features": dict(t.features)} if t.features else {}),
                     "extrapolation": self.extrapolation[i],
                     "loss": {name: v.to_dict(self.intervals) for name, v in self.loss[i].items()},
                     "score": {name: v.to_dict(self.intervals) for name, v in self.score[i].items()},
@@ -198,19 +199,19 @@ def _predicted(
     """
     model = draws.model
 
-    def values(compute: Compute) -> Prediction:
+    def values(compute: Features) -> Prediction:
         if model.singular:
             without = (compute.weights == 0.0).any(axis=-1, keepdims=True)
-            compute = compute._replace(weights=np.where(without, np.nan, compute.weights))
+            compute = compute.replace(mix=np.where(without, np.nan, compute.weights))
         return predict(model, draws.params, compute, noise, bounds)
 
     bare = np.array([t.params is None and t.tokens is None for t in targets])
     exact = tuple(t if flops_only else completed(t, draws.ladder) for t, flops_only in zip(targets, bare, strict=True))
-    seen = values(compute_of(exact, model.sources))
+    seen = values(law_inputs(exact, draws))
     if not bare.any() or draws.ladder.size is None:
         return exact, seen, []
     whole = tuple(completed(t, draws.ladder) for t in exact)
-    sized = values(spread_of_sizes(compute_of(whole, model.sources), bare, draws.ladder, len(draws)))
+    sized = values(spread_of_sizes(law_inputs(whole, draws), bare, draws.ladder, len(draws)))
     more = [(np.isfinite(b) & ~np.isfinite(a)).any(axis=(0, 2)) for a, b in zip(seen, sized, strict=True)]
     reads = bare & (more[0] | more[1])
     chosen = tuple(w if r else e for w, e, r in zip(whole, exact, reads, strict=True))

@@ -13,7 +13,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.methods.method import Model, StageParams
 
 
@@ -110,7 +110,7 @@ class Scene(NamedTuple):
     """The numbers that a mixture is judged with; leaves get a ``problem`` axis in front where many are searched."""
 
     params: StageParams  # leaves (draw, output, …)
-    compute: Compute  # of the target, without a mixture
+    compute: Features  # of the target, without a mixture
     share: Array  # (output,) weights, domains first
     baseline: Array  # (draw, output) losses, with a minus sign, and scores at the baseline
     prior: Array  # (source,)
@@ -131,7 +131,7 @@ class Value:
 
     def outputs(self, weights: Array, scene: Scene) -> Array:
         """``(draw, output)`` losses, with a minus sign, and scores at mixture weights ``(source,)``."""
-        x = scene.compute._replace(weights=weights)
+        x = scene.compute.replace(mix=weights)
 
         def one(params: StageParams) -> Array:
             predicted = self.model.apply(params, x)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import StageName
-from flpjax.results.forecast import compute_of
+from flpjax.results.completion import law_inputs
 from flpjax.results.goal import Goal, Scene, Value, divergence
 from flpjax.results.path import Band
 from flpjax.results.target import Target, mixture_of
@@ -41,9 +41,10 @@ def expected_at(
         target: With its FLOPs.
         weights: ``(mixture, source)``; NaN comes out where the law has no finite value without a source.
     """
-    params, tokens, flops = (np.repeat(leaf, len(weights)) for leaf in compute_of([target])[:3])
     lacking = (weights == 0.0).any(axis=1, keepdims=True) & draws.model.singular
-    points = Compute(params, tokens, flops, np.where(lacking, np.nan, weights))
+    one = law_inputs([target], draws, mixtures=False)
+    repeated = Features({name: np.repeat(leaf, len(weights), axis=0) for name, leaf in one.items()})
+    points = repeated.replace(mix=np.where(lacking, np.nan, weights))
     seen = draws.expected(points)
     return np.asarray(seen.loss), np.asarray(seen.score)
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import StageName
-from flpjax.results.completion import completed, compute_of, with_mixture
+from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.prediction import bounds_of, check_level, lost, predict, predict_from_loss, scatter
 from flpjax.results.target import Target
 
@@ -108,7 +108,7 @@ def forecast_path(
     """Forecast models that grow as the ladder does, from its smallest run to the target.
 
     Within the ladder log N and log D go straight lines in log C, those of least squares through its final checkpoints;
-    from its largest compute they go straight to the target's. The mixture is the target's throughout.
+    from its largest compute they go straight to the target's. Mixture and other features are the target's throughout.
 
     Args:
         draws: Any.
@@ -125,14 +125,15 @@ def forecast_path(
     if points < 2:
         raise InputError(f"a path of {points} points is none", remedy="Give 2 or more")
     filled = with_mixture(completed(target, draws.ladder), draws)
-    compute = compute_of([filled], draws.model.sources)
+    compute = law_inputs([filled], draws)
     log_n, log_d, log_c = _way(runs, filled, points)
-    weights: Any = np.repeat(compute.weights, points, axis=0) if draws.model.sources else ()
+    same = {name: np.repeat(leaf, points, axis=0) for name, leaf in compute.items()}
     if draws.model.singular:
-        weights = np.where((weights == 0.0).any(axis=1, keepdims=True), np.nan, weights)
+        same["mix"] = np.where((same["mix"] == 0.0).any(axis=1, keepdims=True), np.nan, same["mix"])
+    along = Features({**same, "params": log_n, "tokens": log_d, "flops": log_c})
     noise = scatter(draws) if measured else None
     bounds = bounds_of(draws, np.exp(log_c).tolist())
-    seen = predict(draws.model, draws.params, Compute(log_n, log_d, log_c, weights), noise, bounds)
+    seen = predict(draws.model, draws.params, along, noise, bounds)
     return ForecastPath(
         filled,
         level,

@@ -18,7 +18,7 @@ from scipy.special import ndtri, stdtrit
 
 from flpjax.errors import InputError, count
 from flpjax.fitting.draws import LOST, Draws
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled
 
@@ -121,7 +121,7 @@ def bounds_of(draws: Draws, flops: Sequence[float]) -> tuple[Bounds, Bounds] | N
 def predict(
     model: Model,
     params: StageParams,
-    compute: Compute,
+    compute: Features,
     noise: Prediction | None,
     bounds: tuple[Bounds, Bounds] | None = None,
 ) -> Prediction:
@@ -135,7 +135,7 @@ def predict(
         bounds: Those of :func:`bounds_of`.
     """
 
-    def one(p: StageParams, off: Prediction | None, x: Compute, kept: tuple[Bounds, Bounds] | None) -> Prediction:
+    def one(p: StageParams, off: Prediction | None, x: Features, kept: tuple[Bounds, Bounds] | None) -> Prediction:
         loss, score = model.apply(p, x)
         if off is not None:
             loss = loss * jnp.exp(off.loss)

@@ -18,7 +18,7 @@ from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, LadderSummary
 from flpjax.methods.at_target import at_target
 from flpjax.numerics import compiled
-from flpjax.results.completion import completed, compute_of, words_of_sizes
+from flpjax.results.completion import completed, law_inputs, words_of_sizes
 from flpjax.results.constraints import Constraints, Feasible, feasible
 from flpjax.results.goal import Goal, Scene, Value
 from flpjax.results.mix import Baseline
@@ -128,7 +128,7 @@ def pose(
     share = np.concatenate([domain_share, task_share])
     filled, notes = _sized(target, draws)
     tried = np.array(draws.ladder.mixtures)
-    compute = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), compute_of([filled])._replace(weights=()))
+    compute = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), law_inputs([filled], draws, mixtures=False))
     reduced = at_target(model, draws.params, compute)
     value = Value(
         reduced[0] if reduced else model, goal.over_draws, goal.risk, goal.over_tasks, goal.no_worse, goal.kl > 0

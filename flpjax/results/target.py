@@ -13,6 +13,7 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import LadderSummary
 from flpjax.ladder.check import MIX_SLACK
 from flpjax.ladder.compute import FlopsRule
+from flpjax.ladder.features import Feature
 from flpjax.ladder.table import Runs
 
 FAR = 1000.0  # beyond this ratio of FLOPs nobody has checked that any law holds
@@ -30,6 +31,7 @@ class Target:
         tokens: Training tokens D.
         flops: Training FLOPs C; left out, they are counted by the ladder's own rule.
         mix: Data source → mixture weight, for methods that know sources; those not named have none.
+        features: Other feature → value, for laws that read it; as in columns ``x/<name>`` of the ladder.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Target:
     tokens: float | None = None
     flops: float | None = None
     mix: Mapping[str, float] | None = None
+    features: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for what in ("params", "tokens", "flops"):
@@ -59,6 +62,36 @@ class Target:
         if self.mix is None:
             return np.full(len(sources), np.nan)
         return mixture_of(self.mix, sources, f"target '{self.name}'")
+
+    def transformed(self, features: Sequence[Feature], inputs: Mapping[str, str]) -> dict[str, float]:
+        """Other features that laws read, as they see them.
+
+        Args:
+            features: Those of the ladder.
+            inputs: Feature that is read → the law that reads it.
+
+        Raises:
+            InputError: One that is read is not given or has no logarithm, or one is given that the ladder has not.
+        """
+        given, where = self.features or {}, f"target '{self.name}'"
+        names = [f.name for f in features]
+        for name in given:
+            if name not in names:
+                raise InputError(f"the ladder has no column 'x/{name}'", where=where, remedy=did_you_mean(name, names))
+        found = {}
+        for feature in (f for f in features if f.name in inputs):
+            name, value = feature.name, given.get(feature.name)
+            if value is None:
+                raise InputError(
+                    f"the feature '{name}', which {inputs[name]} reads, is not given",
+                    where=where,
+                    remedy=f"Write x/{name}=… in the target, or use a law that does without",
+                )
+            if not np.isfinite(value) or (feature.transform == "log" and value <= 0):
+                kind = "positive number" if feature.transform == "log" else "number"
+                raise InputError(f"x/{name} is {value:g}, no {kind}", where=where, remedy="Correct it")
+            found[name] = float(feature.transformed(value))
+        return found
 
     def filled(self, rule: FlopsRule) -> Target:
         """With FLOPs, counted as the ladder counts them where they are not given."""
@@ -105,21 +138,23 @@ def parse_mix(text: str) -> dict[str, float]:
 
 
 def parse_target(text: str) -> Target:
-    """Read ``N=7e9,D=4e12``, ``C=1e23``, ``7B: N=7e9, D=4e12`` or, with a mixture, ``C=1e23,mix/code=0.3,mix/web=0.7``.
+    """Read ``N=7e9,D=4e12``, ``C=1e23`` or ``7B: N=7e9, D=4e12``.
+
+    Behind them may stand a mixture, ``mix/code=0.3,mix/web=0.7``, and other features, ``x/unique_tokens=1e11``.
 
     Raises:
         InputError: The text is something else.
     """
     head, colon, rest = text.rpartition(":")
     values: dict[str, float] = {}
-    mix: dict[str, float] = {}
+    grouped: dict[str, dict[str, float]] = {"mix": {}, "x": {}}
     for piece in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, number = (p.strip() for p in piece.partition("="))
-        if equals and key.startswith("mix/"):
-            source = key.removeprefix("mix/")
-            if source in mix:
+        group, slash, own = key.partition("/")
+        if equals and slash and group in grouped:
+            if own in grouped[group]:
                 raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
-            mix[source] = _number(number, f"target '{text}'")
+            grouped[group][own] = _number(number, f"target '{text}'")
             continue
         if not equals or key.lower() not in _KEYS:
             raise InputError(
@@ -131,18 +166,28 @@ def parse_target(text: str) -> Target:
             raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
         values[_KEYS[key.lower()]] = _number(number, f"target '{text}'")
     name = head.strip() if colon else text.strip()
-    return Target(name or "target", **values, mix=mix or None)
+    return Target(name or "target", **values, mix=grouped["mix"] or None, features=grouped["x"] or None)
 
 
 def targets_of(runs: Runs) -> list[Target]:
     """The ends of runs, as targets: where their final values were measured, or where they end if none was."""
     finals = runs.ends()
-    each = zip(finals.run, finals.params, finals.tokens, finals.flops, finals.mix, strict=True)
+    others = [f.name for f in finals.extra_features]
+
+    def known(values: NDArray[np.float64]) -> list[float | None]:
+        return [None if np.isnan(v) else float(v) for v in values]
+
+    sizes = zip(known(finals.params), known(finals.tokens), known(finals.flops), strict=True)
     return [
         Target(
-            finals.names[r], float(n), float(d), float(c), dict(zip(finals.sources, map(float, w), strict=True)) or None
+            finals.names[r],
+            n,
+            d,
+            c,
+            dict(zip(finals.sources, map(float, mix), strict=True)) or None,
+            dict(zip(others, map(float, extra), strict=True)) or None,
         )
-        for r, n, d, c, w in each
+        for r, (n, d, c), mix, extra in zip(finals.run, sizes, finals.mix, finals.extra, strict=True)
     ]
 
 
@@ -177,7 +222,7 @@ def extrapolation_warning(target: Target, ladder: LadderSummary) -> list[str]:
 
 def _number(text: str, where: str) -> float:
     """A number, with K, M, B or T for thousands, millions, billions and trillions."""
-    match = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?)([kmbt]?)", text.lower().replace("_", ""))
+    match = re.fullmatch(r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)([kmbt]?)", text.lower().replace("_", ""))
     try:
         if match is None:
             raise ValueError

@@ -134,7 +134,7 @@ def test_splits_side_by_side_are_fitted_as_each_alone():
     assert not whole.held_out.any()
     assert np.isnan(whole.loss).sum(axis=0).tolist() == [mixinglaws.UNSEEN] * (4 * len(runs.domains))
     fitted, unseen = fit(runs), runs.targets()
-    gap = (losses(fitted.draws, unseen.compute) - unseen.loss) @ mixinglaws.valid_weights(runs.domains)
+    gap = (losses(fitted.draws, unseen.law_inputs) - unseen.loss) @ mixinglaws.valid_weights(runs.domains)
     assert mixinglaws.errors(runs)["published"]["mae"] == pytest.approx(np.abs(gap).mean(), rel=1e-5)
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import pack, spread_starts
 from flpjax.laws.loss_score import Exponential, Sigmoid
 from flpjax.laws.power_law import Chinchilla, PowerLaw, PowerLawE
@@ -29,7 +29,7 @@ def robust_problems(law, truth, space, rng):
         x = rng.uniform(1.8, 3.4, (PROBLEMS, ROWS))
     else:
         n, d = rng.uniform(17.5, 22.0, (PROBLEMS, ROWS)), rng.uniform(21.5, 26.5, (PROBLEMS, ROWS))
-        x = Compute(n, d, np.log(6.0) + n + d)
+        x = Features.of_logs(n, d, np.log(6.0) + n + d)
     x = jax.tree.map(jnp.asarray, x)
     curve = jax.jit(jax.vmap(jax.vmap(law.apply, (None, 0)), (None, 0)))(truth, x)
     far = np.where(rng.random((PROBLEMS, ROWS)) < 0.2, 10.0, 1.0)

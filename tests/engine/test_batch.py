@@ -8,7 +8,7 @@ import pytest
 from flpjax.engine.batch import solve
 from flpjax.engine.lanes import advance
 from flpjax.engine.settings import Status
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.power_law import PowerLawE
 from flpjax.laws.residual import Residual
 
@@ -28,7 +28,7 @@ def ladder(seed=0):
     log_flops = np.tile(np.linspace(42.0, 50.0, ROWS), (PROBLEMS, 1))
     law = 1.4 + np.exp(np.array([[0.3], [0.5], [0.1]]) - np.array([[0.2], [0.25], [0.15]]) * (log_flops - 46.0))
     y = law * np.exp(0.004 * rng.standard_t(2, (PROBLEMS, ROWS)))
-    return Compute(log_flops - 26.0, log_flops - 24.0, log_flops), y
+    return Features.of_logs(log_flops - 26.0, log_flops - 24.0, log_flops), y
 
 
 def fit(data, weight=None, resample=None, own=None, **options):

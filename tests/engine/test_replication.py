@@ -8,7 +8,7 @@ import pytest
 
 from flpjax.engine.batch import solve
 from flpjax.engine.settings import Status
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import pack, spread_starts, unpack
 from flpjax.laws.power_law import Chinchilla
 from flpjax.laws.residual import Residual
@@ -24,7 +24,7 @@ def test_chinchilla(public_data):
     table = pl.read_csv(public_data / "chinchilla/data/svg_extracted_data.csv").sort("loss")[:-5]
     assert len(table) == 240
     params, flops, y = (table[name].to_numpy() for name in ("Model Size", "Training FLOP", "loss"))
-    x = Compute(np.log(params), np.log(flops / (6.0 * params)), np.log(flops))
+    x = Features.of_logs(np.log(params), np.log(flops / (6.0 * params)), np.log(flops))
     law = Chinchilla().centred(x)
     data = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (x, y))
     guess = pack(law, law.guess(jax.tree.map(jnp.asarray, x), jnp.asarray(y), jnp.ones(240)))

@@ -12,7 +12,8 @@ from flpjax.fitting.point import point
 from flpjax.methods.direct import FP
 from flpjax.methods.flp import FLP
 from flpjax.methods.method import Prediction
-from flpjax.results.forecast import compute_of, forecast
+from flpjax.results.completion import law_inputs
+from flpjax.results.forecast import forecast
 from flpjax.results.target import targets_of
 
 DRAWS, DOMAINS, TASKS = 7, 5, 3
@@ -118,7 +119,7 @@ def test_noise_that_was_fitted_comes_before_that_of_residuals(booted):
 def test_expected_values_are_those_of_a_forecast_without_noise(booted, noisy):
     targets = targets_of(noisy.runs.targets())
     seen = forecast(booted, targets, measured=False)
-    told = booted.expected(compute_of(targets, booted.model.sources))
+    told = booted.expected(law_inputs(targets, booted))
     np.testing.assert_allclose(told.loss, seen.loss_draws, rtol=1e-12)
     np.testing.assert_allclose(np.clip(told.score, 0, 1), seen.score_draws, rtol=1e-12)
 

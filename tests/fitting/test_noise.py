@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flpjax.fitting.noise import MOST_STEEP, PRIOR_DF, Noise, noise_of, typical_noise, unknown_noise, weighed
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.loss_score import Linear
 from flpjax.laws.power_law import PowerLaw
 from flpjax.laws.residual import Residual
@@ -32,7 +32,7 @@ def loss_stage(runs, sd, seed=SEED):
     rng = np.random.default_rng(seed)
     c = np.linspace(40.0, 50.0, runs)
     y = np.exp(1.0 - 0.05 * (c - 45.0) + sd * rng.standard_normal(runs))
-    compute = Compute(*(np.broadcast_to(v, (1, runs)) for v in (c / 2, c / 2, c)))
+    compute = Features.of_logs(*(np.broadcast_to(v, (1, runs)) for v in (c / 2, c / 2, c)))
     residual = Residual(PowerLaw(45.0), "log", None, 0.01)
     return Stage("loss", residual, ("general",), compute, y[None], np.ones((1, runs)), np.arange(runs))
 

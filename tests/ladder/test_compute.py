@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from flpjax.ladder.compute import Compute, flops_rule, six_nd, transformer_flops, transformer_params
+from flpjax.ladder.compute import flops_rule, six_nd, transformer_flops, transformer_params
+from flpjax.ladder.features import Features
 from flpjax.ladder.simulate import LADDER
 
 # Chen et al. 2024, Table 1: size, layers, width, FFN width, tokens, FLOPs as printed there.
@@ -74,5 +75,5 @@ def test_rule_predicts_table_1_targets_from_its_ladder():
 
 
 def test_compute_survives_float32():
-    c = Compute(*(np.float32(np.log(v)) for v in (1e12, 1e13, 1e26)))
+    c = Features.of_logs(*(np.float32(np.log(v)) for v in (1e12, 1e13, 1e26)))
     assert np.isfinite(np.float32(1.5) * c.log_flops)

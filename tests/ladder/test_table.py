@@ -144,7 +144,7 @@ def test_unknown_columns_name_the_nearest():
 
 def test_compute_is_in_logarithms():
     table = make()
-    c = table.compute
+    c = table.law_inputs
     np.testing.assert_allclose(np.exp(c.log_flops), 6 * table.params * table.tokens)
     np.testing.assert_allclose(c.log_params + c.log_tokens, np.log(table.params * table.tokens))
 

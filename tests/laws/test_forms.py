@@ -18,7 +18,7 @@ from scipy import optimize, stats
 from flpjax.engine.batch import solve
 from flpjax.engine.settings import Status
 from flpjax.errors import InputError
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws import domain_sigmoid, loss_score, mixture_laws, mixture_loss, network, power_law
 from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, pack, prior_normal, size, spread_starts, unpack
@@ -352,14 +352,14 @@ def inputs(law):
     if not hasattr(law, "centre_params") and not hasattr(law, "sources") and not isinstance(law, ON_FLOPS):
         return np.linspace(1.85, 3.35, ROWS)
     log_params, log_tokens = rng.uniform(17.5, 22.0, ROWS), rng.uniform(21.5, 26.5, ROWS)
-    compute = Compute(log_params, log_tokens, np.log(6.0) + log_params + log_tokens)
+    compute = Features.of_logs(log_params, log_tokens, np.log(6.0) + log_params + log_tokens)
     if not hasattr(law, "sources"):
         return compute
     weights = rng.dirichlet(np.ones(law.sources), ROWS)
     if not law.singular:  # some runs without the first source, row 3 among them, and some with nothing else
         weights[[3, 8], 0], weights[14] = 0.0, np.eye(law.sources)[0]
         weights /= weights.sum(axis=1, keepdims=True)
-    return compute._replace(weights=weights)
+    return compute.replace(mix=weights)
 
 
 def space(law):
@@ -661,7 +661,7 @@ def test_centred_moves_the_centre_only(case):
     means = {"centre_params": "log_params", "centre_tokens": "log_tokens", "centre": "log_flops"}
     means |= {MixExponential: {"centre": "weights"}, BiMix: {"centre": "log_tokens"}}.get(type(case.law), {})
     for name in case.shift:
-        column = getattr(x, means[name]) if isinstance(x, Compute) else x
+        column = getattr(x, means[name]) if isinstance(x, Features) else x
         # To fifths of a nat; to half nats; weights to tenths; compute to e-folds.
         near = {
             DomainLinear: 0.1,

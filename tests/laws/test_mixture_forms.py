@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flpjax.errors import InputError
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import pack, size, unpack
 from flpjax.laws.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
 from flpjax.laws.mixture_loss import M2, M3, M4
@@ -28,7 +28,7 @@ FINITE = {
 
 def one_row(weights, log_params=20.7, log_tokens=24.3):
     log_flops = np.log(6.0) + log_params + log_tokens
-    return Compute(*(jnp.asarray(v) for v in (log_params, log_tokens, log_flops)), jnp.asarray(weights))
+    return Features.of_logs(*(jnp.asarray(v) for v in (log_params, log_tokens, log_flops)), jnp.asarray(weights))
 
 
 def parameters(law, seed=1):
@@ -61,7 +61,7 @@ def test_two_contrasts_by_hand():
 def test_only_the_product_of_the_scales_matters(ratio):
     """Any C_T, C_G, C_C with the product that ``log_K`` tells give eq. 5; so do those of M2."""
     flops, general, code = 3.1e21, 0.7, 0.3
-    x = one_row([general, code])._replace(log_flops=jnp.log(flops))
+    x = one_row([general, code]).replace(flops=jnp.log(flops))
     law = M4(2, centre=47.0)
     params = {"log_level": 0.9, "exponent": -0.06, "exponents": (-0.02, 0.013)}
     c = floats(law.constants(jax.tree.map(jnp.asarray, {**params, "exponents": np.array(params["exponents"])})))
@@ -103,7 +103,7 @@ def test_equal_worths_leave_chinchilla_s_law():
     params = parameters(plain)
     x = one_row([0.2, 0.5, 0.3])
     own = law.apply({**params, "worth": jnp.zeros(2)}, x)
-    assert float(own) == pytest.approx(float(plain.apply(params, x._replace(weights=()))), rel=1e-13)
+    assert float(own) == pytest.approx(float(plain.apply(params, x.replace(mix=()))), rel=1e-13)
 
 
 @pytest.mark.parametrize("name", FINITE)
@@ -198,7 +198,7 @@ def test_the_own_share_is_all_that_bimix_knows():
 def test_centred_takes_the_number_of_sources_from_the_runs(sources):
     rng = np.random.default_rng(3)
     weights = rng.dirichlet(np.ones(sources), 7)
-    x = Compute(rng.uniform(18, 22, 7), rng.uniform(22, 26, 7), rng.uniform(42, 50, 7), weights)
+    x = Features.of_logs(rng.uniform(18, 22, 7), rng.uniform(22, 26, 7), rng.uniform(42, 50, 7), weights)
     for law in (M2(), M3(), M4(), M3E(), BiMix(), MixChinchilla(), MixExponential()):
         moved = law.centred(x)
         assert moved.sources == sources

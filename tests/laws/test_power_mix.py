@@ -9,7 +9,7 @@ from flpjax.errors import InputError
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.point import point
 from flpjax.ladder.build import build_runs
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.law import determined_by, size, unpack
 from flpjax.laws.mixture_loss import M3
 from flpjax.laws.power_mix import PowerMix
@@ -28,7 +28,7 @@ def params():
 
 
 def at(weights, tokens=TOKENS):
-    return Compute(jnp.log(1e8), jnp.log(tokens), jnp.log(6e8 * tokens), jnp.asarray(weights))
+    return Features.of_logs(jnp.log(1e8), jnp.log(tokens), jnp.log(6e8 * tokens), jnp.asarray(weights))
 
 
 def truth(mix):
@@ -93,7 +93,7 @@ def test_its_priors_hold_more_parameters_than_runs():
 def test_few_runs_predict_unseen_mixtures_in_nats(ladder, key):
     draws = point(FLPM(PowerMix()), ladder, key)
     hidden = ladder.targets().finals()
-    seen = np.asarray(predict(draws.model, draws.params, hidden.compute, None).loss)[0]
+    seen = np.asarray(predict(draws.model, draws.params, hidden.law_inputs, None).loss)[0]
     spread = ladder.training().finals().loss.std(axis=0)
     assert (np.abs(seen - hidden.loss).mean(axis=0) < 0.25 * spread).all()
     relative = draws.fits["loss"].residual_sd

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flpjax.fitting.draws import expected
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.mixture_laws import M3E, MixChinchilla
 from flpjax.laws.mixture_loss import M2, M3
@@ -61,11 +61,11 @@ def blend_of(chains, rng):
 
 
 def at(mixtures):
-    return Compute(*(np.full(len(mixtures), v) for v in AT), mixtures)
+    return Features.of_logs(*(np.full(len(mixtures), v) for v in AT), mixtures)
 
 
 def reduced(model, params):
-    return at_target(model, params, Compute(*map(jnp.asarray, AT), ()))
+    return at_target(model, params, Features.of_logs(*map(jnp.asarray, AT), ()))
 
 
 def test_a_blend_gives_the_same_at_every_mixture():
@@ -107,7 +107,7 @@ def test_gradients_are_finite_without_a_source():
     model, params = reduced(*blend_of(CHAINS, np.random.default_rng(8)))
 
     def total(w):
-        seen = jax.vmap(lambda p: model.apply(p, Compute(*AT, w)))(params)
+        seen = jax.vmap(lambda p: model.apply(p, Features.of_logs(*AT, w)))(params)
         return seen.loss.sum() + seen.score.sum()
 
     assert np.isfinite(jax.jit(jax.grad(total))(jnp.array([1.0, 0.0, 0.0]))).all()

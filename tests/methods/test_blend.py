@@ -13,8 +13,9 @@ from flpjax.fitting.blending.stacking import SINGLE_MODEL_SHARE_LOSS, SINGLE_MOD
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.methods.blend import MIXED, own
 from flpjax.methods.registry import Auto
+from flpjax.results.completion import logs_of
 from flpjax.results.constraints import Constraints
-from flpjax.results.forecast import compute_of, forecast, predict
+from flpjax.results.forecast import forecast, predict
 from flpjax.results.goal import Goal
 from flpjax.results.mixture import optimise_mix
 from flpjax.results.problem import pose
@@ -28,7 +29,7 @@ def one(params, draw):
 
 
 def compute(*targets):
-    return jax.tree.map(jnp.asarray, compute_of(targets))
+    return jax.tree.map(jnp.asarray, logs_of(targets))
 
 
 def at(target):
@@ -118,7 +119,7 @@ def test_gradients_with_respect_to_compute_are_those_of_differences(blended):
 
     @jax.jit
     def total(c):
-        told = jax.vmap(lambda p: model.apply(p, x._replace(log_flops=c)))(picked)
+        told = jax.vmap(lambda p: model.apply(p, x.replace(flops=c)))(picked)
         return told.loss.sum() + told.score.sum()
 
     slope = jax.jit(jax.grad(total))(x.log_flops)
@@ -160,7 +161,7 @@ def test_a_blend_of_mixtures_can_be_searched(mixtures):
     problem = pose(draws, target, Goal(), Constraints(), "best tried")
     points = np.array([[0.8, 0.2], [0.6, 0.4]])
     number, slope = jax.jit(jax.vmap(jax.value_and_grad(problem.value), (0, None)))(points, problem.scene)
-    at_both = compute(problem.target, problem.target)._replace(weights=jnp.asarray(points))
+    at_both = compute(problem.target, problem.target).replace(mix=jnp.asarray(points))
     told = np.clip(predict(draws.model, draws.params, at_both, None).score, 0.0, 1.0)
     np.testing.assert_allclose(number, told[problem.usable].mean(axis=(0, 2)), rtol=1e-9)
     assert np.isfinite(slope).all()

@@ -14,7 +14,7 @@ from flpjax.fitting.discovery.discovery import discover
 from flpjax.fitting.draws import expected
 from flpjax.fitting.fit import check_carried, fit, mixing_method
 from flpjax.fitting.point import point
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.methods.at_target import at_target
 from flpjax.methods.registry import mixed_stages
@@ -150,9 +150,9 @@ def test_what_discovery_chose_can_be_used(runs, key):
     assert len(errors) == len(TASKS) * len(runs.targets().names)
     assert np.mean(np.abs(errors)) < 0.1
     target = targets_of(runs.targets())[0]
-    size = Compute(*(jnp.log(getattr(target, what)) for what in ("params", "tokens", "flops")), ())
+    size = Features.of_logs(*(jnp.log(getattr(target, what)) for what in ("params", "tokens", "flops")), ())
     whole, part = (
-        expected(*m, Compute(*(v[None] for v in size[:3]), np.array([[0.7, 0.3]])))
+        expected(*m, Features.of_logs(*(v[None] for _, v in size.items()), np.array([[0.7, 0.3]])))
         for m in ((draws.model, draws.params), at_target(draws.model, draws.params, size))
     )
     np.testing.assert_allclose(part.score, whole.score, rtol=1e-9)

@@ -15,7 +15,7 @@ from flpjax.ladder.build import build_runs
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.ladder.tasks import Task
 from flpjax.methods.registry import Auto, method
-from flpjax.results.completion import completed, compute_of, spread_of_sizes
+from flpjax.results.completion import completed, logs_of, spread_of_sizes
 from flpjax.results.forecast import forecast
 from flpjax.results.review import review
 from flpjax.results.target import Target, targets_of
@@ -60,7 +60,7 @@ def test_the_same_model_by_c_alone_and_by_n_and_d_have_the_same_forecast():
 
 def test_uncertain_n_and_d_are_in_the_draws(blend, ladder):
     target = completed(Target("C", flops=1e22), blend.ladder)
-    each = spread_of_sizes(compute_of([target]), np.array([True]), blend.ladder, 1001)
+    each = spread_of_sizes(logs_of([target]), np.array([True]), blend.ladder, 1001)
     size = blend.ladder.size
     away = (np.asarray(each.log_params)[:, 0] - np.log(target.params)) / size.sd_at(1e22)
     assert stats.kstest(away, stats.t(size.freedom).cdf).statistic < 0.01

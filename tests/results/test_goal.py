@@ -8,7 +8,8 @@ from scipy.special import rel_entr
 
 from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, LadderSummary
-from flpjax.ladder.compute import Compute, FlopsRule
+from flpjax.ladder.compute import FlopsRule
+from flpjax.ladder.features import Features
 from flpjax.laws.mixture_loss import M3
 from flpjax.laws.network import DomainLinear, Network
 from flpjax.laws.sources import contrasts
@@ -58,7 +59,7 @@ def by_hand(sources=3, draws=DRAWS, *, third=0.0, exponent=-0.5, network=False):
 def outputs(draws, points, target=TARGET):
     """``(point, draw, output)`` of forecasts: losses, with a minus sign, and scores."""
     each = [np.full(len(points), np.log(v)) for v in (target.params, target.tokens, target.flops)]
-    seen = predict(draws.model, draws.params, Compute(*each, np.asarray(points)), None)
+    seen = predict(draws.model, draws.params, Features.of_logs(*each, np.asarray(points)), None)
     return np.moveaxis(np.concatenate([-np.asarray(seen.loss), np.clip(seen.score, 0.0, 1.0)], axis=2), 1, 0)
 
 

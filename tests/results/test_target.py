@@ -38,7 +38,7 @@ REFUSED = {
     "N=seven,D=4e12": "target 'N=seven,D=4e12': 'seven' is not a number. Write 7e9 or 7B",
     "N=,D=4e12": "target 'N=,D=4e12': '' is not a number. Write 7e9 or 7B",
     "N=1.2.3,D=4e12": "target 'N=1.2.3,D=4e12': '1.2.3' is not a number. Write 7e9 or 7B",
-    "N=-7e9,D=4e12": "target 'N=-7e9,D=4e12': '-7e9' is not a number. Write 7e9 or 7B",
+    "N=-7e9,D=4e12": "target 'N=-7e9,D=4e12': params -7e+09 is not a positive number",
     "C=nan": "target 'C=nan': 'nan' is not a number. Write 7e9 or 7B",
     "N=0,D=4e12": "target 'N=0,D=4e12': params 0 is not a positive number",
     "C=1e999": "target 'C=1e999': flops inf is not a positive number",

@@ -12,7 +12,7 @@ from flpjax.fitting.blending.member import MOST, Member, Origins
 from flpjax.fitting.draws import expected
 from flpjax.fitting.noise import PRIOR_DF
 from flpjax.fitting.student_t import mirrored_levels
-from flpjax.ladder.compute import Compute
+from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.laws.law import size
 from flpjax.laws.residual import TYPICAL_NOISE
@@ -154,7 +154,7 @@ def _forecasts(
     """Median and s.d. ``(origin, final, output)``."""
     which = np.minimum(np.arange(MOST + 1), origins - 1)
     params = member.draw(which, mirrored_levels(EACH, rng), rng)
-    predicted = expected(member.model, params, _roomy(finals.compute))
+    predicted = expected(member.model, params, _roomy(finals.law_inputs))
     loss, score = (np.asarray(v)[:, : len(finals)] for v in predicted)
     values = np.concatenate([np.log(np.maximum(loss, 1e-12)), np.clip(score, 0.0, 1.0)], axis=2)
     values = np.moveaxis(values.reshape(-1, EACH, *values.shape[1:])[:origins], 1, -1)
@@ -213,14 +213,12 @@ def _noise(
     return np.where(total > 0, noise, np.nan)
 
 
-def _roomy(compute: Compute) -> Compute:
+def _roomy(compute: Features) -> Features:
     """Rows up to a multiple of :data:`ROOM`, by repeating the last."""
     more = -len(compute.log_flops) % ROOM
 
     def pad(leaf: Any) -> Any:
-        if isinstance(leaf, tuple):
-            return leaf
         values = np.asarray(leaf)
         return np.concatenate([values, np.repeat(values[-1:], more, axis=0)])
 
-    return Compute(*(pad(leaf) for leaf in compute))
+    return Features({name: pad(leaf) for name, leaf in compute.items()})

@@ -207,10 +207,9 @@ def _values(layer: Layer, averaged: int, vector: Array, evidence: PosteriorData)
 def _probed(problem: PosteriorProblem, params: StageParams) -> NDArray[np.float64]:
     """``(draw, target, quantity)`` losses and scores at the largest run, and at ten times its compute."""
     finals = problem.bound.runs.finals()
-    top = jax.tree.map(lambda v: v[finals.flops.argmax()], finals.compute)
+    top = jax.tree.map(lambda v: v[finals.flops.argmax()], finals.law_inputs)
     further = 0.5 * np.log(FARTHER)
-    beyond = top._replace(
-        log_params=top.log_params + further, log_tokens=top.log_tokens + further, log_flops=top.log_flops + 2 * further
-    )
+    growth = {"params": further, "tokens": further, "flops": 2 * further}
+    beyond = top.replace(**{name: top[name] + more for name, more in growth.items() if name in top})
     compute = jax.tree.map(lambda *v: jnp.stack([jnp.asarray(w) for w in v]), top, beyond)
     return np.concatenate([np.asarray(v) for v in expected(problem.model, params, compute)], axis=2)
