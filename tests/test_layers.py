@@ -1,6 +1,7 @@
-"""Imports run down only, and nothing below the command line sets JAX's global configuration."""
+"""Imports run down only and in no circle, and nothing below the command line sets JAX's global configuration."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,46 @@ def sets_jax(path, source):
             names |= {f"{a.asname or a.name}.update" for a in node.names if a.name == "config"}
     calls = (n for n in ast.walk(tree) if isinstance(n, ast.Call))
     return [f"{path}:{n.lineno}: sets JAX's configuration" for n in calls if ast.unparse(n.func) in names]
+
+
+def graph(sources):
+    """Module → the modules that it imports when it runs, at its top or later."""
+    found = {}
+    for name, source in sources.items():
+        tree = ast.parse(source)
+        typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+        skipped = {id(n) for branch in typing for n in ast.walk(branch)}
+        targets = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and id(node) not in skipped:
+                names = [f"{node.module}.{a.name}" for a in node.names]
+                targets |= {n if n in sources else node.module for n in names}
+            elif isinstance(node, ast.Import) and id(node) not in skipped:
+                targets |= {a.name for a in node.names}
+        found[name] = {t for t in targets if t in sources and t != name}
+    return found
+
+
+def test_imports_run_in_no_circle():
+    sources = {}
+    for folder in ("flpjax", "benchmarks"):
+        for path in (PACKAGE.parent / folder).rglob("*.py"):
+            name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+            sources[name] = path.read_text("utf-8")
+    TopologicalSorter(graph(sources)).prepare()
+
+
+@pytest.mark.parametrize("second", ["from a import x", "def f():\n    import a", "from a.c import y"])
+def test_a_planted_circle_is_caught(second):
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph({"a": "import b", "b": second, "a.c": "import b"})).prepare()
+    typed = "if TYPE_CHECKING:\n    import a"
+    TopologicalSorter(graph({"a": "import b", "b": typed})).prepare()
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_no_file_is_longer_than_300_lines(path):
+    assert len((PACKAGE / path).read_text("utf-8").splitlines()) <= 300
 
 
 @pytest.mark.parametrize("path", MODULES)

@@ -1,1 +1,1 @@
-"""Floor 3: batched solvers. They know pytrees and residuals, and no law."""
+"""Layer 3: batched solvers. They know pytrees and residuals, and no law."""

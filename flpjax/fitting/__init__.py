@@ -1,1 +1,1 @@
-"""Floor 5: Runs and a method in, Draws out."""
+"""Layer 5: Runs and a method in, Draws out."""

@@ -115,7 +115,7 @@ class Draws:
         model: The method bound to the ladder.
         params: Stage → parameter → ``(draw, output, …)``. NaN where a draw's fit failed: its forecasts are left out of
             every interval, and counted.
-        kind: Where they came from; a name for people, whom :attr:`has_intervals` and the like spare a look at it.
+        kind: Where they came from, for people to read; code asks :attr:`has_intervals` and the like.
         fits: Stage → how its point fit ended.
         ladder: The runs it was fitted on, in brief.
         warnings: What the user should know.

@@ -1,1 +1,1 @@
-"""Floor 4: laws composed; compute in, losses and scores out."""
+"""Layer 4: laws composed; compute in, losses and scores out."""

@@ -23,8 +23,7 @@ from flpjax.laws.residual import TYPICAL_NOISE, Residual
 from flpjax.methods.emergence import Emerged, emerged_checkpoints
 from flpjax.methods.inputs import Inputs, inputs_of
 from flpjax.methods.method import BoundModel, Prediction, Stage, StageParams, Units, enough_runs, final_losses
-from flpjax.methods.mixtures import check_mixtures, own_first
-from flpjax.methods.recent import log_flops_of, upper_half
+from flpjax.methods.mixtures import check_mixtures, log_flops_of, own_first, upper_half
 from flpjax.methods.remedies import without_losses
 
 

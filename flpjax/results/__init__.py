@@ -1,1 +1,1 @@
-"""Floor 6: Draws in, results out."""
+"""Layer 6: Draws in, results out."""

@@ -23,7 +23,7 @@ from flpjax.fitting.student_t import covariance_roots, student_t_draws
 from flpjax.ladder.table import Runs
 from flpjax.laws.law import size
 from flpjax.methods.method import BoundModel, Method, Model, Stage, StageParams
-from flpjax.methods.recent import upper_half
+from flpjax.methods.mixtures import upper_half
 from flpjax.numerics import generator
 
 MOST = 12  # origins: more are nearly the same
