@@ -253,7 +253,7 @@ def test_single_precision_is_refused(noisy, key):
 def test_copies_of_checkpoints_say_nothing_new(noisy):
     runs = noisy.runs.training()
     twice = np.repeat(np.arange(len(runs)), 2)
-    by_row = ("run", "params", "tokens", "flops", "loss", "score", "stderr", "mix", "train_loss", "step")
+    by_row = ("run", "params", "tokens", "flops", "loss", "score", "stderr", "mix", "extra", "train_loss", "step")
     final = runs.final[twice] & (np.arange(len(twice)) % 2 == 1)
     doubled = replace(runs, final=final, **{n: getattr(runs, n)[twice] for n in by_row})
     one, two = (posterior_problem(FLP(selection=Selection(improving=False)).bind(r)).evidence for r in (runs, doubled))
