@@ -118,7 +118,20 @@ def repeated(runs, which, times):
     copies = np.where(np.isin(runs.run, which), times, 1)
     rows = np.repeat(np.arange(len(runs)), copies)
     nth = np.concatenate([np.arange(c) for c in copies])
-    by_row = ("run", "params", "tokens", "flops", "final", "loss", "score", "stderr", "mix", "train_loss", "step")
+    by_row = (
+        "run",
+        "params",
+        "tokens",
+        "flops",
+        "final",
+        "loss",
+        "score",
+        "stderr",
+        "mix",
+        "extra",
+        "train_loss",
+        "step",
+    )
     longer = replace(runs, **{name: getattr(runs, name)[rows] for name in by_row})
     last = nth == copies[rows] - 1
     return replace(longer, tokens=longer.tokens * (1 + 1e-9 * nth), final=longer.final & last)
