@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flpjax.cli.app import main
+from flpjax.fitting.discovery.discovery import discover
 from flpjax.fitting.fit import mixing_method
 from flpjax.ladder.export import csv_of
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
@@ -90,6 +91,9 @@ def test_compare(run, tables, tmp_path, monkeypatch):
     file = tmp_path / "compare.json"
     forms = ("m2", "m3")  # of all, that few programs are compiled
     monkeypatch.setattr("flpjax.results.compare.compare", partial(answer.compare, forms=forms))
+    monkeypatch.setattr("flpjax.methods.registry.MIXED", ("m3+domain-linear", "m3+domain-sigmoid"))
+    for module in ("flpjax.results.compare", "flpjax.fitting.discovery.method"):
+        monkeypatch.setattr(f"{module}.discover", partial(discover, rounds=1, per_round=3))
     code, out, err = run("compare", tables / "2.csv", "--json", file)
     assert code == 0, err
     assert "Fitted on 25 runs; held out: 3B-code0, " in out
