@@ -108,8 +108,7 @@ def _runs(result: Check) -> Sheet:
     rows = [
         [
             r["run"],
-            number(r["params"]),
-            number(r["tokens"]),
+            *("-" if r[size] is None else number(r[size]) for size in ("params", "tokens")),
             f"{r['flops']:.3g}",
             str(r["checkpoints"]),
             loss(r["final_loss"]),

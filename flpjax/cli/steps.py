@@ -167,9 +167,11 @@ def forecast_and_show(
     if plot is not None:
         session.save_figure(plot, picture_of(fitted, result, table))
     ladder = fitted.ladder
+    low, high = ladder.params
+    sizes = "" if low != low else f"N {number(low)} to {number(high)}, "  # NaN: the table has none
     session.say(
         f"{name} on {ladder.source}: {count(ladder.runs, 'run')}, {count(ladder.checkpoints, 'checkpoint')}, "
-        f"N {number(ladder.params[0])} to {number(ladder.params[1])}, C up to {ladder.flops[1]:.3g} FLOPs. "
+        f"{sizes}C up to {ladder.flops[1]:.3g} FLOPs. "
         "Scores in %."
     )
     for remark in ladder.remarks:

@@ -92,7 +92,7 @@ def build_runs(
     names = tuple(dict.fromkeys(str(r) for r in run_text))
     position = {n: i for i, n in enumerate(names)}
     run = np.array([position[str(r)] for r in run_text], np.int64)
-    order = np.lexsort((columns["tokens"], run))
+    order = np.lexsort((columns["tokens" if "tokens" in columns else "flops"], run))
 
     def sorted_column(name: str) -> Floats:
         return np.asarray(columns[name], np.float64)[order] if name in columns else np.full(rows, np.nan)
@@ -105,7 +105,7 @@ def build_runs(
     facts = tasks or {}
     weights = mixture(group("mix/", sources), sources, order, place)
     if mixture_is == "current":
-        weights = mixture_so_far(weights, run, tokens)
+        weights = mixture_so_far(weights, run, tokens if "tokens" in columns else sorted_column("flops"))
         notes.append("mixtures are those of the current stage: accumulated over each run's tokens")
     elif mixture_is == "constant":
         check_constant_mixture(weights, run, names, sources, order, place)
@@ -157,8 +157,8 @@ def check_names(names: Sequence[str], source: str) -> None:
     Raises:
         InputError: A required column is missing; the message gives the nearest name there is.
     """
-    has_shape = {"layers", "width", "ffn"} <= set(names)
-    for needed in ("run", "tokens") + (() if has_shape else ("params",)):
+    sized = "flops" in names or {"layers", "width", "ffn"} <= set(names)
+    for needed in ("run", *(() if "flops" in names else ("tokens",)), *(() if sized else ("params",))):
         if needed not in names:
             guess = nearest(needed, [n for n in names if not is_canonical(n)])
             remedy = f"Did you mean '{guess}'? " if guess else ""
@@ -186,14 +186,14 @@ def _leave_out_empty(columns: dict[str, NDArray], notes: list[str]) -> None:
 def _fill_compute(columns: dict[str, NDArray], place: Place, notes: list[str]) -> None:
     """Compute ``params`` and ``flops`` where the table leaves them out."""
     positive = "must be a positive number"
-    refuse(place, columns["tokens"], "tokens", ~(columns["tokens"] > 0), positive)
-    for name in (c for c in SHAPE if c in columns):
+    for name in (c for c in ("tokens", *SHAPE) if c in columns):
         refuse(place, columns[name], name, ~(columns[name] > 0), positive)
     with np.errstate(over="ignore"):  # an overflow is refused below, with its row
-        if "params" not in columns:
+        if "params" not in columns and {"layers", "width", "ffn"} <= set(columns):
             columns["params"] = transformer_params(columns["layers"], columns["width"], columns["ffn"])
             notes.append("params computed as layers·(4·width² + 3·width·ffn)")
-        refuse(place, columns["params"], "params", ~(columns["params"] > 0), positive)
+        if "params" in columns:
+            refuse(place, columns["params"], "params", ~(columns["params"] > 0), positive)
         if "flops" not in columns:
             if {"layers", "width", "context"} <= set(columns):
                 attention = [columns[c] for c in ("layers", "width", "context")]
@@ -203,6 +203,10 @@ def _fill_compute(columns: dict[str, NDArray], place: Place, notes: list[str]) -
                 columns["flops"] = six_nd(columns["params"], columns["tokens"])
                 notes.append("FLOPs computed as 6·N·D")
         refuse(place, columns["flops"], "flops", ~(columns["flops"] > 0), positive)
+        lacking = [name for name in ("params", "tokens") if name not in columns]
+        if lacking:
+            notes.append(f"there is no column {' and no '.join(map(repr, lacking))}: laws that read it take no part")
+            return
         ratio = columns["flops"] / (columns["params"] * columns["tokens"])
     for i in np.flatnonzero(~((ratio > SANE_RATIO[0]) & (ratio < SANE_RATIO[1])))[:1]:
         raise InputError(

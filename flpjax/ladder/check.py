@@ -96,14 +96,16 @@ def check_checkpoints(
     place: Place,
 ) -> None:
     """One row a checkpoint, one model size a run, and compute that grows with tokens."""
-    for i in np.flatnonzero((run[1:] == run[:-1]) & (tokens[1:] == tokens[:-1]))[:1] + 1:
+    by = "flops" if np.isnan(tokens).all() else "tokens"
+    at = flops if by == "flops" else tokens
+    for i in np.flatnonzero((run[1:] == run[:-1]) & (at[1:] == at[:-1]))[:1] + 1:
         first, second = sorted((order[i - 1], order[i]))
         raise InputError(
-            f"run '{names[run[i]]}' has two checkpoints at {tokens[i]:.6g} tokens",
-            where=f"{place.at(first, 'tokens')} and {place.at(second, 'tokens').removeprefix(place.source + ', ')}",
+            f"run '{names[run[i]]}' has two checkpoints at {at[i]:.6g} {'FLOPs' if by == 'flops' else by}",
+            where=f"{place.at(first, by)} and {place.at(second, by).removeprefix(place.source + ', ')}",
             remedy=f"Keep one of them, or give a rerun a name of its own; {ROWS}",
         )
-    for i in np.flatnonzero((run[1:] == run[:-1]) & (params[1:] != params[:-1]))[:1] + 1:
+    for i in np.flatnonzero((run[1:] == run[:-1]) & (params[1:] != params[:-1]) & ~np.isnan(params[1:]))[:1] + 1:
         raise InputError(
             f"run '{names[run[i]]}' changes its size from {params[i - 1]:.6g} to {params[i]:.6g} parameters",
             where=place.at(order[i], "params"),

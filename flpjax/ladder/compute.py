@@ -88,6 +88,8 @@ def flops_rule(params: NDArray[np.float64], tokens: NDArray[np.float64], flops: 
         tokens: ``(row,)`` training tokens.
         flops: ``(row,)`` training FLOPs.
     """
+    if np.isnan(params * tokens).any():  # not given: there is no rule to read off
+        return FlopsRule(*(float("nan"),) * 4)
     per_nd = flops / (params * tokens)
     log_n = np.log(params)
     centre = float(log_n.mean())

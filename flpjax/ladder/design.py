@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flpjax.ladder.table import Runs
+from flpjax.ladder.table import Floats, Runs
 
 SAME = 0.05  # of a logarithm: runs of one configuration differ by rounding to whole batches, not by more
 
@@ -37,7 +37,16 @@ def design_of(finals: Runs) -> Design:
     """Read off final checkpoints, one row a run."""
 
     def varies(log_values: np.ndarray) -> bool:
+        if np.isnan(log_values).any():  # not given: nobody knows
+            return True
         return len(log_values) > 0 and bool(np.ptp(log_values) > SAME)
 
     log_n, log_d, log_c = np.log(finals.params), np.log(finals.tokens), np.log(finals.flops)
     return Design(varies(log_n), varies(log_d), varies(log_c), varies(log_d - log_n))
+
+
+def log_sizes(runs: Runs) -> tuple[Floats, Floats]:
+    """``(row,)`` log N and log D; of a table without them, as if both grew alike with ``C = 6·N·D``."""
+    half, there = 0.5 * np.log(runs.flops / 6.0), runs.features
+    log_n, log_d = (np.log(there[name]) if name in there else half for name in ("params", "tokens"))
+    return log_n, log_d

@@ -26,7 +26,7 @@ def losses_at_scores(runs: Runs) -> Floats:
     if not blank.any():
         return runs.loss
     loss = runs.loss.copy()
-    log_tokens = np.log(runs.tokens)
+    log_tokens = np.log(runs.progress)
     for domain in np.flatnonzero(blank.any(axis=0)):
         for run in np.unique(runs.run[blank[:, domain]]):
             rows = np.flatnonzero(runs.run == run)

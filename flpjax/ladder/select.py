@@ -95,8 +95,8 @@ def _isotonic(score: Floats, loss: Floats) -> Floats:
 
 def _in_warmup(runs: Runs, share: float) -> NDArray[np.bool_]:
     most = np.zeros(len(runs.names))
-    np.maximum.at(most, runs.run, runs.tokens)
-    return runs.tokens < share * most[runs.run]
+    np.maximum.at(most, runs.run, runs.progress)
+    return runs.progress < share * most[runs.run]
 
 
 def _training_loss(runs: Runs, loss: Floats) -> Floats:

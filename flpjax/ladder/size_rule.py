@@ -45,6 +45,8 @@ def size_rule(params: NDArray[np.float64], flops: NDArray[np.float64]) -> tuple[
         params: ``(run,)`` N of final checkpoints.
         flops: ``(run,)`` their C.
     """
+    if np.isnan(params).any():
+        return None, "it has no column 'params'"
     both = np.log(np.stack([params, flops], axis=1)) if len(params) else np.zeros((0, 2))
     _, first = np.unique(np.round(both / SAME), axis=0, return_index=True)
     log_n, log_c = both[first].T

@@ -31,8 +31,8 @@ class Runs:
     Attributes:
         names: ``(run,)`` names of the runs.
         run: ``(row,)`` index into ``names``.
-        params: ``(row,)`` non-embedding parameters N.
-        tokens: ``(row,)`` training tokens D so far.
+        params: ``(row,)`` non-embedding parameters N; NaN in all rows of a table without them.
+        tokens: ``(row,)`` training tokens D so far; the same.
         flops: ``(row,)`` training FLOPs C so far.
         final: ``(row,)`` whether the row is its run's end: the last, converged checkpoint.
         held_out: ``(run,)`` whether a run is a target that no fit may see.
@@ -103,6 +103,11 @@ class Runs:
         there = {name: values for name, values in sizes.items() if not np.isnan(values).all() or not len(values)}
         mix = {"mix": self.mix} if self.sources else {}
         return there | mix | {f.name: self.extra[:, i] for i, f in enumerate(self.extra_features)}
+
+    @property
+    def progress(self) -> Floats:
+        """``(row,)`` how far a row is in its run: its tokens, or its FLOPs in a table without tokens."""
+        return self.flops if "tokens" not in self.features else self.tokens
 
     @property
     def feature_facts(self) -> dict[str, Feature]:
@@ -226,7 +231,7 @@ class Runs:
         kinds = {"loss": self.loss, "score": self.score, "train_loss": self.train_loss[:, None]}
         final, at = {}, end
         for kind in ("train_loss", "score", "loss"):
-            last = last_measured(self.run, end, self.tokens, ~np.isnan(kinds[kind]))
+            last = last_measured(self.run, end, self.progress, ~np.isnan(kinds[kind]))
             near = near_end(last, end, self.final_within, self.final_average)
             values = mean_of_last(kinds[kind], last, end, self.run, 1 if kind == "train_loss" else self.final_average)
             final[kind] = np.where(near, values, np.nan)

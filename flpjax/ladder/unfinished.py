@@ -30,7 +30,7 @@ def without_final(runs: Runs, kind: Kind, name: str) -> dict[str, str]:
     end = np.flatnonzero(runs.final)
     ends = runs.ends()
     final = ends.loss_of(name) if kind == "loss" else ends.score_of(name)
-    share = last_measured(runs.run, end, runs.tokens, ~np.isnan(values)[:, None]).share[:, 0]
+    share = last_measured(runs.run, end, runs.progress, ~np.isnan(values)[:, None]).share[:, 0]
     column = f"{kind}/{name}"
     place = {ends.names[r]: i for i, r in enumerate(ends.run)}
     reasons = {}

@@ -97,8 +97,9 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
     place = RenamedPlace(source, raw.place.row, raw.place.lines, theirs)
     others = [n for n in raw.cells if not is_canonical(n)]
     columns, rows_are = {}, table_map.rows
-    if "run" not in theirs and "tokens" in theirs and rows_are != "checkpoints" and not nearest("run", others):
-        rows = len(raw.cells[theirs["tokens"]])
+    size = next((name for name in ("tokens", "flops") if name in theirs), None)
+    if "run" not in theirs and size is not None and rows_are != "checkpoints" and not nearest("run", others):
+        rows = len(raw.cells[theirs[size]])
         columns["run"] = numbered(raw.place.row if raw.place.row is not None else range(1, rows + 1))
         rows_are = "runs"
         notes.append(

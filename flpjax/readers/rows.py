@@ -106,7 +106,7 @@ def _sparse(runs: Runs) -> bool:
     same = runs.run[1:] == runs.run[:-1]
     last = same & np.append(runs.run[2:] != runs.run[1:-1], True)
     with np.errstate(over="ignore"):
-        ratio = runs.tokens[1:][last] / runs.tokens[:-1][last]
+        ratio = runs.progress[1:][last] / runs.progress[:-1][last]
     return bool(len(ratio)) and float(np.median(ratio)) >= SPARSE
 
 

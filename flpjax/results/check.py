@@ -113,8 +113,8 @@ def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:
         rows.append(
             {
                 "run": name,
-                "params": float(runs.params[last]),
-                "tokens": float(runs.tokens[last]),
+                "params": _known(runs.params[last]),
+                "tokens": _known(runs.tokens[last]),
                 "flops": float(runs.flops[last]),
                 "checkpoints": len(own),
                 "final_loss": final if np.isfinite(final) else None,
@@ -123,6 +123,11 @@ def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:
             }
         )
     return tuple(rows)
+
+
+def _known(value: float) -> float | None:
+    """A value, or None where the table has none."""
+    return None if np.isnan(value) else float(value)
 
 
 def _feature_rows(runs: Runs) -> tuple[dict[str, Any], ...]:
@@ -221,9 +226,10 @@ def by_size(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         One row a size, the smallest first: how many runs there are, and the lowest and the highest of what they have;
         None where nothing is known.
     """
-    ordered = sorted(runs, key=lambda r: r["params"])
+    size = "flops" if any(r["params"] is None for r in runs) else "params"
+    ordered = sorted(runs, key=lambda r: r[size])
     for ratio in RATIOS:
-        starts = _starts([r["params"] for r in ordered], ratio)
+        starts = _starts([r[size] for r in ordered], ratio)
         if len(starts) <= MOST_SIZES:
             break
     return [_size(ordered[a:b]) for a, b in pairwise([*starts, len(ordered)])]

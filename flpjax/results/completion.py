@@ -51,6 +51,8 @@ def completed(target: Target, ladder: LadderSummary) -> Target:
     """
     target = target.filled(ladder.rule)
     assert target.flops is not None
+    if np.isnan(ladder.rule.extra):
+        return target
     if target.tokens is not None and target.params is None:
         return replace(target, params=ladder.rule.params(target.tokens, target.flops))
     params = target.params

@@ -71,9 +71,9 @@ def finals_notes(runs: Runs) -> Iterator[str]:
     """What was done to bring losses and scores of different rows together."""
     end = np.flatnonzero(runs.final)
     ends = runs.ends()
-    before = ends.tokens < runs.tokens[end]
+    before = ends.progress < runs.progress[end]
     if before.any():
-        share = float((1.0 - ends.tokens / runs.tokens[end]).max())
+        share = float((1.0 - ends.progress / runs.progress[end]).max())
         yield (
             f"{count(int(before.sum()), 'run')} with a last row that does not measure all: final values are the last "
             f"measured, up to {100 * share:.2g}% of a run's tokens before its end; {distance_in_words(runs)}"

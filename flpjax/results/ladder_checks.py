@@ -11,6 +11,7 @@ from flpjax.errors import count, some_of
 from flpjax.fitting.draws import Draws
 from flpjax.ladder.audit.audit import audit
 from flpjax.ladder.audit.fault import Kind, listed
+from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs
 from flpjax.methods.mixtures import SAME, distinct
 from flpjax.results.finished import fitted_finals, unfinished_warnings
@@ -95,8 +96,8 @@ def _difference(finals: Runs, i: int, j: int) -> str:
 def _alike(finals: Runs) -> NDArray[np.bool_]:
     """``(run, run)`` whether two runs are of one size, on as many tokens and of the same mixture."""
     alike = np.ones((len(finals), len(finals)), bool)
-    for size in (finals.params, finals.tokens):
-        alike &= np.abs(np.log(size[:, None] / size[None, :])) < SAME_SIZE
+    for log_size in log_sizes(finals):
+        alike &= np.abs(log_size[:, None] - log_size[None, :]) < SAME_SIZE
     for weight in finals.mix.T:
         alike &= np.abs(weight[:, None] - weight[None, :]) < SAME
     return alike

@@ -76,7 +76,7 @@ class Measured:
         """As JSON has it; what was not measured is left out."""
         return {
             "run": self.run,
-            "params": self.params,
+            "params": None if np.isnan(self.params) else self.params,
             "flops": self.flops,
             "held_out": self.held_out,
             "weights": dict(zip(sources, map(float, self.weights), strict=True)),

@@ -157,6 +157,8 @@ def _way(runs: Runs, target: Target, points: int) -> NDArray[np.float64]:
 
     def line(values: NDArray[np.float64]) -> tuple[float, float]:
         """At both ends of the ladder."""
+        if np.isnan(values).any():  # the ladder has none
+            return np.nan, np.nan
         slope, level = np.polyfit(log_c, values, 1) if spread else (0.0, float(values.mean()))
         return float(slope * low + level), float(slope * high + level)
 

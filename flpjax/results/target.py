@@ -97,6 +97,12 @@ class Target:
         """With FLOPs, counted as the ladder counts them where they are not given."""
         if self.flops is not None or self.params is None or self.tokens is None:
             return self
+        if np.isnan(rule.extra):
+            raise InputError(
+                "the ladder has no N and D, so it can't tell how FLOPs are counted",
+                where=f"target '{self.name}'",
+                remedy="Give the target's FLOPs, C=…",
+            )
         return replace(self, flops=rule(self.params, self.tokens))
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from flpjax.cli.app import main
 from flpjax.errors import InputError
-from flpjax.fitting.point import bind
+from flpjax.fitting.point import bind, point
 from flpjax.fitting.posterior.posterior import posterior
 from flpjax.laws.law import POSITIVE, REAL, Parameter, centre_of, weighted_line
 from flpjax.methods.flp import FLP
-from flpjax.methods.registry import COMPUTE_LOSS
+from flpjax.methods.registry import COMPUTE_LOSS, method
 from flpjax.readers.read import read_runs
 from flpjax.results.backtest import backtest
 from flpjax.results.check import check
@@ -152,3 +152,39 @@ def test_jax_takes_features_as_a_pytree(runs):
     twice = jax.jit(jax.vmap(lambda one: one.replace(dropout=2.0 * one["dropout"])))(x)
     np.testing.assert_allclose(twice["dropout"], 2.0 * runs.features["dropout"])
     np.testing.assert_allclose(twice["unique_tokens"], np.log(runs.features["unique_tokens"]))
+
+
+@pytest.fixture(scope="module")
+def compute_alone(tmp_path_factory):
+    """Runs of two checkpoints, the later one first, with nothing but FLOPs and a loss."""
+    path = tmp_path_factory.mktemp("compute") / "runs.csv"
+    flops = 1e18 * 3.0 ** np.arange(14)
+    rows = [(i, share * c, 1.7 + 40.0 * (share * c) ** -0.08) for i, c in enumerate(flops) for share in (1.0, 0.4)]
+    path.write_text("run,flops,val_loss\n" + "\n".join(f"r{i},{c},{loss}" for i, c, loss in rows))
+    return path
+
+
+def test_compute_and_loss_alone_are_a_ladder(compute_alone, key):
+    runs = read_runs(compute_alone)
+    assert list(runs.features) == ["flops"]
+    assert np.isnan(runs.params).all()
+    assert np.isnan(runs.tokens).all()
+    np.testing.assert_allclose(runs.finals().flops, 1e18 * 3.0 ** np.arange(14))
+    found = check(runs)
+    assert {(r["params"], r["tokens"]) for r in json.loads(found.to_json())["runs"]} == {(None, None)}
+    assert "there is no column 'params' and no 'tokens': laws that read it take no part" in found.notes
+    draws = point(method("power-e+sigmoid"), runs, key)
+    seen = forecast(draws, [Target("big", flops=1e26)])
+    assert seen.loss[0]["validation"].median == pytest.approx(1.7 + 40.0 * 1e26**-0.08, rel=0.003)
+    with pytest.raises(InputError, match="it can't tell how FLOPs are counted"):
+        forecast(draws, [Target("big", 1e10, 1e12)])
+    with pytest.raises(InputError, match="no column 'params', the feature 'params' that Chinchilla reads"):
+        bind(method("chinchilla+sigmoid"), runs)
+
+
+def test_rows_without_a_run_are_runs(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("flops,loss\n1e18,3.1\n3e18,2.9\n9e18,2.8\n")
+    runs = read_runs(path)
+    assert runs.names == ("row 1", "row 2", "row 3")
+    assert any("each of the 3 rows is a run of its own" in note for note in runs.notes)

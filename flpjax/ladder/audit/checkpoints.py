@@ -58,7 +58,7 @@ def _of_loss(runs: Runs, name: str, y: Floats, diverged: dict[int, list[str]], s
     rows = np.flatnonzero(np.isfinite(y))
     if not len(rows):
         return
-    run, y, log_d = runs.run[rows], y[rows], np.log(runs.tokens[rows])
+    run, y, log_d = runs.run[rows], y[rows], np.log(runs.progress[rows])
     first, last = _ends(run)
     lowest = np.full(len(runs.names), np.inf)
     np.minimum.at(lowest, run, y)
@@ -91,7 +91,7 @@ def _of_score(
     rows = np.flatnonzero(np.isfinite(score))
     if not len(rows):
         return
-    run, score, log_d = runs.run[rows], score[rows], np.log(runs.tokens[rows])
+    run, score, log_d = runs.run[rows], score[rows], np.log(runs.progress[rows])
     y = np.arcsin(np.sqrt(score))
     first, _ = _ends(run)
     off, beside = _from_neighbours(run, log_d, y)

@@ -12,6 +12,7 @@ from flpjax.errors import some_of
 from flpjax.ladder.audit.fault import LISTED, Fault, Kind
 from flpjax.ladder.audit.silence import Silencer
 from flpjax.ladder.audit.trend import LOSS, SCORE, Floats, Trend, basis
+from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs
 
 FEWEST = 4  # runs, of which the others tell something about one
@@ -108,7 +109,7 @@ def _shared(outlier: Outlier, losses: list[Outlier], finals: Runs) -> bool:
 
 def _worse_than_smaller(finals: Runs, rows: NDArray[np.int64], y: Floats, i: int) -> bool:
     """Whether the i-th log loss is higher than one of a run that is no larger and saw no more of the same mixture."""
-    n, d, mix = finals.params[rows], finals.tokens[rows], finals.mix[rows]
+    (n, d), mix = (v[rows] for v in log_sizes(finals)), finals.mix[rows]
     smaller = (n <= n[i]) & (d <= d[i]) & (y < y[i] - RERUN_DIFFERENCE)
     return bool((smaller & (np.abs(mix - mix[i]).max(axis=1, initial=0.0) < SAME_MIX)).any())
 
@@ -122,7 +123,7 @@ def _outliers(finals: Runs, names: list[str], values: Floats, scale: Scale, samp
         if len(rows) < FEWEST:
             continue
         y = scale.forward(values[rows, j])
-        log_n, log_d = np.log(finals.params[rows]), np.log(finals.tokens[rows])
+        log_n, log_d = (v[rows] for v in log_sizes(finals))
         prior = scale.trend.slope * (log_n + log_d)
         prior = prior + np.median(y - prior)
         features = silencer.features.get(rows.tobytes())

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import some_of
 from flpjax.ladder.audit.fault import LISTED, Fault, Kind
+from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs
 
 Floats = NDArray[np.float64]
@@ -40,7 +41,8 @@ def wrong_units(runs: Runs) -> list[Fault]:
     """
     ends = np.append(runs.run[1:] != runs.run[:-1], True)
     last = runs.rows(ends)
-    return [*_sizes(last), *_flops(last), *_losses(runs)]
+    sized = {"params", "tokens"} <= set(last.features)
+    return [*(_sizes(last) + _flops(last) if sized else []), *_losses(runs)]
 
 
 def _named(runs: Runs, rows: NDArray[np.bool_]) -> str:
@@ -146,8 +148,8 @@ def _losses(runs: Runs) -> list[Fault]:
     faults = []
     finals = runs.finals()
     most = np.zeros(len(runs.names))
-    np.maximum.at(most, runs.run, runs.tokens)
-    first = (runs.tokens <= EARLY * most[runs.run]) | (np.append(True, runs.run[1:] != runs.run[:-1]) & ~runs.final)
+    np.maximum.at(most, runs.run, runs.progress)
+    first = (runs.progress <= EARLY * most[runs.run]) | (np.append(True, runs.run[1:] != runs.run[:-1]) & ~runs.final)
     ceiling = np.where(first, AT_START, LN_VOCABULARY)
     columns = [(f"loss/{d}", runs.loss[:, j], finals.loss[:, j]) for j, d in enumerate(runs.domains)]
     columns.append(("train_loss", runs.train_loss, finals.train_loss))
@@ -177,7 +179,8 @@ def _losses(runs: Runs) -> list[Fault]:
 def _is_perplexity(finals: Runs, loss: Floats, known: NDArray[np.bool_]) -> bool:
     """Whether losses of the finals are too large for their sizes, or fall too steeply, to be in nats."""
     e, a, alpha, b, beta = TYPICAL_DRIFT
-    usual = e + a / finals.params[known] ** alpha + b / finals.tokens[known] ** beta
+    log_n, log_d = (v[known] for v in log_sizes(finals))
+    usual = e + a / np.exp(log_n) ** alpha + b / np.exp(log_d) ** beta
     log_c, y = np.log(finals.flops[known]), np.log(loss[known])
     slope, _ = _line(log_c, y)
     steep = np.ptp(log_c) > 2.0 and len(y) > 3 and -slope > STEEPEST and loss[known].min() > 1.5
