@@ -130,8 +130,8 @@ def test_a_method_without_losses_counts_runs_by_their_scores(key):
 
 def test_origins_forecast_and_measure_from_what_a_fit_used():
     origins = Origins.of(seven(silent=(6,)), np.random.default_rng(0))
-    assert not origins.seen[1:, 6].any()
-    assert origins.ahead[:, 6].any()  # its score was measured
+    assert not origins.train_mask[1:, 6].any()
+    assert origins.forecast_mask[:, 6].any()  # its score was measured
     assert origins.distance[0, 6] == pytest.approx(np.log(4 / 0.95))  # beyond 'f', the largest with a loss
 
 
