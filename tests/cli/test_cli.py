@@ -170,6 +170,12 @@ def header(column, name):
     return edit
 
 
+def no_size_no_flops(rows):
+    """Either would do."""
+    header("params", "colour")(rows)
+    header("flops", "price")(rows)
+
+
 def no_loss(rows):
     """The first run has none."""
     column = rows[0].index("loss/general")
@@ -182,7 +188,7 @@ BAD_TABLES = {
     "empty": (lambda rows: rows[:1], ["edited.csv", "no rows", "at least one checkpoint"]),
     "misspelt, needed": (header("tokens", "tokns"), ["column 'tokns'", "Did you mean 'tokens'?"]),
     "misspelt, optional": (header("flops", "flosp"), ["column 'flosp'", "Did you mean 'flops'?"]),
-    "missing": (header("params", "colour"), ["column 'params' is missing", "mapping file"]),
+    "missing": (no_size_no_flops, ["column 'params' is missing", "mapping file"]),
     "NaN loss": (cell("loss/general", 7, "nan"), ["row 7", "column 'loss/general'", "'nan' is not a number", "drop"]),
     "blank losses": (no_loss, ["row 1", "column 'loss/general'", "blank", "in no other row", "allow_missing"]),
     "negative loss": (cell("loss/general", 7, "-1"), ["row 7", "column 'loss/general'", "got -1", "positive"]),

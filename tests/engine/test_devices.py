@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-from flpjax.engine import batch, devices
+from flpjax import numerics
+from flpjax.engine import batch, devices, lanes
 from flpjax.engine.gauss_newton import Task
 from flpjax.engine.settings import Status
 from tests.engine import on_devices
@@ -18,8 +20,23 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds; a call that waits for another process for ever is a failure
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _optimised():
+    """As users compile: the suite compiles without optimising, and then sums over a tile depend on its width."""
+
+    def anew(disabled):
+        jax.config.update("jax_disable_most_optimizations", disabled)
+        numerics._quick.cache_clear()
+        for program in (lanes.advance, lanes.scout):
+            vars(program).pop("_program", None)
+
+    anew(False)
+    yield
+    anew(True)
+
+
 @pytest.fixture(scope="module")
-def alone():
+def alone(_optimised):
     """On one device, as this process has it."""
     found = on_devices.solutions()
     for solution in found.values():
@@ -31,6 +48,7 @@ def start(out, chosen, virtual, *more):
     """A process with so many virtual devices, that writes its answer to ``out``."""
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={virtual}",
         "PYTHONPATH": str(ROOT),
     }
