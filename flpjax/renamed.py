@@ -8,8 +8,9 @@ import warnings
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+# Folders, old → new.
 FOLDERS = {"faces": "cli", "answers": "results", "forms": "laws", "predictors": "methods", "runs": "ladder"}
-MODULES = {  # new → old, within the new folders
+MODULES = {  # new → old (one or more); the old ones, too, are written with the new name of their folder
     "cli.app": "cli.cli", "cli.ending": "cli.interrupt", "cli.options": "cli.usage",
     "cli.plots_mix": "cli.mix_panels cli.ternary", "cli.show": "cli.show_backtest cli.show_check",
     "cli.text": "cli.numbers cli.wrapping", "engine.gauss_newton": "engine.lane", "engine.kinks": "engine.pairs",
@@ -29,12 +30,13 @@ MODULES = {  # new → old, within the new folders
     "results.prediction": "results.few_runs results.interval", "results.record": "results.cell",
     "results.review": "results.review_mix",
 }  # fmt: skip
-NAMES = {"Law": "Form", "Method": "Predictor", "BoundModel": "Plan", "RollingValidation": "Past"}  # new → old
+# Public names, new → old.
+NAMES = {"Law": "Form", "Method": "Predictor", "BoundModel": "Plan", "RollingValidation": "Past"}
 _MODULES = {old: new for new, olds in MODULES.items() for old in olds.split()}
 
 
 def new_name(name: str) -> str | None:
-    """The new name of a module ``flpjax.…``; None if it had no other."""
+    """The new name of a module ``flpjax.…``; None if ``name`` is not an old one."""
     top, _, rest = name.removeprefix("flpjax.").partition(".")
     moved = ".".join(filter(None, [FOLDERS.get(top, top), rest]))
     moved = f"flpjax.{_MODULES.get(moved, moved)}"
@@ -42,17 +44,20 @@ def new_name(name: str) -> str | None:
 
 
 class Renamed:
-    """Finds modules by their old names, and fills them with what is in the new ones."""
+    """Import hook: finds modules by their old names, and fills them with the contents of the new ones."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """As the import system asks for it, after all else has found nothing."""
+        """A spec for an old name, else None; called by the import system when no other finder knows the name.
+
+        It is a package, so that old submodules are looked for too.
+        """
         return None if new_name(name) is None else ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """The usual kind."""
+        """None: the import system makes an ordinary module."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill it, and warn."""
+        """Copy the contents of the new module, under new and old public names, and warn."""
         new = new_name(module.__name__)
         assert new is not None
         found = {k: v for k, v in vars(importlib.import_module(new)).items() if not k.startswith("__")}
@@ -61,6 +66,6 @@ class Renamed:
 
 
 def watch() -> None:
-    """Find modules by their old names from now on."""
+    """Install the import hook, once."""
     if not any(isinstance(finder, Renamed) for finder in sys.meta_path):
         sys.meta_path.append(Renamed())

@@ -1,4 +1,7 @@
-"""The programs that climbing starts run, and how many starts at a time."""
+"""The compiled programs that maximise a value of mixture weights, run on many lanes at a time.
+
+A lane is one start of one problem.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +21,22 @@ from flpjax.engine.kinks import ridge, shift_pairs
 from flpjax.engine.polytope import Polytope, linear_max, project
 from flpjax.numerics import compiled
 
-ROUND = 6  # steps between two looks at which lanes have ended
-TILE, TILES = 8, 16  # lanes that march together on a CPU, so that they stay in its cache; tiles of a call
-LEAST, MOST = 1 << 8, 1 << 14  # lanes of a call on an accelerator
+ROUND = 6  # steps after which lanes that have ended are taken out of the batch
+TILE, TILES = 8, 16  # on a CPU: lanes that are vectorised together (they fit into its cache); tiles in a large call
+LEAST, MOST = 1 << 8, 1 << 14  # on an accelerator: the fewest and the most lanes in a call
 
 
 class Climbers:
-    """Lanes of problems: each method takes some of them and gives them back further on, on the host.
+    """Starts, advances and evaluates lanes, which are held on the host as NumPy arrays.
+
+    Methods take ``problem`` ``(lane,)``, the index of each lane's problem.
 
     Args:
-        value: What they climb.
+        value: The function to maximise.
         data: Pytree of all problems, leaves ``(problem, …)``.
         polytope: Where weights may lie.
         tolerance: The residual at which a lane ends.
-        device: Where they climb.
+        device: Where the programs run.
     """
 
     def __init__(self, value: Value, data: Any, polytope: Polytope, tolerance: float, device: jax.Device) -> None:
@@ -40,24 +45,24 @@ class Climbers:
         self._on_cpu = device.platform == "cpu"
 
     def start(self, problem: NDArray[np.int32], points: NDArray[np.float64]) -> Climber:
-        """Lanes at the feasible points nearest to ``(lane, S)``."""
+        """New lanes at the feasible points nearest to ``points`` ``(lane, S)``."""
         return Climber(*(np.array(leaf) for leaf in self._call(_start, problem, points)))
 
     def advance(self, problem: NDArray[np.int32], lanes: Climber, steps: int) -> None:
-        """Lanes that run take up to so many steps; in place."""
+        """Let lanes whose status is RUNNING take up to ``steps`` steps of :func:`climb`; in place."""
         for done in range(0, steps, ROUND):
-            left = np.flatnonzero(lanes.status == RUNNING)
-            if not len(left):
+            running = np.flatnonzero(lanes.status == RUNNING)
+            if not len(running):
                 return
-            own, most = take(lanes, left), np.int32(min(ROUND, steps - done))
-            put(lanes, left, self._call(_advance, problem[left], own, most, self._tolerance))
+            taken, most = take(lanes, running), np.int32(min(ROUND, steps - done))
+            put(lanes, running, self._call(_advance, problem[running], taken, most, self._tolerance))
 
     def follow(self, problem: NDArray[np.int32], lanes: Climber) -> Climber:
-        """Lanes along ridges; they run afterwards."""
+        """The lanes after :func:`ridge`, with status RUNNING, to be advanced again."""
         return self._call(_follow, problem, lanes, few=True)
 
     def shift(self, problem: NDArray[np.int32], lanes: Climber) -> tuple[Climber, NDArray[np.int32]]:
-        """Lanes after moves of mass between pairs of sources, and how many each made; they run afterwards."""
+        """The lanes after :func:`shift_pairs`, with status RUNNING, and how many moves each made."""
         return self._call(_shift, problem, lanes, few=True)
 
     def report(self, problem: NDArray[np.int32], points: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
@@ -65,7 +70,10 @@ class Climbers:
         return self._call(_report, problem, points)
 
     def _call(self, program: Callable[..., Any], problem: NDArray, lanes: Any, *numbers: Any, few: bool = False) -> Any:
-        """``program`` on so many lanes at a time as suit the device; the last call is filled up with its last lane."""
+        """Run ``program`` on a device-dependent number of lanes a call, and join the results.
+
+        The last call is padded with copies of its last lane. On a CPU ``few`` makes all calls one tile.
+        """
         if self._on_cpu:
             tile, call = TILE, TILE if few or len(problem) <= TILE * TILES // 2 else TILE * TILES
         else:
@@ -74,10 +82,10 @@ class Climbers:
                 call *= 4
         data, polytope = self._tables
 
-        def part(at: int) -> Any:
-            own = jax.tree.map(lambda leaf: _filled(leaf[at : at + call], call), (problem, lanes))
-            out = program(self._value, tile, data, polytope, *own, *numbers)
-            return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(problem) - at], out)
+        def part(first: int) -> Any:
+            padded = jax.tree.map(lambda leaf: _filled(leaf[first : first + call], call), (problem, lanes))
+            out = program(self._value, tile, data, polytope, *padded, *numbers)
+            return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(problem) - first], out)
 
         places = range(0, len(problem), call)
         if len(places) == 1:
@@ -88,15 +96,15 @@ class Climbers:
 
 
 def _laned(one: Callable[..., Any]) -> Callable[..., Any]:
-    """``one(value, data of a problem, polytope, lane, *numbers)`` for lanes, tile by tile, compiled."""
+    """Compile ``one(value, data of a problem, polytope, lane, *numbers)`` for lanes, ``tile`` at a time if given."""
 
     def program(
         value: Value, tile: int | None, data: Any, polytope: Polytope, problem: Array, lanes: Any, *numbers: Array
     ) -> Any:
-        def lane(own: tuple[Array, Any]) -> Any:
-            # All lanes share one copy of the only problem there is.
-            numbers_of = jax.tree.map(lambda leaf: leaf[0] if len(leaf) == 1 else leaf[own[0]], data)
-            return one(value, numbers_of, polytope, own[1], *numbers)
+        def lane(indexed: tuple[Array, Any]) -> Any:
+            # Where there is only one problem, all lanes share its data, and nothing is gathered.
+            problem_data = jax.tree.map(lambda leaf: leaf[0] if len(leaf) == 1 else leaf[indexed[0]], data)
+            return one(value, problem_data, polytope, indexed[1], *numbers)
 
         if tile is None:
             return jax.vmap(lane)((problem, lanes))
@@ -136,15 +144,16 @@ def _report(value: Value, data: Any, polytope: Polytope, point: Array) -> tuple[
 
 
 def _filled(leaf: NDArray, size: int) -> NDArray:
+    """The array, padded with copies of its last row to ``size`` rows."""
     return leaf if len(leaf) == size else np.concatenate([leaf, np.repeat(leaf[-1:], size - len(leaf), 0)])
 
 
 def take(lanes: Climber, which: NDArray[np.intp]) -> Climber:
-    """Some of the lanes."""
+    """The lanes of indices ``which``, as copies."""
     return Climber(*(leaf[which] for leaf in lanes))
 
 
-def put(lanes: Climber, which: NDArray[np.intp], own: Climber) -> None:
-    """Write lanes back to where they were taken from; in place."""
-    for leaf, new in zip(lanes, own, strict=True):
+def put(lanes: Climber, which: NDArray[np.intp], replacement: Climber) -> None:
+    """Overwrite the lanes of indices ``which``, in place."""
+    for leaf, new in zip(lanes, replacement, strict=True):
         leaf[which] = new

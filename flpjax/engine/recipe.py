@@ -1,7 +1,7 @@
-"""Training by a fixed recipe: AdamW with a falling rate, many small networks as one batch.
+"""Training by a fixed recipe: AdamW with a falling learning rate, many small networks as one batch.
 
-For laws with kinks and ties (a ReLU network), where Gauss-Newton has nothing to hold on to. There is no convergence
-in the weights: the recipe ends after its steps, and ties are judged on what the fits predict.
+For laws with kinks, and of which many parameter vectors fit alike (a ReLU network), where Gauss-Newton fails. The
+parameters need not converge: the recipe ends after its steps, and whether starts agree is judged on their predictions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.moments import Residual
 
-TILE = 32  # lanes that a CPU core trains at once
+TILE = 32  # lanes (starts of one problem) that a CPU core trains at once
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Recipe:
     """AdamW whose rate falls linearly to 0 (Chen et al. 2024, §4).
 
     Attributes:
-        steps: How many, all rows in each.
+        steps: Number of steps; each uses all rows.
         rate: Learning rate at the start.
         decay: Weight decay, decoupled from the gradient.
     """
@@ -39,16 +39,16 @@ class Recipe:
     decay: float = 0.01
 
     def schedule(self, step: Array) -> Array:
-        """The rate of a step; optax's own would be in 32 bits."""
+        """The learning rate at a step; optax's own schedules would compute it in 32 bits."""
         return self.rate * (1.0 - jnp.asarray(step, float) / self.steps)
 
 
 class Trained(NamedTuple):
-    """Where every lane ended."""
+    """Where every lane (a start of a problem) ended."""
 
     vector: NDArray[np.float64]  # (problem, lane, p)
     value: NDArray[np.float64]  # (problem, lane) weighted sum of squares
-    gradient: NDArray[np.float64]  # (problem, lane) length of its gradient
+    gradient: NDArray[np.float64]  # (problem, lane) norm of the gradient of that sum
 
 
 def train(
@@ -65,26 +65,26 @@ def train(
         residual: Static function ``(vector (p,), data of one row) -> number``.
         data: Pytree of all problems, leaves ``(problem, row, …)``; rows of weight 0 hold finite numbers.
         weight: ``(problem, row)`` weights of the rows.
-        resample: ``(lane, row)`` how often a lane takes each row.
-        starts: ``(problem, lane, p)``.
+        resample: ``(lane, row)`` how many times a lane counts each row (as in a bootstrap).
+        starts: ``(problem, lane, p)`` parameters to start from.
         recipe: Steps, rate and weight decay.
     """
     problems, lanes, _ = starts.shape
     per_problem = [jax.tree.map(lambda leaf, i=i: np.asarray(leaf[i]), data) for i in range(problems)]
-    resident = jax.default_backend() != "cpu"
-    if resident:
+    on_accelerator = jax.default_backend() != "cpu"
+    if on_accelerator:
         ends = _train_all(residual, recipe, data, weight, resample, starts)
     else:
-        # Lanes are filled up to whole tiles, so that few programs serve all numbers of lanes.
+        # Lanes are padded to whole tiles, so that one compiled program serves any number of lanes.
         spare = -lanes % TILE
         filled = np.pad(starts, [(0, 0), (0, spare), (0, 0)], mode="edge")
-        taken = np.pad(resample, [(0, spare), (0, 0)], mode="edge")
+        filled_resample = np.pad(resample, [(0, spare), (0, 0)], mode="edge")
         jobs = [(i, slice(at, at + TILE)) for i in range(problems) for at in range(0, lanes + spare, TILE)]
 
         def one(job: tuple[int, slice]) -> Any:
             i, tile = job
             return jax.block_until_ready(
-                _train_tile(residual, recipe, per_problem[i], weight[i], taken[tile], filled[i, tile])
+                _train_tile(residual, recipe, per_problem[i], weight[i], filled_resample[tile], filled[i, tile])
             )
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -99,7 +99,7 @@ def train(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _train_tile(residual: Residual, recipe: Recipe, data: Any, weight: Array, resample: Array, starts: Array) -> Any:
-    """All lanes of one problem side by side: the data are shared, so that layers are products of matrices."""
+    """Train lanes of one problem together: they share its data, so that a layer is one product of matrices."""
     weights = weight[None, :] * resample
     total = jnp.maximum(weights.sum(axis=1), 1e-300)
 
@@ -107,7 +107,7 @@ def _train_tile(residual: Residual, recipe: Recipe, data: Any, weight: Array, re
         r = jax.vmap(lambda v: jax.vmap(residual, (None, 0))(v, data))(vectors)
         return jnp.sum(weights * r**2, axis=1)
 
-    # Adam does not mind the scale of an objective, so each lane's mean is as good as any.
+    # Adam is invariant to the scale of an objective: a mean is as good as a sum, and the sum over lanes separates.
     gradient = jax.grad(lambda vectors: jnp.sum(squares(vectors) / total))
     solver = optax.adamw(recipe.schedule, weight_decay=recipe.decay)
 
@@ -122,5 +122,5 @@ def _train_tile(residual: Residual, recipe: Recipe, data: Any, weight: Array, re
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _train_all(residual: Residual, recipe: Recipe, data: Any, weight: Array, resample: Array, starts: Array) -> Any:
-    """All problems at once, for devices as wide as that."""
+    """Train all lanes of all problems in one call, for accelerators."""
     return jax.vmap(lambda d, w, s: _train_tile(residual, recipe, d, w, resample, s))(data, weight, starts)

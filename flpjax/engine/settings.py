@@ -1,4 +1,4 @@
-"""How long, how exactly and where to solve; and how a fit ended, with what to do next."""
+"""Settings of the solver (steps, tolerance, precision, devices), and the status that a fit ends with."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from jax.sharding import Mesh
 
 @dataclass(frozen=True)
 class Settings:
-    """How long, how exactly, and where to solve.
+    """Settings of the solver.
 
     Attributes:
         steps: The most steps a start may take.
         tolerance: Stop when the next Newton step would lower the objective by less than this share of it; None takes
-            what the precision allows.
+            50 roundings of the precision.
         follow: ``"all"`` starts to their ends; or only the ``"promising"`` ones: all take eight steps at most, and the
-            lowest 1 in 64 goes on. The share that agree is of those followed.
+            1 in 64 with the lowest objectives go on. The share of starts that a fit reports to agree is of those only.
         precision: ``"float64"``, or ``"float32"`` for half the memory and more speed on a GPU, at fewer digits.
-        mesh: The devices to spread fits over; None takes all of this process. With a mesh over several processes
-            (``jax.distributed``), each must make the same call, and each gets the whole answer.
+        mesh: The devices to spread fits over; None takes all devices of this process. With a mesh over several
+            processes (``jax.distributed``), each must make the same call, and each gets the whole answer.
     """
 
     steps: int = 200
@@ -32,12 +32,12 @@ class Settings:
     mesh: Mesh | None = None
 
     def share(self, dtype: Any) -> float:
-        """The tolerance for this precision."""
+        """``tolerance``, or its default for ``dtype``: a share of the objective."""
         return 50.0 * float(jnp.finfo(dtype).eps) if self.tolerance is None else self.tolerance
 
 
 class Status(IntEnum):
-    """How one start, or the best of several, ended."""
+    """How one start, or the best of several, ended; :attr:`advice` says what each value means."""
 
     RUNNING = -1
     CONVERGED = 0
@@ -50,7 +50,10 @@ class Status(IntEnum):
 
     @property
     def usable(self) -> bool:
-        """Whether forecasts from such a fit mean anything (a flat direction can leave the forecast determined)."""
+        """Whether forecasts from such a fit mean anything.
+
+        Those from a singular one may: a direction in which the objective is flat need not change the forecast.
+        """
         return self in (Status.CONVERGED, Status.SINGULAR, Status.TRAINED)
 
     @property

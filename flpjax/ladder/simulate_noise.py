@@ -1,4 +1,4 @@
-"""What simulated ladders share: how a run descends, and the noise between the truth and its table."""
+"""What all simulated ladders share: how loss falls during a run, and the noise of measured losses and scores."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from flpjax.ladder.table import Floats, index_of
 from flpjax.ladder.tasks import Task, known_task
 
 DESCENT = 0.085  # within a run, loss ∝ (fraction trained)^-DESCENT: 33 % above its end at 1/30, 6 % at one half
-TRAIN_RATIO = 0.99  # training loss over the validation loss of what a run trains on
-# Standard deviations at noise = 1, all relative.
-RUN_NOISE = 0.004  # of a run's losses, one draw for all its domains and checkpoints
+TRAIN_RATIO = 0.99  # training loss divided by the validation loss of the mixture that a run trains on
+# Standard deviations at noise = 1, each relative to the quantity.
+RUN_NOISE = 0.004  # of a run's losses; one draw serves all its domains and checkpoints
 EVAL_NOISE = 0.001  # of one validation loss at one checkpoint
 TRAIN_NOISE = 0.002  # of the training loss at one checkpoint
-SKILL_NOISE = 0.02  # of what a run scores above chance, one draw a run and task
+SKILL_NOISE = 0.02  # of a run's score above chance; one draw for each run and task
 
 
 def check_noise(
     where: str, seed: int, noise: float, checkpoints: int, questions: Mapping[str, int], tasks: tuple[str, ...]
 ) -> None:
-    """Refuse noise that can't be.
+    """Refuse a seed, noise scale, number of checkpoints or numbers of questions that are out of range.
+
+    ``where`` is named in the error.
 
     Raises:
         InputError: A number is out of its range, or ``questions`` names a task that is not among ``tasks``.
@@ -44,9 +46,12 @@ def check_noise(
 
 
 def sized_tasks(usual: Mapping[str, int], questions: Mapping[str, int], noise: float) -> tuple[Task, ...]:
-    """The tasks of ``usual`` with test sets of ``questions / noise²`` questions, of the usual size where not given."""
-    asked = {name: questions.get(name, n) for name, n in usual.items()}
-    size = {name: max(2, round(n / noise**2)) if noise else None for name, n in asked.items()}
+    """The tasks of ``usual``, with test sets of ``n / noise²`` questions; exact scores (no number) if the noise is 0.
+
+    ``n`` is the task's number in ``questions``, or that in ``usual`` where none is given.
+    """
+    wanted = {name: questions.get(name, n) for name, n in usual.items()}
+    size = {name: max(2, round(n / noise**2)) if noise else None for name, n in wanted.items()}
     return tuple(Task(name, chance=known_task(name).chance, questions=size[name]) for name in usual)
 
 
@@ -62,18 +67,18 @@ def measure(
 ) -> dict[str, np.ndarray]:
     """Measured losses and scores of one run, as canonical columns of ``(checkpoint,)`` values.
 
-    Losses are those at the end, times a log-normal factor of the run, times ``t^-DESCENT``, times a factor of the
-    evaluation. Scores follow the losses (evaluation noise apart) and are then drawn question by question.
+    Losses are those at the end, times a log-normal factor of the run, times ``t^-DESCENT``, times a log-normal factor
+    of each evaluation. Expected scores follow from the losses without that last factor, and measured ones are binomial.
 
     Args:
-        end: ``(domain,)`` losses of the converged model.
-        trained: ``(checkpoint,)`` fractions t of training.
-        trained_on: ``(domain,)`` shares of the domains in the training loss.
+        end: ``(domain,)`` losses at the end of training (t = 1), without noise.
+        trained: ``(checkpoint,)`` fraction t of its training that the run has done.
+        trained_on: ``(domain,)`` weights of the domains in the training loss.
         domains: ``(domain,)`` names.
         tasks: ``(task,)`` tasks with their chance levels and, unless the noise is 0, numbers of questions.
-        score_at: From losses ``(checkpoint, domain)`` to scores ``(checkpoint, task)``.
-        rng: Where the noise comes from.
-        noise: Scale of every standard deviation.
+        score_at: Function of losses ``(checkpoint, domain)`` that gives scores ``(checkpoint, task)``.
+        rng: Random numbers for the noise.
+        noise: Factor on every standard deviation above; 0 is exact.
     """
     chance = np.array([t.chance for t in tasks])
     factor = np.exp(noise * RUN_NOISE * rng.standard_normal()) * trained**-DESCENT
@@ -82,9 +87,9 @@ def measure(
     expected = chance + (score_at(loss) - chance) * skill
     score, stderr = expected, np.zeros_like(expected)
     if noise:
-        asked = np.array([t.questions for t in tasks], np.int64)
-        score = rng.binomial(asked, np.clip(expected, 0.0, 1.0)) / asked
-        stderr = np.sqrt(score * (1.0 - score) / (asked - 1))  # as lm-evaluation-harness gives it
+        questions = np.array([t.questions for t in tasks], np.int64)
+        score = rng.binomial(questions, np.clip(expected, 0.0, 1.0)) / questions
+        stderr = np.sqrt(score * (1.0 - score) / (questions - 1))  # as lm-evaluation-harness gives it
     measured = loss * np.exp(noise * EVAL_NOISE * rng.standard_normal(loss.shape))
     train_loss = TRAIN_RATIO * (loss @ trained_on) * np.exp(noise * TRAIN_NOISE * rng.standard_normal(len(trained)))
     return {

@@ -19,8 +19,8 @@ VARIABLE = "FLPJAX_DATA"
 BASE = "https://raw.githubusercontent.com"
 REMEDY = f"Or set {VARIABLE} to a folder that holds a copy of the repository at that commit, under '{{name}}'"
 EVERY = ("*",)
-SHOWN = 12  # digits of a hash that is not the one wanted
-PARALLEL = 8  # downloads at a time: one ladder is 210 small files
+SHOWN = 12  # digits that messages show of a file's wrong hash
+PARALLEL = 8  # downloads at a time; the largest ladder is 210 small files
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class Source:
         repository: Owner and name on GitHub.
         commit: The full commit.
         licence: Its licence.
-        by_hand: What a local copy must hold, where a download can't make one: the files that are read are not files of
-            the repository, or their hashes there are not known. Empty for a data set that can be downloaded. The
-            registry then lists the tables that the reader was tested with.
-        listed: Pattern of the files that the reader takes by listing a folder: one too many there changes the ladder.
+        by_hand: Empty for a data set that can be downloaded. Otherwise, what the user must put into a local copy: the
+            files that the reader takes are not in the repository, or their published hashes are not known; the
+            registry then lists the files that the reader was tested with.
+        listed: Pattern of the files of which the reader takes all that it finds, so that an extra file would change the
+            ladder; empty if there are none.
     """
 
     repository: str
@@ -74,7 +75,8 @@ def fetch(name: str, needed: Sequence[str] = EVERY) -> Path:
     """The folder of a public ladder, laid out as its authors' repository is, checked against the registry.
 
     It is ``$FLPJAX_DATA/<name>`` if that variable is set; else a folder in the user's cache, filled by a download the
-    first time. Files that were made by hand are only looked for, not compared: :func:`unverified` does that.
+    first time. Of a data set with ``by_hand``, files need only exist: :func:`unverified` compares their
+    hashes.
 
     Args:
         name: A key of :data:`SOURCES`.
@@ -111,26 +113,26 @@ def registry(name: str) -> dict[str, str]:
 
 
 def unverified(folder: Path, name: str, needed: Sequence[str] = EVERY) -> list[str]:
-    """What a table of runs should say about files that were made by hand: those that are not the registry's.
+    """Warnings about files of a data set with ``by_hand`` whose hashes differ from the registry's.
 
     Args:
-        folder: What :func:`fetch` gave.
+        folder: The folder that :func:`fetch` returned.
         name: A key of :data:`SOURCES`.
         needed: As :func:`fetch` takes it.
     """
     if not SOURCES[name].by_hand:
         return []
     wanted = _needed(name, needed)
-    there = {path: sha for path, sha in wanted.items() if path not in missing(folder, wanted)}
+    present = {path: sha for path, sha in wanted.items() if path not in missing(folder, wanted)}
     return [
         f"not verified: {folder / path} is not the table that the reader was tested with (its SHA-256 is "
         f"{sha256(folder / path)[:SHOWN]}…, that one's is {wanted[path]})"
-        for path in changed(folder, there)
+        for path in changed(folder, present)
     ]
 
 
 def _needed(name: str, patterns: Sequence[str]) -> dict[str, str]:
-    """The registry without licences, and without files that match none of the patterns."""
+    """Path → SHA-256 of the registry's files that match a pattern, licences left out."""
     return {
         path: sha
         for path, sha in registry(name).items()
@@ -139,10 +141,12 @@ def _needed(name: str, patterns: Sequence[str]) -> dict[str, str]:
 
 
 def _check_copy(folder: Path, name: str, patterns: Sequence[str]) -> None:
-    """Refuse a local copy in which a file that is needed is missing or another, or stands beside one too many.
+    """Refuse a local copy in which a needed file is missing or changed, or which has an extra file that would be read.
+
+    Of a data set with ``by_hand``, any ``data`` folder is taken for a clone, and otherwise files need only exist.
 
     Raises:
-        InputError: It is so.
+        InputError: The copy is refused.
     """
     source, wanted = SOURCES[name], _needed(name, patterns)
     absent = missing(folder, wanted)
@@ -155,30 +159,32 @@ def _check_copy(folder: Path, name: str, patterns: Sequence[str]) -> None:
     if absent:
         more = f" (and {count(len(absent) - 1, 'more file')} missing)" if len(absent) > 1 else ""
         raise InputError(f"there is no such file{more}", where=str(folder / absent[0]), remedy=remedy)
-    for path in (odd := changed(folder, wanted))[:1]:
-        more = f" (so are {count(len(odd) - 1, 'more file')})" if len(odd) > 1 else ""
+    for path in (different := changed(folder, wanted))[:1]:
+        more = f" (so are {count(len(different) - 1, 'more file')})" if len(different) > 1 else ""
         raise InputError(
             f"the file is not the one published: its SHA-256 is {sha256(folder / path)[:SHOWN]}…, expected is "
             f"{wanted[path]}{more}",
             where=str(folder / path),
             remedy=f"{remedy}. A table of your own is read by its path",
         )
-    spare = (
+    extra = (
         {str(p.relative_to(folder)) for p in folder.glob(source.listed)} - set(registry(name)) if source.listed else ()
     )
-    for path in sorted(spare)[:1]:
+    for path in sorted(extra)[:1]:
         raise InputError(
             "the file is none of those published", where=str(folder / path), remedy=f"Move it elsewhere: {published}"
         )
 
 
 def _local_copy(name: str) -> str:
+    """How to make the local copy of a data set with ``by_hand``, for error messages."""
     source = SOURCES[name]
     where = f"github.com/{source.repository} at commit {source.commit}"
     return f"Set {VARIABLE} to a folder with '{name}' in it, made from {where}: {source.by_hand}"
 
 
 def _download(name: str, source: Source) -> Path:
+    """Download all of the registry's files into the user's cache, unless they are there, and return the folder."""
     try:
         import pooch
     except ImportError as error:
@@ -192,17 +198,17 @@ def _download(name: str, source: Source) -> Path:
     folder = user_cache_path("flpjax", appauthor=False) / name / source.commit
     wanted = registry(name)
     base = f"{BASE}/{source.repository}/{source.commit}/"
-    pooch.get_logger().setLevel("WARNING")  # otherwise two lines a file
+    pooch.get_logger().setLevel("WARNING")  # otherwise it logs two lines for each file
     store = pooch.create(
         folder, base, registry=wanted, urls={path: base + quote(path) for path in wanted}, retry_if_failed=1
     )
     first, *rest = wanted
     try:
-        store.fetch(first)  # alone: without a network one file fails, not all of them
+        store.fetch(first)  # by itself first: without a network, one request fails instead of all
         with ThreadPoolExecutor(PARALLEL) as pool:
             for _ in pool.map(store.fetch, rest):
                 pass
-    except ValueError as error:  # pooch has removed the file by now
+    except ValueError as error:  # a wrong hash; pooch has already removed the file
         raise InputError(
             f"a downloaded file is not the one published: {error}",
             where=name,

@@ -1,6 +1,7 @@
-"""One method at all origins of a ladder, as one batch: an origin is the ladder as it stood when it was smaller.
+"""Fit one method at all forecast origins of a ladder, as one batch, for rolling-origin validation.
 
-From an origin the ladder's own later runs are forecast; each row is weighed by its own noise.
+An origin is a subset of the ladder, usually its k smallest runs by FLOPs: the method is fitted to these and forecasts
+the remaining runs. The first origin is the whole ladder. Rows are weighted by an estimate of their noise.
 """
 
 from __future__ import annotations
@@ -26,21 +27,23 @@ from flpjax.methods.method import BoundModel, Method, Model, Stage, StageParams
 from flpjax.methods.mixtures import upper_half
 from flpjax.numerics import generator
 
-MOST = 12  # origins: more are nearly the same
-FEWEST_RUNS = 3  # that a law is fitted to at an origin
-SAME_COMPUTE = 0.05  # log FLOPs; runs nearer than this are one step of the ladder
-FOLDS = 5
+MOST = 12  # origins with k smallest runs; more would differ little from each other
+FEWEST_RUNS = 3  # runs that a law can be fitted to; subsets with fewer are not used as origins
+SAME_COMPUTE = 0.05  # log FLOPs; runs closer than this are never separated by an origin
+FOLDS = 5  # of cross-validation, on ladders with fewer than two sizes to divide at
 
 
 @dataclass(frozen=True, eq=False)
 class Origins:
-    """Which runs are seen from each origin, and which runs are then forecast.
+    """Which runs a fit may see at each origin, and which runs it then forecasts.
 
     Attributes:
         train_mask: ``(origin, run)`` the runs that a fit may see; the first origin sees all.
-        forecast_mask: ``(origin, run)`` runs with a final value that are forecast from there; none from the first.
-        distance: ``(origin, run)`` e-folds of FLOPs from the largest run seen that a fit uses to a run, 0 inside.
-        upper_half: ``(origin, run)`` the runs seen that are in the upper half of their range of log FLOPs.
+        forecast_mask: ``(origin, run)`` runs with a final value that are not seen there; none at the first.
+        distance: ``(origin, run)`` how far a run's log FLOPs lie above those of the largest run that the origin's laws
+            are fitted to; 0 if they don't.
+        upper_half: ``(origin, run)`` the runs seen whose log FLOPs are in the upper half of the range of all runs
+            that laws are fitted to at that origin.
     """
 
     train_mask: NDArray[np.bool_]
@@ -50,50 +53,52 @@ class Origins:
 
     @classmethod
     def of(cls, runs: Runs, rng: np.random.Generator) -> Origins:
-        """The k smallest runs see all larger ones, for up to :data:`MOST` values of k.
+        """Fit to the k smallest runs and forecast all larger ones, for up to :data:`MOST` values of k.
 
-        On a ladder of one scale, where nothing is larger, some runs at random see the others: distances are 0 then.
+        Where there are fewer than two such k (a ladder of one scale), random folds are left out and forecast from the
+        other runs as well; between runs of one scale the distance is about 0.
         """
         log_flops, finished, fitted = _finished(runs)
         order = np.argsort(log_flops, kind="stable")
-        step = np.r_[True, np.diff(log_flops[order]) > SAME_COMPUTE]
-        cuts = [k for k in np.flatnonzero(step) if fitted[order[:k]].sum() >= FEWEST_RUNS]
+        starts_size = np.r_[True, np.diff(log_flops[order]) > SAME_COMPUTE]
+        cuts = [k for k in np.flatnonzero(starts_size) if fitted[order[:k]].sum() >= FEWEST_RUNS]
         cuts = [cuts[i] for i in np.unique(np.linspace(0, len(cuts) - 1, MOST).round().astype(int))] if cuts else []
-        seen = [np.isin(np.arange(len(order)), order[:k]) for k in cuts]
+        seen_by_origin = [np.isin(np.arange(len(order)), order[:k]) for k in cuts]
         if len(cuts) < 2:
             fold = rng.permutation(len(order)) % max(min(FOLDS, len(order)), 2)
-            seen += [fold != f for f in range(fold.max() + 1) if fitted[fold != f].sum() >= FEWEST_RUNS]
-        table = np.array([np.ones(len(order), bool), *seen])
-        edge = np.array([log_flops[s & fitted].max(initial=-np.inf) for s in table])
-        distance = np.maximum(log_flops[None, :] - edge[:, None], 0.0)
-        return cls(table, ~table & finished[None, :], distance, upper_half(log_flops, table & fitted))
+            seen_by_origin += [fold != f for f in range(fold.max() + 1) if fitted[fold != f].sum() >= FEWEST_RUNS]
+        train_mask = np.array([np.ones(len(order), bool), *seen_by_origin])
+        largest_fitted = np.array([log_flops[mask & fitted].max(initial=-np.inf) for mask in train_mask])
+        distance = np.maximum(log_flops[None, :] - largest_fitted[:, None], 0.0)
+        return cls(train_mask, ~train_mask & finished[None, :], distance, upper_half(log_flops, train_mask & fitted))
 
 
 def _finished(runs: Runs) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """``(run,)`` log FLOPs; whether a run has a final value; and whether it has one that laws of compute are fitted to.
 
-    Those are losses, or scores on a ladder without losses. Unfinished runs are placed by where they stand.
+    Laws of compute are fitted to losses, or to scores on a ladder without losses. The FLOPs of an unfinished run are
+    those of its last checkpoint.
     """
     log_flops = np.full(len(runs.names), -np.inf)
     np.maximum.at(log_flops, runs.run, np.log(runs.flops))
     finals = runs.finals()
-    place = np.array([runs.names.index(finals.names[r]) for r in finals.run], np.intp)
+    position = np.array([runs.names.index(finals.names[r]) for r in finals.run], np.intp)
     finished, fitted = np.zeros(len(runs.names), bool), np.zeros(len(runs.names), bool)
-    log_flops[place] = np.log(finals.flops)
-    finished[place] = True
-    fitted[place] = np.isfinite(finals.loss).any(axis=1) if runs.domains else True
+    log_flops[position] = np.log(finals.flops)
+    finished[position] = True
+    fitted[position] = np.isfinite(finals.loss).any(axis=1) if runs.domains else True
     return log_flops, finished, fitted
 
 
-PASSES = 2  # fits that tell the noise
+PASSES = 2  # fits to all runs, each of which gives the noise estimate that weights the next fit
 
 
 class StageAt(NamedTuple):
     """One stage at all origins."""
 
-    stage: Stage  # as it was weighed
+    stage: Stage  # with the row weights of its fits at the origins
     fitted: Fitted  # first axis: origin
-    noise: Noise
+    noise: Noise  # estimated from the fit to all runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +107,10 @@ class Member:
 
     Attributes:
         name: The method.
-        bound: As it was bound to all runs.
-        stages: Stage → its fits.
-        fitted_to: ``(run,)`` the runs that its law of losses is fitted to: all, or those of the ladder's upper half.
+        bound: The method bound to all runs.
+        stages: Name of a stage → its fits.
+        fitted_to: ``(run,)`` the runs that its law of losses is fitted to: all, or those in the upper half of the range
+            of log FLOPs.
     """
 
     name: str
@@ -119,105 +125,109 @@ class Member:
 
     @property
     def fits(self) -> dict[str, StageFit]:
-        """Stage → how the fit to all runs ended."""
+        """Name of a stage → how its fit to all runs ended."""
         return {name: at.fitted.report for name, at in self.stages.items()}
 
     @property
     def no_irreducible_loss(self) -> bool:
-        """Whether its losses fall to 0 with compute, as none does in the end."""
+        """Whether its law lets losses fall to 0 with compute, which real losses do not."""
         return "loss" in self.stages and getattr(self.stages["loss"].stage.law, "no_irreducible_loss", False)
 
     def draw(
         self, origins: NDArray[np.intp], level: NDArray[np.float64], rng: np.random.Generator, spread_scale: float = 1.0
     ) -> StageParams:
-        """Draws of the parameters at some origins, of each stage on its own: the same departures at every origin.
+        """Draw parameters at some origins from Student's t around the optima, independently for each stage.
+
+        All origins use the same random numbers. A stage that is trained by a recipe stays at its optimum.
 
         Args:
-            origins: ``(origin,)`` which.
-            level: ``(draw,)`` from 0 to 1, where in the distribution of its scale each draw lies.
-            rng: For the directions.
+            origins: ``(origin,)`` indices of origins.
+            level: ``(draw,)`` from 0 to 1, the quantile of each draw's scale (the factor that turns a normal
+                into Student's t).
+            rng: For the directions in which draws depart from the optimum.
             spread_scale: Factor on departures from the optimum.
 
         Returns:
-            Stage → parameter → ``(origin · draw, output, …)``; NaN where a fit failed.
+            Name of a stage → parameter → ``(origin · draw, output, …)``; NaN where a fit failed.
         """
-        drawn = {}
+        params = {}
         for name, at in self.stages.items():
             vectors = at.fitted.vectors[origins]
             if at.stage.recipe is None:
                 root = spread_scale * typical_noise(at.stage) * covariance_roots(at.fitted.hessian)
                 freedom = PRIOR_DF + np.maximum(at.noise.n_effective - size(at.stage.law), 0.0)
-                every = student_t_draws(vectors, root[origins], freedom, level, rng)
+                sampled = student_t_draws(vectors, root[origins], freedom, level, rng)
             else:
-                every = np.repeat(vectors[:, None], len(level), axis=1)
-            drawn[name] = unpack_all(at.stage.law, jnp.asarray(every.reshape(-1, *vectors.shape[1:])))
-        return drawn
+                sampled = np.repeat(vectors[:, None], len(level), axis=1)
+            params[name] = unpack_all(at.stage.law, jnp.asarray(sampled.reshape(-1, *vectors.shape[1:])))
+        return params
 
 
 Known = dict[object, StageAt]
-"""Stages that were fitted before: methods share them."""
+"""Fits by :func:`_identity` of the stage and the runs seen, so that methods with the same stage share one fit."""
 
 
 def fit_member(name: str, method: Method, runs: Runs, origins: Origins, key: Array, known: Known) -> Member:
     """Fit a method at all origins.
 
-    Fits to all runs tell the noise first; the last one, at all origins at once, weighs rows by it, as a posterior does.
+    Fits to all runs estimate the noise first. Then one batch of fits, at all origins, weights rows by that noise, as
+    the posterior does.
 
     Args:
-        name: What to call it.
+        name: The method's name.
         method: The method.
         runs: The runs that a fit may see.
         origins: Where to fit.
         key: JAX random key, for the starts.
-        known: Filled with what is fitted here.
+        known: Fits to reuse; what is fitted here is added.
 
     Raises:
-        InputError: The ladder can't carry the method.
+        InputError: The ladder lacks what the method needs.
     """
     bound, recent = method.bind(runs), getattr(method, "recent", False)
-    if recent:  # each origin has an upper half of its own: rows of all runs are needed
+    if recent:  # its loss law takes the upper half of the runs seen, which differs by origin: bind with rows of all
         bound = method.everywhere().bind(runs)  # type: ignore[attr-defined]
     stages: dict[str, StageAt] = {}
-    near = origins.upper_half if recent else origins.train_mask
+    loss_mask = origins.upper_half if recent else origins.train_mask
     for i, stage in enumerate(bound.stages):
-        train_mask = near if stage.name == "loss" else origins.train_mask
-        same = _identity(stage), train_mask.tobytes()
-        if same not in known:
-            known[same] = _at_origins(stage, runs, train_mask, generator(key, i))
-        stages[stage.name] = known[same]
-    return Member(name, bound, stages, near[0])
+        train_mask = loss_mask if stage.name == "loss" else origins.train_mask
+        identity = _identity(stage), train_mask.tobytes()
+        if identity not in known:
+            known[identity] = _at_origins(stage, runs, train_mask, generator(key, i))
+        stages[stage.name] = known[identity]
+    return Member(name, bound, stages, loss_mask[0])
 
 
 def _identity(stage: Stage) -> object:
-    """What makes two stages the same."""
+    """A hashable key that is equal for stages with the same residual, outputs and data."""
     numbers = jax.tree.leaves((stage.x, stage.y, stage.weight))
     return stage.residual, stage.outputs, stage.units, tuple(np.asarray(n).tobytes() for n in numbers)
 
 
 def _at_origins(stage: Stage, runs: Runs, train_mask: NDArray[np.bool_], rng: np.random.Generator) -> StageAt:
-    """Fit a stage to the runs ``(origin, run)`` that each origin lets it see."""
+    """Fit a stage at every origin to the runs that ``train_mask`` ``(origin, run)`` allows."""
     settings, counts = Settings(steps=STEPS), train_mask.astype(float)
     if stage.recipe is not None:
         fitted = fit_stage(stage, counts, rng, None, settings)
         return StageAt(stage, fitted, noise_of(stage, fitted.vectors[0]))
-    now = replace(stage, weight=stage.weight * counts[0, stage.run])
+    all_runs = replace(stage, weight=stage.weight * counts[0, stage.run])
     sampling, noise = _sampling(stage, runs), unknown_noise(stage)
     for _ in range(PASSES):
-        fitted = fit_stage(weighed(now, noise, sampling), counts[:1], rng, None, settings)
-        noise = noise_of(now, fitted.vectors[0])
-    sized = weighed(stage, noise, sampling)
-    at = fit_stage(sized, counts, rng, None, settings, random_prior=False)
-    return StageAt(sized, at._replace(report=fitted.report), noise)
+        fitted = fit_stage(weighed(all_runs, noise, sampling), counts[:1], rng, None, settings)
+        noise = noise_of(all_runs, fitted.vectors[0])
+    weighted = weighed(stage, noise, sampling)
+    at_origins = fit_stage(weighted, counts, rng, None, settings, random_prior=False)
+    return StageAt(weighted, at_origins._replace(report=fitted.report), noise)
 
 
 def _sampling(stage: Stage, runs: Runs) -> NDArray[np.float64]:
-    """``(output, row)`` variance of scores by the questions that were asked, in the stage's units; NaN unknown."""
+    """``(output, row)`` variance of scores because test sets are finite, in the stage's units; NaN if unknown."""
     if stage.name != "score" or stage.y.shape[1] != len(runs):
         return np.full(stage.y.shape, np.nan)
     columns = [runs.task_names.index(t) for t in stage.outputs]
     score, stderr = runs.score[:, columns].T, runs.stderr[:, columns].T
-    asked = np.array([[runs.tasks[i].questions or np.nan] for i in columns])
-    middle = (np.nan_to_num(score) * asked + 1.0) / (asked + 2.0)  # no score of 0 or 1 is exact
-    variance = np.where(np.isfinite(stderr) & (stderr > 0), stderr**2, middle * (1.0 - middle) / asked)
+    questions = np.array([[runs.tasks[i].questions or np.nan] for i in columns])
+    smoothed = (np.nan_to_num(score) * questions + 1.0) / (questions + 2.0)  # no variance of 0 at scores 0 and 1
+    variance = np.where(np.isfinite(stderr) & (stderr > 0), stderr**2, smoothed * (1.0 - smoothed) / questions)
     unit = np.array(stage.units or ((0.0, 1.0),))[:, 1][:, None]
     return np.asarray(variance / unit**2)

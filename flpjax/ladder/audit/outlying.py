@@ -1,4 +1,4 @@
-"""Runs that do not belong to their ladder: final losses and scores far from what all other runs say."""
+"""Runs that do not belong to their ladder: final losses and scores far from what the other runs predict."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from flpjax.ladder.audit.trend import LOSS, SCORE, Floats, Trend, basis
 from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs
 
-FEWEST = 4  # runs, of which the others tell something about one
-LOSS_OFF, SCORE_OFF = 0.2, 0.3  # least departure that is reported: of log losses, of arcsine-root scores
-WORSE_LOSS_OFF = 0.06  # the same where a run with no more parameters and tokens has a lower loss
-RERUN_DIFFERENCE, SAME_MIX = 0.02, 0.01  # of log losses of one size; of weights of one mixture
-ONE_LOSS_OFF = 0.3  # of a log loss that most other losses of the run do not share
+FEWEST = 4  # values in a column; with fewer, the others can't predict one
+LOSS_OFF, SCORE_OFF = 0.2, 0.3  # least departure that is reported: of a log loss, of an arcsine-root score
+WORSE_LOSS_OFF = 0.06  # the same for a log loss, where a run with no more parameters and tokens has a lower loss
+RERUN_DIFFERENCE, SAME_MIX = 0.02, 0.01  # differences to be ignored: of log losses of equal runs; of mixture weights
+ONE_LOSS_OFF = 0.3  # least departure of a log loss that is reported when most of the run's other losses fit
 GRAVE_LOSS = 0.25  # departure of a log loss that makes a forecast worthless
 
 
 class Scale(NamedTuple):
-    """How a kind of value is looked at.
+    """How one kind of value, losses or scores, is transformed and judged.
 
     Attributes:
-        trend: What is expected of it.
-        forward: To the scale on which scatter is alike everywhere.
-        back: And back.
+        trend: The prior on how it depends on parameters, tokens and mixture.
+        forward: Transforms it to the scale on which its scatter is about constant.
+        back: The inverse of ``forward``.
         least: The least departure, on that scale, that is reported.
     """
 
@@ -52,12 +52,12 @@ class Outlier(NamedTuple):
     """A run's final value that does not belong.
 
     Attributes:
-        run: Its row among the finals.
+        run: The run's row in the table of final values.
         column: Canonical name of the column.
         value: What was measured.
-        expected: What the others say, and two s.d. below and above.
-        departure: On the scale of the trend.
-        z: The same in standard deviations.
+        expected: Two s.d. below what the other runs predict, the prediction, and two s.d. above.
+        departure: Measured less predicted, on the transformed scale of :class:`Scale`.
+        z: ``departure`` in s.d. of the prediction.
     """
 
     run: int
@@ -75,6 +75,7 @@ def outlying_runs(runs: Runs) -> list[Fault]:
         runs: The ladder, without its held-out runs.
     """
     finals = runs.finals()
+    # Standard deviation of an arcsine-root score from so many questions.
     by_questions = np.array([0.5 / np.sqrt(t.questions) if t.questions else 0.0 for t in finals.tasks])
     losses = _outliers(
         finals, [f"loss/{d}" for d in finals.domains], finals.loss, LOSSES, np.zeros(len(finals.domains))
@@ -86,7 +87,7 @@ def outlying_runs(runs: Runs) -> list[Fault]:
 
 
 def _fault(finals: Runs, of_run: list[Outlier]) -> Fault:
-    """All that is odd about one run, the worst loss first."""
+    """One fault for all outlying values of a run, which quotes the worst: a loss if there is one."""
     name = finals.names[finals.run[of_run[0].run]]
     worst = max(of_run, key=lambda o: (o.column.startswith("loss/"), abs(o.z)))
     low, middle, high = worst.expected
@@ -101,7 +102,10 @@ def _fault(finals: Runs, of_run: list[Outlier]) -> Fault:
 
 
 def _shared(outlier: Outlier, losses: list[Outlier], finals: Runs) -> bool:
-    """Whether most losses of the run depart, or this one by much: text of one kind can be odd for one model."""
+    """Whether at least half of the run's losses are outliers, or this one is far off.
+
+    A single odd loss is no fault by itself: one model may suit one domain of text better or worse than the others do.
+    """
     measured = int(np.isfinite(finals.loss[outlier.run]).sum())
     together = sum(o.run == outlier.run for o in losses)
     return 2 * together >= measured or abs(outlier.departure) > ONE_LOSS_OFF
@@ -115,7 +119,10 @@ def _worse_than_smaller(finals: Runs, rows: NDArray[np.int64], y: Floats, i: int
 
 
 def _outliers(finals: Runs, names: list[str], values: Floats, scale: Scale, sampling: Floats) -> list[Outlier]:
-    """Final values ``(run, column)`` that the others contradict; ``sampling`` ``(column,)`` is the questions' s.d."""
+    """Outliers among final values ``(run, column)``.
+
+    ``sampling`` ``(column,)`` is their s.d. because test sets are finite.
+    """
     silencer = Silencer(len(names))
     found = []
     for j, name in enumerate(names):
@@ -130,15 +137,17 @@ def _outliers(finals: Runs, names: list[str], values: Floats, scale: Scale, samp
         if features is None:
             features = silencer.features[rows.tobytes()] = basis(log_n, log_d, finals.mix[rows], scale.trend)
         noise = float(np.hypot(scale.trend.least_noise, sampling[j]))
-        silent, told = silencer.silence(features, y - prior, noise, rows.tobytes())
-        departure = y - prior - told.mean
-        for i in np.flatnonzero(silent):
-            size = abs(departure[i])
-            worse = scale is LOSSES and size > WORSE_LOSS_OFF and _worse_than_smaller(finals, rows, y, int(i))
-            if not (size > scale.least or worse):
+        outlying, prediction = silencer.silence(features, y - prior, noise, rows.tobytes())
+        departure = y - prior - prediction.mean
+        for i in np.flatnonzero(outlying):
+            distance = abs(departure[i])
+            worse = scale is LOSSES and distance > WORSE_LOSS_OFF and _worse_than_smaller(finals, rows, y, int(i))
+            if not (distance > scale.least or worse):
                 continue
-            low, middle, high = scale.back(told.mean[i] + prior[i] + np.array([-2.0, 0.0, 2.0]) * told.sd[i])
+            low, middle, high = scale.back(
+                prediction.mean[i] + prior[i] + np.array([-2.0, 0.0, 2.0]) * prediction.sd[i]
+            )
             expected = (float(low), float(middle), float(high))
-            z = float(departure[i] / told.sd[i])
+            z = float(departure[i] / prediction.sd[i])
             found.append(Outlier(int(rows[i]), name, float(values[rows[i], j]), expected, float(departure[i]), z))
     return found
