@@ -28,7 +28,7 @@ INTERIOR = 20  # steps of the interior point method
 SHARES = (1.0, 0.5, 0.2, 0.05, 0.01)  # fractions of the step that the model proposes, all of which are tried
 ENOUGH = 1e-12  # least gain that the model must predict to go on, in units of 1 + |value|
 FAR = 4.0  # excess given to unused pieces, so that they never bind; no step of length 1 gains more than 2
-OUTPUT_LOG_SD = 1e-9  # pieces that differ by less, in units of the steepest slope, are the same
+SAME_CORNER = 1e-9  # pieces that differ by less, in units of the steepest slope, are the same
 SPARE = 4  # pieces kept beyond one for each source
 
 
@@ -95,7 +95,7 @@ def ridge(value: Callable[[Array], Array], model: Model, polytope: Polytope, lan
         mismatch = jnp.where(pieces.value > -jnp.inf, mismatch / scale, jnp.inf)
         worth = jnp.where(share > 1e-6, share, -jnp.sum(from_piece**2, axis=1) - excess)
         least_useful = jnp.argmin(jnp.where(pieces.value == -jnp.inf, -jnp.inf, worth))
-        duplicate = jnp.min(mismatch) < OUTPUT_LOG_SD
+        duplicate = jnp.min(mismatch) < SAME_CORNER
         place = jnp.where(duplicate, jnp.argmin(mismatch), least_useful)
         new = Pieces(
             look,

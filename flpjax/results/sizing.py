@@ -14,7 +14,7 @@ from flpjax.results.target import Target
 from flpjax.results.verdicts import Finding, Verdict
 
 FEWEST_RUNS = 2  # of one size; what a single run lacks, laws say themselves
-OUTPUT_LOG_SD = 2.0 * SAME  # of a logarithm: a target as near as this to the runs' one size has that size
+NEAR_SIZE = 2.0 * SAME  # of a logarithm: a target as near as this to the runs' one size has that size
 
 
 def own_size(ladder: LadderSummary) -> Target:
@@ -27,7 +27,7 @@ def is_own_size(target: Target, ladder: LadderSummary) -> bool:
     """Whether a target costs what the ladder's runs do."""
     flops = target.filled(ladder.rule).flops
     assert flops is not None
-    return bool(np.log(ladder.flops[0]) - OUTPUT_LOG_SD <= np.log(flops) <= np.log(ladder.flops[1]) + OUTPUT_LOG_SD)
+    return bool(np.log(ladder.flops[0]) - NEAR_SIZE <= np.log(flops) <= np.log(ladder.flops[1]) + NEAR_SIZE)
 
 
 def refuse_compute_alone(draws: Draws, targets: Sequence[Target]) -> None:
@@ -110,7 +110,7 @@ def check_sizes(ladder: LadderSummary, targets: Sequence[Target]) -> Iterator[Fi
     ):
         values = [(t.name, of(t)) for t in filled]
         other = [
-            n for n, v in values if v and not span[0] * np.exp(-OUTPUT_LOG_SD) <= v <= span[1] * np.exp(OUTPUT_LOG_SD)
+            n for n, v in values if v and not span[0] * np.exp(-NEAR_SIZE) <= v <= span[1] * np.exp(NEAR_SIZE)
         ]
         if not varies and other:
             figure = f"all runs have {what} {span[1]:.3g}, '{other[0]}' has another: the runs can't tell what it does"
