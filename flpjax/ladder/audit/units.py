@@ -22,7 +22,7 @@ EARLY = 0.1  # of a run's tokens
 AT_START = 25.0  # the same before training: a bad start is worse than guessing
 LEAST_LOSS = 0.02  # nats per token or byte
 MOST_TIMES_USUAL = 2.0  # × the loss of Chinchilla's law at N and D; published domains of text reach 1.35
-TYPICAL_DRIFT = 1.817, 482.0, 0.348, 2085.0, 0.366  # E, A, α, B, β of Besiroglu et al. 2024
+CHINCHILLA = 1.817, 482.0, 0.348, 2085.0, 0.366  # E, A, α, B, β of Besiroglu et al. 2024
 FEWEST = 3  # runs that tell a column's fault from a run's
 SHARED = 0.3  # share of runs that makes it the column's fault
 STEEPEST = 0.18  # |d log loss / d log C|; published losses in nats fall by .03 to .12, perplexities by that × the loss
@@ -178,7 +178,7 @@ def _losses(runs: Runs) -> list[Fault]:
 
 def _is_perplexity(finals: Runs, loss: Floats, known: NDArray[np.bool_]) -> bool:
     """Whether losses of the finals are too large for their sizes, or fall too steeply, to be in nats."""
-    e, a, alpha, b, beta = TYPICAL_DRIFT
+    e, a, alpha, b, beta = CHINCHILLA
     log_n, log_d = (v[known] for v in log_sizes(finals))
     usual = e + a / np.exp(log_n) ** alpha + b / np.exp(log_d) ** beta
     log_c, y = np.log(finals.flops[known]), np.log(loss[known])
