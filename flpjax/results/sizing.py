@@ -109,9 +109,7 @@ def check_sizes(ladder: LadderSummary, targets: Sequence[Target]) -> Iterator[Fi
         ("D/N", design.ratio, ladder.ratio, lambda t: t.tokens / t.params if t.tokens and t.params else None),
     ):
         values = [(t.name, of(t)) for t in filled]
-        other = [
-            n for n, v in values if v and not span[0] * np.exp(-NEAR_SIZE) <= v <= span[1] * np.exp(NEAR_SIZE)
-        ]
+        other = [n for n, v in values if v and not span[0] * np.exp(-NEAR_SIZE) <= v <= span[1] * np.exp(NEAR_SIZE)]
         if not varies and other:
             figure = f"all runs have {what} {span[1]:.3g}, '{other[0]}' has another: the runs can't tell what it does"
             yield Finding(name, Verdict.REVIEW, figure, f"Train runs that differ in {what}")
