@@ -205,7 +205,7 @@ def _fill_compute(columns: dict[str, NDArray], place: Place, notes: list[str]) -
         refuse(place, columns["flops"], "flops", ~(columns["flops"] > 0), positive)
         lacking = [name for name in ("params", "tokens") if name not in columns]
         if lacking:
-            notes.append(f"there is no column {' and no '.join(map(repr, lacking))}: laws that read it take no part")
+            notes.append(f"there is no column {' and no '.join(map(repr, lacking))}: laws that read them take no part")
             return
         ratio = columns["flops"] / (columns["params"] * columns["tokens"])
     for i in np.flatnonzero(~((ratio > SANE_RATIO[0]) & (ratio < SANE_RATIO[1])))[:1]:

@@ -172,7 +172,7 @@ def test_compute_and_loss_alone_are_a_ladder(compute_alone, key):
     np.testing.assert_allclose(runs.finals().flops, 1e18 * 3.0 ** np.arange(14))
     found = check(runs)
     assert {(r["params"], r["tokens"]) for r in json.loads(found.to_json())["runs"]} == {(None, None)}
-    assert "there is no column 'params' and no 'tokens': laws that read it take no part" in found.notes
+    assert "there is no column 'params' and no 'tokens': laws that read them take no part" in found.notes
     draws = point(method("power-e+sigmoid"), runs, key)
     seen = forecast(draws, [Target("big", flops=1e26)])
     assert seen.loss[0]["validation"].median == pytest.approx(1.7 + 40.0 * 1e26**-0.08, rel=0.003)
