@@ -1,0 +1,73 @@
+"""Forecasts on a panel of real ladders, by ladder: coverage, errors and CRPS of final and of rolling targets.
+
+``python -m benchmarks.unseen --json FILE [--quick] [--only NAME …] [--methods NAME …] [--workers N]``. Needs the
+ladders' files: FLPJAX_DATA.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import jax
+
+from benchmarks.report import environment, finish, parser
+from benchmarks.unseen.cells import Counted, Task, one
+from benchmarks.unseen.display import show_all
+from benchmarks.unseen.forecasters import EVERYWHERE, FORECASTERS, FORMS, QUICK, QUICK_EVERYWHERE
+from benchmarks.unseen.origins import ORIGINS, QUICK_ORIGINS, parts
+from benchmarks.unseen.panel import PANEL, QUICK_WITHOUT
+from benchmarks.unseen.summary import figures
+from benchmarks.workers import side_by_side
+
+DRAWS = 400
+
+
+def main() -> None:
+    """Fit, score, print, write."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--quick", action="store_true", help="fewer ladders, origins and methods")
+    arguments.add_argument("--workers", type=int, default=1, help="processes, on CPU if more than one (default: 1)")
+    arguments.add_argument("--only", nargs="+", choices=PANEL, metavar="NAME", help="these ladders")
+    arguments.add_argument(
+        "--methods", nargs="+", choices=FORECASTERS, metavar="NAME", help="these methods, for rolling targets, too"
+    )
+    arguments.add_argument("--draws", type=int, default=DRAWS, help=f"draws of every method (default: {DRAWS})")
+    given = arguments.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    if given.workers > 1:
+        jax.config.update("jax_platforms", "cpu")
+    start = time.perf_counter()
+    names = given.only or [name for name in PANEL if not (given.quick and name in QUICK_WITHOUT)]
+    methods = tuple(given.methods or (QUICK if given.quick else FORECASTERS))
+    everywhere = methods if given.methods else QUICK_EVERYWHERE if given.quick else EVERYWHERE
+    todo = [
+        Task(part, tuple(m for m in methods if part.final or m in everywhere), given.draws)
+        for part in parts(names, QUICK_ORIGINS if given.quick else ORIGINS)
+    ]
+    done: list[Counted] = []
+    for counted in side_by_side(one, todo, given.workers):
+        done.append(counted)
+        _say(counted, len(done), len(todo))
+    order = [task.part for task in todo]
+    done.sort(key=lambda counted: order.index(counted.part))
+    found = figures(done, methods)
+    show_all(found)
+    result = environment() | {"quick": given.quick, "draws": given.draws, "workers": given.workers, "forms": FORMS}
+    result |= found | {"seconds": time.perf_counter() - start}
+    print(f"{len(found['ladders'])} ladders, {len(done)} parts; {result['seconds']:.0f} s")
+    finish(result, given.json)
+
+
+def _say(counted: Counted, number: int, of: int) -> None:
+    took = ", ".join(f"{name} {s:.0f} s" for name, s in counted.seconds.items() if s >= 1.0)
+    lost = f"; failed: {', '.join(counted.failed)}" if counted.failed else ""
+    print(
+        f"{number} of {of}: {counted.part}: {len(counted.cells)} cells{', ' if took else ''}{took}{lost}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
