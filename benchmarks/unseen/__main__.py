@@ -1,6 +1,7 @@
 """Forecasts on a panel of real ladders, by ladder: coverage, errors and CRPS of final and of rolling targets.
 
-``python -m benchmarks.unseen --json FILE [--quick] [--only NAME …] [--methods NAME …] [--workers N]``. Needs the
+``python -m benchmarks.unseen --json FILE [--quick] [--only NAME …] [--methods NAME …] [--workers N]
+[--origins N]``. Needs the
 ladders' files: FLPJAX_DATA.
 """
 
@@ -15,7 +16,7 @@ from benchmarks.report import environment, finish, parser
 from benchmarks.unseen.cells import Counted, Task, one
 from benchmarks.unseen.display import show_all
 from benchmarks.unseen.forecasters import EVERYWHERE, FORECASTERS, FORMS, QUICK, QUICK_EVERYWHERE
-from benchmarks.unseen.origins import ORIGINS, QUICK_ORIGINS, parts
+from benchmarks.unseen.origins import ORIGINS, QUICK_ORIGINS, QUICK_SLOW, parts
 from benchmarks.unseen.panel import PANEL, QUICK_WITHOUT
 from benchmarks.unseen.summary import figures
 from benchmarks.workers import side_by_side
@@ -33,6 +34,7 @@ def main() -> None:
         "--methods", nargs="+", choices=FORECASTERS, metavar="NAME", help="these methods, for rolling targets, too"
     )
     arguments.add_argument("--draws", type=int, default=DRAWS, help=f"draws of every method (default: {DRAWS})")
+    arguments.add_argument("--origins", type=int, help=f"earlier states to forecast from (default: {ORIGINS})")
     given = arguments.parse_args()
     jax.config.update("jax_enable_x64", True)
     if given.workers > 1:
@@ -41,9 +43,12 @@ def main() -> None:
     names = given.only or [name for name in PANEL if not (given.quick and name in QUICK_WITHOUT)]
     methods = tuple(given.methods or (QUICK if given.quick else FORECASTERS))
     everywhere = methods if given.methods else QUICK_EVERYWHERE if given.quick else EVERYWHERE
+    origins, slow = (QUICK_ORIGINS, QUICK_SLOW) if given.quick else (ORIGINS, None)
+    if given.origins is not None:
+        origins, slow = given.origins, None
     todo = [
         Task(part, tuple(m for m in methods if part.final or m in everywhere), given.draws)
-        for part in parts(names, QUICK_ORIGINS if given.quick else ORIGINS)
+        for part in parts(names, origins, slow)
     ]
     done: list[Counted] = []
     for counted in side_by_side(one, todo, given.workers):

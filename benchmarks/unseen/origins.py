@@ -12,6 +12,7 @@ from benchmarks.unseen.panel import PANEL, Ladder
 from flpjax import Runs
 
 ORIGINS, QUICK_ORIGINS = 5, 2
+QUICK_SLOW = 1  # origins of a quick run on ladders of scores or mixtures, where a fit takes longest
 FEWEST, SHARE = 4, 0.25  # runs seen from an origin: these at least, and this share of those that train
 UNSEEN = 0.1  # share of those that train that is forecast at least
 GAP = 0.05  # e-folds of FLOPs between the largest run that is seen and the next: no budget is cut in two
@@ -32,9 +33,23 @@ class Part(NamedTuple):
         return f"{self.ladder}, {'final' if self.final else f'{self.seen} smallest'}"
 
 
-def parts(names: Sequence[str], origins: int, panel: Mapping[str, Ladder] = PANEL) -> list[Part]:
-    """All parts of these ladders: each to its end, and from ``origins`` states before."""
-    return [Part(name, seen) for name in names for seen in (0, *origins_of(panel[name](), origins))]
+def parts(
+    names: Sequence[str], origins: int, slow: int | None = None, panel: Mapping[str, Ladder] = PANEL
+) -> list[Part]:
+    """All parts of these ladders: each to its end, and from some states before.
+
+    Args:
+        names: The ladders.
+        origins: From how many states before; a ladder may have fewer.
+        slow: The same of ladders of scores or mixtures; None for as many.
+        panel: Name → ladder.
+    """
+    found = []
+    for name in names:
+        runs = panel[name]()
+        many = origins if slow is None or not (runs.tasks or runs.sources) else slow
+        found += [Part(name, seen) for seen in (0, *origins_of(runs, many))]
+    return found
 
 
 def state(part: Part, panel: Mapping[str, Ladder] = PANEL) -> Runs:
@@ -54,6 +69,8 @@ def origins_of(runs: Runs, count: int) -> list[int]:
     fewest = max(FEWEST, round(SHARE * len(log_flops)))
     cuts = np.flatnonzero(np.diff(log_flops) > GAP) + 1
     cuts = cuts[(cuts >= fewest) & (cuts <= len(log_flops) - round(UNSEEN * len(log_flops)))]
+    if not count:
+        return []
     if len(cuts) <= count:
         return [int(k) for k in cuts]
     reached = log_flops[cuts - 1]
