@@ -7,8 +7,10 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jax import Array
 
@@ -20,6 +22,8 @@ from benchmarks.unseen.panel import PANEL, Kind
 from flpjax import FlpjaxError, Runs
 
 BINS = (0.0, 1.0, 2.0, 4.0)  # e-folds of FLOPs beyond the largest run that is seen, as the lower edges
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 40_000  # of the 65,530 parts of memory that Linux lets a process map; a compiled program takes several
 
 
 class Forecasted(NamedTuple):
@@ -76,7 +80,10 @@ def one(task: Task) -> Counted:
     """All cells of one part of the panel."""
     ladder = PANEL[task.part.ladder]
     forecasters = {name: FORECASTERS[name] for name in task.methods}
-    return count(task.part, state(task.part), forecasters, key(), task.draws, ladder.kinds)
+    counted = count(task.part, state(task.part), forecasters, key(), task.draws, ladder.kinds)
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+    return counted
 
 
 def unknown(runs: Runs) -> Runs:
