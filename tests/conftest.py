@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,10 +13,12 @@ import jax
 import numpy as np
 import pytest
 
+from flpjax.engine import lanes, recipe
 from flpjax.fitting.blending.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point
+from flpjax.fitting.posterior import importance, nuts
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.simulate import LADDER, Simulated, simulate_ladder
 from flpjax.ladder.table import Runs
@@ -26,8 +29,34 @@ from flpjax.methods.registry import Auto
 # Compiling takes most of the time, so tests, and processes that they start, compile without optimising: half the time.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 jax.config.update("jax_disable_most_optimizations", True)
+# A program in one piece compiles in less time than in several, which LLVM would compile side by side.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_parallel_codegen_split_count=1"
+# Tracing makes many objects and little garbage.
+gc.set_threshold(100_000, 50, 50)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# What runs for longer than it compiles is optimised all the same: networks, chains and populations.
+OPTIMISED = {"xla_backend_optimization_level": 2, "xla_llvm_disable_expensive_passes": False}
+for module, name in ((recipe, "_train_tile"), (nuts, "_chains")):
+    program = getattr(module, name).__wrapped__
+    setattr(module, name, jax.jit(program, static_argnums=(0, 1), compiler_options=OPTIMISED))
+for program in (importance.de_mcmc, importance._block):
+    program._options.update(OPTIMISED)
+
+
+@pytest.fixture
+def optimised_solver() -> Iterator[None]:
+    """The solver's programs, too, where many rows make them run for long."""
+    with pytest.MonkeyPatch.context() as patch:
+        for program in (lanes.advance, lanes.scout):
+            for name, value in OPTIMISED.items():
+                patch.setitem(program._options, name, value)
+            vars(program).pop("_program", None)  # made anew by its options
+        yield
+    for program in (lanes.advance, lanes.scout):
+        vars(program).pop("_program", None)
+
 
 # The same examples every time, so that a red suite is red for everybody; HYPOTHESIS_PROFILE=explore looks for new ones.
 hypothesis.settings.register_profile("repeat", derandomize=True, deadline=None)
@@ -35,8 +64,21 @@ hypothesis.settings.register_profile("explore", max_examples=5000, deadline=None
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 
+LONGEST = (
+    "test_notebooks", "test_posterior", "test_ladder", "test_cases", "test_mixing", "test_devices", "test_forms",
+    "test_paper", "test_nist", "test_mixture", "test_sbc", "test_compare", "test_auto", "test_ascent",
+    "test_importance", "test_reported", "test_cli", "test_discovery",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever asks for public ladders is marked so, and CI runs it beside them."""
+    """Whatever asks for public ladders is marked so, and CI runs it beside them.
+
+    A file is one worker's (``--dist loadfile``), since its tests share fits. The longest come first: in the end no
+    worker waits for another.
+    """
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
     for item in items:
         if "public_data" in getattr(item, "fixturenames", ()):
             item.add_marker("public")

@@ -1,16 +1,18 @@
-"""The notebooks run from top to bottom, with few draws: printed figures are of as many as they say."""
+"""The notebooks run from top to bottom, with few draws and a short discovery; printed figures are of the whole."""
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
-import jax
 import matplotlib as mpl
 import pytest
 
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+
+from flpjax.fitting.discovery.discovery import discover
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 
@@ -19,17 +21,9 @@ def test_there_are_notebooks():
     assert list(FOLDER.glob("*.ipynb"))
 
 
-@pytest.fixture
-def _optimised():
-    """Networks train for longer than they compile."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
-
-
-@pytest.mark.usefixtures("_optimised")
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda p: p.stem)
-def test_notebook_runs(path, capsys):
+def test_notebook_runs(path, capsys, monkeypatch):
+    monkeypatch.setattr("flpjax.results.compare.discover", partial(discover, rounds=1, per_round=3))
     cells = json.loads(path.read_text("utf-8"))["cells"]
     names = {"__name__": "notebook"}
     for cell in cells:

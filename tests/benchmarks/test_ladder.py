@@ -25,7 +25,7 @@ SIZES = (
 )
 SMALLER = {
     "sizes": SIZES,
-    "checkpoints": 3,
+    "checkpoints": 2,
     "bytes_per_parameter": 0.4,
     "windows": 5,
     "questions": 31,
@@ -76,7 +76,7 @@ def test_the_full_ladder_is_what_it_should_be():
 
 def test_parameters_are_counted_as_the_model_has_them():
     size = read_experiment("full").sizes[1]
-    weights = nnx.state(Decoder(size, jnp.float32, nnx.Rngs(0)), nnx.Param)
+    weights = nnx.state(nnx.eval_shape(lambda: Decoder(size, jnp.float32, nnx.Rngs(0))), nnx.Param)
     counts = {path: leaf.size for path, leaf in nnx.to_flat_state(weights)}
     inside = sum(n for path, n in counts.items() if path[0] == "blocks" and path[-1] == "kernel")
     assert inside == size.params
@@ -84,14 +84,16 @@ def test_parameters_are_counted_as_the_model_has_them():
 
 def test_a_byte_is_predicted_from_those_before_it():
     size = read_experiment("tiny").sizes[1]
-    model = Decoder(size, jnp.float32, nnx.Rngs(3))
-    text = jax.random.randint(jax.random.key(1), (2, 23), 1, VOCABULARY)
-    changed = text.at[:, 11].set(0)
-    before, after = model(text), model(changed)
+    model = nnx.jit(lambda: Decoder(size, jnp.float32, nnx.Rngs(3)))()
+    call = nnx.jit(lambda model, text: model(text))
+    text = np.random.default_rng(1).integers(1, VOCABULARY, (2, 23))
+    changed = text.copy()
+    changed[:, 11] = 0
+    before, after = call(model, text), call(model, changed)
     assert np.allclose(before[:, :11], after[:, :11], atol=1e-5)
     assert np.abs(before[:, 11:] - after[:, 11:]).max() > 1e-3
-    whole = jnp.exp(jax.vmap(lambda byte: log_probs(before, jnp.full_like(text, byte)))(jnp.arange(VOCABULARY)))
-    assert np.allclose(whole.sum(0), 1.0, atol=1e-5)
+    each = jax.jit(jax.vmap(lambda byte: log_probs(before, jnp.full_like(text, byte))))
+    assert np.allclose(np.exp(each(jnp.arange(VOCABULARY))).sum(0), 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 1.0])
@@ -110,7 +112,7 @@ def test_rows_pass_the_check_and_say_what_they_must(trained):
     folder, rows = trained
     runs = flpjax.read_runs(folder / "ladder.csv")
     assert runs.names == tuple(sorted({row["run"] for row in rows}, key=runs.names.index))
-    assert len(rows) == 3 * (3 + 2)
+    assert len(rows) == 2 * (3 + 2)
     assert runs.domains == DOMAINS
     assert set(runs.task_names) == {"continuation", "gap", "next_line", "word", "indent", "recall"}
     assert runs.sources == ("general", "code")
@@ -129,7 +131,7 @@ def test_rows_pass_the_check_and_say_what_they_must(trained):
 
 def test_the_same_seed_gives_the_same_rows(trained, corpus, tmp_path):
     experiment = read_experiment("tiny", **SMALLER)
-    assert run_experiment(experiment, corpus, tmp_path, jobs_of(experiment, only=["0.013M"])) == trained[1][:9]
+    assert run_experiment(experiment, corpus, tmp_path, jobs_of(experiment, only=["0.013M"])) == trained[1][:6]
 
 
 def test_an_experiment_goes_on_where_it_stopped(trained, corpus, capsys, monkeypatch):

@@ -260,6 +260,7 @@ def test_the_law_that_made_the_losses_errs_least(runs, law, capsys, monkeypatch)
     assert "M4" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("optimised_solver")
 def test_figures_of_flpm_by_linear_maps(runs, monkeypatch):
     """Scores straight in domain losses that follow M4: FLP-M has them, FLP on the average loss has not."""
     monkeypatch.setattr(mixed, "METHODS", {"FLP": "flp-average", "FLP-M": "m4-floor+domain-linear"})

@@ -11,6 +11,7 @@ import pytest
 from flpjax.errors import FitError, InputError, PrecisionError
 from flpjax.fitting.diagnostics import convergence
 from flpjax.fitting.point import bind
+from flpjax.fitting.posterior import nuts
 from flpjax.fitting.posterior.assemble import verdict
 from flpjax.fitting.posterior.laplace import _differentiated, find_modes
 from flpjax.fitting.posterior.likelihood import (
@@ -23,7 +24,6 @@ from flpjax.fitting.posterior.likelihood import (
     scatter_of,
     student,
 )
-from flpjax.fitting.posterior.nuts import _chains
 from flpjax.fitting.posterior.posterior import posterior
 from flpjax.fitting.posterior.priors import Normal, posterior_problem, priors_of
 from flpjax.ladder.select import Selection
@@ -200,13 +200,31 @@ def test_a_stuck_chain_is_seen():
     assert not convergence(values.reshape(-1), 4).passed
 
 
-def test_nothing_is_traced_twice(noisy, fast, sampled):
-    before = _chains._cache_size(), _differentiated._cache_size()
-    assert min(before) > 0
-    posterior(FLP(), noisy.runs, jax.random.key(5), draws=SAMPLED)
+class Asked(Exception):  # noqa: N818 - no error
+    """A program was asked for; chains take long to run, and nothing here depends on where they end."""
+
+
+def test_nothing_is_traced_twice(noisy, fast, monkeypatch):
+    """Keys, scores and priors are arguments of the programs: what they are compiled for is the same."""
+    asked = []
+
+    def ask(layers, sampler, *arguments):
+        leaves, structure = jax.tree.flatten(arguments)
+        asked.append((layers, sampler, structure, [jax.typeof(leaf) for leaf in leaves]))
+        raise Asked
+
+    monkeypatch.setattr(nuts, "_chains", ask)
+    before = _differentiated._cache_size()
+    assert before > 0
     other = replace(noisy.runs, score=np.clip(noisy.runs.score * 1.001, 0, 1))
-    posterior(FLP(), other, jax.random.key(5), method="laplace", draws=DRAWS, priors={"score/slope": (-0.4, 0.3)})
-    assert (_chains._cache_size(), _differentiated._cache_size()) == before
+    changed = {"priors": {"score/slope": (-0.4, 0.3)}}
+    for runs, seed, more in ((noisy.runs, 17, {}), (noisy.runs, 5, {}), (other, 5, changed)):
+        with pytest.raises(Asked):
+            posterior(FLP(), runs, jax.random.key(seed), draws=SAMPLED, **more)
+    assert asked[0] == asked[1] == asked[2]
+    assert hash(asked[0][:2]) == hash(asked[1][:2]) == hash(asked[2][:2])
+    posterior(FLP(), other, jax.random.key(5), method="laplace", draws=DRAWS, **changed)
+    assert _differentiated._cache_size() == before
 
 
 def test_priors_can_be_read_and_overridden(noisy, key, fast):
