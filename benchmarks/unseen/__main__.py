@@ -16,7 +16,7 @@ from benchmarks.report import environment, finish, parser
 from benchmarks.unseen.cells import Counted, Task, one
 from benchmarks.unseen.display import show_all
 from benchmarks.unseen.forecasters import EVERYWHERE, FORECASTERS, FORMS, QUICK, QUICK_EVERYWHERE
-from benchmarks.unseen.origins import ORIGINS, QUICK_ORIGINS, QUICK_SLOW, parts
+from benchmarks.unseen.origins import ORIGINS, parts, quick
 from benchmarks.unseen.panel import PANEL, QUICK_WITHOUT
 from benchmarks.unseen.summary import figures
 from benchmarks.workers import side_by_side
@@ -43,12 +43,11 @@ def main() -> None:
     names = given.only or [name for name in PANEL if not (given.quick and name in QUICK_WITHOUT)]
     methods = tuple(given.methods or (QUICK if given.quick else FORECASTERS))
     everywhere = methods if given.methods else QUICK_EVERYWHERE if given.quick else EVERYWHERE
-    origins, slow = (QUICK_ORIGINS, QUICK_SLOW) if given.quick else (ORIGINS, None)
-    if given.origins is not None:
-        origins, slow = given.origins, None
+    origins = ORIGINS if given.origins is None else given.origins
+    many = quick if given.quick and given.origins is None else lambda _: origins
     todo = [
         Task(part, tuple(m for m in methods if part.final or m in everywhere), given.draws)
-        for part in parts(names, origins, slow)
+        for part in parts(names, many)
     ]
     done: list[Counted] = []
     for counted in side_by_side(one, todo, given.workers):

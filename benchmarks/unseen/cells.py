@@ -20,6 +20,7 @@ from benchmarks.unseen.forecasters import FORECASTERS, Forecaster, UnsuitedError
 from benchmarks.unseen.origins import Part, state
 from benchmarks.unseen.panel import PANEL, Kind
 from flpjax import FlpjaxError, Runs
+from flpjax.cli.start import start_jax
 
 BINS = (0.0, 1.0, 2.0, 4.0)  # e-folds of FLOPs beyond the largest run that is seen, as the lower edges
 MAPS = Path("/proc/self/maps")
@@ -77,7 +78,8 @@ class Task(NamedTuple):
 
 
 def one(task: Task) -> Counted:
-    """All cells of one part of the panel."""
+    """All cells of one part of the panel; compiled programs are kept as the command line keeps them."""
+    start_jax()
     ladder = PANEL[task.part.ladder]
     forecasters = {name: FORECASTERS[name] for name in task.methods}
     counted = count(task.part, state(task.part), forecasters, key(), task.draws, ladder.kinds)

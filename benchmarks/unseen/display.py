@@ -26,11 +26,11 @@ def show_all(found: Mapping[str, Any]) -> None:
         _show(f"{TITLES[when]} by ladder: {lead}, %", ("ladder", "runs", *HEADS), rows)
     edges = [Cell("", "loss", "", edge, {}).bin for edge in BINS]
     distances = [
-        (f"{name}, {edge}", *_row(by[when]["by_distance"][edge]))
-        for when in ("final",)
+        (f"{name}, {edge}", *_row(bins[edge]))
         for name, by in ladders.items()
+        for bins in [by["final"]["by_distance"]]
         for edge in edges
-        if edge in by[when]["by_distance"] and len(by[when]["by_distance"]) > 1
+        if edge in bins and len(bins) > 1
     ]
     _show("Final targets by distance, e-folds of FLOPs beyond what is seen, %", ("ladder", *HEADS), distances)
     names = list(next(iter(ladders.values()))["methods"]) if ladders else []
@@ -52,11 +52,9 @@ def show_all(found: Mapping[str, Any]) -> None:
         ("ladder", "seen", "method", "reason"),
         [(f["ladder"], f["seen"] or "all", f["method"], f["reason"]) for f in found["failures"]],
     )
-    print(
-        f"90 % intervals of final targets hold {percent(found['mean_coverage90'], 1)} %, mean over ladders; worst of "
-        f"those with {ENOUGH} target runs: {percent(found['worst_coverage90'], 1) or '–'} % "
-        f"({found['worst_ladder'] or 'none'})"
-    )
+    worst = percent(found["worst_coverage90"], 1) or "–"
+    print(f"90 % intervals of final targets hold {percent(found['mean_coverage90'], 1)} %, mean over ladders;")
+    print(f"worst of those with {ENOUGH} target runs: {worst} % ({found['worst_ladder'] or 'none'})")
 
 
 HEADS = ("cells", "50", "80", "90", "95", "error", "signed", "CRPS", "width")

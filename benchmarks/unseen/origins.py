@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +11,7 @@ from benchmarks.calibration.ladders import rolled
 from benchmarks.unseen.panel import PANEL, Ladder
 from flpjax import Runs
 
-ORIGINS, QUICK_ORIGINS = 5, 2
-QUICK_SLOW = 1  # origins of a quick run on ladders of scores or mixtures, where a fit takes longest
+ORIGINS = 5
 FEWEST, SHARE = 4, 0.25  # runs seen from an origin: these at least, and this share of those that train
 UNSEEN = 0.1  # share of those that train that is forecast at least
 GAP = 0.05  # e-folds of FLOPs between the largest run that is seen and the next: no budget is cut in two
@@ -33,23 +32,15 @@ class Part(NamedTuple):
         return f"{self.ladder}, {'final' if self.final else f'{self.seen} smallest'}"
 
 
-def parts(
-    names: Sequence[str], origins: int, slow: int | None = None, panel: Mapping[str, Ladder] = PANEL
-) -> list[Part]:
-    """All parts of these ladders: each to its end, and from some states before.
+def parts(names: Sequence[str], many: Callable[[Runs], int], panel: Mapping[str, Ladder] = PANEL) -> list[Part]:
+    """All parts of these ladders: each to its end, and from as many states before as ``many`` says, if it has them."""
+    ladders = [(name, panel[name]()) for name in names]
+    return [Part(name, seen) for name, runs in ladders for seen in (0, *origins_of(runs, many(runs)))]
 
-    Args:
-        names: The ladders.
-        origins: From how many states before; a ladder may have fewer.
-        slow: The same of ladders of scores or mixtures; None for as many.
-        panel: Name → ladder.
-    """
-    found = []
-    for name in names:
-        runs = panel[name]()
-        many = origins if slow is None or not (runs.tasks or runs.sources) else slow
-        found += [Part(name, seen) for seen in (0, *origins_of(runs, many))]
-    return found
+
+def quick(runs: Runs) -> int:
+    """Origins of a quick run: two, one where there are scores, none of mixtures, whose fits take longest."""
+    return 0 if runs.sources else 1 if runs.tasks else 2
 
 
 def state(part: Part, panel: Mapping[str, Ladder] = PANEL) -> Runs:
