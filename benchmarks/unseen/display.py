@@ -40,7 +40,11 @@ def show_all(found: Mapping[str, Any]) -> None:
             for name, by in ladders.items()
             if _any(by["final"])
         ]
-        _show(f"{title} of final targets by ladder and method", ("ladder", *(SHORT.get(m, m) for m in names)), table)
+        _show(
+            f"{title} of final targets by ladder and method, on what each forecasts",
+            ("ladder", *(SHORT.get(m, m) for m in names)),
+            table,
+        )
     ratio = found["crps_ratio"]
     _show(
         f"CRPS of {lead} as a multiple, geometric mean over ladders (number of them)",
