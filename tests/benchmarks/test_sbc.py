@@ -10,7 +10,7 @@ from benchmarks.sbc.statistics import DRAWS, Ranks
 
 @pytest.fixture(scope="module")
 def found():
-    return ranks(posed("flp"), 40, 3, "laplace")
+    return ranks(posed("flp"), 23, 3, "laplace")
 
 
 def test_the_posterior_is_calibrated(found):
