@@ -41,7 +41,8 @@ OPTIMISED = {"xla_backend_optimization_level": 2, "xla_llvm_disable_expensive_pa
 for module, name in ((recipe, "_train_tile"), (nuts, "_chains")):
     program = getattr(module, name).__wrapped__
     setattr(module, name, jax.jit(program, static_argnums=(0, 1), compiler_options=OPTIMISED))
-importance.de_mcmc._options.update(OPTIMISED)
+for program in (importance.de_mcmc, importance._block):
+    program._options.update(OPTIMISED)
 
 
 @pytest.fixture
