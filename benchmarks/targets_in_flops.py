@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.blending.auto import auto
+from flpjax.fitting.averaging.auto import auto
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.table import Runs
 from flpjax.methods.registry import Auto

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flpjax.errors import FlpjaxError as FlpjaxError
     from flpjax.errors import InputError as InputError
     from flpjax.errors import PrecisionError as PrecisionError
-    from flpjax.fitting.blending.auto import auto as auto
+    from flpjax.fitting.averaging.auto import auto as auto
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
     from flpjax.fitting.diagnostics import Convergence as Convergence
     from flpjax.fitting.diagnostics import Sampling as Sampling
@@ -128,7 +128,7 @@ _HOME = {
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "cli.plots": ("plot_forecast",),
     "cli.plots_mix": ("plot_mix",),
-    "fitting.blending.auto": ("auto",),
+    "fitting.averaging.auto": ("auto",),
     "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),
     "fitting.diagnostics": ("Convergence", "Sampling", "convergence"),

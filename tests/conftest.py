@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from flpjax.engine import lanes, recipe
-from flpjax.fitting.blending.auto import auto
+from flpjax.fitting.averaging.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import point

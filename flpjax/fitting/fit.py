@@ -8,7 +8,7 @@ from typing import Literal, overload
 from jax import Array
 
 from flpjax.errors import InputError
-from flpjax.fitting.blending.auto import BLENDED, auto
+from flpjax.fitting.averaging.auto import BLENDED, auto
 from flpjax.fitting.bootstrap import RESAMPLED, bootstrap
 from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
 from flpjax.fitting.draws import Draws, check_draw_count

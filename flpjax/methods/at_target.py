@@ -1,12 +1,13 @@
 """A model of mixtures at one target: what is left of it when only the mixture may change.
 
-Every law in which a mixture counts by its worth is, at one target, ``floor + rest·worth(w)^−decay``. Members of a blend
+Every law in which a mixture counts by its worth is, at one target, ``floor + rest·worth(w)^−decay``. Laws of a blend
 then differ in numbers and not in formula: one program serves all of them, which compiles several times faster than
-theirs, and gives the same losses and scores.
+theirs, and gives the same losses and scores. Maps with a discrepancy keep their own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.law import Law, Params
 from flpjax.laws.network import DomainLinear, Network
 from flpjax.laws.sources import WorthLaw
-from flpjax.methods.blend import MIXED, Blend, own
+from flpjax.methods.blend import SHARES, Blend, LossLaw, ScoreMap
 from flpjax.methods.flpm import MixtureModel
 from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Model, Prediction, StageParams
@@ -33,25 +34,24 @@ Arrays = dict[str, Any]
 
 @dataclass(frozen=True)
 class Formula:
-    """Any other map, of one member.
+    """Any other map.
 
     Attributes:
-        form: The map.
-        member: Whose.
+        law: The map.
         domains: Where the losses that it reads stand among all.
         tasks: Where its scores stand among all.
         count: Of all tasks.
     """
 
-    form: Law
-    member: int
+    law: Law
     domains: tuple[int, ...]
     tasks: tuple[int, ...]
     count: int
 
     def apply(self, params: Params, loss: Array) -> Array:
-        """``(1, task)`` scores at the losses ``(1, domain)``; 0 for tasks that it does not forecast."""
-        score = jax.vmap(lambda p: self.form.apply(p, loss[0, jnp.array(self.domains)]))(params)
+        """``(1, task)`` scores at the losses ``(domain,)``; 0 for tasks that it does not forecast."""
+        read = loss[jnp.array(self.domains)]
+        score = jax.vmap(lambda p: self.law.apply(p, read))(params)
         return jnp.zeros((1, self.count), loss.dtype).at[0, jnp.array(self.tasks)].set(score)
 
 
@@ -66,8 +66,7 @@ class AtTarget:
         domains: ``(domain,)``.
         tasks: ``(task,)``.
         sources: ``(source,)``.
-        maps: Kind of map, and the members that have it: those of one kind share a formula; of other maps, the formula
-            itself, of one member. A member without scores has none.
+        maps: Kind of map, and the maps that have it: those of one kind share a formula; of others, the formula itself.
     """
 
     domains: tuple[str, ...]
@@ -84,28 +83,28 @@ class AtTarget:
 
     def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the mixture of ``x``; nothing else of it is read."""
-        law, shares = params["law"], params[MIXED]
+        law, shares = params["law"], params[SHARES]
         worth = jnp.log(jnp.einsum("mds,s->md", law["worth"], x.weights))
-        loss = law["floor"] + jnp.exp(law["log_rest"] - law["decay"] * worth)  # (member, domain)
-        mean = jnp.exp(jnp.sum(shares["loss_share"] * jnp.log(loss), axis=0) + shares["loss_off"])
-        score = shares["score_off"]
-        for i, (kind, members) in enumerate(self.maps):
-            told = _mapped(kind, params[f"map {i}"], loss[jnp.array(members)])  # (member, task)
-            score = score + jnp.sum(shares["score_share"][jnp.array(members)] * told, axis=0)
-        return Prediction(mean, score)
+        each = law["floor"] + jnp.exp(law["log_rest"] - law["decay"] * worth)  # (law, domain)
+        loss = jnp.sum(shares["loss"] * each, axis=0) + shares["loss_lost"]
+        score = shares["score_lost"]
+        for i, (kind, maps) in enumerate(self.maps):
+            told = _mapped(kind, params[f"map {i}"], loss)  # (map, task)
+            score = score + jnp.sum(shares["score"][jnp.array(maps)] * told, axis=0)
+        return Prediction(loss, score)
 
     def score_from_loss(self, params: StageParams, loss: Array) -> None:
-        """Nothing: members know losses of their own."""
+        """Nothing: the scatter of a loss is no part of a search."""
 
 
 def _mapped(kind: Kind, params: Params, loss: Array) -> Array:
-    """``(member, task)`` scores at the losses ``(member, domain)``."""
+    """``(map, task)`` scores at the losses ``(domain,)``."""
     if isinstance(kind, Formula):
         return kind.apply(params, loss)
     if kind == NETWORK:
-        hidden = jnp.einsum("mthd,md->mth", params["slopes"], loss) + params["level"]
+        hidden = jnp.einsum("mthd,d->mth", params["slopes"], loss) + params["level"]
         return params["lower"] + jnp.sum(params["span"] * jnp.maximum(hidden, 0.0), axis=-1)
-    height = jnp.einsum("mtd,md->mt", params["slopes"], loss) + params["level"]
+    height = jnp.einsum("mtd,d->mt", params["slopes"], loss) + params["level"]
     return height if kind == LINEAR else params["lower"] + params["span"] * jax.nn.sigmoid(height)
 
 
@@ -118,91 +117,106 @@ def at_target(model: Model, params: StageParams, x: Features) -> tuple[AtTarget,
         x: The compute of the target, without a mixture.
 
     Returns:
-        None if the mixture has another part in some member.
+        None if the mixture has another part in some law.
     """
-    blend = isinstance(model, Blend)
-    members = model.members if isinstance(model, Blend) else (model,)
-    if not all(isinstance(m, MixtureModel) and hasattr(m.compute_loss, "worth_law") and not m.units for m in members):
+    found = _divided(model, params)
+    if found is None:
         return None
-    chains = [m for m in members if isinstance(m, MixtureModel)]
-    each = [own(params, i) if blend else params for i in range(len(chains))]
-    laws = [_law(m, p, x, model.domains) for m, p in zip(chains, each, strict=True)]
-    law = {name: np.stack([one[name] for one in laws], axis=1) for name in laws[0]}
-    kinds: dict[Kind, list[tuple[int, Arrays]]] = {}
-    for i, (chain, p) in enumerate(zip(chains, each, strict=True)):
-        if chain.tasks:
-            kind, numbers = _map(chain, p["score"], model.domains, model.tasks, i)
-            kinds.setdefault(kind, []).append((i, numbers))
-    maps = tuple((kind, tuple(i for i, _ in found)) for kind, found in kinds.items())
-    reduced: dict[str, Any] = {"law": law}
+    laws, maps, shares = found
+    if not all(hasattr(part.law, "worth_law") and not part.units and not part.order for part, _ in laws):
+        return None
+    if not all(part.through and not part.units for part, _ in maps):
+        return None
+    each = [_law(part, p, x, len(model.domains)) for part, p in laws]
+    law = {name: np.stack([one[name] for one in each], axis=1) for name in each[0]}
     sound = law["floor"] + law["log_rest"] + law["decay"] + law["worth"].sum(axis=-1)  # NaN where a fit failed
-    score = np.full((*sound.shape[:2], len(model.tasks)), np.nan)
-    for k, (kind, found) in enumerate(kinds.items()):
-        reduced[f"map {k}"] = {name: np.stack([n[name] for _, n in found], axis=1) for name in found[0][1]}
-        for i, numbers in found:
-            through = sound[:, i][:, [model.domains.index(d) for d in chains[i].domains]].sum(axis=1)
+    reduced: dict[str, Any] = {"law": law}
+    kinds: dict[Kind, list[tuple[int, Arrays]]] = {}
+    for i, (part, p) in enumerate(maps):
+        kind, numbers = _map(part, p, len(model.domains), len(model.tasks))
+        kinds.setdefault(kind, []).append((i, numbers))
+    score = np.full((*sound.shape[:1], len(maps), len(model.tasks)), np.nan)
+    for k, (kind, some) in enumerate(kinds.items()):
+        formula = isinstance(kind, Formula)
+        reduced[f"map {k}"] = some[0][1] if formula else _stacked([numbers for _, numbers in some])
+        for i, numbers in some:
             parts = sum(v.reshape(*v.shape[:2], -1).sum(axis=2) for v in numbers.values())  # NaN where a fit failed
-            if isinstance(kind, Formula):
-                reduced[f"map {k}"] = numbers
-                parts = _placed(parts, 1, chains[i].tasks, model.tasks)
-            score[:, i] = through[:, None] + parts
-    beyond = max(float(x.log_flops) - model.log_edge, 0.0) if isinstance(model, Blend) else 0.0
-    mixed = params[MIXED] if blend else {}
-    reduced[MIXED] = {}
+            score[:, i] = _placed(parts, 1, maps[i][0].tasks, len(model.tasks)) if formula else parts
+    reduced[SHARES] = {}
     for what, value in (("loss", sound), ("score", score)):
-        share = np.asarray(mixed.get(f"{what}_share", np.ones(value.shape)))
-        lacks = (share > 0) & ~np.isfinite(value)  # as in a blend, the other members can't speak for it
+        share = np.asarray(shares.get(what, np.ones(value.shape)))
+        lacks = (share > 0) & ~np.isfinite(value)  # as in a blend, the others can't speak for it
         whole = (share > 0).any(axis=1) & ~lacks.any(axis=1)
-        share = np.where(lacks, 0.0, share)
-        off = np.where(whole, np.asarray(mixed.get(f"{what}_drift", 0.0)) * beyond, np.nan)
-        reduced[MIXED] |= {f"{what}_share": share, f"{what}_off": off}
+        reduced[SHARES] |= {what: np.where(lacks, 0.0, share), f"{what}_lost": np.where(whole, 0.0, np.nan)}
     # What is not known has no share; its numbers must be finite all the same, and its logarithm of worth, too.
     law["worth"] = np.nan_to_num(law["worth"], nan=1.0)
-    there: dict[str, Any] = {k: v if k == MIXED else jax.tree.map(np.nan_to_num, v) for k, v in reduced.items()}
-    there = jax.tree.map(jnp.asarray, there)
-    return AtTarget(model.domains, model.tasks, model.sources, maps), there
+    there: dict[str, Any] = {k: v if k == SHARES else jax.tree.map(np.nan_to_num, v) for k, v in reduced.items()}
+    made = tuple((kind, tuple(i for i, _ in some)) for kind, some in kinds.items())
+    return AtTarget(model.domains, model.tasks, model.sources, made), jax.tree.map(jnp.asarray, there)
+
+
+Laws = list[tuple[LossLaw, Params]]
+Maps = list[tuple[ScoreMap, Params]]
+
+
+def _divided(model: Model, params: StageParams) -> tuple[Laws, Maps, Params] | None:
+    """Laws and maps of a model with their parameters, and the shares of draws that take each; None of other models."""
+    if isinstance(model, Blend):
+        laws = [(part, params[f"loss {i}"]) for i, part in enumerate(model.laws)]
+        maps = [(part, params[f"score {i}"]) for i, part in enumerate(model.maps)]
+        return laws, maps, params[SHARES]
+    if not isinstance(model, MixtureModel):
+        return None
+    everything = tuple(range(len(model.domains)))
+    law = LossLaw("", model.compute_loss, everything, model.order, model.units)
+    tasks = tuple(range(len(model.tasks)))
+    score = ScoreMap("", model.loss_score, tasks, (everything,) * len(tasks), single=False)
+    return [(law, params["loss"])], [(score, params["score"])] if tasks else [], {}
 
 
 @partial(compiled, static_argnums=0)
-def _laws(form: Any, params: Params, x: Features) -> WorthLaw:
+def _laws(law: Any, params: Params, x: Features) -> WorthLaw:
     """Leaves ``(draw, domain, …)``."""
-    return jax.vmap(jax.vmap(lambda p: form.worth_law(p, x)))(params)
+    return jax.vmap(jax.vmap(lambda p: law.worth_law(p, x)))(params)
 
 
-def _law(chain: MixtureModel, params: StageParams, x: Features, domains: tuple[str, ...]) -> Arrays:
-    """The numbers of a member's law ``(draw, domain, …)``, NaN for domains that it has not."""
-    found = _laws(chain.compute_loss, params["loss"], x)._asdict()
-    return {name: _placed(np.asarray(v), 1, chain.domains, domains) for name, v in found.items()}
+def _law(part: LossLaw, params: Params, x: Features, count: int) -> Arrays:
+    """The numbers of a law ``(draw, domain, …)``, NaN for domains that it has not."""
+    found = _laws(part.law, params, x)._asdict()
+    return {name: _placed(np.asarray(v), 1, part.domains, count) for name, v in found.items()}
 
 
-def _placed(values: Any, axis: int, names: tuple[str, ...], everyone: tuple[str, ...], fill: float = np.nan) -> Any:
-    """Values along an axis of ``names`` in the order of ``everyone``."""
+def _placed(values: Any, axis: int, places: Sequence[int], count: int, fill: float = np.nan) -> Any:
+    """Values along an axis where they stand among all."""
     shape = list(values.shape)
-    shape[axis] = len(everyone)
+    shape[axis] = count
     whole = np.moveaxis(np.full(shape, fill), axis, 0)
-    whole[[everyone.index(n) for n in names]] = np.moveaxis(values, axis, 0)
+    whole[list(places)] = np.moveaxis(values, axis, 0)
     return np.moveaxis(whole, 0, axis)
 
 
-def _map(
-    chain: MixtureModel, params: Params, domains: tuple[str, ...], tasks: tuple[str, ...], member: int
-) -> tuple[Kind, Arrays]:
-    """The kind of a member's map, and its numbers ``(draw, task, …)`` on losses that are not centred."""
-    form, p = chain.loss_score, {name: np.asarray(v) for name, v in params.items()}
+def _stacked(each: Sequence[Arrays]) -> Arrays:
+    return {name: np.stack([numbers[name] for numbers in each], axis=1) for name in each[0]}
+
+
+def _map(part: ScoreMap, params: Params, domains: int, tasks: int) -> tuple[Kind, Arrays]:
+    """The kind of a map, and its numbers ``(draw, task, …)`` on losses that are not centred."""
+    law, p = part.law, {name: np.asarray(v) for name, v in params.items()}
+    read = part.through[0]
     kind: Kind
-    centre = np.array(getattr(form, "centre", ()))
-    if isinstance(form, Network):
-        slopes, kind = p["hidden_weight"] / np.array(form.spread), NETWORK
+    centre = np.array(getattr(law, "centre", ()))
+    if isinstance(law, Network):
+        slopes, kind = p["hidden_weight"] / np.array(law.spread), NETWORK
         found = {
             "slopes": slopes,
             "level": p["hidden_bias"] - slopes @ centre,
-            "lower": form.level + form.scale * p["out_bias"],
-            "span": form.scale * p["out_weight"],
+            "lower": law.level + law.scale * p["out_bias"],
+            "span": law.scale * p["out_weight"],
         }
-    elif isinstance(form, DomainLinear):
-        slopes = np.repeat(p["slopes"] / len(centre), len(centre), axis=-1) if form.average else p["slopes"]
+    elif isinstance(law, DomainLinear):
+        slopes = np.repeat(p["slopes"] / len(centre), len(centre), axis=-1) if law.average else p["slopes"]
         kind, found = LINEAR, {"slopes": slopes, "level": p["level"] - slopes @ centre}
-    elif isinstance(form, DomainSigmoid):
+    elif isinstance(law, DomainSigmoid):
         kind = SIGMOID
         found = {
             "slopes": p["slopes"],
@@ -211,7 +225,6 @@ def _map(
             "span": p["reach"] * (1.0 - p["lower"]),
         }
     else:
-        read = tuple(domains.index(name) for name in chain.domains)
-        return Formula(form, member, read, tuple(tasks.index(name) for name in chain.tasks), len(tasks)), p
-    found["slopes"] = _placed(found["slopes"], found["slopes"].ndim - 1, chain.domains, domains, 0.0)
-    return kind, {name: _placed(v, 1, chain.tasks, tasks) for name, v in found.items()}
+        return Formula(law, read, part.tasks, tasks), p
+    found["slopes"] = _placed(found["slopes"], found["slopes"].ndim - 1, read, domains, 0.0)
+    return kind, {name: _placed(v, 1, part.tasks, tasks) for name, v in found.items()}

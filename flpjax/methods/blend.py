@@ -1,94 +1,155 @@
-"""Several models as one: each draw takes each output from them in shares, and departs from it with distance."""
+"""Laws of losses and maps to scores that share a forecast: each draw takes each output from one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from flpjax.ladder.features import Features
-from flpjax.methods.inputs import Inputs
-from flpjax.methods.method import Model, Prediction, StageParams
+from flpjax.laws.law import Law, Params
+from flpjax.methods.inputs import Inputs, inputs_of
+from flpjax.methods.method import Prediction, StageParams, Units
 
-MIXED = "blend"
-"""The stage that holds what each draw takes from where, beside the members' own stages ``<member>/<stage>``."""
+SHARES = "shares"
+"""The stage that holds what each draw takes: of laws ``loss`` ``(law, domain)``, of maps ``score`` ``(map, task)``."""
+
+
+@dataclass(frozen=True)
+class LossLaw:
+    """One law of losses.
+
+    Attributes:
+        name: What it is called.
+        law: The formula.
+        domains: ``(output,)`` where its losses stand among the blend's.
+        order: ``(output, source)`` the sources as each domain's law takes them; or ().
+        units: ``(output,)`` zero and unit of losses that it gives standardised; or ().
+    """
+
+    name: str
+    law: Law
+    domains: tuple[int, ...]
+    order: tuple[tuple[int, ...], ...] = ()
+    units: Units = ()
+
+    def apply(self, params: Params, x: Features) -> Array:
+        """``(output,)`` losses of one target."""
+        if self.order:
+            rolled = jnp.asarray(x.weights)[jnp.array(self.order)]
+            loss = jax.vmap(lambda p, w: self.law.apply(p, x.replace(mix=w)))(params, rolled)
+        else:
+            loss = jax.vmap(lambda p: self.law.apply(p, x))(params)
+        if self.units:
+            zero, unit = jnp.array(self.units, loss.dtype).T
+            loss = zero + unit * loss
+        return loss
+
+
+@dataclass(frozen=True)
+class ScoreMap:
+    """One map from losses to scores, or from compute.
+
+    Attributes:
+        name: What it is called.
+        law: The formula.
+        tasks: ``(output,)`` where its scores stand among the blend's.
+        through: ``(output, loss)`` where the losses that it reads stand among the blend's; () of a map of compute.
+        single: Whether the formula takes one loss, rather than a vector.
+        units: ``(output,)`` zero and unit of scores that it gives as skills; or ().
+    """
+
+    name: str
+    law: Law
+    tasks: tuple[int, ...]
+    through: tuple[tuple[int, ...], ...] = ()
+    single: bool = True
+    units: Units = ()
+
+    def apply(self, params: Params, loss: Array, x: Features) -> Array:
+        """``(output,)`` scores at the losses ``(domain,)`` of one target."""
+        if not self.through:
+            score = jax.vmap(lambda p: self.law.apply(p, x))(params)
+        else:
+            read = loss[jnp.array(self.through)]
+            score = jax.vmap(self.law.apply)(params, read[:, 0] if self.single else read)
+        if self.units:
+            zero, unit = jnp.array(self.units, score.dtype).T
+            score = zero + unit * score
+        return score
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Models that share a forecast.
+    """Laws and maps, of which each draw takes one for each loss and each task.
 
-    The parameters of stage :data:`MIXED` are, of each draw: ``loss_share`` ``(member, domain)`` and ``score_share``
-    ``(member, task)``, how much of a log loss, or of a score, comes from which member; ``loss_drift`` ``(domain,)`` and
-    ``score_drift`` ``(task,)``, by how much it departs from that per e-fold of FLOPs beyond the ladder's largest run.
-    The law itself is wrong far from the data, and no posterior of its parameters knows that.
+    The parameters of stage ``loss 0`` are those of the first law ``(output, …)``, of ``score 0`` those of the first
+    map; those of :data:`SHARES` say which is taken.
 
     Attributes:
-        members: The models.
-        names: ``(member,)`` the methods they are.
-        domains: ``(domain,)`` all losses that some member predicts.
-        tasks: ``(task,)`` all scores that some member predicts.
-        log_edge: log FLOPs of the largest run of the ladder.
-        sources: ``(source,)`` the data sources that members read.
+        laws: Of losses.
+        maps: To scores.
+        domains: ``(domain,)`` all losses that some law predicts.
+        tasks: ``(task,)`` all scores that some map predicts.
+        sources: ``(source,)`` the data sources that laws read.
     """
 
-    members: tuple[Model, ...]
-    names: tuple[str, ...]
+    laws: tuple[LossLaw, ...]
+    maps: tuple[ScoreMap, ...]
     domains: tuple[str, ...]
     tasks: tuple[str, ...]
-    log_edge: float
     sources: tuple[str, ...] = ()
     via: tuple[tuple[int, ...], ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the laws, then of the maps."""
+        return (*(law.name for law in self.laws), *(m.name for m in self.maps))
+
+    @property
     def inputs(self) -> Inputs:
-        """The features that members read, and C: how far a target lies from the ladder."""
-        return {"flops": "a blend", **{f: law for m in reversed(self.members) for f, law in m.inputs.items()}}
+        """The features that laws, and maps of compute, read."""
+        return inputs_of(*(part.law for part in self.laws), *(m.law for m in self.maps if not m.through))
 
     @property
     def singular(self) -> bool:
-        """Whether a source without compute makes some member's predictions zero or infinite."""
-        return any(m.singular for m in self.members)
+        """Whether a source without compute makes some law's losses zero or infinite."""
+        return any(getattr(part.law, "singular", False) for part in self.laws)
 
     def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the compute of one target."""
-        losses, scores = [], []
-        for i, member in enumerate(self.members):
-            predicted = member.apply(own(params, i), x)
-            losses.append(_spread(predicted.loss, member.domains, self.domains))
-            scores.append(_spread(predicted.score, member.tasks, self.tasks))
-        mixed = params[MIXED]
-        beyond = jnp.maximum(x.log_flops - self.log_edge, 0.0)
-        each = jnp.stack(losses)
-        log_loss = jnp.where(each > 0, jnp.log(jnp.where(each > 0, each, 1.0)), jnp.nan)
-        return Prediction(
-            jnp.exp(_shared(log_loss, mixed["loss_share"]) + mixed["loss_drift"] * beyond),
-            _shared(jnp.stack(scores), mixed["score_share"]) + mixed["score_drift"] * beyond,
-        )
+        told = [
+            _placed(part.apply(params[f"loss {i}"], x), part.domains, self.domains) for i, part in enumerate(self.laws)
+        ]
+        loss = _taken(told, params[SHARES]["loss"], len(self.domains))
+        return Prediction(loss, self._scores(params, loss, x))
 
-    def score_from_loss(self, params: StageParams, loss: Array) -> None:
-        """Nothing: members know losses of their own, or none."""
+    def _scores(self, params: StageParams, loss: Array, x: Features) -> Array:
+        told = [
+            _placed(part.apply(params[f"score {i}"], loss, x), part.tasks, self.tasks)
+            for i, part in enumerate(self.maps)
+        ]
+        return _taken(told, params[SHARES]["score"], len(self.tasks))
 
-
-def own(params: StageParams, member: int) -> StageParams:
-    """The parameters of one member."""
-    head = f"{member}/"
-    return {name.removeprefix(head): value for name, value in params.items() if name.startswith(head)}
+    def score_from_loss(self, params: StageParams, loss: Array) -> Array | None:
+        """Scores ``(task,)`` at known losses ``(domain,)``; None if some are of compute alone."""
+        return self._scores(params, loss, Features({})) if all(m.through for m in self.maps) else None
 
 
-def _spread(values: Array, names: Sequence[str], everyone: Sequence[str]) -> Array:
-    """Values by ``names`` in the order of ``everyone``, NaN for those that are not among them."""
-    if not everyone:
-        return jnp.zeros((0,))
-    return jnp.stack([values[names.index(n)] if n in names else jnp.nan * jnp.ones(()) for n in everyone])
+def _placed(values: Array, places: Sequence[int], everyone: Sequence[str]) -> Array:
+    """Values where they stand among all, NaN elsewhere."""
+    return jnp.full((len(everyone),), jnp.nan, values.dtype).at[jnp.array(places, int)].set(values)
 
 
-def _shared(values: Array, share: Array) -> Array:
-    """Each output ``(output,)`` from members' ``(member, output)``; NaN where one that has a share has no value.
+def _taken(told: Sequence[Array], share: Array, count: int) -> Array:
+    """Each output ``(output,)`` as the parts ``(output,)`` have it by their shares ``(part, output)``; NaN of none.
 
-    The others can't speak for it: their weights and the drift were learned with it.
+    NaN, too, where one that has a share has no value: the others can't speak for it.
     """
-    mean = jnp.sum(jnp.where(share > 0, share * values, 0.0), axis=0)
+    if not told or not count:
+        return jnp.full((count,), jnp.nan)
+    mean = jnp.sum(jnp.where(share > 0, share * jnp.stack(told), 0.0), axis=0)
     return jnp.where((share > 0).any(axis=0), mean, jnp.nan)

@@ -81,6 +81,7 @@ class FLP:
         prior: Weigh the laws' priors in, against the typical noise of losses and scores. They keep an irreducible
             loss or a ceiling, which small ladders hardly determine, from running away.
         skill: Fit stage 2 to skills, ``(P − chance) / (1 − chance)``: 0 is chance level for every task.
+        scores: Whether scores are forecast; without, it is a method of losses alone.
     """
 
     compute_loss: Law = field(default_factory=PowerLaw)
@@ -91,6 +92,7 @@ class FLP:
     huber: float | None = None
     prior: bool = False
     skill: bool = False
+    scores: bool = True
 
     def bind(self, runs: Runs) -> BoundModel:
         """Bind to a ladder.
@@ -109,7 +111,11 @@ class FLP:
         domains, via = self._route(runs)
         noise = TYPICAL_NOISE[self.space] if self.prior else None
         residual = Residual(self.compute_loss, self.space, self.huber, noise)
-        stage_1, warned = final_losses(runs, residual, domains, frozenset(domains[d] for d in via))
+        needed = frozenset(domains[d] for d in via) if self.scores else frozenset()
+        stage_1, warned = final_losses(runs, residual, domains, needed)
+        if not self.scores:
+            model = TwoStageModel(stage_1.law, self.loss_score, stage_1.outputs, (), ())
+            return BoundModel(model, (stage_1,), runs, warned)
         loss = losses_at_scores(runs)[:, [runs.domains.index(domains[d]) for d in via]]
         emerged = emerged_checkpoints(runs, self.selection, loss, self.loss_score)
         if not emerged.tasks:

@@ -155,32 +155,20 @@ def _remedy(name: str) -> str:
     )
 
 
-# By rolling hold-outs inside the training runs of six public ladders and of our own: few methods that err differently.
-PLAIN = (
-    "power+sigmoid",
-    "power+sigmoid4",
-    "power+saturating",
-    "chinchilla-tied+sigmoid",
-    "chinchilla-tied+sigmoid4",
-    "chinchilla-tied+saturating",
-)
-OWN_LOSS = ("power+sigmoid", "chinchilla-tied+sigmoid")
+LOSS_LAWS = ("power", "chinchilla-tied", "chinchilla")
+PLAIN = tuple(f"{law}+{score}" for law in LOSS_LAWS for score in ("sigmoid", "sigmoid4", "saturating"))
+"""Laws of losses that err differently, and maps of scores that do."""
 AUTO = "auto"
-DIRECT = ("fp-gpt4", "flat")
-SCORES_ONLY = ("fp-gpt4-all",)
-"""Where no loss is measured: near chance, 'flat' would be alone. By rolling hold-outs of scores of three ladders."""
+SCORES_ONLY = ("fp-gpt4", "fp-gpt4-all", "flat")
+"""Where no loss is measured; near chance, 'flat' would be alone without one that takes all runs."""
 MIXED = (
     "m3-e+domain-linear",
     "m3-e+domain-sigmoid",
     "mix-chinchilla+domain-linear",
     "mix-chinchilla+domain-sigmoid",
-    "m3-e-recent+domain-linear",
-    "m3-e-recent+domain-sigmoid",
-    "mix-chinchilla-recent+domain-linear",
-    "mix-chinchilla-recent+domain-sigmoid",
 )
-"""Of mixtures: laws with an irreducible loss, of compute and of N and D, from all runs and from the upper half of the
-ladder, each with a straight and a bent map to scores; M3, which falls to 0, errs more on the last rungs. Rolling
+"""Of mixtures: laws with an irreducible loss, of compute and of N and D, each with a straight and a bent map to scores;
+M3, which falls to 0, errs more on the last rungs. Rolling
 hold-outs inside our own ladder's training runs chose them (``benchmarks.mixtures.held_out.rolling``)."""
 
 
@@ -214,11 +202,13 @@ class Auto:
         if runs.domains:
             chosen |= {name: method(name, self.via) for name in PLAIN}
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
-                chosen |= {f"{name}, own loss": method(name, "own") for name in OWN_LOSS}
+                chosen |= {
+                    f"{law}, own loss": FLP(COMPUTE_LOSS[law], via=OWN, prior=True, scores=False) for law in LOSS_LAWS
+                }
             if runs.sources and len(distinct(training.mix)) > 1:
                 chosen |= {name: method(name) for name in MIXED}
-        if runs.tasks:
-            chosen |= {name: method(name) for name in (*DIRECT, *(() if runs.domains else SCORES_ONLY))}
+        if runs.tasks and not runs.domains:
+            chosen |= {name: method(name) for name in SCORES_ONLY}
         if not chosen:
             raise InputError(
                 "there is neither a column 'loss/<domain>' nor 'score/<task>'",

@@ -31,7 +31,7 @@ def refused(tables, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path / "compiled"))
     monkeypatch.chdir(tables)
-    for module in ("point", "blending.member"):
+    for module in ("point", "averaging.parts"):
         monkeypatch.setattr(f"flpjax.fitting.{module}.fit_stage", begun)
 
     def go(*args):

@@ -9,12 +9,13 @@ import pytest
 
 from flpjax.fitting.draws import expected
 from flpjax.ladder.features import Features
+from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.mixture_laws import M3E, MixChinchilla
 from flpjax.laws.mixture_loss import M2, M3
 from flpjax.laws.network import DomainLinear, Network
 from flpjax.methods.at_target import at_target
-from flpjax.methods.blend import MIXED, Blend
+from flpjax.methods.blend import SHARES, Blend, LossLaw, ScoreMap
 from flpjax.methods.flpm import MixtureModel
 
 DOMAINS, TASKS, SOURCES = ("prose", "code"), ("t", "u", "v"), ("web", "git", "math")
@@ -40,24 +41,25 @@ def parameters(form, outputs, rng):
 
 
 def blend_of(chains, rng):
-    """A blend with shares, drift, and its numbers."""
-    params = {}
-    for i, chain in enumerate(chains):
-        params[f"{i}/loss"] = parameters(chain.compute_loss, len(chain.domains), rng)
+    """A blend of laws and maps with shares, and its numbers."""
+    params, laws, maps = {}, [], []
+    for chain in chains:
+        places = tuple(DOMAINS.index(d) for d in chain.domains)
+        params[f"loss {len(laws)}"] = parameters(chain.compute_loss, len(chain.domains), rng)
+        laws.append(LossLaw(f"law {len(laws)}", chain.compute_loss, places))
         if chain.tasks:
-            params[f"{i}/score"] = parameters(chain.loss_score, len(chain.tasks), rng)
+            params[f"score {len(maps)}"] = parameters(chain.loss_score, len(chain.tasks), rng)
+            tasks = tuple(TASKS.index(t) for t in chain.tasks)
+            maps.append(ScoreMap(f"map {len(maps)}", chain.loss_score, tasks, (places,) * len(tasks), single=False))
     has = {
-        "loss": np.array([[d in c.domains for d in DOMAINS] for c in chains], float),
-        "score": np.array([[t in c.tasks for t in TASKS] for c in chains], float),
+        "loss": np.array([[i in law.domains for i in range(len(DOMAINS))] for law in laws], float),
+        "score": np.array([[i in one.tasks for i in range(len(TASKS))] for one in maps], float),
     }
-    mixed = {}
+    shares = {}
     for what, there in has.items():
         share = rng.uniform(size=(DRAWS, *there.shape)) * there
-        mixed[f"{what}_share"] = jnp.asarray(share / share.sum(axis=1, keepdims=True))
-        mixed[f"{what}_drift"] = jnp.asarray(0.01 * rng.standard_normal((DRAWS, there.shape[1])))
-    names = tuple(f"m{i}" for i in range(len(chains)))
-    model = Blend(chains, names, DOMAINS, TASKS, AT[2] - 2.0, SOURCES)
-    return model, {**params, MIXED: mixed}
+        shares[what] = jnp.asarray(share / share.sum(axis=1, keepdims=True))
+    return Blend(tuple(laws), tuple(maps), DOMAINS, TASKS, SOURCES), {**params, SHARES: shares}
 
 
 def at(mixtures):
@@ -87,20 +89,38 @@ def test_one_law_is_a_blend_of_one():
 
 def test_what_failed_in_most_of_a_draw_is_not_known():
     model, params = blend_of(CHAINS[:2], np.random.default_rng(7))
-    share = params[MIXED]["score_share"].at[3, :, 0].set(jnp.array([0.7, 0.3]))
-    level = params["0/score"]["level"].at[3, 0].set(jnp.nan)
-    params = {**params, MIXED: {**params[MIXED], "score_share": share}}
-    params["0/score"] = {**params["0/score"], "level": level}
+    share = params[SHARES]["score"].at[3, :, 0].set(jnp.array([0.7, 0.3]))
+    level = params["score 0"]["level"].at[3, 0].set(jnp.nan)
+    params = {**params, SHARES: {**params[SHARES], "score": share}}
+    params["score 0"] = {**params["score 0"], "level": level}
     known = np.isfinite(expected(*reduced(model, params), at(MIXTURES)).score)
     assert not known[3, :, 0].any()
     assert known.sum() == known.size - len(MIXTURES)
 
 
-@pytest.mark.parametrize("law", [M2(3), "no chain"])
+def test_a_discrepancy_of_law_and_map_is_kept():
+    mixtures = np.repeat(MIXTURES[:2], 4, axis=0)
+    x = Features.of_logs(*(v + np.linspace(-4.0, 0.0, 8) for v in AT), mixtures)
+    wide = Discrepancy(MixChinchilla(3)).centred(x)
+    map_ = Discrepancy(DomainSigmoid((2.2, 1.9)), "linear")
+    map_ = replace(map_, axes=map_.centred(np.linspace(1.5, 4.0, 16).reshape(8, 2)).axes)
+    assert wide.cells
+    assert map_.cells
+    chain = replace(CHAINS[0], compute_loss=wide, loss_score=map_)
+    model, params = blend_of((chain, CHAINS[1]), np.random.default_rng(9))
+    whole, part = expected(model, params, at(MIXTURES)), expected(*reduced(model, params), at(MIXTURES))
+    np.testing.assert_allclose(part.loss, whole.loss, rtol=1e-12)
+    np.testing.assert_allclose(part.score, whole.score, rtol=1e-11)
+
+
+@pytest.mark.parametrize("law", [M2(3), "of compute"])
 def test_other_laws_are_left_as_they_are(law):
-    chain = CHAINS[0] if law == "no chain" else replace(CHAINS[0], compute_loss=law)
-    model = Blend((chain, object()), ("a", "b"), DOMAINS, TASKS, 50.0, SOURCES) if law == "no chain" else chain
-    assert reduced(model, {}) is None
+    model, params = blend_of(CHAINS[:1], np.random.default_rng(9))
+    if law == "of compute":
+        model = replace(model, maps=(replace(model.maps[0], through=()),))
+    else:
+        model = replace(model, laws=(replace(model.laws[0], law=law),))
+    assert reduced(model, params) is None
 
 
 def test_gradients_are_finite_without_a_source():

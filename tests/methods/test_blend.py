@@ -1,4 +1,4 @@
-"""Several models as one: what each draw takes from where, and how far it departs."""
+"""Several laws and maps as one model: what each draw takes from where."""
 
 from dataclasses import replace
 
@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from flpjax.errors import InputError
-from flpjax.fitting.blending.auto import auto
-from flpjax.fitting.blending.stacking import SINGLE_MODEL_SHARE_LOSS, SINGLE_MODEL_SHARE_SCORE
+from flpjax.fitting.averaging.auto import auto
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
-from flpjax.methods.blend import MIXED, own
+from flpjax.methods.blend import SHARES
 from flpjax.methods.registry import Auto
 from flpjax.results.completion import logs_of
 from flpjax.results.constraints import Constraints
@@ -36,72 +35,43 @@ def at(target):
     return jax.tree.map(lambda leaf: leaf[0], compute(target))
 
 
-def without_drift(draws):
-    still = {name: value * 0.0 if name.endswith("drift") else value for name, value in draws.params[MIXED].items()}
-    return draws.params | {MIXED: still}
-
-
-def test_each_output_is_what_members_say_in_shares(blended):
+def test_each_output_is_what_the_part_taken_says(blended):
     model, x = blended.model, at(BEYOND)
     for draw in range(7):
-        params = one(without_drift(blended), draw)
+        params = one(blended.params, draw)
         told = model.apply(params, x)
-        each = [m.apply(own(params, i), x) for i, m in enumerate(model.members)]
-        for kind, names in (("loss", model.domains), ("score", model.tasks)):
-            share = np.asarray(params[MIXED][f"{kind}_share"])
-            np.testing.assert_allclose(share.sum(axis=0), 1.0)
-            for j, name in enumerate(names):
-                total = 0.0
-                for i in np.flatnonzero(share[:, j]):
-                    among = model.members[i].domains if kind == "loss" else model.members[i].tasks
-                    value = float(getattr(each[i], kind)[among.index(name)])
-                    total += share[i, j] * (np.log(value) if kind == "loss" else value)
-                expected = np.exp(total) if kind == "loss" else total
-                assert float(getattr(told, kind)[j]) == pytest.approx(expected, rel=1e-12)
+        for i, law in enumerate(model.laws):
+            said = law.apply(params[f"loss {i}"], x)
+            for j, place in enumerate(law.domains):
+                if params[SHARES]["loss"][i, place]:
+                    assert float(told.loss[place]) == pytest.approx(float(said[j]), rel=1e-12)
+        for i, score in enumerate(model.maps):
+            said = score.apply(params[f"score {i}"], told.loss, x)
+            for j, place in enumerate(score.tasks):
+                if params[SHARES]["score"][i, place]:
+                    assert float(told.score[place]) == pytest.approx(float(said[j]), rel=1e-12)
 
 
-def test_shares_are_weights_on_average_and_lean_to_one_member_in_a_draw(blended):
-    for kind, names in (("loss", blended.model.domains), ("score", blended.model.tasks)):
-        share = np.asarray(blended.params[MIXED][f"{kind}_share"])
+def test_a_draw_takes_one_part_and_parts_come_by_their_weights(blended):
+    weights = blended.validation.weights
+    for kind, names, parts in (
+        ("loss", blended.model.domains, blended.model.laws),
+        ("score", blended.model.tasks, blended.model.maps),
+    ):
+        share = np.asarray(blended.params[SHARES][kind])
+        assert set(np.unique(share)) <= {0.0, 1.0}
+        np.testing.assert_array_equal(share.sum(axis=1), 1.0)
         at_output = [blended.validation.outputs.index(n) for n in names]
-        weight = np.stack([blended.validation.weights[n][at_output] for n in blended.model.names])
+        weight = np.stack([weights[part.name][at_output] for part in parts])
         np.testing.assert_allclose(share.mean(axis=0), weight, atol=1.0 / len(blended))
-        assert (share.max(axis=1) >= min(SINGLE_MODEL_SHARE_LOSS, SINGLE_MODEL_SHARE_SCORE)).all()
 
 
-def test_an_output_has_no_value_where_a_member_that_has_a_share_in_it_has_none(blended):
+def test_an_output_has_no_value_where_the_part_taken_has_none(blended):
     """Renormalised weights would be those of no blend that was ever checked."""
-    names = np.array(blended.model.names)
-    needs = np.char.startswith(names, "chinchilla")
+    needs = np.array([bool({"params", "tokens"} & set(part.law.inputs())) for part in blended.model.laws])
     (told,) = predict(blended.model, blended.params, compute(Target("no N", flops=3e22)), None).loss.swapaxes(0, 1)
-    share = np.asarray(blended.params[MIXED]["loss_share"])
+    share = np.asarray(blended.params[SHARES]["loss"])
     np.testing.assert_array_equal(np.isfinite(told), (share[:, needs] == 0.0).all(axis=1))
-    only = np.where(needs[None, :, None], 0.0, share)
-    others = blended.params | {MIXED: blended.params[MIXED] | {"loss_share": jnp.asarray(only / only.sum(1)[:, None])}}
-    assert np.isfinite(predict(blended.model, others, compute(Target("no N", flops=3e22)), None).loss).all()
-
-
-def test_no_loss_is_taken_from_a_member_without(blended):
-    names = np.array(blended.model.names)
-    assert {"fp-gpt4", "power+sigmoid"} <= set(names)
-    direct = np.flatnonzero(np.char.find(names, "+") < 0)
-    assert not np.asarray(blended.params[MIXED]["loss_share"])[:, direct].any()
-    assert np.asarray(blended.params[MIXED]["score_share"])[:, direct].any()
-
-
-def test_drift_is_none_inside_and_grows_with_distance(blended):
-    model = blended.model
-    e_folds = np.array([-3.0, 0.0, 1.0, 2.0])
-    targets = [Target(f"{e:g}", flops=float(np.exp(model.log_edge + e)), params=1e9, tokens=1e11) for e in e_folds]
-    moved, still = (predict(model, p, compute(*targets), None) for p in (blended.params, without_drift(blended)))
-    beyond = np.maximum(e_folds, 0.0)
-    of_loss = np.log(np.asarray(moved.loss) / np.asarray(still.loss))
-    drift = np.asarray(blended.params[MIXED]["loss_drift"])
-    np.testing.assert_allclose(of_loss, drift[:, None] * beyond[None, :, None], atol=1e-9)
-    of_score = np.asarray(moved.score) - np.asarray(still.score)
-    drift = np.asarray(blended.params[MIXED]["score_drift"])
-    np.testing.assert_allclose(of_score, drift[:, None] * beyond[None, :, None], atol=1e-9)
-    assert np.std(drift) > 0
 
 
 def test_jit_is_eager_and_vmap_a_loop(blended):
@@ -134,7 +104,7 @@ def test_a_blend_is_static_and_equal_by_value(blended):
     same = replace(blended.model)
     assert same == blended.model
     assert hash(same) == hash(blended.model)
-    assert same != replace(blended.model, log_edge=1.0)
+    assert same != replace(blended.model, tasks=())
 
 
 def test_forecasts_widen_with_distance(blended, noisy):

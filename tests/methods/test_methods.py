@@ -16,14 +16,13 @@ from flpjax.methods.registry import (
     COMPARED,
     COMPUTE_LOSS,
     DEFAULT_MIX,
-    DIRECT,
     DOMAINS_SCORE,
     LOSS_SCORE,
     MIXED,
     MIXTURE_LOSS,
     NAMED,
-    OWN_LOSS,
     PLAIN,
+    SCORES_ONLY,
     Auto,
     method,
 )
@@ -66,7 +65,7 @@ def test_every_name_that_is_offered_is_there(name):
 
 
 def test_every_name_that_auto_weighs_is_there():
-    for name in (*PLAIN, *OWN_LOSS, *DIRECT, *MIXED):
+    for name in (*PLAIN, *SCORES_ONLY, *MIXED):
         assert callable(method(name).bind)
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from flpjax.errors import InputError
-from flpjax.fitting.blending.auto import auto
+from flpjax.fitting.averaging.auto import auto
 from flpjax.fitting.fit import fit
 from flpjax.fitting.point import point
 from flpjax.ladder.build import build_runs

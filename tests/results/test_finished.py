@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flpjax.cli.app import app
-from flpjax.fitting.blending.member import Origins
+from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.point import point
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.select import Selection

@@ -1,1 +1,0 @@
-"""Methods weighed by what each would have forecast of the ladder's own larger runs."""
