@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.ladder.features import Features
+from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.law import Law, Params
 from flpjax.laws.network import DomainLinear, Network
@@ -123,7 +124,7 @@ def at_target(model: Model, params: StageParams, x: Features) -> tuple[AtTarget,
     if found is None:
         return None
     laws, maps, shares = found
-    if not all(hasattr(part.law, "worth_law") and not part.units and not part.order for part, _ in laws):
+    if not all(_counts_worth(part.law) and not part.units and not part.order for part, _ in laws):
         return None
     if not all(part.through and not part.units for part, _ in maps):
         return None
@@ -153,6 +154,10 @@ def at_target(model: Model, params: StageParams, x: Features) -> tuple[AtTarget,
     there: dict[str, Any] = {k: v if k == SHARES else jax.tree.map(np.nan_to_num, v) for k, v in reduced.items()}
     made = tuple((kind, tuple(i for i, _ in some)) for kind, some in kinds.items())
     return AtTarget(model.domains, model.tasks, model.sources, made), jax.tree.map(jnp.asarray, there)
+
+
+def _counts_worth(law: Law) -> bool:
+    return hasattr(law.law if isinstance(law, Discrepancy) else law, "worth_law")
 
 
 Laws = list[tuple[LossLaw, Params]]

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.fitting.averaging.average import Average, drawn, weights_by_name
 from flpjax.fitting.averaging.origins import MOST, Origins
 from flpjax.fitting.diagnostics import RollingValidation
+from flpjax.fitting.draws import expected
 from flpjax.fitting.student_t import even_normal
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
-from flpjax.methods.blend import Blend
-from flpjax.methods.method import Prediction, StageParams
-
-if TYPE_CHECKING:
-    from flpjax.fitting.averaging.auto import Average
 
 EACH = 200  # draws an origin
 ROOM = 16  # finished runs come in multiples, and origins are filled up: few sizes, few compiled programs
 
-Drawn = Callable[["Average", Runs, int, int, np.random.Generator], tuple[Blend, StageParams, Prediction]]
 
-
-def audited(
-    average: Average, runs: Runs, origins: Origins, rng: np.random.Generator, drawn: Drawn
-) -> RollingValidation:
+def audited(average: Average, runs: Runs, origins: Origins, rng: np.random.Generator) -> RollingValidation:
     """Forecast from every origin the runs that it does not see, and count what intervals held.
 
     Args:
@@ -37,16 +29,12 @@ def audited(
         runs: The runs that a fit may see.
         origins: Where forecasts are made from.
         rng: For draws and noise.
-        drawn: Makes draws at an origin.
     """
-    from flpjax.fitting.averaging.auto import weights_by_name
-    from flpjax.fitting.draws import expected
-
     finals = runs.finals()
     number = np.array([runs.names.index(finals.names[r]) for r in finals.run], np.intp)
     observed = _observed(average, runs, finals)
     count = len(origins.train_mask)
-    each = [drawn(average, runs, min(o, count - 1), EACH, rng) for o in range(1, MOST + 1)] if count > 1 else []
+    each = [drawn(average, min(o, count - 1), EACH, rng) for o in range(1, MOST + 1)] if count > 1 else []
     inside, errors, distances, ran = [], [], [], []
     names = (*average.domains, *average.tasks)
     if each:
@@ -89,7 +77,6 @@ def _summary(
         float(np.mean(np.abs(level[scored] - 0.5) <= 0.5 * p)) if scored.any() else float("nan") for p in (0.5, 0.9)
     )
     split = len(average.domains)
-    last = np.full(errors[0].shape[1:], np.nan)
     last = np.concatenate(errors)
     latest = np.zeros(len(last), bool)
     latest[[int(np.flatnonzero(run == r)[-1]) for r in np.unique(run)]] = True

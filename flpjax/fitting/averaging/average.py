@@ -1,0 +1,113 @@
+"""Laws and maps weighed by their evidence, and draws of the blend that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.fitting.averaging.parts import Part
+from flpjax.fitting.student_t import even_levels
+from flpjax.ladder.table import Runs
+from flpjax.methods.blend import SHARES, Blend, LossLaw, ScoreMap
+from flpjax.methods.method import Prediction, StageParams
+
+LEAST = 0.002  # weight below which a law is left out
+
+Floats = NDArray[np.float64]
+
+
+class Average(NamedTuple):
+    """Laws and maps with their weights."""
+
+    laws: Sequence[Part]
+    maps: Sequence[Part]
+    domains: tuple[str, ...]
+    tasks: tuple[str, ...]
+    law_weight: Floats  # (origin, law, domain)
+    map_weight: Floats  # (origin, map, task)
+
+
+def averaged(laws: list[Part], maps: list[Part], runs: Runs, origins: int) -> Average:
+    """Weights of laws and maps by their evidence; those that none gives weight to are left out."""
+    own = {p for part in maps for each in part.through for p in each}
+    named = {o for part in laws for o in part.outputs}
+    domains = tuple(d for d in (*runs.domains, *sorted(own - set(runs.domains))) if d in named)
+    tasks = tuple(t for t in runs.task_names if any(t in part.outputs for part in maps))
+    kept = []
+    for parts, outputs in ((laws, domains), (maps, tasks)):
+        weight = _weights(parts, outputs, origins)
+        some = [i for i in range(len(parts)) if (weight[0, i] > LEAST).any()] if outputs else []
+        weight = np.where(weight[:, some] > LEAST, weight[:, some], 0.0)
+        total = weight.sum(axis=1, keepdims=True)
+        kept.append(([parts[i] for i in some], np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)))
+    (laws, law_weight), (maps, map_weight) = kept
+    return Average(laws, maps, domains, tasks, law_weight, map_weight)
+
+
+def _weights(parts: Sequence[Part], outputs: tuple[str, ...], origins: int) -> Floats:
+    """``(origin, part, output)``, which sum to 1, or to 0 where no part forecasts.
+
+    Parts that are fitted to other rows, as maps of emerged checkpoints are, count by their mean evidence of a row.
+    """
+    log_weight = np.full((origins, len(parts), len(outputs)), -np.inf)
+    for j, output in enumerate(outputs):
+        have = [i for i, part in enumerate(parts) if output in part.outputs]
+        rows = np.min([parts[i].rows_seen(output) for i in have], axis=0) if have else 0
+        for i in have:
+            found = parts[i].log_evidence(output)
+            log_weight[:, i, j] = np.where(np.isfinite(found), np.where(np.isfinite(found), found, 0.0) * rows, -np.inf)
+    top = log_weight.max(axis=1, keepdims=True, initial=-np.inf)
+    weight = np.exp(log_weight - np.where(np.isfinite(top), top, 0.0))
+    total = weight.sum(axis=1, keepdims=True)
+    return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+
+
+def drawn(average: Average, origin: int, draws: int, rng: np.random.Generator) -> tuple[Blend, StageParams, Prediction]:
+    """The blend, draws of its parameters at one origin, and of the noise of measured values."""
+    place = {name: i for i, name in enumerate(average.domains)}
+    task_place = {name: i for i, name in enumerate(average.tasks)}
+    params: StageParams = {}
+    laws, maps = [], []
+    loss_noise = np.zeros((draws, len(average.laws), len(average.domains)))
+    score_noise = np.zeros((draws, len(average.maps), len(average.tasks)))
+    for i, part in enumerate(average.laws):
+        at = tuple(place[name] for name in part.outputs)
+        params[f"loss {i}"], loss_noise[:, i, list(at)] = part.draw(origin, draws, rng)
+        laws.append(LossLaw(part.name, part.law, at, part.order, part.stage.units))
+    for i, part in enumerate(average.maps):
+        at = tuple(task_place[name] for name in part.outputs)
+        params[f"score {i}"], score_noise[:, i, list(at)] = part.draw(origin, draws, rng)
+        through = tuple(tuple(place[name] for name in each) for each in part.through)
+        maps.append(ScoreMap(part.name, part.law, at, through, part.single, part.stage.units))
+    level = even_levels(draws, rng)[:, None]
+    levels = np.stack([even_levels(draws, rng) for _ in average.tasks] or [np.zeros(draws)], axis=1)
+    law_share = _picked(average.law_weight[origin], np.repeat(level, len(average.domains), axis=1))
+    map_share = _picked(average.map_weight[origin], levels[:, : len(average.tasks)])
+    params[SHARES] = {"loss": jnp.asarray(law_share), "score": jnp.asarray(map_share)}
+    noise = Prediction(
+        jnp.asarray((law_share * np.nan_to_num(loss_noise)).sum(axis=1)),
+        jnp.asarray((map_share * np.nan_to_num(score_noise)).sum(axis=1)),
+    )
+    sources = max((p.sources for p in (*average.laws, *average.maps)), key=len, default=())
+    return Blend(tuple(laws), tuple(maps), average.domains, average.tasks, sources), params, noise
+
+
+def _picked(weight: Floats, level: Floats) -> Floats:
+    """``(draw, part, output)`` 1 for the part that each draw takes, by weights ``(part, output)`` and its level."""
+    upper = np.cumsum(weight, axis=0)
+    upper[-1:] = np.where(upper[-1:] > 0, 1.0, 0.0)  # so that none falls between rounding and 1
+    lower = np.concatenate([np.zeros_like(upper[:1]), upper[:-1]])
+    return ((level[:, None] <= upper) & (level[:, None] > lower)).astype(float)
+
+
+def weights_by_name(average: Average) -> Mapping[str, Floats]:
+    """Name of a law or a map → its weights ``(output,)`` in the fit to all runs; losses, then tasks."""
+    domains, tasks = len(average.domains), len(average.tasks)
+    found = {p.name: np.r_[w, np.zeros(tasks)] for p, w in zip(average.laws, average.law_weight[0], strict=True)}
+    for part, w in zip(average.maps, average.map_weight[0], strict=True):
+        found[part.name] = np.r_[np.zeros(domains), w]
+    return found
