@@ -18,6 +18,7 @@ from scipy.special import ndtri, stdtrit
 
 from flpjax.errors import InputError, count
 from flpjax.fitting.draws import LOST, Draws
+from flpjax.fitting.student_t import even_normal
 from flpjax.ladder.features import Features
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled
@@ -71,7 +72,7 @@ def check_level(level: float) -> None:
         raise InputError(f"the level {level:g} is no probability", remedy="Give it between 0 and 1, say 0.9")
 
 
-GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
+SCATTER = 1618  # seed of the orders of noise: fixed, so that the same draws have the same intervals
 WITHIN = 2.0  # standard deviations of scores about their line, by which a measured one may leave the range
 
 Bounds = tuple[Array, Array]
@@ -81,17 +82,18 @@ Bounds = tuple[Array, Array]
 def scatter(draws: Draws) -> Prediction:
     """What a measured value departs from the fit by: log losses ``(draw, domain)`` and scores ``(draw, task)``.
 
-    Normal, with the draws' own noise, or else each fit's residual standard deviation; a point fit has none. The numbers
-    are the quantiles at a golden-ratio sequence, which fills 0 to 1 evenly for any number of draws and needs no key.
+    Normal, with the draws' own noise, or else each fit's residual standard deviation; a point fit has none. Every
+    domain and task has the even quantiles of the normal law in an order of its own, always the same: as even for any
+    number of draws as can be, without a key, and independent, so that noise averages out over tasks as it should.
     """
-    order = np.arange(1, len(draws) + 1)
 
-    def normal(sd: NDArray[np.float64], irrational: float) -> Array:
-        level = (order[:, None] * irrational + 0.5 * irrational * np.arange(sd.shape[1])[None, :]) % 1.0
-        return jnp.asarray(ndtri(level) * sd)
+    def normal(sd: NDArray[np.float64], kind: int) -> Array:
+        rng = np.random.default_rng([SCATTER, kind])
+        columns = [even_normal(len(draws), rng) for _ in range(sd.shape[1])]
+        return jnp.asarray(np.stack(columns, axis=1) * sd if columns else np.zeros(sd.shape))
 
     sd = draws.noise
-    return Prediction(normal(np.asarray(sd.loss), GOLDEN), normal(np.asarray(sd.score), np.sqrt(2.0) - 1.0))
+    return Prediction(normal(np.asarray(sd.loss), 0), normal(np.asarray(sd.score), 1))
 
 
 def bounds_of(draws: Draws, flops: Sequence[float]) -> tuple[Bounds, Bounds] | None:
