@@ -1,0 +1,101 @@
+"""Evidence and draws of a law with a discrepancy, against dense Gaussian algebra where the law is affine."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from flpjax.fitting.averaging.evidence import Rows, columns, fit_rows
+from flpjax.fitting.averaging.hyperpriors import grid_of
+from flpjax.fitting.averaging.sampling import sample
+from flpjax.ladder.features import Features
+from flpjax.laws.discrepancy import Discrepancy
+from flpjax.laws.law import prior_normal, unpack
+from flpjax.laws.power_law import PowerLaw
+
+C = np.linspace(40.0, 46.0, 14)
+X = Features.of_logs(C - 24.0, C - 18.0, C)
+LAW = Discrepancy(PowerLaw()).centred(X)
+AHEAD = Features.of_logs(np.array([24.0, 26.0]), np.array([30.0, 32.0]), np.array([48.0, 50.0]))
+
+
+def made(seed=0, effects=False):
+    rng = np.random.default_rng(seed)
+    y = 1.0 - 0.06 * (C - LAW.law.centre) + 0.002 * (C - 42.0) ** 2 + 0.003 * rng.standard_normal(len(C))
+    seen = np.ones((3, len(C)), bool)
+    seen[1, 10:], seen[2, 6:] = False, False
+    run = np.arange(len(C)) // 2 if effects else np.arange(len(C))
+    below = np.maximum(np.where(seen, C, -np.inf).max(axis=1)[:, None] - C, 0.0)
+    return Rows(X, y, seen, run, below, np.full(len(C), 0.001 if effects else 0.0), effects, 0.0)
+
+
+def dense(rows, grid, origin, point):
+    """Mean and covariance of the rows seen, with the law's parameters integrated out, too."""
+    loc, scale = prior_normal(LAW.law)
+    design = np.stack([np.ones_like(C), C - LAW.law.centre], axis=1)
+    table, cells = columns(LAW, rows)
+    amplitude, noise = grid.amplitude[point], grid.noise[point]
+    weights = np.r_[np.full(cells, amplitude**2), np.full(table.shape[1] - cells, noise**2)]
+    variance = rows.within**2 + (noise * np.exp(grid.growth[point] * rows.below[origin])) ** 2
+    covariance = design @ np.diag(scale**2) @ design.T + table @ np.diag(weights) @ table.T + np.diag(variance)
+    return design, design @ loc, covariance
+
+
+@pytest.mark.parametrize("effects", [False, True])
+def test_the_evidence_is_the_density_of_the_rows_seen(effects):
+    rows, grid = made(effects=effects), grid_of("log")
+    fits = fit_rows(LAW, "log", rows, grid, shift=-0.7)
+    for origin in range(3):
+        seen = rows.seen[origin]
+        for point in range(0, len(grid.noise), 7):
+            _, mean, covariance = dense(rows, grid, origin, point)
+            exact = multivariate_normal.logpdf(rows.y[seen], mean[seen], covariance[np.ix_(seen, seen)])
+            found = fits.log_evidence[origin, point] - grid.log_prior[point] + 0.7
+            assert found == pytest.approx(exact, abs=2e-3)
+    assert fits.converged.all()
+
+
+def test_draws_are_those_of_gaussian_regression():
+    rows, grid = made(), grid_of("log")
+    fits = fit_rows(LAW, "log", rows, grid)
+    origin = 1
+    found = sample(LAW, "log", rows, grid, fits, origin, 4000, np.random.default_rng(3))
+    params = jax.vmap(lambda v: unpack(LAW, v))(jnp.asarray(found.vectors))
+    told = np.log(np.asarray(jax.vmap(lambda p: jax.vmap(lambda x: LAW.apply(p, x))(AHEAD))(params)))
+    weight = np.exp(fits.log_evidence[origin] - logsumexp(fits.log_evidence[origin]))
+    seen, means, squares = rows.seen[origin], 0.0, 0.0
+    loc, scale = prior_normal(LAW.law)
+    ahead = np.stack([np.ones(2), AHEAD.log_flops - LAW.law.centre], axis=1)
+    basis = np.asarray(jax.vmap(LAW.basis)(AHEAD))
+    table, _ = columns(LAW, rows)
+    for point, share in enumerate(weight):
+        design, mean, covariance = dense(rows, grid, origin, point)
+        inverse = np.linalg.inv(covariance[np.ix_(seen, seen)])
+        a = grid.amplitude[point]
+        cross = ahead @ np.diag(scale**2) @ design[seen].T + a**2 * basis @ table[seen].T
+        middle = ahead @ loc + cross @ inverse @ (rows.y - mean)[seen]
+        prior = ahead @ np.diag(scale**2) @ ahead.T + a**2 * basis @ basis.T
+        means = means + share * middle
+        squares = squares + share * (np.diag(prior - cross @ inverse @ cross.T) + middle**2)
+    sd = np.sqrt(squares - means**2)
+    np.testing.assert_allclose(told.mean(axis=0), means, atol=0.08 * sd.max())
+    np.testing.assert_allclose(told.std(axis=0), sd, rtol=0.1)
+    assert found.noise.min() >= grid.noise.min()
+
+
+def test_a_row_that_is_not_seen_has_no_say():
+    rows, grid = made(), grid_of("log")
+    spoilt = rows._replace(y=np.where(np.arange(len(C)) >= 10, 9.0, rows.y))
+    one, two = (fit_rows(LAW, "log", r, grid) for r in (rows, spoilt))
+    np.testing.assert_allclose(two.log_evidence[1:], one.log_evidence[1:], rtol=1e-6)
+    assert not np.allclose(two.log_evidence[0], one.log_evidence[0])
+
+
+def test_second_calls_trace_nothing(caplog):
+    rows, grid = made(1), grid_of("log")
+    fit_rows(LAW, "log", rows, grid)
+    with jax.log_compiles():
+        fit_rows(LAW, "log", made(2), grid)
+    assert not [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
