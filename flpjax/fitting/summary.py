@@ -13,6 +13,7 @@ from flpjax.ladder.compute import FlopsRule, flops_rule
 from flpjax.ladder.design import ALL_VARY, Design, design_of
 from flpjax.ladder.falling import Falling, falling_tasks
 from flpjax.ladder.features import Feature
+from flpjax.ladder.outline import Outline, outline_of
 from flpjax.ladder.size_rule import SizeRule, size_rule
 from flpjax.ladder.table import Runs
 from flpjax.ladder.unfinished import Kind, distance_in_words, listed, without_final
@@ -45,6 +46,7 @@ class LadderSummary:
         no_size: Why not.
         falling: Tasks whose scores fall with scale.
         features: What else a loss may depend on.
+        outline: What those runs span in tokens per parameter and C, together.
     """
 
     source: str
@@ -67,6 +69,7 @@ class LadderSummary:
     no_size: str = ""
     falling: tuple[Falling, ...] = ()
     features: tuple[Feature, ...] = ()
+    outline: Outline = ()
 
     @classmethod
     def of(cls, runs: Runs, stages: Sequence[Stage] = ()) -> LadderSummary:
@@ -121,6 +124,7 @@ class LadderSummary:
             *size_rule(finals.params, finals.flops),
             falling_tasks(runs.finals()),
             runs.extra_features,
+            outline_of(np.log(finals.tokens / finals.params), np.log(finals.flops)),
         )
 
 

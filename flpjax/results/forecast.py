@@ -23,6 +23,7 @@ from flpjax.results.completion import (
     words_of_mixtures,
     words_of_sizes,
 )
+from flpjax.results.distance import extrapolation, extrapolation_warning
 from flpjax.results.prediction import Bounds, bounds_of, lost, widened
 from flpjax.results.prediction import Interval as Interval
 from flpjax.results.prediction import check_level as check_level
@@ -30,7 +31,7 @@ from flpjax.results.prediction import predict as predict
 from flpjax.results.prediction import predict_from_loss as predict_from_loss
 from flpjax.results.prediction import scatter as scatter
 from flpjax.results.sizing import refuse_compute_alone, refuse_other_sizes
-from flpjax.results.target import Target, extrapolation, extrapolation_warning
+from flpjax.results.target import Target
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,10 @@ from flpjax.ladder.audit.fault import Kind, listed
 from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs
 from flpjax.methods.mixtures import SAME, distinct
+from flpjax.results.distance import NEAR, extrapolation, place_of, words_aside, words_below
 from flpjax.results.finished import fitted_finals, unfinished_warnings
 from flpjax.results.forecast import Forecast
-from flpjax.results.target import Target, extrapolation
+from flpjax.results.target import Target
 from flpjax.results.verdicts import Finding, Verdict
 
 FEW_RUNS, TOO_FEW_RUNS = 8, 5  # below the first an interval is wide, below the second it says little
@@ -26,6 +27,8 @@ HALF = 0.5  # of the fall of losses from the smallest run to the largest: more i
 SAME_MIX = 0.01  # difference of weights, below which a target's mixture is that of the ladder
 ABOVE = 0.05  # of chance, where a task has emerged
 FAR, TOO_FAR = 30.0, 1000.0  # × the largest run
+OTHERWISE = 1.5  # times as far in FLOPs at its tokens per parameter as at any: then it is told
+ASIDE, TOO_ASIDE = NEAR, 4.0  # e-folds of tokens per parameter outside the runs' own, or of FLOPs below the smallest
 
 
 def check_runs(training: Runs) -> Finding:
@@ -163,15 +166,29 @@ def check_distance(draws: Draws, targets: Sequence[Target]) -> Iterator[Finding]
     filled = [t.filled(draws.ladder.rule) for t in targets]
     ratio, name = max((extrapolation(t, draws.ladder), t.name) for t in filled)
     beyond = f"'{name}' lies {ratio:,.3g} × beyond the largest run"
+    if ratio <= 1.0:
+        beyond = f"'{name}' costs {ratio:,.3g} × the largest run"
     least, output = min(((most, output) for output, most in draws.ladder.reach), default=(draws.ladder.flops[1], ""))
     if least < draws.ladder.flops[1]:  # the largest runs lack some loss
         ratio *= draws.ladder.flops[1] / least
         beyond += f", and {ratio:,.3g} × beyond the largest that loss '{output}' was fitted on"
+    places = [(place_of(t, draws.ladder), t) for t in filled]
+    at_ratio, highest = max(((p.above, t) for p, t in places), key=lambda each: each[0])
+    if np.exp(at_ratio) > max(OTHERWISE * ratio, FAR):
+        ratio = float(np.exp(at_ratio))
+        beyond += f", and '{highest.name}' {ratio:,.3g} × beyond the largest of about its tokens per parameter"
     verdict = Verdict.PASS if ratio <= FAR else Verdict.REVIEW if ratio <= TOO_FAR else Verdict.FAIL
-    remedy = (
-        "" if verdict == Verdict.PASS else "Train a larger rung; intervals that far rest on how past forecasts drifted"
-    )
-    yield Finding("distance", verdict, beyond, remedy)
+    remedy = "Train a larger rung; so far out, intervals rest on what laws usually err by, not on what was measured"
+    for part, words, what in (
+        ("below", words_below, "Train smaller runs, or forecast only what is larger"),
+        ("aside", words_aside, "Train runs of about its tokens per parameter"),
+    ):
+        away, target = max(((getattr(p, part), t) for p, t in places), key=lambda each: each[0])
+        if away > ASIDE:
+            own = Verdict.REVIEW if away <= TOO_ASIDE else Verdict.FAIL
+            beyond += f"; '{target.name}': {words(target, draws.ladder)}"
+            verdict, remedy = max((own, what), (verdict, remedy), key=lambda each: each[0])
+    yield Finding("distance", verdict, beyond, remedy if verdict else "")
 
 
 SOUND = {

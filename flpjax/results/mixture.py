@@ -17,11 +17,12 @@ from flpjax.fitting.draws import Draws
 from flpjax.methods.method import StageName
 from flpjax.numerics import generator, require_x64
 from flpjax.results.constraints import Constraints
+from flpjax.results.distance import extrapolation_warning
 from flpjax.results.forecast import Interval, check_level, scatter
 from flpjax.results.goal import Goal, Scene
 from flpjax.results.mix import Change, Mix
 from flpjax.results.problem import BEST_TRIED, FIRST_PENALTY, Problem, pose
-from flpjax.results.target import Target, extrapolation_warning
+from flpjax.results.target import Target
 
 STARTS = 16
 PENALTIES = (FIRST_PENALTY, 10.0, 100.0)  # prices of a task's fall, tried in turn until none falls

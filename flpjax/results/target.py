@@ -10,13 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.fitting.draws import LadderSummary
 from flpjax.ladder.check import MIX_SLACK
 from flpjax.ladder.compute import FlopsRule
 from flpjax.ladder.features import Feature
 from flpjax.ladder.table import Runs
-
-FAR = 1000.0  # beyond this ratio of FLOPs nobody has checked that any law holds
 
 _KEYS = {"n": "params", "params": "params", "d": "tokens", "tokens": "tokens", "c": "flops", "flops": "flops"}
 
@@ -195,35 +192,6 @@ def targets_of(runs: Runs) -> list[Target]:
         )
         for r, (n, d, c), mix, extra in zip(finals.run, sizes, finals.mix, finals.extra, strict=True)
     ]
-
-
-def extrapolation(target: Target, ladder: LadderSummary) -> float:
-    """Target FLOPs over the FLOPs of the ladder's largest run."""
-    assert target.flops is not None
-    return target.flops / ladder.flops[1]
-
-
-def extrapolation_warning(target: Target, ladder: LadderSummary) -> list[str]:
-    """What is unusual about how far a target lies from the ladder."""
-    warnings = []
-    ratio = extrapolation(target, ladder)
-    if ratio <= 1.0:
-        warnings.append(
-            f"target '{target.name}' lies inside the ladder ({ratio:.2g} × its largest run): this is interpolation"
-        )
-    elif ratio >= FAR:
-        warnings.append(
-            f"target '{target.name}' lies {ratio:,.0f} × beyond the ladder's largest run: no law was ever checked that "
-            "far; train a larger rung"
-        )
-    if target.params and target.tokens:
-        counted = target.flops / (target.params * target.tokens) if target.flops else 0.0
-        if abs(counted / (ladder.rule(target.params, target.tokens) / (target.params * target.tokens)) - 1.0) > 0.1:
-            warnings.append(
-                f"target '{target.name}' has {counted:.2f} FLOPs per parameter and token, the ladder's own rule gives "
-                f"{ladder.rule(target.params, 1.0) / target.params:.2f}: are both counted in the same way?"
-            )
-    return warnings
 
 
 def _number(text: str, where: str) -> float:
