@@ -1,4 +1,4 @@
-"""Whether draws can be used: how a sampling went, and how a blend would have forecast the ladder's own larger runs."""
+"""Whether draws can be used: figures with limits, and how a sampling went."""
 
 from __future__ import annotations
 
@@ -8,21 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flpjax.errors import count
-
 RHAT, ESS = 1.01, 400.0
 """What is asked of every forecast (Vehtari et al. 2021)."""
 RHAT_BAD, ESS_BAD = 1.05, 100.0
 KHAT, KHAT_BAD = 0.7, 1.0
 DIVERGED_BAD = 0.01  # share of draws
-
-FEW_AHEAD = 3  # runs; where fewer were forecast, they say little
-COVERED, COVERED_BAD = (
-    0.75,
-    0.6,
-)  # share of what was measured that 90 % intervals of rolling forecasts should hold, must
-COVERAGE = "coverage of its past"
-"""The name of the check whether a ladder's own larger runs would have been covered."""
 
 
 class Diagnostic(NamedTuple):
@@ -152,73 +142,6 @@ class Sampling:
             f"{_largest(self.forecasts.rhat):.3f}, their ESS from {np.nanmin(self.forecasts.ess):.0f}; of parameters "
             f"{self.max_rhat:.3f}, {self.min_ess:.0f}"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class RollingValidation:
-    """How a blend would have done on the ladder's own larger runs.
-
-    Attributes:
-        runs: How many were forecast from smaller ones.
-        cells: Forecasts of them, every output from every origin; on a ladder of one scale, of runs left out at random.
-        covered_50: Share of the cells that central 50 % intervals hold; NaN without cells.
-        covered_90: The same of 90 % intervals.
-        outputs: ``(output,)`` losses, then scores.
-        weights: Method → ``(output,)`` its weight.
-        error: Mean absolute error of the blend's forecasts of the next larger runs, of log losses and of scores; NaN of
-            what there is none.
-    """
-
-    runs: int
-    cells: int
-    covered_50: float
-    covered_90: float
-    outputs: tuple[str, ...]
-    weights: dict[str, NDArray[np.float64]]
-    error: tuple[float, float] = (float("nan"), float("nan"))
-
-    def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Whether the ladder's own larger runs would have been covered."""
-        if self.runs < FEW_AHEAD:
-            figure = f"{count(self.runs, 'run')} could be forecast from smaller ones"
-            return (Diagnostic(COVERAGE, 0.0, -np.inf, np.inf, figure, "Train a larger rung"),)
-        figure = f"90 % intervals would have held {self.covered_90:.0%} of {self.cells:,} forecasts of {self.runs} runs"
-        remedy = "Take intervals as too narrow by as much; train a larger rung"
-        return (Diagnostic(COVERAGE, -self.covered_90, -COVERED, -COVERED_BAD, figure, remedy),)
-
-    def table(self) -> list[dict[str, Any]]:
-        """Tidy rows: one per output and method with a weight in it."""
-        return [
-            {"output": output, "method": name, "weight": float(weight[i])}
-            for i, output in enumerate(self.outputs)
-            for name, weight in self.weights.items()
-            if weight[i] > 0
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-
-        def share(value: float) -> float | None:
-            return value if np.isfinite(value) else None
-
-        return {
-            "runs": self.runs,
-            "cells": self.cells,
-            "covered_50": share(self.covered_50),
-            "covered_90": share(self.covered_90),
-            "error": {"loss": share(self.error[0]), "score": share(self.error[1])},
-            "weights": self.table(),
-        }
-
-
-NOT_VALIDATED = Diagnostic(
-    COVERAGE,
-    0.0,
-    -np.inf,
-    np.inf,
-    "not checked: intervals know no model error",
-    "Use --method auto, or see `flpjax backtest --largest 2`",
-)
 
 
 def convergence(values: ArrayLike, sampling: Sampling | int) -> Convergence:

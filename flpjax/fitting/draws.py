@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from flpjax.engine.settings import Status
 from flpjax.errors import InputError, count
-from flpjax.fitting.diagnostics import NOT_VALIDATED, Diagnostic, RollingValidation, Sampling
+from flpjax.fitting.diagnostics import Diagnostic, Sampling
 from flpjax.fitting.summary import LadderSummary as LadderSummary
+from flpjax.fitting.validation import NOT_VALIDATED, RollingValidation
 from flpjax.ladder.features import Features
 from flpjax.laws.law import Law, Params, unpack
 from flpjax.methods.method import BoundModel, Model, Prediction, StageName, StageParams

@@ -28,6 +28,7 @@ SAME_MIX = 0.01  # difference of weights, below which a target's mixture is that
 ABOVE = 0.05  # of chance, where a task has emerged
 FAR, TOO_FAR = 30.0, 1000.0  # × the largest run
 OTHERWISE = 1.5  # times as far in FLOPs at its tokens per parameter as at any: then it is told
+UNTRIED = 3.0  # times as far as any forecast of the past: nothing was learned of so far a one
 ASIDE, TOO_ASIDE = NEAR, 4.0  # e-folds of tokens per parameter outside the runs' own, or of FLOPs below the smallest
 
 
@@ -189,6 +190,22 @@ def check_distance(draws: Draws, targets: Sequence[Target]) -> Iterator[Finding]
             beyond += f"; '{target.name}': {words(target, draws.ladder)}"
             verdict, remedy = max((own, what), (verdict, remedy), key=lambda each: each[0])
     yield Finding("distance", verdict, beyond, remedy if verdict else "")
+
+
+def check_horizon(draws: Draws, targets: Sequence[Target]) -> Iterator[Finding]:
+    """Forecasts of the ladder's own runs, by which intervals were checked, reached as far as the targets lie."""
+    if not targets or draws.validation is None or not np.isfinite(draws.validation.horizon):
+        return
+    reached = draws.validation.horizon
+    ratio, name = max((extrapolation(t.filled(draws.ladder.rule), draws.ladder), t.name) for t in targets)
+    away = max(float(np.log(ratio)), 0.0)
+    verdict = Verdict.PASS if away <= reached else Verdict.REVIEW if away <= UNTRIED * reached else Verdict.FAIL
+    figure = (
+        f"forecasts of larger runs were checked up to {reached:.1f} e-folds of FLOPs ahead, '{name}' lies {away:.1f} "
+        "ahead"
+    )
+    remedy = "What intervals that far hold was never seen: train a larger rung" if verdict else ""
+    yield Finding("horizon of its past", verdict, figure, remedy)
 
 
 SOUND = {

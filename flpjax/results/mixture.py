@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from flpjax.engine.ascent import AscentStatus, Optima, ascend, spread_starts
 from flpjax.errors import FitError
-from flpjax.fitting.diagnostics import RollingValidation
 from flpjax.fitting.draws import Draws
+from flpjax.fitting.validation import RollingValidation
 from flpjax.methods.method import StageName
 from flpjax.numerics import generator, require_x64
 from flpjax.results.constraints import Constraints

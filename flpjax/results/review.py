@@ -19,6 +19,7 @@ from flpjax.results.ladder_checks import (
     check_distance,
     check_emergence,
     check_finished,
+    check_horizon,
     check_mixtures,
     check_reruns,
     check_runs,
@@ -47,7 +48,7 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forec
     finals = training.finals()
     seen = forecast(draws, targets_of(finals), level=LEVEL)
     made, silent = _made(draws, targets, made)
-    *sampled, validated = map(finding_of, draws.diagnostics)
+    *others, validated = map(finding_of, draws.diagnostics)
     return Review(
         (
             check_runs(training),
@@ -58,10 +59,11 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forec
             *check_emergence(training),
             check_fits(draws),
             silent or check_failures(draws, made or seen),
-            *sampled,
+            *others,
             check_misfit(draws, seen, finals),
             validated,
             *check_distance(draws, targets),
+            *check_horizon(draws, targets),
             *(check_widths(made, training) if made is not None else ()),
             *check_sizes(draws.ladder, targets),
         )

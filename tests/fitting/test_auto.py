@@ -1,13 +1,16 @@
 """``auto``: what it promises of keys, held-out runs, programs, and of ladders that can't carry a forecast."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
 from flpjax.errors import InputError
+from flpjax.fitting.averaging.audit import _summary
 from flpjax.fitting.averaging.auto import auto
+from flpjax.fitting.averaging.origins import FEWEST_RUNS
 from flpjax.fitting.fit import fit
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.methods.registry import MIXED, PLAIN, Auto, method
@@ -54,6 +57,37 @@ def test_a_blend_says_what_it_is(blended, noisy):
     np.testing.assert_allclose(total, 1.0)
     assert {row["method"] for row in validation.table()} == set(validation.weights) == set(blended.model.names)
     assert validation.to_dict()["covered_90"] == validation.covered_90
+
+
+def test_the_audit_knows_its_signs_and_its_horizon(blended, noisy):
+    validation, finals = blended.validation, noisy.runs.training().finals()
+    assert 0 < sum(validation.signs) <= len(finals)
+    log_flops = np.sort(np.log(finals.flops))
+    smallest = log_flops[FEWEST_RUNS - 1 :]  # of which the first origin sees the largest at least
+    assert any(validation.horizon == pytest.approx(log_flops[-1] - seen) for seen in smallest[:-1])
+    assert abs(validation.bias) <= validation.error[0] + 1e-12
+    told = validation.to_dict()
+    assert (told["signs"]["too_high"], told["signs"]["too_low"]) == validation.signs
+    assert told["horizon"] == validation.horizon
+    assert {"signs of past errors", "horizon of its past"} <= set(verdicts(blended, noisy.runs))
+
+
+def test_signs_are_of_each_run_s_last_forecast_and_of_losses():
+    """Two origins, four runs, two losses and a score; only what the last origin said of a run counts."""
+    average = SimpleNamespace(domains=("a", "b"), tasks=("t",))
+    first = np.array([[-9.0, -9.0, 1.0], [0.02, np.nan, -1.0], [-9.0, -9.0, 1.0], [-9.0, -9.0, 1.0]])
+    last = np.array([[0.03, -0.01, -1.0], [-0.02, -0.04, 1.0], [0.01, 0.01, -1.0]])
+    level = [np.full((4, 3), 0.3), np.full((3, 3), 0.3)]
+    far, near = np.array([0.5, 1.0, 2.0, 3.0]), np.array([0.0, 1.0, 2.0])
+    seen = _summary(average, {}, level, [first, last], [far, near], [np.array([4, 5, 6, 7]), np.array([4, 6, 7])])
+    assert seen.signs == (3, 1)
+    assert seen.bias == pytest.approx(np.mean([0.01, 0.02, -0.03, 0.01]))
+    assert seen.horizon == 3.0
+    alone = _summary(
+        SimpleNamespace(domains=(), tasks=("a", "b", "t")), {}, level[1:], [last], [near * 0], [np.array([4, 6, 7])]
+    )
+    assert alone.signs == (1, 2), "of scores, where there are no losses"
+    assert np.isnan(alone.horizon)
 
 
 def test_the_truth_lies_within_what_it_says(blended, noisy):

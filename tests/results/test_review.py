@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from flpjax.datasets import ladder
 from flpjax.engine.settings import Status
-from flpjax.fitting.diagnostics import RollingValidation, Sampling
+from flpjax.fitting.diagnostics import Sampling
+from flpjax.fitting.validation import RollingValidation
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.ladder.tasks import Task
 from flpjax.methods.method import Prediction
@@ -18,6 +20,7 @@ from flpjax.results.ladder_checks import (
     check_audit,
     check_distance,
     check_emergence,
+    check_horizon,
     check_mixtures,
     check_reruns,
     check_runs,
@@ -249,6 +252,42 @@ def test_fit_to_the_ladder(blended, noisy, staged):
 )
 def test_past(booted, share, runs, verdict):
     remedied(by_past(replace(booted, validation=RollingValidation(runs, 40, 0.5, share, (), {}))), verdict)
+
+
+@pytest.mark.parametrize(
+    ("signs", "bias", "verdict", "figure"),
+    [
+        ((4, 4), 0.001, PASS, "4 of 8 runs were too high (p = 1); their mean error is +0.1 %"),
+        ((5, 0), 0.01, PASS, "5 of 5 runs were too high (p = 0.062)"),
+        ((6, 0), 0.01, REVIEW, "6 of 6 runs were too high (p = 0.031); their mean error is +1 %"),
+        ((2, 12), -0.02, REVIEW, "12 of 14 runs were too low (p = 0.013); their mean error is -2 %"),
+        ((4, 10), -0.02, PASS, "10 of 14 runs were too low"),
+    ],
+)
+def test_signs_of_past_errors(booted, noisy, signs, bias, verdict, figure):
+    """Issue 16: on every ladder kept back forecasts erred to one side, and the review printed PASS."""
+    past = RollingValidation(8, 40, 0.5, 0.9, (), {}, signs=signs, bias=bias, horizon=3.0)
+    draws = replace(booted, validation=past)
+    remedied(finding_of(draws.diagnostics[0]), verdict, figure)
+    p = stats.binomtest(signs[0], sum(signs)).pvalue
+    assert draws.diagnostics[0].value == pytest.approx(-p)
+    assert by_past(draws).verdict == PASS, "the last is the coverage"
+    assert review(draws, noisy.runs)["signs of past errors"].verdict == verdict
+
+
+@pytest.mark.parametrize(("horizon", "verdict"), [(3.0, PASS), (2.0, REVIEW), (0.5, FAIL)])
+def test_horizon_of_the_past(booted, noisy, horizon, verdict):
+    times = np.exp(2.5)
+    far, near = (Target(n, flops=f * booted.ladder.flops[1]) for n, f in (("far", times), ("near", 0.5)))
+    draws = replace(booted, validation=RollingValidation(8, 40, 0.5, 0.9, (), {}, horizon=horizon))
+    (finding,) = check_horizon(draws, [near, far])
+    remedied(finding, verdict, f"checked up to {horizon:.1f} e-folds of FLOPs ahead, 'far' lies 2.5 ahead")
+    remedied(next(iter(check_horizon(draws, [near]))), PASS)
+    assert review(draws, noisy.runs, [far])["horizon of its past"] == finding
+    assert not list(check_horizon(booted, [far])), "who has no audit is told by its coverage"
+    assert not list(check_horizon(draws, []))
+    unknown = replace(draws, validation=RollingValidation(0, 0, np.nan, np.nan, (), {}))
+    assert not list(check_horizon(unknown, [far]))
 
 
 def test_no_past(booted):

@@ -7,9 +7,9 @@ import pytest
 
 import flpjax
 from flpjax.errors import InputError
-from flpjax.fitting.diagnostics import RollingValidation
 from flpjax.fitting.discovery.method import LAWS, Discovered
 from flpjax.fitting.fit import check_asked, mixing_method, usual_draws
+from flpjax.fitting.validation import RollingValidation
 from flpjax.methods.registry import DEFAULT_MIX, MIXED, Auto, method
 from flpjax.results.mixture import _taken
 from flpjax.results.review import check_hull, check_lost, check_search

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.average import Average, drawn, weights_by_name
 from flpjax.fitting.averaging.origins import MOST, Origins
-from flpjax.fitting.diagnostics import RollingValidation
 from flpjax.fitting.draws import expected
 from flpjax.fitting.student_t import even_normal
+from flpjax.fitting.validation import RollingValidation
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 
@@ -81,6 +81,10 @@ def _summary(
     latest = np.zeros(len(last), bool)
     latest[[int(np.flatnonzero(run == r)[-1]) for r in np.unique(run)]] = True
 
+    signed = last[latest][:, :split] if split else last[latest]
+    signed = np.array([row[np.isfinite(row)].mean() for row in signed if np.isfinite(row).any()])
+    reached = distance[scored.any(axis=1) & (distance > 0.0)]
+
     def mean(values: NDArray) -> float:
         known = np.abs(values[np.isfinite(values)])
         return float(known.mean()) if known.size else float("nan")
@@ -93,6 +97,9 @@ def _summary(
         outputs,
         dict(weights),
         (mean(last[latest][:, :split]), mean(last[latest][:, split:])),
+        (int((signed > 0.0).sum()), int((signed < 0.0).sum())),
+        float(signed.mean()) if len(signed) else float("nan"),
+        float(reached.max()) if len(reached) else float("nan"),
     )
 
 

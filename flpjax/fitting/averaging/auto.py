@@ -14,9 +14,9 @@ from flpjax.fitting.averaging.audit import audited
 from flpjax.fitting.averaging.average import Average, averaged, drawn
 from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.averaging.parts import parts_of, renamed
-from flpjax.fitting.diagnostics import FEW_AHEAD, RollingValidation
 from flpjax.fitting.draws import Draws, LadderSummary, check_draw_count
 from flpjax.fitting.point import training_of
+from flpjax.fitting.validation import FEW_AHEAD, RollingValidation
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import BoundModel, Method
 from flpjax.methods.registry import Auto
