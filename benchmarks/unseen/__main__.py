@@ -15,7 +15,7 @@ import jax
 from benchmarks.report import environment, finish, parser
 from benchmarks.unseen.cells import Counted, Task, one
 from benchmarks.unseen.display import show_all
-from benchmarks.unseen.forecasters import EVERYWHERE, FORECASTERS, FORMS, QUICK, QUICK_EVERYWHERE
+from benchmarks.unseen.forecasters import EVERYWHERE, FORECASTERS, FORMS, QUICK, QUICK_EVERYWHERE, USUAL
 from benchmarks.unseen.origins import ORIGINS, parts, quick
 from benchmarks.unseen.panel import PANEL, QUICK_WITHOUT
 from benchmarks.unseen.summary import figures
@@ -41,7 +41,7 @@ def main() -> None:
         jax.config.update("jax_platforms", "cpu")
     start = time.perf_counter()
     names = given.only or [name for name in PANEL if not (given.quick and name in QUICK_WITHOUT)]
-    methods = tuple(given.methods or (QUICK if given.quick else FORECASTERS))
+    methods = tuple(given.methods or (QUICK if given.quick else USUAL))
     everywhere = methods if given.methods else QUICK_EVERYWHERE if given.quick else EVERYWHERE
     origins = ORIGINS if given.origins is None else given.origins
     many = quick if given.quick and given.origins is None else lambda _: origins

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from benchmarks.unseen import naive, published
+from benchmarks.unseen.ablation import VARIANTS, Variant, changed
 from benchmarks.unseen.published import Floats, Points
 from flpjax import Draws, Runs, auto, bootstrap, forecast, method, posterior, targets_of
 
@@ -56,6 +57,11 @@ def _blend(_: str, training: Runs, asked: Runs, key: Array, draws: int) -> Float
     return drawn(auto(training, key, draws=draws), asked)
 
 
+def _ablated(variant: Variant, _: str, training: Runs, asked: Runs, key: Array, draws: int) -> Floats:
+    with changed(variant):
+        return drawn(auto(training, key, draws=draws, methods=variant.methods(training)), asked)
+
+
 def _resampled(family: str, _: str, training: Runs, asked: Runs, key: Array, draws: int) -> Floats:
     name = FORMS[family][bool(training.sources)]
     return drawn(bootstrap(method(name), training, key, draws=draws, strict=False), asked)
@@ -96,8 +102,11 @@ FORECASTERS: Mapping[str, Forecaster] = {
     "last": partial(_naive, naive.last),
     "line": partial(_naive, naive.line),
     "published": _published,
+    **{f"auto-{name}": partial(_ablated, variant) for name, variant in VARIANTS.items()},
 }
-"""``bootstrap`` and ``posterior`` are of the family ``chinchilla``; the last three are points, which hold nothing."""
+"""``bootstrap`` and ``posterior`` are of the family ``chinchilla``; ``last``, ``line`` and ``published`` are points, which
+hold nothing. ``auto-…`` are those of :mod:`benchmarks.unseen.ablation`, which run only when they are named."""
+USUAL = tuple(name for name in FORECASTERS if not name.startswith("auto-"))
 RIVALS = ("last", "line", "published")
 QUICK = ("auto", "bootstrap", "power", "last", "line", "published")
 EVERYWHERE = ("auto", "bootstrap", "last", "line", "published")  # rolling origins, too; the others the final targets

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.calibration.scoring import Scored
 from benchmarks.unseen import __main__ as program
 from benchmarks.unseen import cells, naive, published
+from benchmarks.unseen.ablation import VARIANTS, changed
 from benchmarks.unseen.cells import Cell, Counted, Forecasted, count, unknown
 from benchmarks.unseen.display import WIDE, show_all
 from benchmarks.unseen.forecasters import FORECASTERS, FORMS, LAWS, UnsuitedError
@@ -18,6 +19,8 @@ from benchmarks.unseen.panel import LARGEST, PANEL, QUICK_WITHOUT, Ladder
 from benchmarks.unseen.summary import ENOUGH, figures, of_cells, ratios
 from benchmarks.unseen.tables import table
 from flpjax import InputError, method
+from flpjax.fitting.averaging import hyperpriors
+from flpjax.laws import discrepancy
 
 NAME = "made"
 SIZES, RATIOS = np.geomspace(1e7, 1e9, 7), np.array([7.0, 20.0, 61.0])
@@ -300,3 +303,17 @@ def test_tables_fit_100_columns(found, capsys):
     printed = capsys.readouterr().out
     assert "it has no legs" in printed
     assert max(map(len, printed.splitlines())) <= WIDE
+
+
+def test_an_ablation_changes_what_it_says_and_is_undone():
+    before = dict(hyperpriors.OF), dict(discrepancy.SHARES)
+    with changed(VARIANTS["no-discrepancy"]):
+        assert all(len(prior.amplitude) == 1 for prior in hyperpriors.OF.values())
+    with changed(VARIANTS["along-compute-alone"]):
+        assert discrepancy.SHARES == {"flops": 1.0}
+    with changed(VARIANTS["vague-hyperpriors"]):
+        assert np.ptp(hyperpriors.grid_of("log").log_prior) < 0.1
+    assert (dict(hyperpriors.OF), dict(discrepancy.SHARES)) == before
+    runs = made()
+    assert not any(n.startswith("chinchilla+") for n in VARIANTS["no-chinchilla"].methods(runs).methods)
+    assert VARIANTS["one-law"].methods(runs).methods == ("chinchilla+sigmoid",)

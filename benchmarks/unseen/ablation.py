@@ -1,0 +1,77 @@
+"""``auto`` with one of its parts taken away: what each is worth on the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from flpjax import Auto, Runs
+from flpjax.fitting.averaging import hyperpriors
+from flpjax.laws import discrepancy
+from flpjax.methods.registry import MIXED, PLAIN
+
+VAGUE = 50.0  # s.d. of a logarithm that says nothing
+
+
+class Variant(NamedTuple):
+    """What is different.
+
+    Attributes:
+        departs: Whether laws have a discrepancy.
+        vague: Whether hyperpriors say nothing.
+        shares: Of the axes of a discrepancy; None leaves them.
+        one_law: Whether one law and one map are all.
+        without: A law that takes no part.
+    """
+
+    departs: bool = True
+    vague: bool = False
+    shares: Mapping[str, float] | None = None
+    one_law: bool = False
+    without: str = ""
+
+    def methods(self, runs: Runs) -> Auto:
+        """The laws and maps that take part."""
+        if self.one_law:
+            mixed = ("mix-chinchilla+domain-sigmoid",) if runs.sources else ()
+            return Auto(methods=(*(() if mixed else ("chinchilla+sigmoid",)), *mixed))
+        if not self.without or not runs.domains:
+            return Auto()
+        kept = [name for name in PLAIN if not name.startswith(f"{self.without}+")]
+        return Auto(methods=(*kept, *(MIXED if runs.sources else ())))
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "no-discrepancy": Variant(departs=False),
+    "along-compute-alone": Variant(shares={"flops": 1.0}),
+    "no-chinchilla": Variant(without="chinchilla"),
+    "one-law": Variant(one_law=True),
+    "vague-hyperpriors": Variant(vague=True),
+}
+
+
+@contextmanager
+def changed(variant: Variant) -> Iterator[None]:
+    """While this lasts, ``auto`` is the variant."""
+    usual, shares = dict(hyperpriors.OF), dict(discrepancy.SHARES)
+    try:
+        for space, prior in usual.items():
+            if not variant.departs:
+                prior = prior._replace(amplitude=prior.amplitude[:1])
+            if variant.vague:
+                prior = prior._replace(
+                    amplitude_prior=(prior.amplitude_prior[0], VAGUE),
+                    noise_prior=(prior.noise_prior[0], VAGUE),
+                    growth_sd=VAGUE,
+                    none=0.0,
+                )
+            hyperpriors.OF[space] = prior
+        if variant.shares is not None:
+            discrepancy.SHARES.clear()
+            discrepancy.SHARES.update(variant.shares)
+        yield
+    finally:
+        hyperpriors.OF.update(usual)
+        discrepancy.SHARES.clear()
+        discrepancy.SHARES.update(shares)
