@@ -104,8 +104,8 @@ FORECASTERS: Mapping[str, Forecaster] = {
     "published": _published,
     **{f"auto-{name}": partial(_ablated, variant) for name, variant in VARIANTS.items()},
 }
-"""``bootstrap`` and ``posterior`` are of the family ``chinchilla``; ``last``, ``line`` and ``published`` are points, which
-hold nothing. ``auto-…`` are those of :mod:`benchmarks.unseen.ablation`, which run only when they are named."""
+"""``bootstrap`` and ``posterior`` are of the family ``chinchilla``; ``last``, ``line`` and ``published`` are points,
+which hold nothing. ``auto-…`` are those of :mod:`benchmarks.unseen.ablation`, which run only when they are named."""
 USUAL = tuple(name for name in FORECASTERS if not name.startswith("auto-"))
 RIVALS = ("last", "line", "published")
 QUICK = ("auto", "bootstrap", "power", "last", "line", "published")
