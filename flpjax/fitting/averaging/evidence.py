@@ -159,13 +159,15 @@ def _climb(law: Law, space: Space, rows: Rows, table: Floats, weighted: Weighted
         value, slope = values_and_slopes(law, space, theta, rows.x)
         residual = np.where(weighted.inverse > 0, rows.y - value, 0.0)
         both = np.concatenate([slope, residual[..., None]], axis=2) * np.sqrt(weighted.inverse)[..., None]
+        sound = np.isfinite(both).all(axis=(1, 2))
+        both = np.where(sound[:, None, None], both, 0.0)
         gram = np.swapaxes(both, 1, 2) @ both
         if table.shape[1]:
             taken = weighted.root @ (table.T @ (both * np.sqrt(weighted.inverse)[..., None]))
             gram = gram - np.swapaxes(taken, 1, 2) @ taken
         away = theta - loc
         density = 0.5 * gram[:, -1, -1] + 0.5 * (away**2 * prior).sum(axis=1)
-        return density, gram[:, :-1, -1] - away * prior, gram[:, :-1, :-1] + np.diag(prior)
+        return np.where(sound, density, np.inf), gram[:, :-1, -1] - away * prior, gram[:, :-1, :-1] + np.diag(prior)
 
     value, gradient, hessian = at(theta)
     value = np.where(np.isfinite(value), value, np.inf)
