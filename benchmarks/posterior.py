@@ -58,7 +58,7 @@ def one(method: str) -> dict[str, Any]:
     assert drawn.sampling is not None
     told = forecast(drawn, targets_of(runs.targets()), measured=False)
     losses, scores = (convergence(v, drawn.sampling) for v in (told.loss_draws, told.score_draws))
-    rhat = float(max(losses.rhat.max(), scores.rhat.max()))
+    rhat = float(max(losses.rhat.max(), scores.rhat.max())) if method == "nuts" else None
     ess = float(min(losses.ess.min(), scores.ess.min()))
     return {
         "seconds": seconds,
@@ -168,7 +168,7 @@ def main() -> None:
                 method,
                 f"{f['cold_s']:.1f}",
                 f"{f['seconds']:.2f}",
-                f"{f['max_rhat_of_forecasts']:.4f}",
+                None if f["max_rhat_of_forecasts"] is None else f"{f['max_rhat_of_forecasts']:.4f}",
                 f"{f['min_ess_of_forecasts']:.0f}",
                 f"{f['ess_per_second']:.0f}",
                 None if f["seconds_to_rhat"] is None else f"{f['seconds_to_rhat']:.1f}",

@@ -45,7 +45,7 @@ def ranks(question: PosteriorProblem, simulations: int, seed: int, method: str) 
         evidence.append(tiled)
         whitening.append(modes.whitening)
         if method == "laplace":
-            drawn, _ = draw(layer, modes.whitening, flat, DRAWS, PROPOSALS, rng)
+            drawn, *_ = draw(layer, modes.whitening, flat, DRAWS, PROPOSALS, rng)
             kept.append(drawn.reshape(DRAWS, *true.shape).swapaxes(0, 1))
     if method == "nuts":
         around = tuple(

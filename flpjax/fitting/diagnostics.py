@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,13 +29,14 @@ class Diagnostic(NamedTuple):
 class Convergence(NamedTuple):
     """Of each quantity, the trailing axes of what was given."""
 
-    rhat: NDArray[np.float64]  # split R̂: 1 where chains agree; NaN of what does not vary
+    rhat: NDArray[np.float64]  # split R̂: 1 where chains agree; NaN of what does not vary, and of the fast path
     ess: NDArray[np.float64]  # effective sample size
 
     @property
     def passed(self) -> bool:
         """Whether all that varies meets :data:`RHAT` and :data:`ESS`."""
-        return bool(np.all(np.isnan(self.rhat) | ((self.rhat < RHAT) & (self.ess > ESS))))
+        agree, long = np.isnan(self.rhat) | (self.rhat < RHAT), np.isnan(self.ess) | (self.ess > ESS)
+        return bool(np.all(agree & long))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,8 @@ class Sampling:
 
     Attributes:
         method: ``"nuts"`` or ``"laplace"``.
-        chains: How many; draws are chain after chain, all of the same length. Draws of ``"laplace"`` are independent
-            (resampled by importance), and are counted as so many chains.
+        chains: How many; draws are chain after chain, all of the same length. Draws of ``"laplace"`` are in random
+            order and no chains: they have an effective number, and no R̂.
         diverging: ``(chain, draw)`` whether the draw's trajectory broke off.
         steps: ``(chain, draw)`` its length, in evaluations of the gradient; 0 of the fast path.
         longest: The largest length allowed.
@@ -53,11 +54,12 @@ class Sampling:
         parameters: Stage and parameter, such as ``loss/exponent`` → its convergence ``(output, …)``. Of a network,
             whose weights are never identified one by one, only the forecasts count.
         forecasts: The same of losses and scores at the ladder's largest run and at ten times its compute
-            ``(target, quantity)``, without a measurement's noise.
+            ``(target, quantity)``, without a measurement's noise; of a score that rests on losses, that of the least.
         khat: ``stage 'output'`` → k̂ of the importance weights; beyond 0.7 the normal at the mode is no stand-in for
             the posterior. Empty for NUTS.
         gradient: ``stage 'output'`` → norm of the gradient at the mode, in units of the prior.
         noise: Parameters of the noise → ``(draw, output)``.
+        effective: ``stage 'output'`` → how many different draws its draws are worth. Empty for NUTS.
     """
 
     method: str
@@ -71,6 +73,7 @@ class Sampling:
     khat: dict[str, float]
     gradient: dict[str, float]
     noise: dict[str, NDArray[np.float64]]
+    effective: dict[str, float] = field(default_factory=dict)
 
     @property
     def divergences(self) -> int:
@@ -101,7 +104,12 @@ class Sampling:
         """Whether chains agree and are long enough; or, of the fast path, whether its proposals suit the posterior."""
         if self.method != "nuts":
             k = float(np.max([*self.khat.values(), 0.0]))  # NaN if one is: then it fails
-            return (Diagnostic("k-hat", k, KHAT, KHAT_BAD, f"at most {k:.2f}", "Sample it: method='nuts'"),)
+            ess = float(np.min([*self.effective.values(), np.inf]))
+            few = f"at least {ess:.0f} different draws"
+            return (
+                Diagnostic("k-hat", k, KHAT, KHAT_BAD, f"at most {k:.2f}", "Sample it: method='nuts'"),
+                Diagnostic("ESS", -ess, -ESS, -ESS_BAD, few, "Ask for more draws, or sample it: method='nuts'"),
+            )
         rhat, ess = float(np.max(self.forecasts.rhat)), float(np.min(self.forecasts.ess))
         rhat, ess = (rhat if np.isfinite(rhat) else np.inf), (ess if np.isfinite(ess) else 0.0)
         longer = "Sample longer (warmup=, draws=), or narrow the priors"
@@ -136,12 +144,45 @@ class Sampling:
 
     def __str__(self) -> str:
         if self.method == "laplace":
-            return f"laplace: largest k-hat {self.max_khat:.2f} (reliable up to 0.7)"
+            return (
+                f"laplace: largest k-hat {self.max_khat:.2f} (reliable up to 0.7), draws worth {self.min_ess:.0f} "
+                "different ones at least"
+            )
         return (
             f"nuts: {self.chains} chains, {self.divergences} divergences, R-hat of forecasts up to "
             f"{_largest(self.forecasts.rhat):.3f}, their ESS from {np.nanmin(self.forecasts.ess):.0f}; of parameters "
             f"{self.max_rhat:.3f}, {self.min_ess:.0f}"
         )
+
+
+def worth_of_distinct(values: ArrayLike) -> NDArray[np.float64]:
+    """How many different draws ``(draw, …)`` are worth, of which some repeat: n² over the sum of squared repeats.
+
+    Of draws resampled by importance it is the effective number of their weights, less what resampling costs.
+    """
+    array = np.asarray(values, np.float64)
+    columns = array.reshape(len(array), -1).T
+    repeats = [np.unique(column, return_counts=True)[1] for column in columns]
+    return np.array([len(array) ** 2 / float((r**2).sum()) for r in repeats]).reshape(array.shape[1:])
+
+
+def worth_of_looks(seen: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many different draws a population is worth that was looked at several times, ``(output,)``.
+
+    Members are independent, and a member's places are an autoregression of first order, as its place at the next look
+    tells; of the parameters, the slowest.
+
+    Args:
+        seen: ``(time, member, output, p)``.
+    """
+    times, members, outputs, _ = seen.shape
+    if times == 1:
+        return np.full(outputs, float(members))
+    off = seen - seen.mean(axis=1, keepdims=True)
+    power = np.sqrt((off[1:] ** 2).mean(axis=1) * (off[:-1] ** 2).mean(axis=1))
+    kept = np.clip(((off[1:] * off[:-1]).mean(axis=1) / np.maximum(power, 1e-300)).mean(axis=0), 0.0, 1.0).max(axis=-1)
+    lag = np.arange(1, times)
+    return np.asarray(times * members / (1.0 + 2.0 * ((1.0 - lag / times) * kept[:, None] ** lag).sum(axis=1)))
 
 
 def convergence(values: ArrayLike, sampling: Sampling | int) -> Convergence:
@@ -154,12 +195,17 @@ def convergence(values: ArrayLike, sampling: Sampling | int) -> Convergence:
         sampling: Of the draws, ``draws.sampling``; or the number of chains.
 
     Returns:
-        R̂ and ESS ``(…)``; NaN where a value is not finite or does not vary.
+        R̂ and ESS ``(…)``; NaN where a value is not finite or does not vary. Draws of the fast path have no R̂, and are
+        worth the different ones among them, but no more than those of any output that they may come from.
     """
     from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
-    chains = sampling if isinstance(sampling, int) else sampling.chains
     array = np.asarray(values, np.float64)
+    if isinstance(sampling, Sampling) and sampling.method != "nuts":
+        known = np.isfinite(array).all(axis=0) & (np.ptp(array, axis=0) > 0)
+        worth = np.minimum(worth_of_distinct(array), sampling.min_ess)
+        return Convergence(np.full(array.shape[1:], np.nan), np.where(known, worth, np.nan))
+    chains = sampling if isinstance(sampling, int) else sampling.chains
     each = array.reshape(chains, len(array) // chains, -1)
     sound = np.isfinite(each).all(axis=(0, 1)) & (np.ptp(each, axis=(0, 1)) > 0)
     rhat, ess = np.full((2, each.shape[2]), np.nan)

@@ -76,7 +76,7 @@ def test_more_rounds_make_better_proposals(bent, monkeypatch):
 def test_a_population_that_is_too_narrow_widens_to_the_posterior_and_stays(bent, losses, key):
     layer, _, known = bent
     exact = posterior(method("chinchilla+linear"), losses, key, draws=1000, strict=False).params["loss"]
-    kept, _ = draw(*bent, 2 * importance.POPULATION, 8000, np.random.default_rng(1))
+    kept, *_ = draw(*bent, 2 * importance.POPULATION, 8000, np.random.default_rng(1))
     kept = kept[: importance.POPULATION]  # of as many as :func:`draw` lets wander, so that their program serves
     middle = kept.mean(axis=0)
     wide = {}
@@ -95,6 +95,7 @@ def test_a_population_that_is_too_narrow_widens_to_the_posterior_and_stays(bent,
 
 def test_any_number_of_draws_can_be_asked_for(bent):
     for draws, proposals in ((1, 8), (501, 1003)):
-        vectors, khat = draw(*bent, draws, proposals, np.random.default_rng(0))
+        vectors, khat, worth = draw(*bent, draws, proposals, np.random.default_rng(0))
         assert vectors.shape == (draws, *np.asarray(bent[1].mode).shape[1:])
-        assert len(khat) == vectors.shape[1]
+        assert len(khat) == len(worth) == vectors.shape[1]
+        assert (worth <= draws).all()

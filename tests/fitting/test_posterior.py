@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from flpjax.errors import FitError, InputError, PrecisionError
-from flpjax.fitting.diagnostics import convergence
+from flpjax.fitting.diagnostics import convergence, worth_of_distinct, worth_of_looks
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior import nuts
 from flpjax.fitting.posterior.assemble import verdict
+from flpjax.fitting.posterior.importance import resample
 from flpjax.fitting.posterior.laplace import _differentiated, find_modes
 from flpjax.fitting.posterior.likelihood import (
     NOISE,
@@ -198,6 +199,67 @@ def test_a_stuck_chain_is_seen():
     assert convergence(values.reshape(-1), 4).passed
     values[2] += 1.0
     assert not convergence(values.reshape(-1), 4).passed
+
+
+def test_the_fast_path_counts_different_draws_and_has_no_chains(fast):
+    """Issue 16: R-hat 1.0016, and an ESS of 1964 of draws with 1,109 different values: both of an order at random."""
+    sampling, told = fast.sampling, forecast(fast, FAR, measured=False)
+    assert set(sampling.effective) == set(sampling.khat)
+    for name, param in (("loss", "exponent"), ("score", "slope")):
+        found = sampling.parameters[f"{name}/{param}"]
+        values = np.asarray(fast.params[name][param])
+        different = np.array([len(np.unique(column)) for column in values.T])
+        assert np.isnan(found.rhat).all()
+        assert (found.ess <= different + 1e-9).all(), "no more than there are"
+        assert (found.ess > 0.3 * different).all()
+    at = fast.model.domains.index("general")
+    (ess, *_) = sampling.forecasts.ess
+    worth = [sampling.effective[f"loss '{d}'"] for d in fast.model.domains]
+    np.testing.assert_allclose(ess[: len(worth)], worth)
+    for j, task in enumerate(fast.model.tasks):
+        least = min(sampling.effective[f"score '{task}'"], *(worth[i] for i in fast.model.via[j]))
+        assert ess[len(worth) + j] == pytest.approx(least)
+    seen = convergence(told.loss_draws, sampling)
+    assert np.isnan(seen.rhat).all()
+    assert seen.ess[0, at] <= len(np.unique(told.loss_draws[:, 0, at]))
+    assert seen.ess.max() <= sampling.min_ess
+    assert sampling.forecasts.passed == (sampling.forecasts.ess.min() > 400)
+    as_json = sampling.to_dict()
+    assert as_json["max_rhat"] is as_json["max_rhat_of_forecasts"] is None
+    assert as_json["min_ess"] == pytest.approx(min(sampling.effective.values()))
+    assert f"worth {sampling.min_ess:.0f} different ones" in str(fast)
+
+
+def test_draws_that_repeat_are_worth_the_weights_that_they_came_by():
+    """Against a mean's variance: draws resampled by uneven weights are worth what the weights' effective number is."""
+    rng = np.random.default_rng(0)
+    weight = rng.pareto(3.0, 8000)
+    weight /= weight.sum()
+    values, means, told = rng.standard_normal((400, 8000)), [], []
+    for own in values:
+        kept = own[resample(weight, 2000, rng)]
+        means.append(kept.mean())
+        told.append(worth_of_distinct(kept))
+    assert np.mean(told) == pytest.approx(1.0 / np.var(means), rel=0.2)
+    assert worth_of_distinct(np.repeat(np.arange(5.0), 20)[:, None]) == pytest.approx([5.0])
+    assert worth_of_distinct(np.arange(7.0)) == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.6, 0.95])
+def test_a_population_is_worth_what_its_members_forget(kept):
+    """Against a mean's variance, of an autoregression whose members are independent."""
+    rng = np.random.default_rng(1)
+    members, times, lots = 101, 4, 300
+    each = rng.standard_normal((times, lots, members))
+    for t in range(1, times):
+        each[t] = kept * each[t - 1] + np.sqrt(1.0 - kept**2) * each[t]
+    true = 1.0 / each.mean(axis=(0, 2)).var()
+    fast = rng.standard_normal((times, members, 1))
+    told = [worth_of_looks(np.stack([each[:, i], fast[..., 0]], axis=-1)[:, :, None])[0] for i in range(lots)]
+    assert np.mean(told) == pytest.approx(true, rel=0.2)
+    assert worth_of_looks(each[:1].reshape(1, -1, 1, 1)) == pytest.approx(lots * members)
+    stuck = np.broadcast_to(each[0, 0][None, :, None, None], (4, members, 1, 1))
+    assert worth_of_looks(stuck) == pytest.approx(members)
 
 
 class Asked(Exception):  # noqa: N818 - no error

@@ -218,9 +218,18 @@ def test_sampling(booted, name, how, verdict):
 
 @pytest.mark.parametrize(("khat", "verdict"), [(0.3, PASS), (0.8, REVIEW), (1.3, FAIL), (np.nan, FAIL)])
 def test_the_normal_approximation(booted, khat, verdict):
-    sampling = SimpleNamespace(method="laplace", khat={"loss 'a'": 0.1, "loss 'b'": khat})
-    (finding,) = by_sampling(sampling)
-    remedied(finding, verdict)
+    worth = {"loss 'a'": 1900.0, "loss 'b'": 700.0}
+    sampling = SimpleNamespace(method="laplace", khat={"loss 'a'": 0.1, "loss 'b'": khat}, effective=worth)
+    tails, ess = by_sampling(sampling)
+    remedied(tails, verdict)
+    remedied(ess, PASS, "at least 700 different draws")
+
+
+@pytest.mark.parametrize(("worth", "verdict"), [(401.0, PASS), (300.0, REVIEW), (40.0, FAIL), (np.nan, FAIL)])
+def test_draws_by_importance_that_repeat(worth, verdict):
+    sampling = SimpleNamespace(method="laplace", khat={}, effective={"loss 'a'": 1900.0, "loss 'b'": worth})
+    assert [d.name for d in Sampling.diagnostics(sampling)] == ["k-hat", "ESS"], "no chains, no R-hat"
+    remedied(by_sampling(sampling)[1], verdict)
 
 
 def test_draws_that_were_not_sampled_have_no_chains(booted):

@@ -26,7 +26,7 @@ from flpjax.fitting.posterior.likelihood import (
 )
 from flpjax.fitting.posterior.priors import PosteriorProblem, public_name
 from flpjax.laws.law import Params
-from flpjax.methods.method import Prediction, StageParams
+from flpjax.methods.method import Prediction, StageName, StageParams
 from flpjax.numerics import compiled, generator
 
 Said = list[tuple[str, str]]
@@ -124,6 +124,7 @@ class Found:
     longest: int
     acceptance: NDArray[np.float64]  # (chain, draw)
     khat: dict[str, float]
+    effective: dict[str, float]
 
 
 def assemble(
@@ -162,7 +163,12 @@ def assemble(
         own = noise_names(layer)
         params[layer.stage] = {n: v for n, v in everything.items() if n not in own}
         noise |= {public_name(layer.stage, n): np.asarray(everything[n]) for n in own}
-        checked |= {public_name(layer.stage, n): convergence(v, chains) for n, v in everything.items()}
+        checked |= {
+            public_name(layer.stage, n): _of_output(found, layer.stage, fits[layer.stage].outputs, v)
+            if found.effective
+            else convergence(v, chains)
+            for n, v in everything.items()
+        }
     sampling = Sampling(
         method=method,
         chains=chains,
@@ -171,16 +177,38 @@ def assemble(
         longest=found.longest,
         acceptance=found.acceptance,
         parameters=checked,
-        forecasts=convergence(_probed(problem, params), chains),
+        forecasts=_of_forecasts(found, problem) if found.effective else convergence(_probed(problem, params), chains),
         khat=found.khat,
         gradient=gradient,
         noise=noise,
+        effective=found.effective,
     )
     ladder = LadderSummary.of(problem.bound.runs, problem.bound.stages)
     warnings = (*ladder.remarks, *problem.bound.warnings, *verdict(sampling, problem, strict))
     nothing = np.zeros((len(found.vectors[0]), 0))
     measured = Prediction(*(jnp.asarray(scale.get(stage, nothing)) for stage in ("loss", "score")))
     return Draws(problem.model, params, "posterior", fits, ladder, warnings, measured, sampling=sampling)
+
+
+def _of_output(found: Found, stage: StageName, outputs: tuple[str, ...], values: Array) -> Convergence:
+    """Of a parameter ``(draw, output, …)`` by the fast path: no R̂, and its output's effective number."""
+    worth = np.array([found.effective[f"{stage} '{output}'"] for output in outputs])
+    shape = values.shape[1:]
+    each = np.broadcast_to(worth.reshape(-1, *(1,) * (len(shape) - 1)), shape)
+    return Convergence(np.full(shape, np.nan), each.copy())
+
+
+def _of_forecasts(found: Found, problem: PosteriorProblem) -> Convergence:
+    """The same of losses and scores ``(target, quantity)``: a score is worth what the least of its draws are."""
+    model = problem.model
+    loss = [found.effective.get(f"loss '{name}'", np.inf) for name in model.domains]
+    through = model.via or ((),) * len(model.tasks)
+    score = [
+        min([found.effective.get(f"score '{task}'", np.inf), *(loss[i] for i in via)])
+        for task, via in zip(model.tasks, through, strict=True)
+    ]
+    each = np.array([[*loss, *score]] * 2)
+    return Convergence(np.full(each.shape, np.nan), each)
 
 
 def _scatter(

@@ -23,6 +23,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from flpjax.fitting.diagnostics import worth_of_distinct, worth_of_looks
 from flpjax.fitting.posterior.laplace import Whitening
 from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, log_density
 from flpjax.numerics import compiled
@@ -188,7 +189,7 @@ class StudentTMixture(NamedTuple):
 
 def draw(
     layer: Layer, whitening: Whitening, evidence: PosteriorData, draws: int, proposals: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     """Draws of a layer's posterior, each output on its own: they are independent.
 
     Where the weights of some output have so heavy a tail that their variance is not finite, importance draws it too
@@ -203,7 +204,8 @@ def draw(
         rng: For all of it.
 
     Returns:
-        Unconstrained ``(draw, output, p)``, and k̂ ``(output,)`` of the weights.
+        Unconstrained ``(draw, output, p)``, k̂ ``(output,)`` of the weights, and how many different draws they
+        are worth, ``(output,)``.
     """
     found = explore(layer, whitening, evidence, proposals, rng)
     weight, khat = found.weights()
@@ -211,11 +213,13 @@ def draw(
     members = POPULATION if heavy else draws
     kept = [found.vector[resample(own, members, rng), o] for o, own in enumerate(weight.T)]
     vectors = np.stack(kept, axis=1)
+    worth = worth_of_distinct(vectors[..., 0])
     if heavy:
         key = jax.random.key(int(rng.integers(2**31)))
         seen = de_mcmc(layer, jnp.asarray(vectors), evidence, key, -(-draws // POPULATION))
+        worth = worth_of_looks(np.asarray(seen))
         vectors = rng.permutation(np.asarray(seen).reshape(-1, *vectors.shape[1:]))
-    return vectors[:draws], khat
+    return vectors[:draws], khat, np.minimum(worth, draws)
 
 
 def explore(

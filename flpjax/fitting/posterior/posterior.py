@@ -130,7 +130,7 @@ def _by_nuts(
     ran = sample(problem.layers, sampler, problem.evidence, of_chain, key)
     vectors = tuple(v.reshape(-1, *v.shape[2:]) for v in ran.vectors)
     diverging, steps, acceptance = (np.asarray(v) for v in (ran.diverging, ran.steps, ran.acceptance))
-    return Found(vectors, diverging, steps, 2**sampler.depth - 1, acceptance, {})
+    return Found(vectors, diverging, steps, 2**sampler.depth - 1, acceptance, {}, {})
 
 
 def _by_importance(
@@ -139,12 +139,14 @@ def _by_importance(
     """Draws around the modes, weighed by the exact density."""
     vectors: list[Array] = []
     khat: dict[str, float] = {}
+    worth: dict[str, float] = {}
     rngs = [generator(key, i) for i in range(len(problem.layers))]
     with ThreadPoolExecutor(len(rngs)) as pool:
         counts = [draws] * len(rngs), [PROPOSALS * draws] * len(rngs)
         drawn = list(pool.map(draw, problem.layers, whitening, problem.evidence, *counts, rngs))
-    for layer, stage, (vector, worst) in zip(problem.layers, problem.bound.stages, drawn, strict=True):
+    for layer, stage, (vector, *known) in zip(problem.layers, problem.bound.stages, drawn, strict=True):
         vectors.append(jnp.asarray(vector))
-        khat |= {f"{layer.stage} '{output}'": float(k) for output, k in zip(stage.outputs, worst, strict=True)}
+        for found, values in zip((khat, worth), known, strict=True):
+            found |= {f"{layer.stage} '{output}'": float(v) for output, v in zip(stage.outputs, values, strict=True)}
     shape = (chains, draws // chains)
-    return Found(tuple(vectors), np.zeros(shape, bool), np.zeros(shape, np.int64), 1, np.ones(shape), khat)
+    return Found(tuple(vectors), np.zeros(shape, bool), np.zeros(shape, np.int64), 1, np.ones(shape), khat, worth)
