@@ -22,7 +22,7 @@ MODULES = {  # new → old (one or more); the old ones, too, are written with th
     "fitting.posterior.assemble": "fitting.posterior.verdict",
     "fitting.posterior.likelihood": "fitting.posterior.density",
     "fitting.posterior.importance": "fitting.posterior.pareto fitting.posterior.population",
-    "fitting.posterior.priors": "fitting.posterior.posed", "fitting.student_t": "fitting.around",
+    "fitting.posterior.priors": "fitting.posterior.posed", "fitting.even": "fitting.student_t fitting.around",
     "fitting.summary": "fitting.ladder", "fitting.validation": "fitting.past",
     "laws.law": "laws.form", "methods.emergence": "methods.emerging",
     "methods.method": "methods.predictor", "methods.mixtures": "methods.recent",

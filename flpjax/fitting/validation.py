@@ -32,7 +32,7 @@ class RollingValidation:
         covered_50: Share of the cells that central 50 % intervals hold; NaN without cells.
         covered_90: The same of 90 % intervals.
         outputs: ``(output,)`` losses, then scores.
-        weights: Method → ``(output,)`` its weight.
+        weights: Law or map → ``(output,)`` its weight: of a law in losses, of a map in tasks.
         error: Mean absolute error of the blend's forecasts of the next larger runs, of log losses and of scores; NaN of
             what there is none.
         signs: Of how many of those runs the last forecast was too high, and of how many too low: of losses on average,
@@ -40,6 +40,7 @@ class RollingValidation:
         bias: Its mean error, with its sign.
         horizon: E-folds of FLOPs that the farthest of the forecasts reached beyond the largest run they knew; NaN
             without any.
+        losses: How many of the outputs are losses.
     """
 
     runs: int
@@ -52,6 +53,7 @@ class RollingValidation:
     signs: tuple[int, int] = (0, 0)
     bias: float = float("nan")
     horizon: float = float("nan")
+    losses: int = 0
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Whether errors went both ways; last, whether the ladder's own larger runs would have been covered."""

@@ -104,10 +104,6 @@ class FLPM:
     recipe: Recipe = field(default_factory=Recipe)
     recent: bool = False
 
-    def everywhere(self) -> FLPM:
-        """The same, with stage 1 fitted to all runs."""
-        return replace(self, recent=False)
-
     def bind(self, runs: Runs) -> BoundModel:
         """Bind to a ladder.
 

@@ -174,7 +174,7 @@ hold-outs inside our own ladder's training runs chose them (``benchmarks.mixture
 
 @dataclass(frozen=True)
 class Auto:
-    """All methods that a ladder can carry, blended by how well each forecast the ladder's own larger runs.
+    """All laws and maps that a ladder can carry, each with a discrepancy, averaged by their evidence.
 
     Attributes:
         methods: The methods; () takes those that suit the table.

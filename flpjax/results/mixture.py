@@ -188,23 +188,24 @@ def _warnings(problem: Problem, scene: Scene, gain: NDArray[np.float64], found: 
 
 
 def _taken(validation: RollingValidation | None) -> str:
-    """The methods that have most weight, in words, with the error of the past."""
+    """The laws and maps that have most weight, in words, with the error of the past."""
     if validation is None or not validation.weights:
         return ""
-    weight = {name: float(np.mean(w)) for name, w in validation.weights.items()}
+    split = validation.losses
+    weight = {n: float(np.mean(w[:split] if w[:split].any() else w[split:])) for n, w in validation.weights.items()}
     most = sorted(weight, key=lambda name: -weight[name])[:NAMED]
     named = ", ".join(f"{name} {weight[name]:.0%}" for name in most)
     rest = len(weight) - len(most)
     named += f" and {rest} more" if rest > 0 else ""
     if not validation.cells:
-        return f"{named}, as is usual: the ladder has no larger runs to choose them by"
+        return f"{named}, by the probability of what was measured: there were no larger runs to check them by"
     off = [
         f"{100 * v:.1f} {what}"
         for v, what in zip(validation.error, ("% of a loss", "points of a score"), strict=True)
         if np.isfinite(v)
     ]
     ahead = "the ladder's larger runs from smaller ones" if validation.runs else "runs left out from the others"
-    why = f"weights by forecasts of {ahead}, which were off by"
+    why = f"weights by the probability of what was measured; forecasts of {ahead} were off by"
     return f"{named}: {why} {' and '.join(off)}"
 
 

@@ -18,7 +18,7 @@ from scipy.special import ndtri, stdtrit
 
 from flpjax.errors import InputError, count
 from flpjax.fitting.draws import LOST, Draws
-from flpjax.fitting.student_t import even_normal
+from flpjax.fitting.even import even_normal
 from flpjax.ladder.features import Features
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled

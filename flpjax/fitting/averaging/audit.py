@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flpjax.fitting.averaging.average import Average, drawn, weights_by_name
 from flpjax.fitting.averaging.origins import MOST, Origins
 from flpjax.fitting.draws import expected
-from flpjax.fitting.student_t import even_normal
+from flpjax.fitting.even import even_normal
 from flpjax.fitting.validation import RollingValidation
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
@@ -70,7 +70,7 @@ def _summary(
     outputs = (*average.domains, *average.tasks)
     if not inside:
         nan = float("nan")
-        return RollingValidation(0, 0, nan, nan, outputs, dict(weights))
+        return RollingValidation(0, 0, nan, nan, outputs, dict(weights), losses=len(average.domains))
     level, distance, run = np.concatenate(inside), np.concatenate(distances), np.concatenate(ran)
     scored = np.isfinite(level)
     half, most = (
@@ -100,6 +100,7 @@ def _summary(
         (int((signed > 0.0).sum()), int((signed < 0.0).sum())),
         float(signed.mean()) if len(signed) else float("nan"),
         float(reached.max()) if len(reached) else float("nan"),
+        split,
     )
 
 

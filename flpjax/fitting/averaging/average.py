@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.parts import Part
-from flpjax.fitting.student_t import even_levels
+from flpjax.fitting.even import even_levels
 from flpjax.ladder.table import Runs
 from flpjax.methods.blend import SHARES, Blend, LossLaw, ScoreMap
 from flpjax.methods.method import Prediction, StageParams

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from flpjax.fitting.averaging.evidence import Fits, Rows, columns, values_and_slopes, whiten
 from flpjax.fitting.averaging.hyperpriors import Grid
-from flpjax.fitting.student_t import covariance_roots, even_levels
+from flpjax.fitting.even import covariance_roots, even_levels
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Space
 

@@ -30,15 +30,6 @@ class OfTasks:
     method: FLPM
     tasks: tuple[str, ...]
 
-    @property
-    def recent(self) -> bool:
-        """Whether losses are fitted to the upper half of the ladder."""
-        return self.method.recent
-
-    def everywhere(self) -> OfTasks:
-        """The same, fitted to all runs."""
-        return replace(self, method=self.method.everywhere())
-
     def bind(self, runs: Runs) -> BoundModel:
         """Bind to the tasks of a ladder.
 
