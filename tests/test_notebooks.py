@@ -21,7 +21,16 @@ def test_there_are_notebooks():
     assert list(FOLDER.glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda p: p.stem)
+LONG = {"reproducing_the_paper"}  # tests/benchmarks/test_paper.py stands for it
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.thorough] if path.stem in LONG else [])
+        for path in sorted(FOLDER.glob("*.ipynb"))
+    ],
+)
 def test_notebook_runs(path, capsys, monkeypatch):
     monkeypatch.setattr("flpjax.results.compare.discover", partial(discover, rounds=1, per_round=3))
     cells = json.loads(path.read_text("utf-8"))["cells"]
