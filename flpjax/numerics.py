@@ -7,12 +7,14 @@ from functools import cache, cached_property, partial, update_wrapper
 from typing import Any, Generic, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from flpjax.errors import PrecisionError
 
 R = TypeVar("R")
+V = TypeVar("V")
 
 QUICK = {"xla_cpu_use_fusion_emitters": False}
 """XLA's older emitter of kernels for CPUs: programs compile in half the time and run as fast. Others ignore it."""
@@ -71,6 +73,19 @@ def _known(options: Mapping[str, Any]) -> bool:
     except jax.errors.JaxRuntimeError:
         return False
     return True
+
+
+def varying(values: V, lane: Array) -> V:
+    """The same values, as if each lane of a batch had its own.
+
+    ``vmap`` finds out what differs by lane of a loop's state by tracing the loop until nothing changes. A state that
+    differs from the start is traced once: half the time, or a third for loops in loops.
+
+    Args:
+        values: The state that a loop begins with, of one lane.
+        lane: Any number that lanes have of their own.
+    """
+    return jax.tree.map(lambda leaf: jnp.where(lane > 0, leaf, leaf), values)
 
 
 def require_x64(what: str) -> None:

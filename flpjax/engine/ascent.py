@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.engine.climb import FAILED, SETTLED, Climber, Value
-from flpjax.engine.climbers import Climbers, put, take
-from flpjax.engine.polytope import Polytope, conflict, linear_max, project
+from flpjax.engine.climbers import Climbers, best_vertices, in_blocks, nearest_points, put, take
+from flpjax.engine.polytope import Polytope, conflict
 from flpjax.errors import InputError
 from flpjax.numerics import require_x64
 
@@ -83,7 +83,7 @@ def ascend(
     per_problem, size = starts.shape[1:]
     problem = np.repeat(np.arange(problems, dtype=np.int32), per_problem)
     climbers = Climbers(value, data, polytope, tolerance, device or jax.local_devices(backend="cpu")[0])
-    lanes = climbers.start(problem, starts.reshape(-1, size))
+    lanes = climbers.start(starts.reshape(-1, size))
     climbers.advance(problem, lanes, steps)
 
     cornered = np.zeros(len(problem), bool)
@@ -127,23 +127,19 @@ def spread_starts(polytope: Polytope, count: int, rng: np.random.Generator) -> N
     numbers = Polytope(*(np.asarray(leaf) for leaf in polytope))
     directions = np.concatenate([np.eye(size) * 2.0, np.zeros((max(count - size, 0), size))])
     directions = directions + rng.random(directions.shape)
-    corners = np.asarray(_corners(numbers, directions))
+    corners = in_blocks(best_vertices, numbers, directions)
     _, first = np.unique(corners.round(12), axis=0, return_index=True)
     corners = corners[rng.permutation(np.sort(first))]
     some = corners[: max((count - 1) // 2, 0)]
     mixed = rng.dirichlet(np.ones(len(corners)), max(count - 1 - len(some), 0)) @ corners
     points = np.concatenate([corners.mean(axis=0)[None], some, mixed])[:count]
-    return np.asarray(_onto(numbers, points))
+    return in_blocks(nearest_points, numbers, points)
 
 
 def nearest_feasible(polytope: Polytope, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """The nearest feasible points to ``(point, S)``."""
     numbers = Polytope(*(np.asarray(leaf) for leaf in polytope))
-    return np.asarray(_onto(numbers, np.asarray(points, float)))
-
-
-_corners = jax.jit(jax.vmap(linear_max, (None, 0)))
-_onto = jax.jit(jax.vmap(project, (None, 0)))
+    return in_blocks(nearest_points, numbers, np.asarray(points, float))
 
 
 def _arrays(lanes: Climber) -> Climber:

@@ -12,6 +12,7 @@ trials at once, of which the best is taken. A line search would make all lanes w
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +22,7 @@ from jax import Array, lax
 from flpjax.engine.elimination import solve_definite
 from flpjax.engine.gauss_newton import Numbers
 from flpjax.engine.polytope import Polytope, land, project
+from flpjax.numerics import varying
 
 Value = Callable[[Array, Any], Array]
 """``(weights (S,), data of one problem) -> number``, hashable: a function of a module, or a frozen object."""
@@ -94,21 +96,25 @@ def climb(
         steps: The most steps to take.
         tolerance: The residual ``kkt`` at which a lane ends.
     """
+    begun = jnp.asarray(steps, jnp.int32) + 1
 
     def advance(state: _State) -> _State:
         lane, gradient, hessian, left = state
+        fresh = left == begun  # the first round looks at the start: one copy of the model to compile
         peak, definite = _peak(polytope, lane, gradient, hessian)
-        newton_trials = lane.weights[None, :] + jnp.asarray(NEWTON_STEPS)[:, None] * (peak - lane.weights)[None, :]
         lengths = lane.step * jnp.asarray(GRADIENT_STEPS)
-        gradient_trials = jax.vmap(lambda s: project(polytope, lane.weights + s * gradient))(lengths)
-        trials = jnp.concatenate([newton_trials, gradient_trials])
+        targets = jnp.concatenate([peak[None, :], lane.weights[None, :] + lengths[:, None] * gradient[None, :]])
+        landed = jax.vmap(lambda point: project(polytope, point))(targets)
+        newton_trials = lane.weights[None, :] + jnp.asarray(NEWTON_STEPS)[:, None] * (landed[0] - lane.weights)[None, :]
+        trials = jnp.concatenate([newton_trials, landed[1:]])
         values = jax.vmap(value)(trials)
         values = jnp.where(jnp.isfinite(values), values, -jnp.inf)
         # Near an optimum values differ by rounding only: the full Newton step is preferred, and the residual decides.
         noise = NOISE * jnp.finfo(values.dtype).eps * (jnp.abs(lane.value) + jnp.max(jnp.abs(gradient)))
         best = jnp.argmax(values.at[0].add(noise))
-        candidate = _look(model, polytope, trials[best])
+        candidate = _look(model, polytope, jnp.where(fresh, lane.weights, trials[best]))
         new = candidate.climber
+        first = _first(lane, new, tolerance)
         better = (new.value > lane.value + noise) | ((new.value >= lane.value - noise) & (new.kkt < lane.kkt))
         progress = better & (
             (new.value > lane.value + LITTLE * (1.0 + jnp.abs(lane.value))) | (new.kkt < 0.5 * lane.kkt)
@@ -130,22 +136,25 @@ def climb(
             steps=lane.steps + 1.0,
         )
         ended = jnp.where(taken.kkt <= tolerance, SETTLED, jnp.where(idle >= IDLE, STUCK, RUNNING))
-        gradient = jnp.where(better, candidate.gradient, gradient)
-        hessian = jnp.where(better, candidate.hessian, hessian)
-        return _State(taken._replace(status=ended), gradient, hessian, left - 1)
+        gradient = jnp.where(better | fresh, candidate.gradient, gradient)
+        hessian = jnp.where(better | fresh, candidate.hessian, hessian)
+        taken = taken._replace(status=ended)
+        return _State(jax.tree.map(partial(jnp.where, fresh), first, taken), gradient, hessian, left - 1)
 
-    at_start = _look(model, polytope, start.weights)
-    new = at_start.climber
-    finite = jnp.isfinite(new.value) & jnp.isfinite(new.kkt)
-    status = jnp.where(~finite, FAILED, jnp.where(new.kkt <= tolerance, SETTLED, RUNNING))
-    first = start._replace(
-        value=jnp.where(finite, new.value, -jnp.inf),
-        kkt=jnp.where(finite, new.kkt, jnp.inf),
-        status=jnp.where(start.status == RUNNING, status, start.status),
+    nothing = jnp.zeros_like(start.weights)
+    state = _State(start, nothing, jnp.zeros((len(nothing),) * 2, nothing.dtype), begun)
+    state = varying(state, start.status)
+    return lax.while_loop(lambda s: (s.climber.status == RUNNING) & (s.left > 0), advance, state).climber
+
+
+def _first(start: Climber, seen: Climber, tolerance: Array) -> Climber:
+    """A start once it has been looked at."""
+    finite = jnp.isfinite(seen.value) & jnp.isfinite(seen.kkt)
+    return start._replace(
+        value=jnp.where(finite, seen.value, -jnp.inf),
+        kkt=jnp.where(finite, seen.kkt, jnp.inf),
+        status=jnp.where(~finite, FAILED, jnp.where(seen.kkt <= tolerance, SETTLED, RUNNING)),
     )
-    state = at_start._replace(climber=first, left=jnp.asarray(steps, jnp.int32))
-    end = lax.while_loop(lambda s: (s.climber.status == RUNNING) & (s.left > 0), advance, state)
-    return jax.tree.map(lambda new, old: jnp.where(start.status == RUNNING, new, old), end.climber, start)
 
 
 def _look(model: Model, polytope: Polytope, weights: Array) -> _State:
@@ -160,7 +169,7 @@ def _look(model: Model, polytope: Polytope, weights: Array) -> _State:
 
 
 def _peak(polytope: Polytope, lane: Climber, gradient: Array, hessian: Array) -> tuple[Array, Array]:
-    """About where the damped quadratic model is greatest on the polytope; whether it is concave on the face there."""
+    """About where the damped quadratic model is greatest, to be projected once more; whether it is concave there."""
     size = jnp.mean(jnp.abs(jnp.diagonal(hessian)))
     tiny = jnp.finfo(size.dtype).eps
     curvature = jnp.eye(len(gradient)) * lane.damping * size - hessian
@@ -168,13 +177,14 @@ def _peak(polytope: Polytope, lane: Climber, gradient: Array, hessian: Array) ->
     centred = jnp.diagonal(curvature) - 2.0 * jnp.mean(curvature, axis=1) + jnp.mean(curvature)
     steepest = jnp.max(centred)
     length = jnp.where(steepest > tiny * size, 1.0 / jnp.where(steepest > 0, steepest, 1.0), lane.step)
-    point, definite = lane.weights, jnp.asarray(True)
-    for _ in range(FACES):
+
+    def on_next_face(_: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        point, _ = state
         slope = gradient - curvature @ (point - lane.weights)
         landing = land(polytope, point + length * slope)
         slope = gradient - curvature @ (landing.point - lane.weights)
         on_face = landing.along(landing.along(curvature).T) + steepest * (jnp.eye(len(gradient)) - landing.matrix())
         move, pivot = solve_definite(on_face, landing.along(slope), 1e2 * float(tiny))
-        definite = pivot > 1e2 * tiny
-        point = landing.point + jnp.where(jnp.isfinite(move), move, 0.0)
-    return project(polytope, point), definite
+        return landing.point + jnp.where(jnp.isfinite(move), move, 0.0), pivot > 1e2 * tiny
+
+    return lax.fori_loop(0, FACES, on_next_face, varying((lane.weights, jnp.asarray(True)), lane.step))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ from flpjax.numerics import compiled
 
 ROUND = 6  # steps after which lanes that have ended are taken out of the batch
 TILE, TILES = 8, 16  # on a CPU: lanes that are vectorised together (they fit into its cache); tiles in a large call
+BLOCK = 128  # points that are projected in one call
 LEAST, MOST = 1 << 8, 1 << 14  # on an accelerator: the fewest and the most lanes in a call
 
 
@@ -44,9 +46,11 @@ class Climbers:
         self._tables = jax.device_put((jax.tree.map(np.asarray, data), polytope), device)
         self._on_cpu = device.platform == "cpu"
 
-    def start(self, problem: NDArray[np.int32], points: NDArray[np.float64]) -> Climber:
+    def start(self, points: NDArray[np.float64]) -> Climber:
         """New lanes at the feasible points nearest to ``points`` ``(lane, S)``."""
-        return Climber(*(np.array(leaf) for leaf in self._call(_start, problem, points)))
+        points = in_blocks(nearest_points, self._tables[1], points)
+        zero = np.zeros(len(points), points.dtype)
+        return Climber(points, zero - np.inf, zero + np.inf, zero + 1.0, zero, zero.copy(), zero.copy(), zero + RUNNING)
 
     def advance(self, problem: NDArray[np.int32], lanes: Climber, steps: int) -> None:
         """Let lanes whose status is RUNNING take up to ``steps`` steps of :func:`climb`; in place."""
@@ -72,20 +76,23 @@ class Climbers:
     def _call(self, program: Callable[..., Any], problem: NDArray, lanes: Any, *numbers: Any, few: bool = False) -> Any:
         """Run ``program`` on a device-dependent number of lanes a call, and join the results.
 
-        The last call is padded with copies of its last lane. On a CPU ``few`` makes all calls one tile.
+        The last call is padded with copies of its last lane. On a CPU ``few`` makes all calls one tile, in a program
+        that has room for :data:`TILES`: one program serves all numbers of lanes.
         """
         if self._on_cpu:
-            tile, call = TILE, TILE if few or len(problem) <= TILE * TILES // 2 else TILE * TILES
+            room, call = TILE * TILES, TILE if few or len(problem) <= TILE * TILES // 2 else TILE * TILES
         else:
-            tile, call = None, LEAST
+            call = LEAST
             while call < min(len(problem), MOST):
                 call *= 4
+            room = call
         data, polytope = self._tables
 
         def part(first: int) -> Any:
-            padded = jax.tree.map(lambda leaf: _filled(leaf[first : first + call], call), (problem, lanes))
-            out = program(self._value, tile, data, polytope, *padded, *numbers)
-            return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(problem) - first], out)
+            padded = jax.tree.map(lambda leaf: _filled(leaf[first : first + call], room), (problem, lanes))
+            tiles = np.int32(-(-min(call, len(problem) - first) // TILE))
+            out = program(self._value, self._on_cpu, data, polytope, tiles, *padded, *numbers)
+            return jax.tree.map(lambda leaf: np.asarray(leaf)[: min(call, len(problem) - first)], out)
 
         places = range(0, len(problem), call)
         if len(places) == 1:
@@ -96,27 +103,47 @@ class Climbers:
 
 
 def _laned(one: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile ``one(value, data of a problem, polytope, lane, *numbers)`` for lanes, ``tile`` at a time if given."""
+    """Compile ``one(value, data of a problem, polytope, lane, *numbers)`` for lanes, if told so by tiles.
+
+    Of tiles, only the first few are worked on, and what is returned for others are zeros.
+    """
+
+    @partial(jax.jit, static_argnums=0)  # traced once, though its shapes are asked for first
+    def vectorised(
+        value: Value, data: Any, polytope: Polytope, numbers: tuple[Array, ...], problem: Array, lanes: Any
+    ) -> Any:
+        def lane(index: Array, state: Any) -> Any:
+            # Where there is only one problem, all lanes share its data, and nothing is gathered.
+            problem_data = jax.tree.map(lambda leaf: leaf[0] if len(leaf) == 1 else leaf[index], data)
+            return one(value, problem_data, polytope, state, *numbers)
+
+        return jax.vmap(lane)(problem, lanes)
 
     def program(
-        value: Value, tile: int | None, data: Any, polytope: Polytope, problem: Array, lanes: Any, *numbers: Array
+        value: Value,
+        tiled: bool,
+        data: Any,
+        polytope: Polytope,
+        tiles: Array,
+        problem: Array,
+        lanes: Any,
+        *numbers: Array,
     ) -> Any:
-        def lane(indexed: tuple[Array, Any]) -> Any:
-            # Where there is only one problem, all lanes share its data, and nothing is gathered.
-            problem_data = jax.tree.map(lambda leaf: leaf[0] if len(leaf) == 1 else leaf[indexed[0]], data)
-            return one(value, problem_data, polytope, indexed[1], *numbers)
+        if not tiled:
+            return vectorised(value, data, polytope, numbers, problem, lanes)
+        cut = jax.tree.map(lambda leaf: leaf.reshape(-1, TILE, *leaf.shape[1:]), (problem, lanes))
 
-        if tile is None:
-            return jax.vmap(lane)((problem, lanes))
-        tiled = jax.tree.map(lambda leaf: leaf.reshape(-1, tile, *leaf.shape[1:]), (problem, lanes))
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), lax.map(jax.vmap(lane), tiled))
+        def tile(i: Any) -> tuple[Any, ...]:
+            return value, data, polytope, numbers, *jax.tree.map(lambda leaf: leaf[i], cut)
+
+        def step(i: Array, found: Any) -> Any:
+            return jax.tree.map(lambda whole, new: whole.at[i].set(new), found, vectorised(*tile(i)))
+
+        shapes = jax.eval_shape(partial(vectorised, value), *tile(0)[1:])
+        none = jax.tree.map(lambda leaf: jnp.zeros((len(cut[0]), *leaf.shape), leaf.dtype), shapes)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), lax.fori_loop(0, tiles, step, none))
 
     return compiled(program, static_argnums=(0, 1))
-
-
-@_laned
-def _start(value: Value, data: Any, polytope: Polytope, point: Array) -> Climber:
-    return begin(project(polytope, point))
 
 
 @_laned
@@ -141,6 +168,24 @@ def _report(value: Value, data: Any, polytope: Polytope, point: Array) -> tuple[
     number, gradient = jax.value_and_grad(value)(point, data)
     residual = jnp.max(jnp.abs(point - project(polytope, point + gradient)))
     return number, residual, jnp.sum(gradient * (linear_max(polytope, gradient) - point))
+
+
+@compiled
+def nearest_points(polytope: Polytope, points: Array) -> Array:
+    """The feasible points ``(point, S)`` that are nearest to points."""
+    return jax.vmap(project, (None, 0))(polytope, points)
+
+
+@compiled
+def best_vertices(polytope: Polytope, gradients: Array) -> Array:
+    """The vertices ``(point, S)`` that are best along gradients."""
+    return jax.vmap(linear_max, (None, 0))(polytope, gradients)
+
+
+def in_blocks(program: Callable[..., Array], polytope: Polytope, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What one of these two programs says of rows ``(row, S)``, whose number is no part of what is compiled."""
+    parts = [rows[at : at + BLOCK] for at in range(0, len(rows), BLOCK)]
+    return np.concatenate([np.asarray(program(polytope, _filled(part, BLOCK)))[: len(part)] for part in parts])
 
 
 def _filled(leaf: NDArray, size: int) -> NDArray:

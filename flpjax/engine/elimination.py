@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from flpjax.numerics import varying
+
 UNROLLED = 8  # parameters; beyond, programs would grow long to compile
 
 
@@ -61,6 +63,6 @@ def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Arra
             table, share = eliminate(j, carry[0])
             return (table, jnp.minimum(carry[1], jnp.where(there[j], share, 0.0))), None
 
-        first = (table, jnp.full((), jnp.inf, table.dtype))
+        first = varying((table, jnp.full((), jnp.inf, table.dtype)), diagonal[0])
         (table, smallest), _ = lax.scan(step, first, jnp.arange(len(rhs)))
     return jnp.where(there, table[:, -1], 0.0), smallest

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from flpjax.engine.elimination import diagonal_matrix, diagonal_of, solve_definite
 from flpjax.engine.moments import Anchor, Corners, Moments, Residual, moments
 from flpjax.engine.settings import Status
+from flpjax.numerics import varying
 
 FIRST_DAMPING = 1e-2
 GROWTH = 4.0  # of the damping after a first refused step; doubled with every further one
@@ -196,6 +197,7 @@ def descend(task: Task, problem: Problem, row: Array, fresh: Array, steps: int) 
     nowhere = Moments(infinite, infinite, infinite, still, jnp.zeros((size, size), row.dtype), still)
     # What a lane carries out but not around the loop is put back behind it.
     state = _State(lane._replace(gradient=still, hessian=nowhere.hessian), nowhere, still, jnp.int32(steps))
+    state = varying(state, row[0])
     if len(task.linear) == size:  # the projection is the answer; should it not settle, another round refines it
         end = step(state)
         end = end._replace(lane=end.lane._replace(steps=end.lane.steps + 1.0))

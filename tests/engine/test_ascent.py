@@ -194,7 +194,7 @@ def test_a_batch_is_its_problems():
 
 def test_nothing_is_compiled_twice():
     def sizes():
-        return [p._cache_size() for p in (climbers._start, climbers._advance, climbers._report)]
+        return [p._cache_size() for p in (climbers.nearest_points, climbers._advance, climbers._report)]
 
     ascend(curve, laws(2, 3), starts(3), simplex(3))
     before = sizes()
