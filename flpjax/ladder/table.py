@@ -13,6 +13,7 @@ from flpjax.errors import InputError, count, did_you_mean
 from flpjax.ladder.features import STANDARD, Feature, Features
 from flpjax.ladder.finals import FINAL_WITHIN, last_measured, mean_of_last, near_end
 from flpjax.ladder.tasks import Task
+from flpjax.ladder.units import Unit
 
 Floats = NDArray[np.float64]
 AVERAGE = "average"
@@ -52,6 +53,7 @@ class Runs:
         source: Where the table came from.
         notes: What reading the table did to it, in words.
         doubts: What may have been read in another sense than was meant, each with a remedy.
+        shown: Loss domain → what its losses are told in to people, where that is not nats.
     """
 
     names: tuple[str, ...]
@@ -77,6 +79,7 @@ class Runs:
     notes: tuple[str, ...] = field(default=())
     final_within: float = FINAL_WITHIN
     doubts: tuple[str, ...] = field(default=())
+    shown: Mapping[str, Unit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for value in vars(self).values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,13 +22,20 @@ OTHERS = {
     b"PAR1": "a Parquet file",
 }
 """What files begin with that are often named .csv."""
+SEPARATORS = {",": "commas", ";": "';'", "\t": "tabs", "|": "'|'"}
+COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
-def read_csv(path: Path) -> RawTable:
+def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
     """Read a comma-separated file with one header line, every cell as text; blank lines are skipped.
 
     Python's own parser, not a data frame's: those fill a short row with nulls and rename a repeated column, and here
     both are errors.
+
+    Args:
+        path: The file.
+        separator: What separates cells.
+        decimal: The decimal point: numbers are handed on with a point.
 
     Raises:
         InputError: The file is empty, ragged, no UTF-8 text, or has two columns of one name.
@@ -38,7 +46,7 @@ def read_csv(path: Path) -> RawTable:
     try:
         _refuse_others(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for line, row in _csv_rows(csv.reader(_lines(file, source), strict=True), source):
+            for line, row in _csv_rows(csv.reader(_lines(file, source), delimiter=separator, strict=True), source):
                 rows.append(row)
                 lines.append(line)
     except UnicodeDecodeError:
@@ -48,9 +56,12 @@ def read_csv(path: Path) -> RawTable:
     if not rows:
         raise InputError("the file is empty", where=source, remedy="It needs a header line and at least one row")
     header = [name.strip() for name in rows[0]]
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+    others = [mark for mark in ",;\t|" if mark != separator]
+    if len(header) == 1 and any(mark in header[0] for mark in others):
         raise InputError(
-            "the header is one column that holds ';', '|' or tabs", where=source, remedy="Separate columns by commas"
+            f"the header is one column that holds {' or '.join(SEPARATORS[mark] for mark in others)}",
+            where=source,
+            remedy='Separate columns by commas, or write separator = ";" under [table] in a mapping file',
         )
     for line, row in zip(lines, rows, strict=True):
         if row[0].lstrip().startswith("#") and (row is rows[0] or len(row) != len(header)):
@@ -64,7 +75,13 @@ def read_csv(path: Path) -> RawTable:
     refuse_repeated(header, source)
     by_column = zip(*rows[1:], strict=True) if len(rows) > 1 else ([] for _ in header)
     cells = {name: list(column) for name, column in zip(header, by_column, strict=True)}
+    if decimal == ",":
+        cells = {name: [_with_point(cell) for cell in column] for name, column in cells.items()}
     return RawTable(cells, Place(source, row=[line - 1 for line in lines[1:]], lines=True))
+
+
+def _with_point(cell: str) -> str:
+    return cell.replace(",", ".") if COMMA_NUMBER.fullmatch(cell.strip()) else cell
 
 
 def _lines(file: TextIO, source: str) -> Iterator[str]:

@@ -9,20 +9,28 @@
     mixture = "constant"         # or, where a run changes it: weights of the "current" stage, or of all tokens "so far"
     allow_missing = ["loss/c4"]  # losses that some run may lack; or true
     ignore = ["core/*"]          # columns that only look like misspelt ones
+    separator = ";"              # of a text file; a comma, unless told
+    decimal = ","                # its decimal point
 
     [columns]                    # canonical = theirs, or { column = theirs, unit = ... }
     run = "name"
     flops = { column = "throughput/total_training_Gflops", unit = "GFLOPs" }
-    "loss/c4" = { column = "val_bits", unit = "bits" }
+    tokens = { product = ["_step", "batch", 2048] }                  # columns and numbers; here with the context
+    final = { column = "State", true = ["finished"] }                # the last rows of the runs that have ended
+    "loss/c4" = { column = "val_bits", unit = "bits" }               # or "perplexity", or "nats"
 
     [tasks.mmlu]
     scale = "points"             # or "fraction", the default; of scores, standard errors and chance alike
-    chance = 25                  # in that scale: 25 points, or the fraction 0.25
+    chance = 25                  # in that scale: 25 points, or the fraction 0.25; of "centred" scores, the
+                                 # fraction that was taken off: (score - chance) / (1 - chance)
     questions = 14042
 
     [features.temperature]       # of a column "x/temperature"
     unit = "°C"                  # in words
     transform = "linear"         # or "log", the default: laws see logarithms, and values are positive
+
+    [show]                       # what results are told in, where that is not the unit of the column
+    "loss/wiki" = "bits"
 """
 
 from __future__ import annotations
@@ -31,83 +39,23 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 
 from flpjax.errors import InputError, did_you_mean, short, shown
 from flpjax.ladder.build import GROUPS, SHAPE, SINGLE, is_canonical, misspelt
-from flpjax.ladder.features import Feature, Transform
-from flpjax.ladder.finals import FINAL_WITHIN
-from flpjax.ladder.mixing import MixtureIs
+from flpjax.ladder.features import Feature
 from flpjax.ladder.tasks import Task, known_task
-from flpjax.readers.columns import TableMap
+from flpjax.ladder.units import Unit
+from flpjax.readers.mapping_keys import ColumnKeys, FeatureKeys, MappingKeys, TableKeys, TaskKeys
 from flpjax.readers.raw import missing_file, refuse_irregular
-from flpjax.readers.rows import RowsAre
-from flpjax.readers.units import unit_factor
+from flpjax.readers.table_map import TableMap
+from flpjax.readers.units import LOSS, unit_of
 
 LARGEST = 2**21  # bytes of a mapping file: some 20,000 columns
-FAR = 2**31  # more evaluations of a run, or questions of a task, than there are
-
 DOTTED = re.compile(r"""(?<![\w."'-])[\w"'-]+(?:[ \t]*\.[ \t]*[\w"'-]+){50}""")
 """A name of fifty parts: the mapping's own have three, and tomllib takes minutes over one of fifty thousand."""
-
-STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class TableKeys(BaseModel):
-    """The section ``[table]``."""
-
-    model_config = STRICT
-    final_average: int = Field(1, ge=1, lt=FAR)
-    final_within: float = Field(FINAL_WITHIN, ge=0, le=1)
-    rows: RowsAre | None = None
-    mixture: MixtureIs = "constant"
-    allow_missing: bool | list[str] = False
-    ignore: list[str] = []
-
-
-class ColumnKeys(BaseModel):
-    """One entry of ``[columns]``."""
-
-    model_config = STRICT
-    column: str = Field(min_length=1)
-    unit: str | None = None
-
-
-class TaskKeys(BaseModel):
-    """A section ``[tasks.<name>]``."""
-
-    model_config = STRICT
-    chance: float | None = Field(None, ge=0)
-    questions: int | None = Field(None, ge=1, lt=FAR)
-    scale: Literal["fraction", "points"] = "fraction"
-
-
-class FeatureKeys(BaseModel):
-    """A section ``[features.<name>]``."""
-
-    model_config = STRICT
-    unit: str = ""
-    transform: Transform = "log"
-
-
-class MappingKeys(BaseModel):
-    """A whole mapping file."""
-
-    model_config = STRICT
-    table: TableKeys = Field(default_factory=lambda: TableKeys.model_validate({}))
-    columns: dict[str, ColumnKeys] = {}
-    tasks: dict[str, TaskKeys] = {}
-    features: dict[str, FeatureKeys] = {}
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _name_alone(cls, columns: Any) -> Any:
-        """``flops = "x"`` is short for ``flops = { column = "x" }``."""
-        if not isinstance(columns, dict):
-            return columns
-        return {k: {"column": v} if isinstance(v, str) else v for k, v in columns.items()}
 
 
 def read_mapping(mapping: str | Path | Mapping[str, Any]) -> TableMap:
@@ -165,7 +113,7 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
         keys = MappingKeys.model_validate(content)
     except ValidationError as error:
         raise _plain(error, where) from error
-    factors = {}
+    units: dict[str, Unit | None] = {}
     for name, entry in keys.columns.items():
         at = f"{where}, [columns], '{name}'"
         if not is_canonical(name):
@@ -174,18 +122,24 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
             raise InputError(
                 "this is no canonical column", where=at, remedy=f"Did you mean '{guess}'?" if guess else known
             )
-        factors[name] = unit_factor(name, entry.unit, at)
+        units[name] = unit_of(name, entry.unit, at)
+        if entry.true is not None and name != "final":
+            raise InputError("only 'final' has states", where=at, remedy="Leave the key 'true' out")
     allow = keys.table.allow_missing
     return TableMap(
-        columns={name: entry.column for name, entry in keys.columns.items()},
-        factors=factors,
+        columns={name: entry.column for name, entry in keys.columns.items() if entry.column is not None},
+        products={name: tuple(entry.product) for name, entry in keys.columns.items() if entry.product is not None},
+        units={name: unit for name, unit in units.items() if unit is not None},
+        shown={name: _shown(name, unit, f"{where}, [show]") for name, unit in keys.show.items()},
         tasks={name: _task(name, entry, f"{where}, [tasks.{name}]") for name, entry in keys.tasks.items()},
         features={name: Feature(name, entry.unit, entry.transform) for name, entry in keys.features.items()},
-        points=frozenset(name for name, entry in keys.tasks.items() if entry.scale == "points"),
+        finished=_finished(keys.columns.get("final")),
         final_average=keys.table.final_average,
         final_within=keys.table.final_within,
         rows=keys.table.rows,
         mixture=keys.table.mixture,
+        separator=keys.table.separator,
+        decimal=keys.table.decimal,
         allow_missing=allow if isinstance(allow, bool) else tuple(allow),
         ignore=tuple(keys.table.ignore),
         where=where,
@@ -195,7 +149,7 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
 def _task(name: str, keys: TaskKeys, where: str) -> Task:
     known = known_task(name)
     if keys.chance is None:
-        return Task(name, known.chance, keys.questions, known.chance_known)
+        return Task(name, known.chance, keys.questions, known.chance_known, keys.scale)
     full = 100.0 if keys.scale == "points" else 1.0
     if keys.chance >= full:
         remedy = (
@@ -210,7 +164,20 @@ def _task(name: str, keys: TaskKeys, where: str) -> Task:
             where=where,
             remedy=f'Write {100 * keys.chance:g}, or scale = "fraction"',
         )
-    return Task(name, keys.chance / full, keys.questions)
+    return Task(name, keys.chance / full, keys.questions, scale=keys.scale)
+
+
+def _finished(final: ColumnKeys | None) -> tuple[str, ...]:
+    """States that mean the end of a run, in lower case."""
+    return () if final is None or final.true is None else tuple(state.strip().lower() for state in final.true)
+
+
+def _shown(name: str, unit: str, where: str) -> Unit:
+    """The unit that results of a loss are told in."""
+    if not name.startswith("loss/"):
+        raise InputError(f"'{name}' is no loss", where=where, remedy='Write "loss/<domain>" = "bits"')
+    known = unit_of(name, unit, where)
+    return LOSS["nats"] if known is None else known
 
 
 def _plain(error: ValidationError, where: str) -> InputError:
@@ -227,7 +194,7 @@ def _plain(error: ValidationError, where: str) -> InputError:
     repeated = f"{shown(got)} " if isinstance(got, str | int | float | bool) else ""
     what = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
     return InputError(
-        f"the value {repeated}{what}",
+        what if first["type"] == "value_error" else f"the value {repeated}{what}",
         where=f"{where}, key '{'.'.join(loc)}'",
         remedy="Correct it, or leave the key out",
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from flpjax.errors import InputError
 from flpjax.ladder.table import Runs
-from flpjax.readers.columns import table_runs
+from flpjax.readers.columns import TableMap, table_runs
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.frames import from_frame, read_parquet
 from flpjax.readers.ladders import LADDERS, read_ladder
@@ -40,15 +40,16 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
         if mapping is not None:
             raise InputError("a ladder by name takes no mapping", where=source, remedy="Leave the mapping out")
         return read_ladder(source)
-    raw = _read_file(Path(source)) if isinstance(source, str | os.PathLike) else from_frame(source)
-    if mapping is None:
-        return table_runs(raw)
-    from flpjax.readers.mapping import read_mapping  # pydantic is only needed here
+    table_map = TableMap()
+    if mapping is not None:
+        from flpjax.readers.mapping import read_mapping  # pydantic is only needed here
 
-    return table_runs(raw, read_mapping(Path(mapping) if isinstance(mapping, os.PathLike) else mapping))
+        table_map = read_mapping(Path(mapping) if isinstance(mapping, os.PathLike) else mapping)
+    raw = _read_file(Path(source), table_map) if isinstance(source, str | os.PathLike) else from_frame(source)
+    return table_runs(raw, table_map)
 
 
-def _read_file(path: Path) -> RawTable:
+def _read_file(path: Path, table_map: TableMap) -> RawTable:
     """A CSV or Parquet file as cells.
 
     Raises:
@@ -66,4 +67,4 @@ def _read_file(path: Path) -> RawTable:
         raise InputError(
             f"files of type '{path.suffix}' aren't supported", where=str(path), remedy="Give a .csv or .parquet file"
         )
-    return read_csv(path) if suffix == ".csv" else read_parquet(path)
+    return read_csv(path, table_map.separator, table_map.decimal) if suffix == ".csv" else read_parquet(path)

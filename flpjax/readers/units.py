@@ -1,24 +1,33 @@
-"""Units that a mapping file may declare, as factors to the canonical ones."""
+"""Units that a mapping file may declare, and what makes canonical ones of them."""
 
 from __future__ import annotations
 
 import math
 
 from flpjax.errors import InputError, did_you_mean
+from flpjax.ladder.units import Unit
 
 PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24}
 
-FLOPS = {f"{p}FLOPs": factor for p, factor in PREFIXES.items() if p != "B"} | {"PFLOP/s-days": 1e15 * 86400}
-TOKENS = {f"{p}tokens": PREFIXES[p] for p in ("", "K", "M", "B", "T")}
-PARAMS = {f"{p}params": PREFIXES[p] for p in ("", "K", "M", "B", "T")}
-LOSS = {"nats": 1.0, "bits": math.log(2.0)}  # per token, or per byte if the column is: the factor is the same
-SHARE = {"fraction": 1.0, "percent": 0.01}
+
+def _units(names: dict[str, float]) -> dict[str, Unit]:
+    return {name: Unit(name, factor) for name, factor in names.items()}
+
+
+COUNT = ("", "K", "M", "B", "T")
+FLOPS = _units({f"{p}FLOPs": factor for p, factor in PREFIXES.items() if p != "B"} | {"PFLOP/s-days": 1e15 * 86400})
+TOKENS = _units({f"{p}tokens": PREFIXES[p] for p in COUNT} | {p: PREFIXES[p] for p in COUNT[1:]})
+PARAMS = _units({f"{p}params": PREFIXES[p] for p in COUNT} | {p: PREFIXES[p] for p in COUNT[1:]})
+# Per token, or per byte if the column is: the factor is the same.
+LOSS = _units({"nats": 1.0, "bits": math.log(2.0)}) | {"perplexity": Unit("perplexity", 1.0, logarithm=True)}
+SHARE = _units({"fraction": 1.0, "percent": 0.01})
 
 KINDS = {"flops": FLOPS, "tokens": TOKENS, "params": PARAMS, "train_loss": LOSS, "loss": LOSS, "mix": SHARE}
+"""The first unit of each kind is the canonical one."""
 
 
-def unit_factor(canonical: str, unit: str | None, where: str) -> float:
-    """What to multiply a column by; the first unit of each kind is the canonical one.
+def unit_of(canonical: str, unit: str | None, where: str) -> Unit | None:
+    """The unit of a column; None where it is the canonical one, undeclared.
 
     Args:
         canonical: Canonical name of the column.
@@ -29,7 +38,7 @@ def unit_factor(canonical: str, unit: str | None, where: str) -> float:
         InputError: The column has no unit, or there is no such unit.
     """
     if unit is None:
-        return 1.0
+        return None
     head = canonical.partition("/")[0]
     if head in ("score", "stderr"):
         task = canonical.partition("/")[2]
@@ -45,7 +54,7 @@ def unit_factor(canonical: str, unit: str | None, where: str) -> float:
     units = KINDS.get(head)
     if units is None:
         raise InputError(f"'{canonical}' has no unit", where=where, remedy="Leave the unit out")
-    by_lower = {name.lower(): factor for name, factor in units.items()}
+    by_lower = {name.lower(): known for name, known in units.items()}
     if unit.lower() not in by_lower:
         raise InputError(f"there is no unit '{unit}' for '{canonical}'", where=where, remedy=did_you_mean(unit, units))
     return by_lower[unit.lower()]

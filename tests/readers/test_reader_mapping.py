@@ -12,7 +12,7 @@ import pytest
 
 from flpjax.errors import InputError
 from flpjax.readers.read import read_runs
-from flpjax.readers.units import unit_factor
+from flpjax.readers.units import unit_of
 
 THEIRS = pl.DataFrame(
     {
@@ -90,7 +90,8 @@ def test_questions_alone_leave_the_known_chance_level() -> None:
     ],
 )
 def test_units(column: str, unit: str | None, factor: float) -> None:
-    assert unit_factor(column, unit, "here") == pytest.approx(factor, rel=1e-15)
+    found = unit_of(column, unit, "here")
+    assert (1.0 if found is None else found.factor) == pytest.approx(factor, rel=1e-15)
 
 
 def test_blank_losses_that_are_allowed() -> None:
