@@ -137,7 +137,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unit of a score": ({"columns": {"score/t": {"column": "score/t", "unit": "%"}}},
         ['scale = "points"', "[tasks.t]"]),
     "unit of a step": ({"columns": {"step": {"column": "tokens", "unit": "K"}}}, ["'step' has no unit"]),
-    "scale": ({"tasks": {"t": {"scale": "percent"}}}, ["tasks.t.scale", "'fraction' or 'points'"]),
+    "scale": ({"tasks": {"t": {"scale": "percent"}}}, ["tasks.t.scale", "'fraction', 'points' or 'centred'"]),
     "task not there": ({"tasks": {"tt": {"chance": 0.1}}}, ["no column 'score/tt'", "Did you mean 't'?"]),
     "chance in points": ({"tasks": {"t": {"chance": 25}}}, ["chance = 25", "Write 0.25"]),
     "chance as a fraction": ({"tasks": {"t": {"chance": 0.25, "scale": "points"}}}, ["chance = 0.25", "Write 25"]),
