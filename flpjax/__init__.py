@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from flpjax.methods.method import Method as Method
     from flpjax.methods.method import Model as Model
     from flpjax.methods.registry import Auto as Auto
+    from flpjax.readers.importing import Imported as Imported
+    from flpjax.readers.importing import import_runs as import_runs
     from flpjax.readers.read import read_runs as read_runs
     from flpjax.results.backtest import backtest as backtest
     from flpjax.results.check import Check as Check
@@ -150,6 +152,7 @@ _HOME = {
     "methods.flpm": ("FLPM",),
     "methods.method": ("BoundModel", "Method", "Model"),
     "methods.registry": ("Auto",),
+    "readers.importing": ("Imported", "import_runs"),
     "readers.read": ("read_runs",),
     "ladder.compute": ("Compute",),
     "ladder.features": ("Feature",),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.cli import ending, mixing, steps
+from flpjax.cli import ending, importing, mixing, steps
 from flpjax.cli.options import (
     Commands,
     Exclude,
@@ -69,6 +69,7 @@ def common(
     """Options of flpjax itself."""
 
 
+app.command("import")(importing.import_)
 app.command()(mixing.mix)
 app.command()(mixing.compare)
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from flpjax.errors import InputError
-
-Scale = Literal["fraction", "points", "centred"]
-"""What a score is told in: 0 to 1, 0 to 100, or with chance at 0 and the best score at 1."""
 
 QUARTER, THIRD, HALF, FIFTH = 0.25, 1 / 3, 0.5, 0.2
 
@@ -48,24 +44,18 @@ class Task:
         chance: What random guessing scores, a fraction.
         questions: How many questions it has, if known.
         chance_known: False if nobody said what chance is, and 0 stands in.
-        scale: What the user tells its scores in; tables of runs hold fractions.
+        centred: Whether people tell its scores with chance at 0 and the best score at 1; tables of runs hold fractions.
     """
 
     name: str
     chance: float = 0.0
     questions: int | None = None
     chance_known: bool = True
-    scale: Scale = "fraction"
-
-    def fraction(self, score: float) -> float:
-        """A score in the user's scale → as a fraction."""
-        if self.scale == "centred":
-            return self.chance + score * (1.0 - self.chance)
-        return score / 100.0 if self.scale == "points" else score
+    centred: bool = False
 
     def shown(self, score: float) -> float:
-        """A fraction → a score on a scale to 1: centred ones as they were given, so that chance is 0."""
-        return (score - self.chance) / (1.0 - self.chance) if self.scale == "centred" else score
+        """A fraction → a score on a scale to 1, as people tell it."""
+        return (score - self.chance) / (1.0 - self.chance) if self.centred else score
 
     @property
     def chance_warning(self) -> str:

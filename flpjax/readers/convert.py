@@ -71,10 +71,9 @@ def converted(
     if unit is not None:
         values = _in_canonical_unit(values, unit, name, place)
     group, _, task = name.partition("/")
-    fact = table_map.tasks.get(task)
-    if group not in ("score", "stderr") or fact is None:
+    if group not in ("score", "stderr") or table_map.scales.get(task, "fraction") == "fraction":
         return values
-    return _fractions(values, fact, name, place, table_map.where)
+    return _fractions(values, table_map.tasks[task], name, place, table_map)
 
 
 def without_step_zero(columns: Mapping[str, NDArray]) -> NDArray[np.bool_]:
@@ -115,13 +114,11 @@ def _in_canonical_unit(values: NDArray, unit: Unit, name: str, place: Place) -> 
     return unit.canonical(values)
 
 
-def _fractions(values: NDArray, task: Task, name: str, place: Place, where: str) -> NDArray:
+def _fractions(values: NDArray, task: Task, name: str, place: Place, table_map: TableMap) -> NDArray:
     """Scores, or their standard errors, from a task's own scale."""
     score = name.startswith("score/")
-    if task.scale == "centred":
+    if table_map.scales[task.name] == "centred":
         return np.asarray(task.chance + values * (1.0 - task.chance) if score else values * (1.0 - task.chance))
-    if task.scale == "fraction":
-        return values
     for i in np.flatnonzero((values < 0) | (values > 100))[:1]:
         raise InputError(
             f"got {values[i]:.6g}, but it must be in points from 0 to 100",
@@ -133,6 +130,6 @@ def _fractions(values: NDArray, task: Task, name: str, place: Place, where: str)
         raise InputError(
             f"no score is above {measured.max():.3g}, so these look like fractions, not points",
             where=place.at(int(np.nanargmax(values)), name),
-            remedy=f'Declare scale = "fraction" under [tasks.{task.name}] of {where}',
+            remedy=f'Declare scale = "fraction" under [tasks.{task.name}] of {table_map.where}',
         )
     return np.asarray(values / 100.0)

@@ -31,6 +31,7 @@
 
     [show]                       # what results are told in, where that is not the unit of the column
     "loss/wiki" = "bits"
+    "score/core" = "centred"
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +128,15 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
         if entry.true is not None and name != "final":
             raise InputError("only 'final' has states", where=at, remedy="Leave the key 'true' out")
     allow = keys.table.allow_missing
+    tasks = {name: _task(name, entry, f"{where}, [tasks.{name}]") for name, entry in keys.tasks.items()}
+    told = [name for name, unit in keys.show.items() if name.startswith("score/") and unit == "centred"]
     return TableMap(
         columns={name: entry.column for name, entry in keys.columns.items() if entry.column is not None},
         products={name: tuple(entry.product) for name, entry in keys.columns.items() if entry.product is not None},
         units={name: unit for name, unit in units.items() if unit is not None},
-        shown={name: _shown(name, unit, f"{where}, [show]") for name, unit in keys.show.items()},
-        tasks={name: _task(name, entry, f"{where}, [tasks.{name}]") for name, entry in keys.tasks.items()},
+        shown={name: _shown(name, unit, f"{where}, [show]") for name, unit in keys.show.items() if name not in told},
+        tasks=told_centred(tasks, told),
+        scales={name: entry.scale for name, entry in keys.tasks.items() if entry.scale != "fraction"},
         features={name: Feature(name, entry.unit, entry.transform) for name, entry in keys.features.items()},
         finished=_finished(keys.columns.get("final")),
         final_average=keys.table.final_average,
@@ -147,9 +152,9 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
 
 
 def _task(name: str, keys: TaskKeys, where: str) -> Task:
-    known = known_task(name)
+    known, centred = known_task(name), keys.scale == "centred"
     if keys.chance is None:
-        return Task(name, known.chance, keys.questions, known.chance_known, keys.scale)
+        return Task(name, known.chance, keys.questions, known.chance_known, centred)
     full = 100.0 if keys.scale == "points" else 1.0
     if keys.chance >= full:
         remedy = (
@@ -164,7 +169,13 @@ def _task(name: str, keys: TaskKeys, where: str) -> Task:
             where=where,
             remedy=f'Write {100 * keys.chance:g}, or scale = "fraction"',
         )
-    return Task(name, keys.chance / full, keys.questions, scale=keys.scale)
+    return Task(name, keys.chance / full, keys.questions, centred=centred)
+
+
+def told_centred(tasks: dict[str, Task], told: list[str]) -> dict[str, Task]:
+    """Facts about tasks, some of which people tell with chance at 0."""
+    names = [column.partition("/")[2] for column in told]
+    return tasks | {name: replace(tasks.get(name, known_task(name)), centred=True) for name in names}
 
 
 def _finished(final: ColumnKeys | None) -> tuple[str, ...]:
@@ -175,7 +186,8 @@ def _finished(final: ColumnKeys | None) -> tuple[str, ...]:
 def _shown(name: str, unit: str, where: str) -> Unit:
     """The unit that results of a loss are told in."""
     if not name.startswith("loss/"):
-        raise InputError(f"'{name}' is no loss", where=where, remedy='Write "loss/<domain>" = "bits"')
+        remedy = 'Write "loss/<domain>" = "bits" or "perplexity", or "score/<task>" = "centred"'
+        raise InputError(f"'{name}' is no loss", where=where, remedy=remedy)
     known = unit_of(name, unit, where)
     return LOSS["nats"] if known is None else known
 

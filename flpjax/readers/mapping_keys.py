@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from flpjax.ladder.features import Transform
 from flpjax.ladder.finals import FINAL_WITHIN
 from flpjax.ladder.mixing import MixtureIs
-from flpjax.ladder.tasks import Scale
 from flpjax.readers.rows import RowsAre
+from flpjax.readers.table_map import Scale
 
 FAR = 2**31  # more evaluations of a run, or questions of a task, than there are
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from flpjax.ladder.features import Feature
 from flpjax.ladder.finals import FINAL_WITHIN
@@ -11,6 +12,9 @@ from flpjax.ladder.mixing import MixtureIs
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
 from flpjax.readers.rows import RowsAre
+
+Scale = Literal["fraction", "points", "centred"]
+"""What a score is told in: 0 to 1, 0 to 100, or with chance at 0 and the best score at 1."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class TableMap:
         products: Canonical name → the table's columns, and numbers, whose product it is.
         units: Canonical name → the unit that its values stand in.
         shown: Canonical name of a loss → the unit that results are told in; of the others it is that of ``units``.
-        tasks: Facts about tasks by name; scores and their standard errors stand in a task's scale.
+        tasks: Facts about tasks by name.
+        scales: Task → what its scores and their standard errors stand in, where these are no fractions.
         features: Unit and transform of features by name.
         finished: What the column of ``final`` says in the rows of runs that have ended, in lower case; the last row of
             each is then final. Empty where it holds yes and no.
@@ -44,6 +49,7 @@ class TableMap:
     units: Mapping[str, Unit] = field(default_factory=dict)
     shown: Mapping[str, Unit] = field(default_factory=dict)
     tasks: Mapping[str, Task] = field(default_factory=dict)
+    scales: Mapping[str, Scale] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(default_factory=dict)
     finished: tuple[str, ...] = ()
     final_average: int = 1

@@ -136,7 +136,7 @@ def parse_mix(text: str) -> dict[str, float]:
         name, equals, number = (p.strip() for p in piece.rpartition("="))
         if not equals or name in mix:
             raise InputError(f"'{piece}' is not understood", where=f"mixture '{text}'", remedy="Write SOURCE=WEIGHT,…")
-        mix[name] = _number(number, f"mixture '{text}'")
+        mix[name] = number_of(number, f"mixture '{text}'")
     return mix
 
 
@@ -157,7 +157,7 @@ def parse_target(text: str) -> Target:
         if equals and slash and group in grouped:
             if own in grouped[group]:
                 raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
-            grouped[group][own] = _number(number, f"target '{text}'")
+            grouped[group][own] = number_of(number, f"target '{text}'")
             continue
         if not equals or key.lower() not in _KEYS:
             raise InputError(
@@ -167,7 +167,7 @@ def parse_target(text: str) -> Target:
             )
         if _KEYS[key.lower()] in values:
             raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")
-        values[_KEYS[key.lower()]] = _number(number, f"target '{text}'")
+        values[_KEYS[key.lower()]] = number_of(number, f"target '{text}'")
     name = head.strip() if colon else text.strip()
     return Target(name or "target", **values, mix=grouped["mix"] or None, features=grouped["x"] or None)
 
@@ -194,7 +194,7 @@ def targets_of(runs: Runs) -> list[Target]:
     ]
 
 
-def _number(text: str, where: str) -> float:
+def number_of(text: str, where: str) -> float:
     """A number, with K, M, B or T for thousands, millions, billions and trillions."""
     match = re.fullmatch(r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)([kmbt]?)", text.lower().replace("_", ""))
     try:

@@ -1,0 +1,174 @@
+"""Columns of training logs: which of them a ladder takes, and their cells as numbers in canonical units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from flpjax.errors import InputError, count, did_you_mean, shown, some_of
+from flpjax.ladder.build import Place
+from flpjax.ladder.tasks import Task
+from flpjax.ladder.units import Unit
+from flpjax.readers.cells import LARGEST, NUMBER, is_blank
+from flpjax.readers.formats.names import EMBEDDED, PER_DEVICE, Meaning, meaning_of
+from flpjax.readers.formats.records import BATCH, Choices, Floats
+from flpjax.readers.formats.tasks import task_of
+from flpjax.readers.units import unit_of
+
+CORE = Task("core", 0.21, centred=True)
+"""CORE (Li et al. 2024): centred accuracies of 22 tasks, whose chance levels have this mean."""
+DIVERGED = ("nan", "inf", "+inf", "-inf", "infinity", "-infinity")
+LISTED = 6
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is taken.
+
+    Attributes:
+        theirs: Its name in the source.
+        meaning: What it means.
+    """
+
+    theirs: str
+    meaning: Meaning
+
+
+def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Column], list[str]]:
+    """Canonical name → the column that is taken for it, and what was left, in words.
+
+    Args:
+        names: Columns of the source.
+        choices: What the user chose.
+
+    Raises:
+        InputError: A column was chosen that is not there, or its unit is none.
+    """
+    names = list(names)
+    found: dict[str, list[Column]] = {}
+    for name in names:
+        meaning = meaning_of(name)
+        if meaning is not None:
+            found.setdefault(meaning.canonical, []).append(Column(name, meaning))
+    averages = [c for c, each in found.items() if c.startswith("loss/") and all(e.meaning.average for e in each)]
+    if len(averages) < sum(c.startswith("loss/") for c in found):
+        for canonical in averages:
+            del found[canonical]
+    notes = [f"means of other losses left out: {some_of(averages, LISTED)}"] if averages and found else []
+    taken = {canonical: _first(each, choices) for canonical, each in found.items()}
+    others = [e.theirs for canonical, each in found.items() for e in each if e is not taken[canonical]]
+    others = [name for name in others if not name.startswith("_")]
+    if others:
+        notes.append(f"other columns of the same left out: {some_of(others, LISTED)}; --column and --metric choose")
+    for canonical, text in choices.columns.items():
+        taken[canonical] = _asked(canonical, text, names)
+    if not any(column.meaning.canonical.startswith(("loss", "score/")) for column in taken.values()):
+        notes.append(f"there are {count(len(names), 'column')}: {some_of(names, LISTED)}")
+    params = taken.get("params")
+    if params is not None and params.theirs.rpartition("/")[2].rpartition(".")[2] in EMBEDDED:
+        notes.append(f"'{params.theirs}' is taken for N; if it counts embeddings, give N without them in a join table")
+    batch = taken.get(BATCH)
+    if batch is not None and batch.theirs.rpartition("/")[2].rpartition(".")[2] in PER_DEVICE:
+        notes.append(
+            f"'{batch.theirs}' is taken for the sequences of a step on all devices; --constant batch=… if it is not"
+        )
+    return taken, notes
+
+
+def read_columns(
+    cells: Mapping[str, Sequence[Any]], taken: Mapping[str, Column], place: Place, rows: Sequence[int] | None = None
+) -> tuple[dict[str, Floats], int]:
+    """Canonical name → ``(row,)`` values, and how many cells held NaN or infinity, as of a run that diverged.
+
+    Args:
+        cells: The source's cells by column; what it lacks is left out.
+        taken: Those of :func:`chosen_columns`.
+        place: How to name a row in messages.
+        rows: Which rows; None for all.
+
+    Raises:
+        InputError: A cell is no number.
+    """
+    columns, diverged = {}, 0
+    for canonical, column in taken.items():
+        if column.theirs not in cells:
+            continue
+        every = cells[column.theirs]
+        chosen = range(len(every)) if rows is None else rows
+        values = np.full(len(chosen), np.nan)
+        for at, row in enumerate(chosen):
+            value = _value(every[row], column.theirs, place, row)
+            diverged += not math.isfinite(value) and not is_blank(every[row])
+            values[at] = value if math.isfinite(value) else np.nan
+        columns[canonical] = canonical_values(values, column.meaning, place, column.theirs, chosen)
+    return columns, diverged
+
+
+def canonical_values(
+    values: Floats, meaning: Meaning, place: Place | None = None, theirs: str = "", rows: Sequence[int] = ()
+) -> Floats:
+    """Values in the source's unit → in the canonical one; a perplexity of 1 or less is none."""
+    if meaning.centred:
+        return np.asarray(CORE.chance + values * (1.0 - CORE.chance))
+    if meaning.unit is None:
+        return values
+    if meaning.unit.logarithm:
+        for i in np.flatnonzero(values <= 1.0)[:1]:
+            where = place.at(rows[i], theirs) if place is not None else theirs
+            raise InputError(f"got {values[i]:.6g}, but a perplexity is above 1", where=where, remedy="Correct the row")
+    return meaning.unit.canonical(values)
+
+
+def facts(taken: Mapping[str, Column]) -> tuple[dict[str, Task], dict[str, str], dict[str, Unit]]:
+    """Facts about the tasks, what each canonical column is called in the source, and units for people."""
+    names = [canonical[6:] for canonical in taken if canonical.startswith("score/")]
+    tasks = {name: CORE if taken[f"score/{name}"].meaning.centred else task_of(name) for name in names}
+    tasks = {name: replace(task, name=name) for name, task in tasks.items()}
+    units = {c: column.meaning.unit for c, column in taken.items() if c.startswith("loss") and column.meaning.unit}
+    return tasks, {c: column.theirs for c, column in taken.items()}, {c: u for c, u in units.items() if u is not None}
+
+
+def _first(each: Sequence[Column], choices: Choices) -> Column:
+    """The metric that was asked for, or else the surest."""
+    asked = choices.metric_of(each[0].meaning.canonical.partition("/")[2])
+    return min(each, key=lambda column: (column.meaning.metric != asked if asked else 0, column.meaning.rank))
+
+
+def _asked(canonical: str, text: str, names: Sequence[str]) -> Column:
+    """``val_bpb:bits``: a column by name, and its unit."""
+    theirs, colon, unit = text.rpartition(":")
+    if text in names or not colon:
+        theirs, unit = text, ""
+    if theirs not in names:
+        raise InputError(
+            f"there is no column '{theirs}'", where=f"--column {canonical}={text}", remedy=did_you_mean(theirs, names)
+        )
+    return Column(theirs, Meaning(canonical, unit_of(canonical, unit or None, f"--column {canonical}={text}")))
+
+
+def _value(cell: Any, column: str, place: Place, row: int) -> float:
+    if is_blank(cell):
+        return math.nan
+    if isinstance(cell, str):
+        text = cell.strip()
+        if NUMBER.fullmatch(text):
+            value = float(text)
+        elif text.lower() in DIVERGED:
+            return math.nan
+        else:
+            raise InputError(f"{shown(cell)} is not a number", where=place.at(row, column), remedy="Correct the cell")
+    elif isinstance(cell, bool):
+        raise InputError(f"{shown(cell)} is not a number", where=place.at(row, column), remedy="Correct the cell")
+    else:
+        try:
+            value = float(cell)
+        except (TypeError, ValueError, OverflowError):
+            what = f"{shown(cell)} is not a number"
+            raise InputError(what, where=place.at(row, column), remedy="Correct the cell") from None
+    if math.isfinite(value) and not abs(value) < LARGEST:
+        raise InputError(f"{shown(cell)} is out of range", where=place.at(row, column), remedy="Correct the cell")
+    return value

@@ -1,0 +1,215 @@
+"""The join table: what a source does not say of its models or runs, filled in by the user from a template."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from flpjax.errors import InputError, count, did_you_mean, some_of
+from flpjax.ladder.build import is_canonical
+from flpjax.readers.cells import flags, is_blank, names, numbers
+from flpjax.readers.formats.files import require, table
+from flpjax.readers.formats.records import AUXILIARY, Records, RunRecords, columns_of_rows
+from flpjax.readers.raw import RawTable
+
+MODEL, RUN = "model", "run"
+SUFFIXED = re.compile(r"([+-]?\d*\.?\d+(?:e[+-]?\d+)?)\s*([KMBT])", re.IGNORECASE)
+TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+FLAGS = ("final", "held_out")
+WHOLE = ("tokens", "flops")
+"""What a join table tells of a whole run, if a run has several rows and its models no names of their own."""
+SIZES = ("params", "tokens", "flops")
+LISTED = 6
+
+
+@dataclass(frozen=True)
+class JoinTable:
+    """A join table.
+
+    Attributes:
+        path: The file.
+        key: ``model`` or ``run``.
+        rows: Key → canonical or auxiliary name → value; what is blank is not there.
+        runs: Model → the run that it is a checkpoint of.
+    """
+
+    path: Path
+    key: str
+    rows: Mapping[str, Mapping[str, float]]
+    runs: Mapping[str, str]
+
+
+def read_join(path: Path) -> JoinTable:
+    """Read a join table.
+
+    Raises:
+        InputError: It can't be read, has no key, a key twice, a column that nobody knows, or a cell that is no number.
+    """
+    require(path)
+    raw = table(path)
+    where = str(path)
+    key = next((name for name in (MODEL, RUN) if name in raw.cells), None)
+    if key is None:
+        raise InputError(
+            "there is no column 'model' and none 'run'", where=where, remedy="Begin with the template of flpjax import"
+        )
+    known = [*AUXILIARY, "params", "tokens", "flops", "step", *FLAGS, "loss/<domain>", "score/<task>", "mix/<source>"]
+    for name in raw.cells:
+        if name not in (MODEL, RUN, *AUXILIARY) and not is_canonical(name):
+            raise InputError(
+                "no such column can be joined", where=f"{where}, column '{name}'", remedy=did_you_mean(name, known)
+            )
+    keys = names(raw.cells[key], key, raw.place)
+    for i, each in enumerate(keys):
+        if each is None:
+            raise InputError(f"the {key} is blank", where=raw.place.at(i, key), remedy="Name it, or remove the row")
+        if each in keys[:i]:
+            raise InputError(f"'{each}' stands twice", where=raw.place.at(i, key), remedy="Keep one of the rows")
+    columns = {name: _column(name, raw) for name in raw.cells if name not in (MODEL, RUN)}
+    rows = {
+        str(k): {name: float(v[i]) for name, v in columns.items() if not math.isnan(v[i])} for i, k in enumerate(keys)
+    }
+    runs = names(raw.cells[RUN], RUN, raw.place) if key == MODEL and RUN in raw.cells else [None] * len(keys)
+    return JoinTable(path, key, rows, {str(k): str(r) for k, r in zip(keys, runs, strict=True) if r is not None})
+
+
+def joined(records: Records, join: JoinTable) -> Records:
+    """Records with what a join table says of them; models that it hasn't got are left out.
+
+    Raises:
+        InputError: It has none of them.
+    """
+    parts: list[RunRecords] = []
+    lacking: list[str] = []
+    used: set[str] = set()
+    notes = list(records.notes)
+    for run in records.runs:
+        keys = list(run.models) if join.key == MODEL else [run.run] * len(run)
+        there = np.array([key in join.rows for key in keys], bool)
+        lacking += [key for key, found in zip(keys, there, strict=True) if not found]
+        used |= set(keys) & join.rows.keys()
+        kept = [i for i in range(len(run)) if there[i]]
+        if not kept:
+            continue
+        added = [dict(join.rows[keys[i]]) for i in kept]
+        if len(kept) > 1 and len({keys[i] for i in kept}) == 1 and any(name in added[0] for name in WHOLE):
+            notes += _spread(run, kept, added)
+        columns = {name: values[kept] for name, values in run.columns.items()}
+        for name, values in columns_of_rows(added).items():
+            columns[name] = np.where(np.isnan(values), columns.get(name, values), values)
+        new = RunRecords(run.run, columns, [run.places[i] for i in kept], [run.models[i] for i in kept], run.ended)
+        parts += _regrouped(new, join)
+    if not parts:
+        raise InputError(
+            f"no {join.key} of it is in {records.source}",
+            where=str(join.path),
+            remedy=f"There is: {some_of(list(dict.fromkeys(lacking)), LISTED)}",
+        )
+    lacking = list(dict.fromkeys(lacking))
+    if lacking:
+        notes.append(f"{count(len(lacking), join.key)} not in {join.path}, left out: {some_of(lacking, LISTED)}")
+    more = [key for key in join.rows if key not in used]
+    if more:
+        notes.append(f"{count(len(more), 'row')} of {join.path} of which nothing was found: {some_of(more, LISTED)}")
+    return replace(records, runs=tuple(merged(parts)), notes=tuple(notes))
+
+
+def merged(parts: Iterable[RunRecords]) -> list[RunRecords]:
+    """Records of one run put under each other."""
+    by_run: dict[str, list[RunRecords]] = {}
+    for part in parts:
+        by_run.setdefault(part.run, []).append(part)
+    return [_stacked(same) if len(same) > 1 else same[0] for same in by_run.values()]
+
+
+def template(records: Records) -> str:
+    """CSV text of a join table to fill in: what is known stands in it already."""
+    models = [(run, i, model) for run in records.runs for i, model in enumerate(run.models)]
+    by_model = len({model for _, _, model in models}) == len(models) and any(m != r.run for r, _, m in models)
+    stepped = any("step" in run.columns for run in records.runs)
+    columns = [*SIZES, *(("step", "batch", "context") if stepped and by_model else ())]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*((MODEL, RUN) if by_model else (RUN,)), *columns])
+    if by_model:
+        for run, i, model in models:
+            writer.writerow([model, run.run, *(_known(float(run.column(name)[i])) for name in columns)])
+    else:
+        for run in records.runs:
+            writer.writerow([run.run, *(_known(_whole(run, name)) for name in columns)])
+    return text.getvalue()
+
+
+def _spread(run: RunRecords, kept: Sequence[int], added: Sequence[dict[str, float]]) -> list[str]:
+    """Tokens and FLOPs of a whole run, shared out over its rows by their steps; what was done, in words."""
+    steps = run.column("step")[kept]
+    last = np.nanmax(steps) if np.isfinite(steps).any() else math.nan
+    told = []
+    for name in (n for n in WHOLE if n in added[0]):
+        whole = added[0][name]
+        for row, step in zip(added, steps, strict=True):
+            share = step / last
+            row[name] = whole * float(share)
+            if math.isnan(row[name]):
+                del row[name]
+        told.append(f"run '{run.run}': the {name} of the join table are those of its end, shared out by steps")
+    return told
+
+
+def _regrouped(run: RunRecords, join: JoinTable) -> list[RunRecords]:
+    """Rows under the runs that the join table gives their models."""
+    by_run: dict[str, list[int]] = {}
+    for i, model in enumerate(run.models):
+        by_run.setdefault(join.runs.get(model, run.run), []).append(i)
+    return [
+        RunRecords(
+            name,
+            {column: values[rows] for column, values in run.columns.items()},
+            [run.places[i] for i in rows],
+            [run.models[i] for i in rows],
+            run.ended,
+        )
+        for name, rows in by_run.items()
+    ]
+
+
+def _stacked(parts: Sequence[RunRecords]) -> RunRecords:
+    every = dict.fromkeys(name for part in parts for name in part.columns)
+    told = [part.ended for part in parts if part.ended is not None]
+    return RunRecords(
+        parts[0].run,
+        {name: np.concatenate([part.column(name) for part in parts]) for name in every},
+        [place for part in parts for place in part.places],
+        [model for part in parts for model in part.models],
+        told[-1] if told else None,
+    )
+
+
+def _column(name: str, raw: RawTable) -> np.ndarray:
+    if name in FLAGS:
+        blank = np.array([is_blank(cell) for cell in raw.cells[name]])
+        return np.where(blank, np.nan, flags(raw.cells[name], name, raw.place).astype(np.float64))
+    return numbers([_spelt_out(cell) for cell in raw.cells[name]], name, raw.place)
+
+
+def _spelt_out(cell: object) -> object:
+    """``160M`` → 160000000.0, as people write sizes."""
+    found = SUFFIXED.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    return cell if found is None else float(found[1]) * TIMES[found[2].upper()]
+
+
+def _whole(run: RunRecords, name: str) -> float:
+    """What is known of a whole run: the largest value."""
+    values = run.column(name)
+    return float(np.nanmax(values)) if np.isfinite(values).any() else math.nan
+
+
+def _known(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.15g}"

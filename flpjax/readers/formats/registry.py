@@ -1,0 +1,44 @@
+"""Formats by name. A new one is a module, and a row here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.readers.formats.lm_eval import LM_EVAL
+from flpjax.readers.formats.records import Format
+from flpjax.readers.formats.wandb import WANDB
+
+FORMATS: tuple[Format, ...] = (LM_EVAL, WANDB)
+"""The first that recognises a source reads it: those that are told apart by more come first."""
+
+
+def format_named(name: str) -> Format:
+    """The format of this name.
+
+    Raises:
+        InputError: There is none.
+    """
+    for each in FORMATS:
+        if each.name == name:
+            return each
+    raise InputError(
+        f"there is no format '{name}'", where="--format", remedy=did_you_mean(name, [each.name for each in FORMATS])
+    )
+
+
+def format_of(path: Path) -> Format:
+    """The format that recognises a source.
+
+    Raises:
+        InputError: None does.
+    """
+    for each in FORMATS:
+        if each.recognises(path):
+            return each
+    known = "; ".join(f"{each.name}: {each.about}" for each in FORMATS)
+    raise InputError(
+        "no format recognises this",
+        where=str(path),
+        remedy=f"Name one with --format ({known}), or write the table by hand",
+    )

@@ -1,0 +1,76 @@
+"""Parameters, tokens and FLOPs of every row, from what a source says in some rows, in steps, or of a whole run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from flpjax.readers.formats.records import BATCH, BATCH_TOKENS, CONTEXT, Floats, RunRecords
+
+CONSTANT = ("params", "layers", "width", "ffn", BATCH, CONTEXT)
+"""What one run has one of: where some row says it, all have it."""
+
+
+def sized(run: RunRecords) -> tuple[RunRecords, list[str]]:
+    """A run whose rows have tokens and FLOPs as far as they can be told, and how they were, in words.
+
+    Tokens that nobody logged are steps × batch × context, or lie on a line between the rows that have them. FLOPs that
+    only some rows have are in proportion to tokens.
+    """
+    columns = {name: values.copy() for name, values in run.columns.items()}
+    told: list[str] = []
+    for name in (n for n in CONSTANT if n in columns):
+        known = columns[name][np.isfinite(columns[name])]
+        if len(known):
+            columns[name] = np.where(np.isfinite(columns[name]), columns[name], known[-1])
+    steps = run.column("step")
+    tokens = columns.get("tokens", np.full(len(run), np.nan))
+    open_ = ~np.isfinite(tokens)
+    if open_.any() and np.isfinite(tokens).any() and np.isfinite(steps).any():
+        tokens = np.where(open_, _on_line(steps, tokens), tokens)
+        if np.isfinite(tokens[open_]).any():
+            told.append("tokens of rows without are on a line between those that have them")
+        open_ = ~np.isfinite(tokens)
+    if open_.any():
+        counted, how = _counted(run, columns)
+        tokens = np.where(open_, counted, tokens)
+        if np.isfinite(counted[open_]).any():
+            told.append(how)
+    if np.isfinite(tokens).any():
+        columns["tokens"] = tokens
+    flops = columns.get("flops")
+    if flops is not None and not np.isfinite(flops).all():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rates = flops / tokens
+        rates = rates[np.isfinite(rates) & (rates > 0)]
+        if len(rates):
+            columns["flops"] = np.where(np.isfinite(flops), flops, tokens * rates[-1])
+            told.append("FLOPs of rows without are in proportion to tokens")
+    return replace(run, columns=columns), told
+
+
+def _counted(run: RunRecords, columns: dict[str, Floats]) -> tuple[Floats, str]:
+    """``(row,)`` steps × batch × context, NaN where one of them is not known; and that, in words."""
+    steps = run.column("step")
+    if BATCH_TOKENS in columns:
+        batch = columns[BATCH_TOKENS]
+        known = batch[np.isfinite(batch)]
+        if len(known):
+            return steps * np.where(np.isfinite(batch), batch, known[-1]), "tokens are steps × tokens a step"
+    lacking = np.full(len(run), np.nan)
+    return steps * columns.get(BATCH, lacking) * columns.get(CONTEXT, lacking), "tokens are steps × batch × context"
+
+
+def _on_line(steps: Floats, tokens: Floats) -> Floats:
+    """``(row,)`` tokens at steps, on lines between known ones, and at the pace of the nearest beyond them."""
+    known = np.isfinite(steps) & np.isfinite(tokens)
+    if not known.any():
+        return np.full(len(steps), np.nan)
+    order = np.argsort(steps[known], kind="stable")
+    x, y = steps[known][order], tokens[known][order]
+    inside = np.interp(steps, x, y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        after = steps / x[-1] * y[-1]
+        before = steps / x[0] * y[0] if x[0] > 0 else np.where(steps <= x[0], y[0], np.nan)
+    return np.where(steps > x[-1], after, np.where(steps < x[0], before, inside))

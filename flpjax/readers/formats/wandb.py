@@ -1,0 +1,112 @@
+"""Exports of Weights & Biases: histories, one table of many runs, panels, and the table of runs, in any combination."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from flpjax.errors import InputError, count, some_of
+from flpjax.readers.formats.columns import Column, chosen_columns, facts
+from flpjax.readers.formats.files import LOOKED_AT, files, header, table
+from flpjax.readers.formats.join import merged
+from flpjax.readers.formats.records import Choices, Format, Records, RunRecords
+from flpjax.readers.formats.wandb_panel import is_panel, metrics_of, panel_records
+from flpjax.readers.formats.wandb_tables import STATES, is_log, records_of, run_column
+
+SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
+LISTED = 6
+
+
+def recognises(path: Path) -> bool:
+    """Whether a table, or one of the first of a folder, has columns of training logs."""
+    for each in files(path, SUFFIXES)[:LOOKED_AT]:
+        names = header(each)
+        if is_panel(names) or is_log(names):
+            return True
+    return False
+
+
+def read(path: Path, choices: Choices) -> Records:
+    """Read all tables at a path.
+
+    Raises:
+        InputError: One can't be read, a cell is no number, or none is of training runs.
+    """
+    logs, panels, summaries = _sorted_out(path)
+    if not logs and not panels and not summaries:
+        raise InputError(
+            "no table has a loss or a score", where=str(path), remedy='Name one: --column "loss/c4=THEIR NAME"'
+        )
+    notes: list[str] = []
+    doubts: list[str] = []
+    taken: dict[str, Column] = {}
+    runs: list[RunRecords] = []
+    odd = 0
+    every = dict.fromkeys(name for each in (logs or summaries) for name in header(each))
+    if every:
+        taken, notes = chosen_columns(every, choices)
+    for each in logs or summaries:
+        raw = table(each)
+        found, diverged = records_of(raw, each, taken)
+        runs += found
+        odd += diverged
+    for each in panels:
+        found, columns, diverged = panel_records(table(each), each, choices)
+        runs, taken, odd = runs + found, {**columns, **taken}, odd + diverged
+    if panels:
+        notes.append(f"{count(len(panels), 'panel')}: smallest and largest values are ignored; panels are sampled")
+    if (logs or panels) and summaries:
+        runs, told = _with_summaries(merged(runs), summaries, choices)
+        notes += told
+    if odd:
+        doubts.append(f"{count(odd, 'cell')} NaN or infinite are taken as not measured: leave out runs that diverged")
+    tasks, origin, shown = facts(taken)
+    return Records(str(path), tuple(runs), tasks, origin, shown, tuple(notes), tuple(doubts))
+
+
+def _sorted_out(path: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Tables that are logs, that are panels, and that have a row a run and its state."""
+    logs, panels, summaries = [], [], []
+    for each in files(path, SUFFIXES):
+        names = header(each)
+        if is_panel(names) and metrics_of(names):
+            panels.append(each)
+        elif run_column(names, STATES) and run_column(names):
+            summaries.append(each)
+        elif is_log(names):
+            logs.append(each)
+    return logs, panels, summaries
+
+
+def _with_summaries(
+    runs: Sequence[RunRecords], summaries: Sequence[Path], choices: Choices
+) -> tuple[list[RunRecords], list[str]]:
+    """Histories with what the table of runs says of each as a whole: its size, batch, context and state."""
+    told: dict[str, RunRecords] = {}
+    for each in summaries:
+        raw = table(each)
+        plain = replace(choices, columns={}, metrics={}, metric="")
+        taken, _ = chosen_columns(raw.cells, plain)
+        sizes = {c: column for c, column in taken.items() if c in ("params", "batch", "batch_tokens", "context")}
+        told |= {record.run: record for record in records_of(raw, each, sizes)[0]}
+    found = []
+    for run in runs:
+        more = told.get(run.run)
+        if more is not None:
+            columns = dict(run.columns)
+            for name, values in more.columns.items():
+                columns.setdefault(name, np.full(len(run), values[-1]))
+            run = replace(run, columns=columns, ended=more.ended if run.ended is None else run.ended)
+        found.append(run)
+    lacking = [run.run for run in runs if run.run not in told]
+    names = some_of([each.name for each in summaries], LISTED)
+    notes = [f"states and sizes of runs are those of {names}"]
+    if lacking:
+        notes.append(f"not in {names}: {some_of(lacking, LISTED)}")
+    return found, notes
+
+
+WANDB = Format("wandb", "exports of W&B: histories, panels, tables of runs; a file or a folder", recognises, read)

@@ -1,0 +1,107 @@
+"""Tables of Weights & Biases: histories of one run or many, and the table of runs with their states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flpjax.readers.cells import is_blank
+from flpjax.readers.formats.columns import Column, read_columns
+from flpjax.readers.formats.names import meaning_of
+from flpjax.readers.formats.records import RunRecords
+from flpjax.readers.raw import RawTable
+
+RUN_NAMES = ("run", "run_name", "run name", "name", "display_name", "displayname", "experiment", "run/name")
+RUN_IDS = ("run_id", "run id", "id", "_run_id", "run.id", "runid")
+STATES = ("state", "status", "_state")
+FINISHED = ("finished", "completed", "success", "succeeded", "done")
+AGAIN = re.compile(
+    r"[-_. ]+\(?(?:resumed?|restart(?:ed)?|cont(?:inued)?|part|segment|attempt)[-_ ]?\d*\)?$", re.IGNORECASE
+)
+"""What people add to the name of a run that was taken up again."""
+EXPORT = re.compile(r"^wandb_export_\d{4}-\d\d-\d\dT.*$")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table that are of one run.
+
+    Attributes:
+        run: Its name.
+        rows: Their numbers, from 0.
+        state: What the table says of the run, in lower case; empty if it does not.
+    """
+
+    run: str
+    rows: list[int] = field(default_factory=list)
+    state: str = ""
+
+
+def run_column(names: Sequence[str], among: Sequence[str] = RUN_NAMES) -> str | None:
+    """The column that names runs."""
+    by_lower = {name.strip().lower(): name for name in reversed(names)}
+    return next((by_lower[each] for each in among if each in by_lower), None)
+
+
+def is_log(names: Sequence[str]) -> bool:
+    """Whether columns are of a training log: a loss or a score, and what tells how far the training was."""
+    meanings = [m.canonical for name in names if (m := meaning_of(name)) is not None]
+    return any(m.startswith(("loss", "score/")) for m in meanings)
+
+
+def rows_by_run(raw: RawTable, path: Path) -> list[Rows]:
+    """Rows of each run: by the column that names it, by its id where runs share a name, else all of the file's one."""
+    names = list(raw.cells)
+    named, by_id, told = run_column(names), run_column(names, RUN_IDS), run_column(names, STATES)
+    total = len(next(iter(raw.cells.values()), ()))
+    states = raw.cells[told] if told else [""] * total
+    if named is None and by_id is None:
+        one = Rows(run_of_file(path), list(range(total)), _state(states[-1]) if total else "")
+        return [one]
+    cells = raw.cells[named if named is not None else str(by_id)]
+    ids = raw.cells[by_id] if by_id is not None and named is not None else [""] * total
+    of_name: dict[str, set[str]] = {}
+    for cell, each in zip(cells, ids, strict=True):
+        of_name.setdefault(_text(cell), set()).add(_text(each))
+    found: dict[str, list[int]] = {}
+    for i, (cell, each) in enumerate(zip(cells, ids, strict=True)):
+        name = _text(cell)
+        if name:
+            shared = len(of_name[name] - {""}) > 1
+            found.setdefault(f"{name} ({_text(each)})" if shared else AGAIN.sub("", name) or name, []).append(i)
+    return [Rows(name, rows, _state(states[rows[-1]])) for name, rows in found.items()]
+
+
+def records_of(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> tuple[list[RunRecords], int]:
+    """Each run of a table, and how many cells of all held NaN or infinity.
+
+    Raises:
+        InputError: A cell is no number.
+    """
+    found, diverged = [], 0
+    for each in rows_by_run(raw, path):
+        columns, odd = read_columns(raw.cells, taken, raw.place, each.rows)
+        diverged += odd
+        places = [raw.place.at(row, "").removesuffix(", column ''") for row in each.rows]
+        ended = None if not each.state else each.state in FINISHED
+        found.append(RunRecords(each.run, columns, places, [each.run] * len(places), ended))
+    return found, diverged
+
+
+def run_of_file(path: Path) -> str:
+    """The run that a file is called by; ``run-resumed.csv`` is more of ``run.csv``."""
+    stem = path.stem
+    if EXPORT.match(stem) or stem.lower() in ("history", "metrics", "log", "data"):
+        stem = path.parent.name or stem
+    return AGAIN.sub("", stem) or stem
+
+
+def _text(cell: Any) -> str:
+    return "" if is_blank(cell) else str(cell).strip()[:200]
+
+
+def _state(cell: Any) -> str:
+    return _text(cell).lower()
