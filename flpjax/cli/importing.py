@@ -41,7 +41,9 @@ Constant = Annotated[
 ]
 Subtasks = Annotated[bool, typer.Option("--subtasks", help="Keep the tasks of groups, not the groups.")]
 
-HASH = "# the table has SHA-256 "
+TABLE_HASH = "# the table had SHA-256 "
+OWN_HASH = "# and this mapping, up to here, "
+"""How the last lines of a mapping begin: what nobody has edited since may be replaced."""
 LISTED = 6
 
 
@@ -66,9 +68,8 @@ def import_(
     mapping, models = output.with_suffix(".toml"), output.with_suffix(".models.csv")
     inputs = [join] if source.is_dir() else [source, join]
     refuse_folder(output)
-    outputs.check_outputs(
-        {"--output": output, "--output's mapping": mapping}, inputs, force, {"--output": _made_before(output, mapping)}
-    )
+    same = _unedited(output, mapping)
+    outputs.check_outputs({"--output": output, "--output's mapping": mapping}, inputs, force, same)
     with session.progress(1, "reading") as step:
         step(str(source))
         from flpjax.readers.importing import import_runs
@@ -86,8 +87,7 @@ def import_(
     session.say(f"{source}: {made.format}")
     if made.runs is not None:
         table = made.csv()
-        digest = hashlib.sha256(table.encode()).hexdigest()
-        session.write(mapping, f"{made.mapping.rstrip()}\n\n{HASH}{digest}\n")
+        session.write(mapping, _sealed(made.mapping, table))
         session.write(output, table)
         session.say(str(made.runs).partition(": ")[2])
     _template(made, models, join, source, output, force)
@@ -131,13 +131,30 @@ def _template(made: Imported, models: Path, join: Path | None, source: Path, out
     session.say(f"{what}: fill in {models}, then {again}. 160M is a number there; what is known stands in it already.")
 
 
-def _made_before(output: Path, mapping: Path) -> str:
-    """What is in the output, if its mapping says that it was made so: that may be replaced."""
+def _sealed(mapping: str, table: str) -> str:
+    """A mapping whose last lines tell whether it, or its table, was edited since."""
+    text = f"{mapping.rstrip()}\n\n{TABLE_HASH}{_digest(table)}\n"
+    return f"{text}{OWN_HASH}{_digest(text)}\n"
+
+
+def _unedited(output: Path, mapping: Path) -> dict[str, str]:
+    """What is in the two outputs of an earlier import, where nobody has edited it since: that may be replaced."""
+    found = {"--output": "", "--output's mapping": ""}
     try:
-        data, told = output.read_bytes(), mapping.read_text(encoding="utf-8")
-        return data.decode() if f"{HASH}{hashlib.sha256(data).hexdigest()}" in told else ""
+        told = mapping.read_bytes().decode()
+        text, _, digest = told.rpartition(OWN_HASH)
+        if digest.strip() == _digest(text):
+            found["--output's mapping"] = told
+            table = output.read_bytes().decode()
+            if f"{TABLE_HASH}{_digest(table)}" in text:
+                found["--output"] = table
     except (OSError, ValueError):
-        return ""
+        pass
+    return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _pairs(given: list[str], option: str, alone: bool = False) -> dict[str, str]:

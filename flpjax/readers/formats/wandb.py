@@ -14,7 +14,7 @@ from flpjax.readers.formats.files import LOOKED_AT, files, header, table
 from flpjax.readers.formats.join import merged
 from flpjax.readers.formats.records import Choices, Format, Records, RunRecords
 from flpjax.readers.formats.wandb_panel import is_panel, metrics_of, panel_records
-from flpjax.readers.formats.wandb_tables import STATES, is_log, records_of, run_column
+from flpjax.readers.formats.wandb_tables import STATES, is_log, records_of, run_column, run_of_file
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
 LISTED = 6
@@ -35,8 +35,9 @@ def read(path: Path, choices: Choices) -> Records:
     Raises:
         InputError: One can't be read, a cell is no number, or none is of training runs.
     """
-    logs, panels, summaries = _sorted_out(path)
+    logs, panels, summaries = _sorted_out(path, choices)
     if not logs and not panels and not summaries:
+        chosen_columns([name for each in files(path, SUFFIXES)[:LOOKED_AT] for name in header(each)], choices)
         raise InputError(
             "no table has a loss or a score", where=str(path), remedy='Name one: --column "loss/c4=THEIR NAME"'
         )
@@ -67,17 +68,19 @@ def read(path: Path, choices: Choices) -> Records:
     return Records(str(path), tuple(runs), tasks, origin, shown, tuple(notes), tuple(doubts))
 
 
-def _sorted_out(path: Path) -> tuple[list[Path], list[Path], list[Path]]:
-    """Tables that are logs, that are panels, and that have a row a run and its state."""
+def _sorted_out(path: Path, choices: Choices) -> tuple[list[Path], list[Path], list[Path]]:
+    """Tables that are logs, that are panels, and that have a row a run and its state; what was taken up again last."""
     logs, panels, summaries = [], [], []
+    asked = {part for text in choices.columns.values() for part in (text, text.rpartition(":")[0])}
     for each in files(path, SUFFIXES):
         names = header(each)
         if is_panel(names) and metrics_of(names):
             panels.append(each)
         elif run_column(names, STATES) and run_column(names):
             summaries.append(each)
-        elif is_log(names):
+        elif is_log(names) or asked.intersection(names):
             logs.append(each)
+    logs.sort(key=lambda each: (str(each.parent), run_of_file(each), each.stem != run_of_file(each), each.stem))
     return logs, panels, summaries
 
 
