@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flpjax.engine.settings import Status
 from flpjax.errors import InputError, count
 from flpjax.fitting.diagnostics import Diagnostic, Sampling
+from flpjax.fitting.predicted import predict
 from flpjax.fitting.summary import LadderSummary as LadderSummary
 from flpjax.fitting.validation import NOT_VALIDATED, RollingValidation
 from flpjax.ladder.features import Features
-from flpjax.laws.law import Law, Params, unpack
+from flpjax.laws.law import Law, Params
 from flpjax.methods.method import BoundModel, Model, Prediction, StageName, StageParams
-from flpjax.numerics import compiled
 
 MOST_DRAWS = 100_000
 """The Monte Carlo error of a 90 % interval's bounds is then .7 % of a standard deviation."""
@@ -194,7 +191,7 @@ class Draws:
         Args:
             compute: Of the targets, leaves ``(target, …)``.
         """
-        return expected(self.model, self.params, compute)
+        return predict(self.model, self.params, compute)
 
     @property
     def intervals(self) -> bool:
@@ -236,20 +233,17 @@ def make_draws(
     warnings: tuple[str, ...],
 ) -> Draws:
     """Draws from unconstrained vectors, stage → ``(draw, output, p)``."""
-    params: StageParams = {
-        stage.name: unpack_all(stage.law, jnp.asarray(vectors[stage.name])) for stage in bound.stages
-    }
+    params: StageParams = {stage.name: unpack_all(stage.law, vectors[stage.name]) for stage in bound.stages}
     ladder = LadderSummary.of(bound.runs, bound.stages)
     return Draws(bound.model, params, kind, fits, ladder, (*ladder.remarks, *warnings))
 
 
-@partial(compiled, static_argnums=0)
-def unpack_all(law: Law, vectors: Array) -> Params:
-    """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``."""
-    return jax.vmap(jax.vmap(lambda v: unpack(law, v)))(vectors)
-
-
-@partial(compiled, static_argnums=0)
-def expected(model: Model, params: StageParams, compute: Features) -> Prediction:
-    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``, without a measurement's noise."""
-    return jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute))(params)
+def unpack_all(law: Law, vectors: ArrayLike) -> Params:
+    """Unconstrained ``(draw, output, p)`` → parameter → ``(draw, output, …)``; on the host, which compiles nothing."""
+    values, params, at = np.asarray(vectors), {}, 0
+    for name, parameter in law.parameters().items():
+        count = int(np.prod(parameter.shape))
+        free = values[..., at : at + count].reshape(*values.shape[:-1], *parameter.shape)
+        params[name] = jnp.asarray(parameter.inside(free))
+        at += count
+    return params

@@ -12,6 +12,7 @@ import numpyro.distributions as dist
 from jax import Array
 from numpy.typing import NDArray
 from numpyro.distributions import constraints
+from scipy.special import expit
 
 from flpjax.ladder.features import Features
 
@@ -54,6 +55,18 @@ class Parameter(NamedTuple):
     def bijector(self) -> Any:
         """From the unconstrained space into the support."""
         return dist.biject_to(self.support)
+
+    def inside(self, free: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Unconstrained values → values inside the support, of any shape, on the host."""
+        if self.support is REAL:
+            return free
+        if self.support is POSITIVE:
+            with np.errstate(over="ignore"):
+                return np.exp(free)
+        if self.support is UNIT:
+            kind = np.finfo(free.dtype)
+            return np.clip(expit(free), kind.tiny, 1.0 - kind.eps)
+        return np.asarray(self.bijector(free))
 
 
 class Law(Protocol):

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from flpjax.engine.gauss_newton import Numbers
 from flpjax.errors import InputError, did_you_mean
 from flpjax.ladder.features import Features
 from flpjax.methods.method import Model, StageParams
@@ -111,11 +112,11 @@ class Scene(NamedTuple):
 
     params: StageParams  # leaves (draw, output, …)
     compute: Features  # of the target, without a mixture
-    share: Array  # (output,) weights, domains first
-    baseline: Array  # (draw, output) losses, with a minus sign, and scores at the baseline
-    prior: Array  # (source,)
-    kl: Array  # λ
-    penalty: Array  # price of a task that falls below the baseline, by score
+    share: Numbers  # (output,) weights, domains first
+    baseline: Numbers  # (draw, output) losses, with a minus sign, and scores at the baseline
+    prior: Numbers  # (source,)
+    kl: Numbers  # λ
+    penalty: Numbers  # price of a task that falls below the baseline, by score
 
 
 @dataclass(frozen=True)

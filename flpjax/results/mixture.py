@@ -21,7 +21,7 @@ from flpjax.results.distance import extrapolation_warning
 from flpjax.results.forecast import Interval, check_level, scatter
 from flpjax.results.goal import Goal, Scene
 from flpjax.results.mix import Change, Mix
-from flpjax.results.problem import BEST_TRIED, FIRST_PENALTY, Problem, pose
+from flpjax.results.problem import BEST_TRIED, FIRST_PENALTY, Problem, outputs_at, pose
 from flpjax.results.target import Target
 
 STARTS = 16
@@ -79,11 +79,11 @@ def _search(problem: Problem, starts: NDArray[np.float64]) -> tuple[Optima, Scen
     scene = problem.scene
     for penalty in PENALTIES if problem.value.no_worse else PENALTIES[:1]:
         scene = scene._replace(penalty=jnp.asarray(penalty))
-        data = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], scene)
+        data = jax.tree.map(lambda leaf: np.asarray(leaf)[None], scene)
         found = ascend(problem.value, data, starts, problem.feasible.polytope)
         if not np.isfinite(found.value).all():
             raise FitError("the value is not finite at any start", where=f"target '{problem.target.name}'")
-        gain = np.asarray(problem.value.outputs(jnp.asarray(found.weights[0]), scene) - scene.baseline).mean(axis=0)
+        gain = (outputs_at(problem.value, found.weights, scene)[0] - np.asarray(scene.baseline)).mean(axis=0)
         if gain[np.asarray(scene.share) > 0].min() >= -FALL:
             break
     return found, scene
@@ -93,14 +93,14 @@ def _search_draws(problem: Problem, scene: Scene, starts: NDArray[np.float64]) -
     """The best of each draw alone."""
     draws = len(problem.usable)
 
-    def repeated(leaf: Array) -> Array:
-        return jnp.broadcast_to(leaf, (draws, *jnp.shape(leaf)))
+    def repeated(leaf: Array) -> NDArray[np.float64]:
+        return np.broadcast_to(np.asarray(leaf), (draws, *np.shape(leaf)))
 
     data = Scene(
-        jax.tree.map(lambda leaf: leaf[:, None], scene.params),
+        jax.tree.map(lambda leaf: np.asarray(leaf)[:, None], scene.params),
         jax.tree.map(repeated, scene.compute),
         repeated(scene.share),
-        scene.baseline[:, None],
+        np.asarray(scene.baseline)[:, None],
         *map(repeated, (scene.prior, scene.kl, scene.penalty)),
     )
     return ascend(problem.value, data, starts, problem.feasible.polytope)
@@ -109,7 +109,7 @@ def _search_draws(problem: Problem, scene: Scene, starts: NDArray[np.float64]) -
 def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level: float, method: str) -> Mix:
     """The answer with everything that says how far to trust it."""
     model, weights = problem.draws.model, found.weights[0]
-    there = np.asarray(problem.value.outputs(jnp.asarray(weights), scene))
+    there = outputs_at(problem.value, weights[None], scene)[0]
     base = np.asarray(scene.baseline)
     by_draw = [np.asarray(problem.value.by_draw(jnp.asarray(v), scene)) for v in (there, base)]
     there, base = (np.where(problem.known, v, np.nan) for v in (there, base))

@@ -19,7 +19,8 @@ from scipy.special import ndtri, stdtrit
 from flpjax.errors import InputError, count
 from flpjax.fitting.draws import LOST, Draws
 from flpjax.fitting.even import even_normal
-from flpjax.ladder.features import Features
+from flpjax.fitting.predicted import Bounds as Bounds
+from flpjax.fitting.predicted import predict as predict
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled
 
@@ -75,9 +76,6 @@ def check_level(level: float) -> None:
 SCATTER = 1618  # seed of the orders of noise: fixed, so that the same draws have the same intervals
 WITHIN = 2.0  # standard deviations of scores about their line, by which a measured one may leave the range
 
-Bounds = tuple[Array, Array]
-"""The lowest and the highest score ``(target, task)``."""
-
 
 def scatter(draws: Draws) -> Prediction:
     """What a measured value departs from the fit by: log losses ``(draw, domain)`` and scores ``(draw, task)``.
@@ -117,41 +115,6 @@ def bounds_of(draws: Draws, flops: Sequence[float]) -> tuple[Bounds, Bounds] | N
         return jnp.broadcast_to(jnp.asarray(low), (len(high), len(low))), jnp.asarray(high)
 
     return bounds(0.0), bounds(WITHIN)
-
-
-@partial(compiled, static_argnums=0)
-def predict(
-    model: Model,
-    params: StageParams,
-    compute: Features,
-    noise: Prediction | None,
-    bounds: tuple[Bounds, Bounds] | None = None,
-) -> Prediction:
-    """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``.
-
-    Args:
-        model: The model.
-        params: Stage → parameter → ``(draw, …)``.
-        compute: Leaves ``(target, …)``; or ``(draw, target, …)``, where draws differ in what a target is.
-        noise: That of :func:`scatter`; what a run's loss departs from the law moves its scores with it.
-        bounds: Those of :func:`bounds_of`.
-    """
-
-    def one(p: StageParams, off: Prediction | None, x: Features, kept: tuple[Bounds, Bounds] | None) -> Prediction:
-        loss, score = model.apply(p, x)
-        if off is not None:
-            loss = loss * jnp.exp(off.loss)
-            through = model.score_from_loss(p, loss)
-            score = score if through is None else through
-        score = score if kept is None else jnp.clip(score, *kept[0])
-        if off is not None:
-            score = score + off.score
-            score = score if kept is None else jnp.clip(score, *kept[1])
-        return Prediction(loss, score)
-
-    by_draw = 0 if jnp.ndim(compute.log_flops) == 2 else None
-    of_targets = jax.vmap(one, (None, None, 0, 0))
-    return jax.vmap(of_targets, (0, 0, by_draw, None))(params, noise, compute, bounds)
 
 
 @partial(compiled, static_argnums=0)

@@ -29,6 +29,7 @@ BEST_TRIED = "best tried"
 MOVED = "best tried, moved within the constraints"
 KEPT = 1e-6  # a weight that is off by less keeps to a constraint
 FIRST_PENALTY = 1.0
+BLOCK = 16  # mixtures that are looked at in one call: their number is no part of what is compiled
 
 
 class Problem(NamedTuple):
@@ -144,13 +145,13 @@ def pose(
         jnp.asarray(goal.kl),
         jnp.asarray(FIRST_PENALTY),
     )
-    at_tried = np.asarray(_outputs(value, jnp.asarray(tried), scene))  # (mixture, draw, output)
+    at_tried = outputs_at(value, tried, scene)  # (mixture, draw, output)
     usable = np.flatnonzero(np.isfinite(at_tried[:, :, share > 0]).all(axis=(0, 2)))
     if not len(usable):
         names = np.array([*model.domains, *model.tasks])[share > 0]
         lost = [
             str(n)
-            for n, ok in zip(names, np.isfinite(at_tried[:, :, share > 0]).any(axis=(0, 1)), strict=True)
+            for n, ok in zip(names, np.asarray(np.isfinite(at_tried[:, :, share > 0]).any(axis=(0, 1))), strict=True)
             if not ok
         ]
         if lost and len(lost) < len(names):
@@ -161,12 +162,12 @@ def pose(
             )
         raise FitError("no draw has a finite value at the mixtures that were tried", where=draws.ladder.source)
     # An output that does not count may be missing; its NaN must not get into sums and their derivatives.
-    sound = jax.tree.map(lambda leaf: jnp.nan_to_num(leaf[usable]), params)
-    scene = scene._replace(params=sound, baseline=nobody[usable])
+    sound = jax.tree.map(lambda leaf: jnp.asarray(np.nan_to_num(np.asarray(leaf)[usable])), params)
+    scene = scene._replace(params=sound, baseline=jnp.zeros((len(usable), len(share))))
     at_tried = at_tried[:, usable]
     if isinstance(baseline, str):
         candidates, kept = candidate_mixtures(allowed, tried)
-        at_each = at_tried if kept is not None else np.asarray(_outputs(value, jnp.asarray(candidates), scene))
+        at_each = at_tried if kept is not None else outputs_at(value, candidates, scene)
         at_each = at_each[kept] if kept is not None else at_each
         plain = at_each[:, :, share > 0] @ share[share > 0]
         best = first_best(plain)
@@ -184,16 +185,16 @@ def pose(
     else:
         weights = mixture_of(baseline, sources, "baseline")
         base = Baseline("baseline", dict(zip(sources, map(float, weights), strict=True)))
-    at_base = _outputs(value, jnp.asarray(weights)[None], scene)[0]
-    if not np.isfinite(np.asarray(at_base)[:, share > 0]).all():
+    at_base = outputs_at(value, np.asarray(weights)[None], scene)[0]
+    if not np.isfinite(at_base[:, share > 0]).all():
         raise InputError(
             "the law has no finite value at the baseline",
             where="baseline",
             remedy="Give every source a weight there, or use a law that is finite without, such as M3",
         )
     prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
-    scene = scene._replace(baseline=at_base, prior=jnp.asarray(prior))
-    known = np.isfinite(at_tried).all(axis=0)
+    scene = scene._replace(baseline=jnp.asarray(at_base), prior=jnp.asarray(prior))
+    known = np.asarray(np.isfinite(at_tried).all(axis=0))
     return Problem(
         draws, target.filled(draws.ladder.rule), filled, value, scene, usable, known, allowed, base, tuple(notes)
     )
@@ -233,6 +234,16 @@ def first_best(values: NDArray[np.float64]) -> int:
     behind = top - values
     error = behind.std(axis=1) / np.sqrt(max(values.shape[1], 1))
     return int(np.flatnonzero(behind.mean(axis=1) <= error)[0])
+
+
+def outputs_at(value: Value, weights: NDArray[np.float64], scene: Scene) -> NDArray[np.float64]:
+    """``(mixture, draw, output)`` losses, with a minus sign, and scores at mixtures ``(mixture, source)``."""
+    found = []
+    for first in range(0, len(weights), BLOCK):
+        some = weights[first : first + BLOCK]
+        filled = np.concatenate([some, np.repeat(some[-1:], BLOCK - len(some), axis=0)])
+        found.append(np.asarray(_outputs(value, filled, scene))[: len(some)])
+    return np.concatenate(found)
 
 
 @partial(compiled, static_argnums=0)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flpjax.fitting.draws import expected
+from flpjax.fitting.predicted import predict
 from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.domain_sigmoid import DomainSigmoid
@@ -72,7 +72,7 @@ def reduced(model, params):
 
 def test_a_blend_gives_the_same_at_every_mixture():
     model, params = blend_of(CHAINS, np.random.default_rng(5))
-    whole, part = expected(model, params, at(MIXTURES)), expected(*reduced(model, params), at(MIXTURES))
+    whole, part = predict(model, params, at(MIXTURES)), predict(*reduced(model, params), at(MIXTURES))
     assert np.isfinite(whole.loss).all()
     assert np.isfinite(whole.score).all()
     np.testing.assert_allclose(part.loss, whole.loss, rtol=1e-12)
@@ -82,7 +82,7 @@ def test_a_blend_gives_the_same_at_every_mixture():
 def test_one_law_is_a_blend_of_one():
     rng, chain = np.random.default_rng(6), CHAINS[0]
     params = {"loss": parameters(chain.compute_loss, 2, rng), "score": parameters(chain.loss_score, 3, rng)}
-    whole, part = expected(chain, params, at(MIXTURES)), expected(*reduced(chain, params), at(MIXTURES))
+    whole, part = predict(chain, params, at(MIXTURES)), predict(*reduced(chain, params), at(MIXTURES))
     np.testing.assert_allclose(part.loss, whole.loss, rtol=1e-12)
     np.testing.assert_allclose(part.score, whole.score, rtol=1e-11)
 
@@ -93,7 +93,7 @@ def test_what_failed_in_most_of_a_draw_is_not_known():
     level = params["score 0"]["level"].at[3, 0].set(jnp.nan)
     params = {**params, SHARES: {**params[SHARES], "score": share}}
     params["score 0"] = {**params["score 0"], "level": level}
-    known = np.isfinite(expected(*reduced(model, params), at(MIXTURES)).score)
+    known = np.isfinite(predict(*reduced(model, params), at(MIXTURES)).score)
     assert not known[3, :, 0].any()
     assert known.sum() == known.size - len(MIXTURES)
 
@@ -108,7 +108,7 @@ def test_a_discrepancy_of_law_and_map_is_kept():
     assert map_.cells
     chain = replace(CHAINS[0], compute_loss=wide, loss_score=map_)
     model, params = blend_of((chain, CHAINS[1]), np.random.default_rng(9))
-    whole, part = expected(model, params, at(MIXTURES)), expected(*reduced(model, params), at(MIXTURES))
+    whole, part = predict(model, params, at(MIXTURES)), predict(*reduced(model, params), at(MIXTURES))
     np.testing.assert_allclose(part.loss, whole.loss, rtol=1e-12)
     np.testing.assert_allclose(part.score, whole.score, rtol=1e-11)
 

@@ -11,9 +11,9 @@ import pytest
 import flpjax
 from flpjax.errors import InputError
 from flpjax.fitting.discovery.discovery import discover
-from flpjax.fitting.draws import expected
 from flpjax.fitting.fit import check_carried, fit, mixing_method
 from flpjax.fitting.point import point
+from flpjax.fitting.predicted import predict
 from flpjax.ladder.features import Features
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.methods.at_target import at_target
@@ -152,7 +152,7 @@ def test_what_discovery_chose_can_be_used(runs, key):
     target = targets_of(runs.targets())[0]
     size = Features.of_logs(*(jnp.log(getattr(target, what)) for what in ("params", "tokens", "flops")), ())
     whole, part = (
-        expected(*m, Features.of_logs(*(v[None] for _, v in size.items()), np.array([[0.7, 0.3]])))
+        predict(*m, Features.of_logs(*(v[None] for _, v in size.items()), np.array([[0.7, 0.3]])))
         for m in ((draws.model, draws.params), at_target(draws.model, draws.params, size))
     )
     np.testing.assert_allclose(part.score, whole.score, rtol=1e-9)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flpjax.errors import FitError, InputError
-from flpjax.fitting.draws import expected
+from flpjax.fitting.predicted import predict
 from flpjax.ladder.features import Features
 from flpjax.laws.mixture_laws import MixChinchilla
 from flpjax.laws.mixture_loss import M2
@@ -272,7 +272,7 @@ def test_scores_of_draws_stay_within_their_scale(draws, key):
     level = draws.params["score"]["level"]
     high = replace(draws, params={**draws.params, "score": {**draws.params["score"], "level": level + 0.6}})
     size = (np.full(len(TRIED), np.log(v)) for v in (TARGET.params, TARGET.tokens, TARGET.flops))
-    assert np.asarray(expected(high.model, high.params, Features.of_logs(*size, np.array(TRIED))).score).max() > 1.05
+    assert np.asarray(predict(high.model, high.params, Features.of_logs(*size, np.array(TRIED))).score).max() > 1.05
     seen = optimise_mix(high, TARGET, key, constraints=LOOSE, baseline=BASE)
     scores = [getattr(c, side) for c in seen.changes if c.kind == "score" for side in ("found", "baseline")]
     assert max(v.upper for v in scores) == 1.0

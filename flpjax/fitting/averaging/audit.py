@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.average import Average, drawn, weights_by_name
 from flpjax.fitting.averaging.origins import MOST, Origins
-from flpjax.fitting.draws import expected
 from flpjax.fitting.even import even_normal
+from flpjax.fitting.predicted import predict
 from flpjax.fitting.validation import RollingValidation
-from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 
 EACH = 200  # draws an origin
-ROOM = 16  # finished runs come in multiples, and origins are filled up: few sizes, few compiled programs
 
 
 def audited(average: Average, runs: Runs, origins: Origins, rng: np.random.Generator) -> RollingValidation:
@@ -39,11 +36,11 @@ def audited(average: Average, runs: Runs, origins: Origins, rng: np.random.Gener
     names = (*average.domains, *average.tasks)
     if each:
         model = each[0][0]
-        params = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(p for _, p, _ in each))
-        noise = [jnp.concatenate(v) for v in zip(*(n for _, _, n in each), strict=True)]
+        params = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(p for _, p, _ in each))
+        noise = [np.concatenate(v) for v in zip(*(n for _, _, n in each), strict=True)]
         normal = np.stack([even_normal(len(each) * EACH, rng) for _ in names], axis=1)
         split = len(average.domains)
-        loss, score = (np.asarray(v)[:, : len(finals)] for v in expected(model, params, _roomy(finals.law_inputs)))
+        loss, score = (np.asarray(v) for v in predict(model, params, finals.law_inputs))
         log_loss = np.log(np.maximum(loss, 1e-12)) + (np.asarray(noise[0]) * normal[:, :split])[:, None]
         noisy = np.clip(score + (np.asarray(noise[1]) * normal[:, split:])[:, None], 0.0, 1.0)
         values = np.concatenate([log_loss, noisy], axis=2).reshape(-1, EACH, len(finals), len(names))
@@ -119,14 +116,3 @@ def _level(draws: NDArray, observed: NDArray) -> NDArray:
 
 def _medians(draws: NDArray) -> NDArray:
     return np.asarray(np.median(np.where(np.isfinite(draws), draws, 0.0), axis=0))
-
-
-def _roomy(compute: Features) -> Features:
-    """Rows up to a multiple of :data:`ROOM`, by repeating the last."""
-    more = -len(compute.log_flops) % ROOM
-
-    def pad(leaf: Any) -> Any:
-        values = np.asarray(leaf)
-        return np.concatenate([values, np.repeat(values[-1:], more, axis=0)])
-
-    return Features({name: pad(leaf) for name, leaf in compute.items()})

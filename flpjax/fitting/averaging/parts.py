@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Params
 from flpjax.methods.discrepant import with_discrepancy
 from flpjax.methods.method import BoundModel, Method, Stage
-from flpjax.numerics import generator
+from flpjax.numerics import compiled, generator
 
 Floats = NDArray[np.float64]
 SINGLE_STEPS = Settings(steps=STEPS)
@@ -100,7 +100,7 @@ class Part:
             ties = self.trained.vectors[0] if self.trained.vectors.ndim == 4 else self.trained.vectors
             vectors = ties[np.arange(draws) % len(ties)]
             noise = np.broadcast_to(self.trained.report.residual_sd, (draws, len(self.outputs)))
-            return unpack_all(self.law, jnp.asarray(vectors)), np.asarray(noise)
+            return unpack_all(self.law, vectors), np.asarray(noise)
         space = self.stage.residual.space
         each: list[Sample] = [
             sample(self.law, space, rows, self.grid, fits, origin, draws, rng)
@@ -111,7 +111,7 @@ class Part:
             zero, unit = np.array(self.stage.units).T
             typical = np.array([np.mean(zero[i] + unit[i] * r.y) for i, r in enumerate(self.rows)])
             noise = noise * (unit / typical if self.stage.name == "loss" else unit)
-        return unpack_all(self.law, jnp.asarray(np.stack([s.vectors for s in each], axis=1))), noise
+        return unpack_all(self.law, np.stack([s.vectors for s in each], axis=1)), noise
 
     @property
     def report(self) -> StageFit:
@@ -126,8 +126,8 @@ class Part:
         climbed = np.array([bool(f.converged[0, b]) for f, b in zip(self.fits, best, strict=True)])
         status = np.where(sound, np.where(climbed, Status.CONVERGED, Status.STEP_LIMIT), Status.ALL_FAILED)
         value = np.linalg.eigvalsh(np.where(sound[:, None, None], hessian, np.eye(hessian.shape[-1])))
-        params = jax.tree.map(np.asarray, unpack_all(inner, jnp.asarray(theta[None])))
-        constants = jax.vmap(inner.constants)({name: jnp.asarray(v[0]) for name, v in params.items()})
+        params = jax.tree.map(np.asarray, unpack_all(inner, theta[None]))
+        constants = _constants(inner, {name: v[0] for name, v in params.items()})
         return StageFit(
             law=str(inner),
             outputs=self.outputs,
@@ -143,6 +143,11 @@ class Part:
                 "discrepancy": self.grid.amplitude[best],
             },
         )
+
+
+@partial(compiled, static_argnums=0)
+def _constants(law: Law, params: Params) -> Params:
+    return jax.vmap(law.constants)(params)
 
 
 def parts_of(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import FitError, some_of
 from flpjax.fitting.diagnostics import ESS, RHAT, Convergence, Sampling, convergence
-from flpjax.fitting.draws import Draws, LadderSummary, StageFit, expected
+from flpjax.fitting.draws import Draws, LadderSummary, StageFit
 from flpjax.fitting.posterior.importance import RELIABLE
 from flpjax.fitting.posterior.likelihood import (
     NOISE,
@@ -25,6 +25,7 @@ from flpjax.fitting.posterior.likelihood import (
     unpacked,
 )
 from flpjax.fitting.posterior.priors import PosteriorProblem, public_name
+from flpjax.fitting.predicted import predict
 from flpjax.laws.law import Params
 from flpjax.methods.method import Prediction, StageName, StageParams
 from flpjax.numerics import compiled, generator
@@ -240,4 +241,4 @@ def _probed(problem: PosteriorProblem, params: StageParams) -> NDArray[np.float6
     growth = {"params": further, "tokens": further, "flops": 2 * further}
     beyond = top.replace(**{name: top[name] + more for name, more in growth.items() if name in top})
     compute = jax.tree.map(lambda *v: jnp.stack([jnp.asarray(w) for w in v]), top, beyond)
-    return np.concatenate([np.asarray(v) for v in expected(problem.model, params, compute)], axis=2)
+    return np.concatenate([np.asarray(v) for v in predict(problem.model, params, compute)], axis=2)
