@@ -5,11 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from flpjax.errors import InputError, did_you_mean
+from flpjax.readers.formats.json_lines import JSON_LINES
 from flpjax.readers.formats.lm_eval import LM_EVAL
+from flpjax.readers.formats.nanochat import NANOCHAT
+from flpjax.readers.formats.olmix import OLMIX
+from flpjax.readers.formats.olmo_core import OLMO_CORE
 from flpjax.readers.formats.records import Format
+from flpjax.readers.formats.trainer_state import TRAINER_STATE
 from flpjax.readers.formats.wandb import WANDB
+from flpjax.readers.formats.wandb_offline import OFFLINE
 
-FORMATS: tuple[Format, ...] = (LM_EVAL, WANDB)
+FORMATS: tuple[Format, ...] = (
+    LM_EVAL,
+    TRAINER_STATE,
+    OFFLINE,
+    OLMIX,
+    NANOCHAT,
+    OLMO_CORE,
+    JSON_LINES,
+    WANDB,
+)
 """The first that recognises a source reads it: those that are told apart by more come first."""
 
 
