@@ -88,6 +88,11 @@ def varying(values: V, lane: Array) -> V:
     return jax.tree.map(lambda leaf: jnp.where(lane > 0, leaf, leaf), values)
 
 
+def on_device(values: V) -> Any:
+    """A pytree of arrays as JAX's; ``jax.numpy.asarray`` would compile a program for every shape."""
+    return jax.device_put(jax.tree.map(lambda v: v if isinstance(v, Array) else np.asarray(v), values))
+
+
 def require_x64(what: str) -> None:
     """Refuse to go on in 32 bits: tolerances of a robust fit lie below what float32 resolves.
 

@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,6 +18,7 @@ from flpjax.fitting.validation import NOT_VALIDATED, RollingValidation
 from flpjax.ladder.features import Features
 from flpjax.laws.law import Law, Params
 from flpjax.methods.method import BoundModel, Model, Prediction, StageName, StageParams
+from flpjax.numerics import on_device
 
 MOST_DRAWS = 100_000
 """The Monte Carlo error of a 90 % interval's bounds is then .7 % of a standard deviation."""
@@ -244,6 +244,6 @@ def unpack_all(law: Law, vectors: ArrayLike) -> Params:
     for name, parameter in law.parameters().items():
         count = int(np.prod(parameter.shape))
         free = values[..., at : at + count].reshape(*values.shape[:-1], *parameter.shape)
-        params[name] = jnp.asarray(parameter.inside(free))
+        params[name] = on_device(parameter.inside(free))
         at += count
     return params

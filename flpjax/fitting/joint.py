@@ -26,7 +26,7 @@ from flpjax.ladder.features import Features
 from flpjax.laws.law import prior_normal, unpack
 from flpjax.laws.residual import Residual
 from flpjax.methods.method import BoundModel, Model
-from flpjax.numerics import compiled
+from flpjax.numerics import compiled, on_device
 
 STEPS = 300
 SMALLEST_SCALE = 1e-4  # an exactly fitted output must not get all the weight
@@ -101,7 +101,7 @@ def _data(bound: BoundModel) -> _Data:
     weight = np.isfinite(score) * used
     stages = {s.name: ((s.x, s.y), s.weight, s.run) for s in bound.stages}
     known = np.where(weight > 0, score, 0.5)
-    return _Data(*jax.tree.map(jnp.asarray, (stages, finals.law_inputs, known, weight.astype(float), run)))
+    return _Data(*on_device((stages, finals.law_inputs, known, weight.astype(float), run)))
 
 
 @partial(compiled, static_argnums=(0, 1, 2))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flpjax.ladder.features import Features
 from flpjax.methods.method import Model, Prediction, StageParams
-from flpjax.numerics import compiled
+from flpjax.numerics import compiled, on_device
 
 DRAWS = (16, 256)  # in a block: of a point fit or a few, and of a distribution
 TARGETS = (16, 256, 4096)  # in a block
@@ -66,7 +66,7 @@ def predict(
             row.append([np.asarray(v) for v in _block(model, p, here, off, kept)])
         rows.append([np.concatenate(kind, axis=1) for kind in zip(*row, strict=True)])
     whole = (np.concatenate(kind)[:count, :targets] for kind in zip(*rows, strict=True))
-    return Prediction(*map(jnp.asarray, whole))
+    return Prediction(*map(on_device, whole))
 
 
 @partial(compiled, static_argnums=0)

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from flpjax.fitting.trained import train_stage
 from flpjax.laws.law import Law, pack, prior_normal, size, spread_starts, unpack
 from flpjax.laws.residual import Residual
 from flpjax.methods.method import Stage
-from flpjax.numerics import compiled
+from flpjax.numerics import compiled, on_device
 
 STARTS = 8
 TRAINED_STARTS = 32
@@ -66,8 +65,8 @@ def fit_stage(
     if stage.recipe is not None:
         return _trained(stage, counts, rng, starts or TRAINED_STARTS)
     starts = starts or STARTS
-    data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
-    weight, resample = jnp.asarray(stage.weight), counts[:, stage.run]
+    data = on_device((stage.x, stage.y))
+    weight, resample = on_device(stage.weight), counts[:, stage.run]
     guess = np.asarray(_guess(stage.law, data, weight))
     first = spread_starts(stage.law, guess, starts, rng)
     # To solve for some of the parameters is a second pass over rows, and saves less than one step in ten.
@@ -135,7 +134,7 @@ def _trained(stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator
         vectors = np.concatenate(
             [vectors[:1], np.where(_determined(stage, counts[1:])[..., None], vectors[1:], np.nan)]
         )
-    data = jax.tree.map(jnp.asarray, (stage.x, stage.y))
+    data = on_device((stage.x, stage.y))
     none = np.full((*vectors.shape, vectors.shape[2]), np.nan)
     return Fitted(vectors, np.broadcast_to(status, vectors.shape[:2]), _report(stage, data, ended), none)
 
@@ -149,7 +148,7 @@ def _anchor(residual: Residual, draws: int, rng: np.random.Generator | None) -> 
     if rng is not None:
         centre[1:] += scale * rng.standard_normal((draws - 1, len(loc)))
     precision = np.broadcast_to((residual.prior_sd / scale) ** 2, centre.shape)
-    return Anchor(jnp.asarray(centre), jnp.asarray(precision))
+    return Anchor(on_device(centre), on_device(precision))
 
 
 def mask_failed(solution: Solution) -> NDArray[np.float64]:
@@ -198,7 +197,7 @@ def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:
 
 
 def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
-    constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, jnp.asarray(ended.vector), data))
+    constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, on_device(ended.vector), data))
     zero, unit = np.array(stage.units or ((0.0, 1.0),)).T[:, :, None]
     if stage.residual.space == "linear":
         residual = unit * residual

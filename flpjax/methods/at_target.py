@@ -27,7 +27,7 @@ from flpjax.methods.blend import SHARES, Blend, LossLaw, ScoreMap
 from flpjax.methods.flpm import MixtureModel
 from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Model, Prediction, StageParams
-from flpjax.numerics import compiled
+from flpjax.numerics import compiled, on_device
 
 LINEAR, SIGMOID, NETWORK = "linear", "sigmoid", "network"
 Arrays = dict[str, Any]
@@ -153,7 +153,7 @@ def at_target(model: Model, params: StageParams, x: Features) -> tuple[AtTarget,
     law["worth"] = np.nan_to_num(law["worth"], nan=1.0)
     there: dict[str, Any] = {k: v if k == SHARES else jax.tree.map(np.nan_to_num, v) for k, v in reduced.items()}
     made = tuple((kind, tuple(i for i, _ in some)) for kind, some in kinds.items())
-    return AtTarget(model.domains, model.tasks, model.sources, made), jax.tree.map(jnp.asarray, there)
+    return AtTarget(model.domains, model.tasks, model.sources, made), on_device(there)
 
 
 def _counts_worth(law: Law) -> bool:

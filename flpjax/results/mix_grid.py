@@ -16,6 +16,7 @@ from flpjax.fitting.draws import Draws
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import StageName
+from flpjax.numerics import on_device
 from flpjax.results.completion import law_inputs
 from flpjax.results.goal import Goal, Scene, Value, divergence
 from flpjax.results.path import Band
@@ -193,8 +194,8 @@ def objective(
     if not usable.any():
         raise InputError("no draw has a finite value at every mixture", where=f"target '{target.name}'")
     nothing = jnp.zeros(())
-    scene = Scene({}, None, jnp.asarray(share[counts]), jnp.asarray(at_base[usable]), nothing, nothing, nothing)  # type: ignore[arg-type]
-    by_mixture = jnp.asarray(outputs[usable].swapaxes(0, 1))  # (point, draw, output)
+    scene = Scene({}, None, on_device(share[counts]), on_device(at_base[usable]), nothing, nothing, nothing)  # type: ignore[arg-type]
+    by_mixture = on_device(outputs[usable].swapaxes(0, 1))  # (point, draw, output)
     each = jax.vmap(lambda o: value.by_draw(o, scene))(by_mixture)
     price = np.zeros(len(weights))
     if goal.kl > 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from flpjax.errors import FitError
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.validation import RollingValidation
 from flpjax.methods.method import StageName
-from flpjax.numerics import generator, require_x64
+from flpjax.numerics import generator, on_device, require_x64
 from flpjax.results.constraints import Constraints
 from flpjax.results.distance import extrapolation_warning
 from flpjax.results.forecast import Interval, check_level, scatter
@@ -78,7 +77,7 @@ def _search(problem: Problem, starts: NDArray[np.float64]) -> tuple[Optima, Scen
     """The best over all draws; the price of falling tasks rises until none falls."""
     scene = problem.scene
     for penalty in PENALTIES if problem.value.no_worse else PENALTIES[:1]:
-        scene = scene._replace(penalty=jnp.asarray(penalty))
+        scene = scene._replace(penalty=on_device(penalty))
         data = jax.tree.map(lambda leaf: np.asarray(leaf)[None], scene)
         found = ascend(problem.value, data, starts, problem.feasible.polytope)
         if not np.isfinite(found.value).all():
@@ -111,7 +110,7 @@ def _describe(problem: Problem, scene: Scene, found: Optima, each: Optima, level
     model, weights = problem.draws.model, found.weights[0]
     there = outputs_at(problem.value, weights[None], scene)[0]
     base = np.asarray(scene.baseline)
-    by_draw = [np.asarray(problem.value.by_draw(jnp.asarray(v), scene)) for v in (there, base)]
+    by_draw = [np.asarray(problem.value.by_draw(on_device(v), scene)) for v in (there, base)]
     there, base = (np.where(problem.known, v, np.nan) for v in (there, base))
     gain = _settled(by_draw[0] - by_draw[1])
     tried = np.array(problem.draws.ladder.mixtures)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from flpjax.fitting.even import even_normal
 from flpjax.fitting.predicted import Bounds as Bounds
 from flpjax.fitting.predicted import predict as predict
 from flpjax.methods.method import Model, Prediction, StageParams
-from flpjax.numerics import compiled
+from flpjax.numerics import compiled, on_device
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def scatter(draws: Draws) -> Prediction:
     def normal(sd: NDArray[np.float64], kind: int) -> Array:
         rng = np.random.default_rng([SCATTER, kind])
         columns = [even_normal(len(draws), rng) for _ in range(sd.shape[1])]
-        return jnp.asarray(np.stack(columns, axis=1) * sd if columns else np.zeros(sd.shape))
+        return on_device(np.stack(columns, axis=1) * sd if columns else np.zeros(sd.shape))
 
     sd = draws.noise
     return Prediction(normal(np.asarray(sd.loss), 0), normal(np.asarray(sd.score), 1))
@@ -112,7 +111,7 @@ def bounds_of(draws: Draws, flops: Sequence[float]) -> tuple[Bounds, Bounds] | N
     def bounds(slack: float) -> Bounds:
         low = [-np.inf if f is None else f.lower - slack * f.noise for f in each]
         high = [[np.inf if f is None else f.upper(c) + slack * f.noise for f in each] for c in flops]
-        return jnp.broadcast_to(jnp.asarray(low), (len(high), len(low))), jnp.asarray(high)
+        return on_device(np.tile(low, (len(high), 1))), on_device(np.array(high))
 
     return bounds(0.0), bounds(WITHIN)
 

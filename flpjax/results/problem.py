@@ -8,7 +8,6 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from flpjax.engine.ascent import nearest_feasible
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, LadderSummary
 from flpjax.methods.at_target import at_target
-from flpjax.numerics import compiled
+from flpjax.numerics import compiled, on_device
 from flpjax.results.completion import completed, law_inputs, words_of_sizes
 from flpjax.results.constraints import Constraints, Feasible, feasible
 from flpjax.results.goal import Goal, Scene, Value
@@ -129,21 +128,21 @@ def pose(
     share = np.concatenate([domain_share, task_share])
     filled, notes = _sized(target, draws)
     tried = np.array(draws.ladder.mixtures)
-    compute = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), law_inputs([filled], draws, mixtures=False))
+    compute = on_device(jax.tree.map(lambda leaf: leaf[0], law_inputs([filled], draws, mixtures=False)))
     reduced = at_target(model, draws.params, compute)
     value = Value(
         reduced[0] if reduced else model, goal.over_draws, goal.risk, goal.over_tasks, goal.no_worse, goal.kl > 0
     )
-    nobody = jnp.zeros((len(draws), len(share)))
+    nobody = np.zeros((len(draws), len(share)))
     params = reduced[1] if reduced else draws.params
     scene = Scene(
         params,
         compute,
-        jnp.asarray(share),
+        on_device(share),
         nobody,
-        jnp.asarray(tried[0]),
-        jnp.asarray(goal.kl),
-        jnp.asarray(FIRST_PENALTY),
+        on_device(tried[0]),
+        on_device(float(goal.kl)),
+        on_device(FIRST_PENALTY),
     )
     at_tried = outputs_at(value, tried, scene)  # (mixture, draw, output)
     usable = np.flatnonzero(np.isfinite(at_tried[:, :, share > 0]).all(axis=(0, 2)))
@@ -162,8 +161,8 @@ def pose(
             )
         raise FitError("no draw has a finite value at the mixtures that were tried", where=draws.ladder.source)
     # An output that does not count may be missing; its NaN must not get into sums and their derivatives.
-    sound = jax.tree.map(lambda leaf: jnp.asarray(np.nan_to_num(np.asarray(leaf)[usable])), params)
-    scene = scene._replace(params=sound, baseline=jnp.zeros((len(usable), len(share))))
+    sound = on_device(jax.tree.map(lambda leaf: np.nan_to_num(np.asarray(leaf)[usable]), params))
+    scene = scene._replace(params=sound, baseline=np.zeros((len(usable), len(share))))
     at_tried = at_tried[:, usable]
     if isinstance(baseline, str):
         candidates, kept = candidate_mixtures(allowed, tried)
@@ -193,7 +192,7 @@ def pose(
             remedy="Give every source a weight there, or use a law that is finite without, such as M3",
         )
     prior = weights if goal.prior is None else mixture_of(goal.prior, sources, "prior")
-    scene = scene._replace(baseline=jnp.asarray(at_base), prior=jnp.asarray(prior))
+    scene = scene._replace(baseline=on_device(at_base), prior=on_device(prior))
     known = np.asarray(np.isfinite(at_tried).all(axis=0))
     return Problem(
         draws, target.filled(draws.ladder.rule), filled, value, scene, usable, known, allowed, base, tuple(notes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from flpjax.fitting.even import even_levels
 from flpjax.ladder.table import Runs
 from flpjax.methods.blend import SHARES, Blend, LossLaw, ScoreMap
 from flpjax.methods.method import Prediction, StageParams
+from flpjax.numerics import on_device
 
 LEAST = 0.002  # weight below which a law is left out
 
@@ -87,10 +87,10 @@ def drawn(average: Average, origin: int, draws: int, rng: np.random.Generator) -
     levels = np.stack([even_levels(draws, rng) for _ in average.tasks] or [np.zeros(draws)], axis=1)
     law_share = _picked(average.law_weight[origin], np.repeat(level, len(average.domains), axis=1))
     map_share = _picked(average.map_weight[origin], levels[:, : len(average.tasks)])
-    params[SHARES] = {"loss": jnp.asarray(law_share), "score": jnp.asarray(map_share)}
+    params[SHARES] = {"loss": on_device(law_share), "score": on_device(map_share)}
     noise = Prediction(
-        jnp.asarray((law_share * np.nan_to_num(loss_noise)).sum(axis=1)),
-        jnp.asarray((map_share * np.nan_to_num(score_noise)).sum(axis=1)),
+        on_device((law_share * np.nan_to_num(loss_noise)).sum(axis=1)),
+        on_device((map_share * np.nan_to_num(score_noise)).sum(axis=1)),
     )
     sources = max((p.sources for p in (*average.laws, *average.maps)), key=len, default=())
     return Blend(tuple(laws), tuple(maps), average.domains, average.tasks, sources), params, noise

@@ -194,7 +194,7 @@ def _climb(law: Law, space: Space, rows: Rows, table: Floats, weighted: Weighted
 def _starts(law: Law, space: Space, rows: Rows, loc: Floats, scale: Floats) -> Floats:
     """``(start, origin, p)``: the law's own guess from the rows seen, its prior at the level seen, and between."""
     y = np.exp(rows.y) if space == "log" else rows.y
-    guess = np.asarray(_guess(law, rows.x, jnp.asarray(y), jnp.asarray(rows.seen, float)))
+    guess = np.asarray(_guess(law, rows.x, y, np.asarray(rows.seen, float)))
     guess = np.where(np.isfinite(guess), np.clip(guess, loc - 4.0 * scale, loc + 4.0 * scale), loc)
     usual = np.broadcast_to(loc, guess.shape).copy()
     usual[:, 0] = guess[:, 0]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ from flpjax.fitting.posterior.priors import PosteriorProblem, public_name
 from flpjax.fitting.predicted import predict
 from flpjax.laws.law import Params
 from flpjax.methods.method import Prediction, StageName, StageParams
-from flpjax.numerics import compiled, generator
+from flpjax.numerics import compiled, generator, on_device
 
 Said = list[tuple[str, str]]
 """What is wrong, and the remedy."""
@@ -187,7 +186,7 @@ def assemble(
     ladder = LadderSummary.of(problem.bound.runs, problem.bound.stages)
     warnings = (*ladder.remarks, *problem.bound.warnings, *verdict(sampling, problem, strict))
     nothing = np.zeros((len(found.vectors[0]), 0))
-    measured = Prediction(*(jnp.asarray(scale.get(stage, nothing)) for stage in ("loss", "score")))
+    measured = Prediction(*(on_device(scale.get(stage, nothing)) for stage in ("loss", "score")))
     return Draws(problem.model, params, "posterior", fits, ladder, warnings, measured, sampling=sampling)
 
 
@@ -240,5 +239,5 @@ def _probed(problem: PosteriorProblem, params: StageParams) -> NDArray[np.float6
     further = 0.5 * np.log(FARTHER)
     growth = {"params": further, "tokens": further, "flops": 2 * further}
     beyond = top.replace(**{name: top[name] + more for name, more in growth.items() if name in top})
-    compute = jax.tree.map(lambda *v: jnp.stack([jnp.asarray(w) for w in v]), top, beyond)
+    compute = jax.tree.map(lambda *v: np.stack([np.asarray(w) for w in v]), top, beyond)
     return np.concatenate([np.asarray(v) for v in predict(problem.model, params, compute)], axis=2)

@@ -16,7 +16,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, log_density
-from flpjax.numerics import compiled
+from flpjax.numerics import compiled, on_device
 
 STEPS = 60
 TOLERANCE = 1e-6  # of the gradient's norm, in units of the prior
@@ -78,7 +78,7 @@ def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: PosteriorDat
         curvature = np.where(better[..., None, None], new[2], curvature)
     size, basis = np.linalg.eigh(np.nan_to_num(curvature))
     root = scale[..., None] * basis / np.sqrt(np.maximum(size, FLATTEST))[..., None, :]
-    return Mode(Whitening(jnp.asarray(loc + scale * at), jnp.asarray(root)), _norm(gradient))
+    return Mode(Whitening(on_device(loc + scale * at), on_device(root)), _norm(gradient))
 
 
 # Evaluated a few dozen times: the compiler's optimisations would take longer than they save.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from flpjax.fitting.posterior.likelihood import Kind, Layer, LayerData
 from flpjax.ladder.table import Runs
 from flpjax.methods.emergence import Emerging
 from flpjax.methods.method import BoundModel, Model, Stage
+from flpjax.numerics import on_device
 
 NEAR_CHANCE = 0.05
 """Checkpoints nearer to chance than this say that a task has not emerged, more than where its line runs."""
@@ -110,7 +110,7 @@ def _data(runs: Runs, stage: Stage, place: NDArray[np.int64], mask: NDArray[np.b
     order = np.where(mask, size[stage.run][place] + np.arange(mask.shape[2]) * 1e-6 * size.min(), -np.inf)
     top = order.reshape(len(order), -1).argmax(axis=1)
     arrays = (y, mask.astype(float), log_flops_below_largest, standardised_loss, known, chance, zero, unit, top)
-    return LayerData(jax.tree.map(jnp.asarray, x), *(jnp.asarray(v) for v in arrays))
+    return LayerData(on_device(x), *map(on_device, arrays))
 
 
 def _by_questions(score: NDArray[np.float64], questions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, get_args
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +22,7 @@ from flpjax.fitting.posterior.nuts import Sampler, sample
 from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, Priors, posterior_problem
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import Method
-from flpjax.numerics import generator
+from flpjax.numerics import generator, on_device
 
 Algorithm = Literal["nuts", "laplace"]
 PROPOSALS = 4  # for each draw of the fast path
@@ -145,7 +144,7 @@ def _by_importance(
         counts = [draws] * len(rngs), [PROPOSALS * draws] * len(rngs)
         drawn = list(pool.map(draw, problem.layers, whitening, problem.evidence, *counts, rngs))
     for layer, stage, (vector, *known) in zip(problem.layers, problem.bound.stages, drawn, strict=True):
-        vectors.append(jnp.asarray(vector))
+        vectors.append(on_device(vector))
         for found, values in zip((khat, worth), known, strict=True):
             found |= {f"{layer.stage} '{output}'": float(v) for output, v in zip(stage.outputs, values, strict=True)}
     shape = (chains, draws // chains)

@@ -23,6 +23,7 @@ from flpjax.fitting.posterior.likelihood import NOISE, Layer, PosteriorData
 from flpjax.ladder.table import Runs
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, Parameter, pack
 from flpjax.methods.method import BoundModel, Method, Model
+from flpjax.numerics import on_device
 
 LEVELS = frozenset({"level", "log_level"})
 """Parameters that say where the ladder is, in its own units: their priors go there."""
@@ -160,7 +161,7 @@ def scaled(bound: BoundModel, layers: tuple[Layer, ...]) -> Priors:
     """The priors of a plan's layers, scaled to its data."""
     rows = []
     for stage, layer in zip(bound.stages, layers, strict=True):
-        data = jax.tree.map(jnp.asarray, (stage.x, stage.y, stage.weight))
+        data = on_device((stage.x, stage.y, stage.weight))
         guess = np.asarray(_guess(stage.law, *data))
         at = 0
         for name, parameter in layer.parameters().items():
@@ -194,7 +195,7 @@ def vectors_of(priors: Priors, layers: tuple[Layer, ...]) -> tuple[tuple[Array, 
     for layer in layers:
         rows = [by_name[public_name(layer.stage, name)] for name in layer.parameters()]
         loc, scale = (
-            jnp.asarray(np.concatenate([getattr(r, what).reshape(len(r.outputs), -1) for r in rows], axis=1))
+            on_device(np.concatenate([getattr(r, what).reshape(len(r.outputs), -1) for r in rows], axis=1))
             for what in ("loc", "scale")
         )
         found.append((loc, scale))
