@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from flpjax.fitting.posterior.priors import Prior as Prior
     from flpjax.fitting.posterior.priors import Priors as Priors
     from flpjax.fitting.posterior.priors import priors_of as priors_of
+    from flpjax.fitting.saved.files import load as load
     from flpjax.ladder.compute import Compute as Compute
     from flpjax.ladder.features import Feature as Feature
     from flpjax.ladder.features import Features as Features
@@ -140,6 +141,7 @@ _HOME = {
     "fitting.point": ("bind", "point"),
     "fitting.posterior.posterior": ("posterior",),
     "fitting.posterior.priors": ("Normal", "Prior", "Priors", "priors_of"),
+    "fitting.saved.files": ("load",),
     "laws.law": ("Features", "Law", "Parameter"),
     "laws.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
     "laws.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -184,6 +185,22 @@ class Draws:
         if not through and self.validation is not None and self.model.tasks:
             through = [0]
         return tuple(through[: len(self.model.domains)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write them to a file that :func:`flpjax.load` reads back bit by bit.
+
+        The file is a zip archive of JSON and NumPy arrays with checksums; it holds no program, and no runs of the
+        ladder but what draws themselves know of it.
+
+        Args:
+            path: The file, say ``draws.flp``; it is replaced if it is there.
+
+        Raises:
+            InputError: A law can't be saved, since it is a function of your program; or the file can't be written.
+        """
+        from flpjax.fitting.saved.files import save
+
+        save("draws", self, path)
 
     def expected(self, compute: Features) -> Prediction:
         """Losses ``(draw, target, domain)`` and scores ``(draw, target, task)``, without a measurement's noise.
