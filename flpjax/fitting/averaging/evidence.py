@@ -22,10 +22,12 @@ from flpjax.laws.law import Law, Space, pack, prior_normal, unpack
 from flpjax.numerics import compiled
 
 Floats = NDArray[np.float64]
-BLOCK = 512  # fits that one call of a compiled program takes
+BLOCK = 512  # fits that climb together
+LANES = 128  # of them, those that one call of a compiled program takes
 ROWS = 16  # rows come in multiples
-STEPS, FIRST_STEPS = 25, 60
-TOLERANCE = 1e-3  # of the log density
+STEPS = 100  # a few fits creep along a direction that data hardly tell; the others have long ended
+TOLERANCE, ENOUGH = 1e-4, 1e-3  # of the log density: gains at which a climb ends, and at which it has converged
+FEWER = 0.75  # share of the fits that still climb, below which the others are put away
 STIFF, STIFFEST = 1e-2, 1e8
 
 
@@ -112,7 +114,7 @@ def fit_rows(law: Law, space: Space, rows: Rows, grid: Grid, shift: float = 0.0)
     begun = _starts(inner, space, rows, loc, scale)  # (start, origin, p)
     again = np.tile(every, len(begun))
     weighted = whiten(rows, table, cells, again, grid, middle[again])
-    tried = _climb(inner, space, rows, table, weighted, begun.reshape(len(again), -1), FIRST_STEPS)
+    tried = _climb(inner, space, rows, table, weighted, begun.reshape(len(again), -1))
     value = np.where(np.isfinite(tried.value), tried.value, np.inf).reshape(len(begun), -1)
     first = tried.theta.reshape(begun.shape)[value.argmin(axis=0), every]
     per = max(BLOCK // points, 1)
@@ -121,7 +123,7 @@ def fit_rows(law: Law, space: Space, rows: Rows, grid: Grid, shift: float = 0.0)
         origin = np.repeat(every[at : at + per], points)
         point = np.tile(np.arange(points), len(origin) // points)
         weighted = whiten(rows, table, cells, origin, grid, point)
-        end = _climb(inner, space, rows, table, weighted, first[origin], STEPS)
+        end = _climb(inner, space, rows, table, weighted, first[origin])
         count = rows.seen[origin].sum(axis=1)
         evidence = -end.value - 0.5 * (weighted.log_det + count * np.log(2.0 * np.pi))
         evidence -= 0.5 * np.linalg.slogdet(end.hessian)[1] + np.log(scale).sum()
@@ -135,7 +137,7 @@ def fit_rows(law: Law, space: Space, rows: Rows, grid: Grid, shift: float = 0.0)
         shaped([e.theta for e, _ in found]),
         shaped([e.hessian for e, _ in found]),
         shaped([v for _, v in found]),
-        shaped([e.gain < 1e-3 for e, _ in found]),
+        shaped([e.gain < ENOUGH for e, _ in found]),
         shaped([np.linalg.norm(e.gradient * scale, axis=1) for e, _ in found]),
     )
 
@@ -150,12 +152,12 @@ class _End(NamedTuple):
     gain: Floats  # (fit,) of the last step that would have been taken
 
 
-def _climb(law: Law, space: Space, rows: Rows, table: Floats, weighted: Weighted, theta: Floats, steps: int) -> _End:
-    """Damped Gauss-Newton steps (Levenberg–Marquardt), all fits at once, on the host."""
+def _climb(law: Law, space: Space, rows: Rows, table: Floats, weighted: Weighted, theta: Floats) -> _End:
+    """Damped Gauss-Newton steps (Levenberg–Marquardt), all fits at once, on the host; those that ended are put away."""
     loc, scale = prior_normal(law)
     prior = 1.0 / scale**2
 
-    def at(theta: Floats) -> tuple[Floats, Floats, Floats]:
+    def at(theta: Floats, weighted: Weighted) -> tuple[Floats, Floats, Floats]:
         value, slope = values_and_slopes(law, space, theta, rows.x)
         residual = np.where(weighted.inverse > 0, rows.y - value, 0.0)
         both = np.concatenate([slope, residual[..., None]], axis=2) * np.sqrt(weighted.inverse)[..., None]
@@ -169,16 +171,18 @@ def _climb(law: Law, space: Space, rows: Rows, table: Floats, weighted: Weighted
         density = 0.5 * gram[:, -1, -1] + 0.5 * (away**2 * prior).sum(axis=1)
         return np.where(sound, density, np.inf), gram[:, :-1, -1] - away * prior, gram[:, :-1, :-1] + np.diag(prior)
 
-    value, gradient, hessian = at(theta)
+    value, gradient, hessian = at(theta, weighted)
     value = np.where(np.isfinite(value), value, np.inf)
     damping = np.full(len(theta), STIFF)
     gain = np.full(len(theta), np.inf)
     eye = np.eye(theta.shape[1])
-    for _ in range(steps):
+    whole = _End(*(np.array(leaf) for leaf in (theta, value, gradient, hessian, gain)))
+    which = np.arange(len(theta))
+    for _ in range(STEPS):
         diagonal = np.diagonal(hessian, axis1=1, axis2=2)[:, :, None] * eye
         damped = np.nan_to_num(hessian) + damping[:, None, None] * np.nan_to_num(diagonal) + 1e-12 * eye
         step = np.linalg.solve(damped, np.nan_to_num(gradient)[..., None])[..., 0]
-        new = at(theta + step)
+        new = at(theta + step, weighted)
         better = np.isfinite(new[0]) & (new[0] <= value) & np.isfinite(new[2]).all(axis=(1, 2))
         gain = np.where(better, value - new[0], np.where(damping > 1e4, 0.0, gain))
         theta = np.where(better[:, None], theta + step, theta)
@@ -186,9 +190,18 @@ def _climb(law: Law, space: Space, rows: Rows, table: Floats, weighted: Weighted
         gradient = np.where(better[:, None], new[1], gradient)
         hessian = np.where(better[:, None, None], new[2], hessian)
         damping = np.where(better, damping / 8.0, np.minimum(damping * 8.0, STIFFEST))
-        if (gain < TOLERANCE).all():
+        climbs = gain >= TOLERANCE
+        if climbs.mean() > FEWER:
+            continue
+        for leaf, now in zip(whole, (theta, value, gradient, hessian, gain), strict=True):
+            leaf[which] = now
+        which, damping, weighted = which[climbs], damping[climbs], Weighted(*(leaf[climbs] for leaf in weighted))
+        theta, value, gradient, hessian, gain = (leaf[which] for leaf in whole)
+        if not len(which):
             break
-    return _End(theta, value, gradient, hessian, gain)
+    for leaf, now in zip(whole, (theta, value, gradient, hessian, gain), strict=True):
+        leaf[which] = now
+    return whole
 
 
 def _starts(law: Law, space: Space, rows: Rows, loc: Floats, scale: Floats) -> Floats:
@@ -206,9 +219,9 @@ def values_and_slopes(law: Law, space: Space, theta: Floats, x: Any) -> tuple[Fl
     rows = len(jax.tree.leaves(x)[0])
     padded = jax.tree.map(lambda leaf: _padded(np.asarray(leaf), ROWS), x)
     values, slopes = [], []
-    for at in range(0, len(theta), BLOCK):
-        block = theta[at : at + BLOCK]
-        value, slope = _differentiated(law, space, _padded(block, BLOCK), padded)
+    for at in range(0, len(theta), LANES):
+        block = theta[at : at + LANES]
+        value, slope = _differentiated(law, space, _padded(block, LANES), padded)
         values.append(np.asarray(value)[: len(block), :rows])
         slopes.append(np.asarray(slope)[: len(block), :rows])
     return np.concatenate(values), np.concatenate(slopes)
