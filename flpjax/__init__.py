@@ -104,7 +104,13 @@ if TYPE_CHECKING:
     from flpjax.results.record import Backtest as Backtest
     from flpjax.results.record import Cell as Cell
     from flpjax.results.record import Record as Record
+    from flpjax.results.registration import Registration as Registration
+    from flpjax.results.registration import register as register
     from flpjax.results.review import review as review
+    from flpjax.results.score_log import Calibration as Calibration
+    from flpjax.results.score_log import read_log as read_log
+    from flpjax.results.scoring import Scoring as Scoring
+    from flpjax.results.scoring import score as score
     from flpjax.results.target import Target as Target
     from flpjax.results.target import targets_of as targets_of
     from flpjax.results.verdicts import Finding as Finding
@@ -123,7 +129,10 @@ _HOME = {
     "results.mixture": ("optimise_mix",),
     "results.path": ("ForecastPath", "ScoreMap", "forecast_path", "score_map"),
     "results.record": ("Backtest", "Cell", "Record"),
+    "results.registration": ("Registration", "register"),
     "results.review": ("review",),
+    "results.score_log": ("Calibration", "read_log"),
+    "results.scoring": ("Scoring", "score"),
     "results.target": ("Target", "targets_of"),
     "results.verdicts": ("Finding", "Review", "Verdict"),
     "engine.recipe": ("Recipe",),

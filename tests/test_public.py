@@ -21,11 +21,15 @@ PYTHON = {
     "review": (flpjax.read_runs, flpjax.method, flpjax.fit, flpjax.review),
     "mix": (flpjax.read_runs, flpjax.fit, flpjax.Goal, flpjax.Constraints, flpjax.Target, flpjax.optimise_mix),
     "compare": (flpjax.read_runs, flpjax.compare),
+    "score": (flpjax.read_runs, flpjax.score),
     "import": (flpjax.import_runs,),
     "demo": (flpjax.fit, flpjax.forecast),
 }
 """Command → what does the same in Python."""
-OF_A_COMMAND = {"runs", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict", "output"}
+OF_A_COMMAND = {
+    "runs", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict", "output", "log_file",
+    "register", "from",
+}  # fmt: skip
 """Options about files and what is printed, which Python has no use for."""
 OTHERWISE = {"seed": "key"}  # JAX's own
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.cli import ending, importing, mixing, steps
+from flpjax.cli import ending, importing, mixing, scoring, steps
 from flpjax.cli.options import (
     Commands,
     Exclude,
@@ -21,7 +21,10 @@ from flpjax.cli.options import (
     Level,
     Mapping,
     Only,
+    OptionalRuns,
     Plot,
+    Register,
+    Registered,
     RunsArgument,
     Seed,
     UsualDraws,
@@ -70,6 +73,7 @@ def common(
 
 
 app.command("import")(importing.import_)
+app.command()(scoring.score)
 app.command()(mixing.mix)
 app.command()(mixing.compare)
 
@@ -103,7 +107,7 @@ def check(
 
 @app.command()
 def forecast(
-    runs: RunsArgument,
+    runs: OptionalRuns = None,
     target: Targets = None,
     method: Method = "",
     joint: Annotated[bool, typer.Option("--joint", help="Fit both stages in one objective.")] = False,
@@ -115,16 +119,21 @@ def forecast(
     level: Level = 0.9,
     seed: Seed = 0,
     fits: Fits = False,
+    register: Register = None,
+    registered: Registered = None,
     plot: Plot = None,
     json: Json = None,
     force: Force = False,
 ) -> None:
     """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
-    steps.prepare(json, force, inputs=[runs, mapping], picture=("--plot", plot))
+    steps.prepare(json, force, inputs=[runs, mapping, registered], picture=("--plot", plot), register=register)
     from flpjax.cli.asked import check_method
     from flpjax.results.target import parse_target, targets_of
 
     targets = [parse_target(t) for t in target or []]
+    if registered is not None or runs is None:
+        others = [runs, mapping, only, exclude, via, draws, register, plot, method or None, joint or None]
+        return scoring.forecast_registered(registered, targets, level, fits, json, others)
     check_method(method or steps.AUTO, via, draws, level, joint)
     table = steps.read(runs, mapping, only, exclude)
     truth: Truth = {}
@@ -135,7 +144,7 @@ def forecast(
             raise InputError("there is no target", where=table.source, remedy="Give one: --target N=7e9,D=4e12")
         targets, truth = targets_of(table.targets()), steps.reached(table)
     how = steps.How(method, draws, level, seed, joint, via, fits)
-    steps.forecast_and_show(table, targets, truth, how, plot, json)
+    return steps.forecast_and_show(table, targets, truth, how, plot, json, register)
 
 
 @app.command()

@@ -16,6 +16,16 @@ RunsArgument = Annotated[
     str,
     typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a ladder by name, such as ladder or olmo-ladder."),
 ]
+OptionalRuns = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUNS]", help="A CSV or Parquet file, or a ladder by name; none with --from."),
+]
+Register = Annotated[
+    Path | None, typer.Option("--register", metavar="FILE", help="Keep the forecast in FILE.flp, to be scored later.")
+]
+Registered = Annotated[
+    Path | None, typer.Option("--from", metavar="FILE", help="Forecast with the draws of a registered one: no fit.")
+]
 Mapping = Annotated[Path | None, typer.Option("--mapping", "-m", help="TOML file: columns, units, facts about tasks.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Use these runs only (* and ? match). Repeatable.")]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave these runs out. Repeatable.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flpjax.cli.layout import Paragraph, Sheet, table
@@ -21,8 +21,18 @@ Truth = dict[str, dict[str, float]]
 """Target → task or loss domain → what it reached, or truly is."""
 
 
-def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> list[Sheet]:
-    """One table a target: loss and scores with intervals, beside the truth where it is known."""
+def show_forecast(
+    result: Forecast, truth: Truth, domains: Sequence[str], told: Mapping[str, Callable[[float], float]] | None = None
+) -> list[Sheet]:
+    """One table a target: loss and scores with intervals, beside the truth where it is known.
+
+    Args:
+        result: The forecast.
+        truth: What is known.
+        domains: Losses to show.
+        told: Loss (``loss/<domain>``) or score (``score/<task>``) → from the canonical unit to the user's.
+    """
+    told = told or {}
     tables = []
     for i, target in enumerate(result.targets):
         known = truth.get(target.name, {})
@@ -38,9 +48,11 @@ def show_forecast(result: Forecast, truth: Truth, domains: Sequence[str]) -> lis
         rows = []
         for name in domains:
             if name in result.loss[i]:
-                rows.append([f"loss {name}", *_row(result.loss[i][name], known.get(f"loss/{name}"), 1.0, 3)])
+                column = f"loss/{name}"
+                value, came = result.loss[i][name], known.get(column)
+                rows.append([f"loss {name}", *_row(value, came, 1.0, 3, told.get(column))])
         for name, value in result.score[i].items():
-            rows.append([name, *_row(value, known.get(name), 100.0, 1)])
+            rows.append([name, *_row(value, known.get(name), 100.0, 1, told.get(f"score/{name}"))])
         errors = [abs(v.median / known[n] - 1.0) for n, v in result.score[i].items() if known.get(n)]
         foot = f"mean |error| of scores: {percent(sum(errors) / len(errors))} %" if errors else ""
         columns = ["", "median", interval, "truth", "error %"]
@@ -72,9 +84,11 @@ def show_review(result: Review) -> list[Paragraph]:
     return [head, *lines]
 
 
-def _row(value: Interval, truth: float | None, unit: float, digits: int) -> list[str]:
+def _row(
+    value: Interval, truth: float | None, unit: float, digits: int, told: Callable[[float], float] | None
+) -> list[str]:
     def text(v: float) -> str:
-        return fixed(unit * v, digits)
+        return fixed(unit * (told(v) if told else v), digits)
 
     row = [text(value.median), f"{text(value.lower)} to {text(value.upper)}"]
     if truth is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flpjax.errors import InputError, count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from flpjax.fitting.draws import Draws
     from flpjax.fitting.fit import AnyMethod
     from flpjax.ladder.table import Runs
+    from flpjax.ladder.tasks import Task
+    from flpjax.ladder.units import Unit
     from flpjax.methods.method import Model
     from flpjax.results.forecast import Forecast
     from flpjax.results.target import Target
+    from flpjax.results.verdicts import Review
 
 AUTO = "auto"  # the method that is taken where none is named
 FEW_LOSSES = 6  # more than these don't fit a table that should be short
@@ -46,6 +49,7 @@ def prepare(
     picture: tuple[str, Path | None] = ("--plot", None),
     save: Path | None = None,
     saved: str | None = None,
+    register: Path | None = None,
 ) -> None:
     """Check every file that will be written, before anything is read; with the JSON on stdout, print no tables there.
 
@@ -56,6 +60,7 @@ def prepare(
         picture: Its option, and the file.
         save: The file for a table.
         saved: That table.
+        register: The file for a forecast that is kept.
 
     Raises:
         InputError: A file can't or must not be written.
@@ -67,6 +72,11 @@ def prepare(
         session.check_picture(path)
     files = {"--json": json, option: path, "--save": save}
     outputs.check_outputs(files, inputs, force, {} if saved is None else {"--save": saved})
+    if register is not None:
+        if register.exists() and not force:
+            what = "there is a file already, and a forecast that was registered is kept"
+            raise InputError(what, where=f"--register {register}", remedy="Name another file, or add --force")
+        outputs.check_outputs({**files, "--register": register}, inputs, True)
     session.out.quiet = json == outputs.STDOUT
 
 
@@ -138,10 +148,16 @@ def a_number(text: str, where: str) -> float:
 
 
 def forecast_and_show(
-    table: Runs, targets: list[Target], truth: Truth, how: How, plot: Path | None, json: Path | None
+    table: Runs,
+    targets: list[Target],
+    truth: Truth,
+    how: How,
+    plot: Path | None,
+    json: Path | None,
+    register: Path | None = None,
 ) -> None:
     """Fit, forecast, write what was asked for, and print the tables; warnings come last."""
-    from flpjax.cli import session, show
+    from flpjax.cli import session
 
     if plot is not None and not table.domains:
         raise InputError("there is no loss to draw scores against", where=str(plot), remedy="Leave --plot out")
@@ -149,8 +165,6 @@ def forecast_and_show(
     import jax
 
     from flpjax.cli.asked import check_table
-    from flpjax.cli.layout import Paragraph
-    from flpjax.cli.text import number
     from flpjax.fitting.fit import fit, method
     from flpjax.results.forecast import forecast as run_forecast
     from flpjax.results.review import review as run_review
@@ -163,33 +177,57 @@ def forecast_and_show(
         result = run_forecast(fitted, targets, level=how.level, method=f"{name}, joint" if how.joint else name)
         reviewed = run_review(fitted, table, targets, result)
     save(json, result.to_json())
-    shown_losses = _loss_rows(fitted.model)
+    if register is not None:
+        from flpjax.cli.registered import keep
+
+        keep(register, fitted, table, result, reviewed)
     if plot is not None:
         session.save_figure(plot, picture_of(fitted, result, table))
+    print_forecast(fitted, result, truth, reviewed, how.fits, table.shown, table.tasks)
+    session.warn(table.notes, style="cyan", label="note")
+    session.warn([w for w in result.warnings if w not in fitted.ladder.remarks])
+
+
+def print_forecast(
+    fitted: Draws,
+    result: Forecast,
+    truth: Truth,
+    reviewed: Review | None,
+    fits: bool,
+    shown: Mapping[str, Unit],
+    tasks: Sequence[Task],
+) -> None:
+    """The tables of a forecast in the user's units, and what is doubtful about it."""
+    from flpjax.cli import session, show
+    from flpjax.cli.layout import Paragraph
+    from flpjax.cli.text import number
+    from flpjax.cli.units import told_in, words_of_units
+
+    shown_losses = _loss_rows(fitted.model)
     ladder = fitted.ladder
     low, high = ladder.params
     sizes = "" if low != low else f"N {number(low)} to {number(high)}, "  # NaN: the table has none
+    name = result.method.removesuffix(", joint")
     session.say(
         f"{name} on {ladder.source}: {count(ladder.runs, 'run')}, {count(ladder.checkpoints, 'checkpoint')}, "
         f"{sizes}C up to {ladder.flops[1]:.3g} FLOPs. "
-        "Scores in %."
+        f"{words_of_units(shown, tasks)}"
     )
     for remark in ladder.remarks:
         session.say(remark)
-    if how.fits:
+    if fits:
         for line in str(fitted).split("\n"):
             session.out.print(Paragraph(line, hang=8))
-    for shown in show.show_forecast(result, truth, shown_losses):
-        session.out.print(shown)
+    for sheet in show.show_forecast(result, truth, shown_losses, told_in(shown, tasks)):
+        session.out.print(sheet)
     more = len(fitted.model.domains) - len(shown_losses)
     if more:
         session.say(f"{more} more losses are forecast; --json FILE has them all.")
     if result.monte_carlo:
         session.say(result.monte_carlo)
-    for paragraph in show.show_verdict(reviewed):
-        session.out.print(paragraph)
-    session.warn(table.notes, style="cyan", label="note")
-    session.warn([w for w in result.warnings if w not in ladder.remarks])
+    if reviewed is not None:
+        for paragraph in show.show_verdict(reviewed):
+            session.out.print(paragraph)
 
 
 def picture_of(fitted: Draws, result: Forecast, table: Runs) -> Figure:

@@ -1,0 +1,28 @@
+"""Results in the units that the user's table has: losses in bits or as perplexity, scores with chance at 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from flpjax.errors import some_of
+
+if TYPE_CHECKING:
+    from flpjax.ladder.tasks import Task
+    from flpjax.ladder.units import Unit
+
+
+def told_in(shown: Mapping[str, Unit], tasks: Sequence[Task]) -> dict[str, Callable[[float], float]]:
+    """Loss or score → from the canonical unit to the one that the user's table has it in."""
+    losses: dict[str, Callable[[float], float]] = {f"loss/{domain}": unit.shown for domain, unit in shown.items()}
+    return losses | {f"score/{task.name}": task.shown for task in tasks if task.centred}
+
+
+def words_of_units(shown: Mapping[str, Unit], tasks: Sequence[Task]) -> str:
+    """``Losses validation in bits. Scores in %, of core with chance at 0``."""
+    by_unit: dict[str, list[str]] = {}
+    for domain, unit in shown.items():
+        by_unit.setdefault(unit.name, []).append(domain)
+    losses = [f"{'Loss' if len(d) == 1 else 'Losses'} {some_of(d)} in {unit}." for unit, d in by_unit.items()]
+    centred = [task.name for task in tasks if task.centred]
+    return " ".join([*losses, f"Scores in %, of {some_of(centred)} with chance at 0." if centred else "Scores in %."])
