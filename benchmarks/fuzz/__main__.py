@@ -1,8 +1,11 @@
 """Ten thousand mutated inputs through the command line: foreign exceptions, hangs, half-written files, stray words.
 
-``python -m benchmarks.fuzz [--inputs N] [--seed N] [--first N] [--json FILE] [--keep FOLDER]``. CSV and Parquet files,
-mapping files and command lines are mutated, and run in a temporary folder of the fuzzer's own. An input passes if it
-ends in a result, or in one message and exit code 2 (1 for a fit that failed). The same seed makes the same inputs.
+``python -m benchmarks.fuzz [--inputs N] [--seed N] [--first N] [--kinds KIND …] [--json FILE] [--keep FOLDER]``.
+
+CSV and Parquet files, mapping files and command lines are mutated; with ``--kinds`` also sources of ``flpjax import``
+(a kind a format), join tables (``join``), registered forecasts (``forecast``) and logs of scores (``log``). They run in
+a temporary folder of the fuzzer's own. An input passes if it ends in a result, or in one message and exit code 2 (1 for
+a fit that failed). The same seed makes the same inputs.
 """
 
 from __future__ import annotations
@@ -16,10 +19,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz.cases import case
+from benchmarks.fuzz.cases import KINDS, case
+from benchmarks.fuzz.others import OTHERS
 from benchmarks.fuzz.trial import LIMIT, Outcome
 from benchmarks.report import environment, finish, parser, show
 
@@ -37,20 +42,21 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other inputs (default: 0)")
     arguments.add_argument("--first", type=int, default=0, metavar="N", help="number of the first input (default: 0)")
     arguments.add_argument("--keep", type=Path, metavar="FOLDER", help="copy what shows a finding, made small, here")
+    arguments.add_argument("--kinds", nargs="+", default=[], choices=[*KINDS, *OTHERS], help="what is mutated")
     given = arguments.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="flpjax-fuzz-") as name:
         folder = Path(name)
-        outcomes = run(folder, given.seed, given.first, given.first + given.inputs)
+        outcomes = run(folder, given.seed, given.first, given.first + given.inputs, given.kinds)
         if given.keep is not None and (folder / "found").is_dir():
             shutil.copytree(folder / "found", given.keep, dirs_exist_ok=True)
-    result = environment() | figures(outcomes, given.seed) | {"wall_seconds": time.perf_counter() - start}
+    result = environment() | figures(outcomes, given.seed, given.kinds) | {"wall_seconds": time.perf_counter() - start}
     _show(result)
     finish(result, given.json)
     sys.exit(1 if result["findings"] else 0)
 
 
-def run(folder: Path, seed: int, first: int, end: int) -> list[Outcome]:
+def run(folder: Path, seed: int, first: int, end: int, kinds: Sequence[str] = ()) -> list[Outcome]:
     """All inputs from ``first`` to before ``end``, by as many workers as it takes.
 
     Args:
@@ -58,11 +64,12 @@ def run(folder: Path, seed: int, first: int, end: int) -> list[Outcome]:
         seed: Of the inputs.
         first: Number of the first input.
         end: Number behind the last.
+        kinds: What is mutated.
     """
     outcomes: list[Outcome] = []
     at = first
     while at < end:
-        for outcome in _worker(folder, seed, at, end):
+        for outcome in _worker(folder, seed, at, end, kinds):
             outcomes.append(outcome)
             at = outcome.index + 1
             if not len(outcomes) % 500:
@@ -71,12 +78,12 @@ def run(folder: Path, seed: int, first: int, end: int) -> list[Outcome]:
     return outcomes
 
 
-def _worker(folder: Path, seed: int, first: int, end: int) -> Any:
+def _worker(folder: Path, seed: int, first: int, end: int, kinds: Sequence[str]) -> Any:
     """The outcomes that one process delivers, and one for the input that it hung or crashed on."""
     (folder / "data").mkdir(exist_ok=True)
     own = {"HOME": folder, "XDG_CACHE_HOME": folder / "cache", "FLPJAX_DATA": folder / "data", "MPLBACKEND": "Agg"}
     env = {**os.environ, **{key: str(value) for key, value in own.items()}, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "benchmarks.fuzz.worker", str(folder), str(seed), str(first), str(end)]
+    command = [sys.executable, "-m", "benchmarks.fuzz.worker", str(folder), *map(str, (seed, first, end)), *kinds]
     log = folder / "worker.txt"
     with (
         log.open("w", encoding="utf-8") as err,
@@ -93,12 +100,14 @@ def _worker(folder: Path, seed: int, first: int, end: int) -> Any:
                     continue  # other work keeps the machine busy
                 process.kill()
                 trace = (folder / "hang.txt").read_text(encoding="utf-8")
-                yield _lost(seed, at, "hang", trace)
+                yield _lost(seed, at, "hang", trace, kinds)
                 return
             piece = os.read(process.stdout.fileno(), 65536)
             if not piece:
                 process.wait()
-                yield _lost(seed, at, "crash", f"exit {process.returncode}: {log.read_text(encoding='utf-8')[-2000:]}")
+                yield _lost(
+                    seed, at, "crash", f"exit {process.returncode}: {log.read_text(encoding='utf-8')[-2000:]}", kinds
+                )
                 return
             *lines, buffer = (buffer + piece).split(b"\n")
             since = used = processor_time(process.pid)
@@ -117,21 +126,23 @@ def processor_time(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _lost(seed: int, index: int, ended: str, detail: str) -> Outcome:
+def _lost(seed: int, index: int, ended: str, detail: str, kinds: Sequence[str]) -> Outcome:
     lines = [line for line in detail.splitlines() if line.strip()]
-    return Outcome(index, case(seed, index).kind, ended, lines[-1][:120] if lines else ended, detail, LIMIT)
+    return Outcome(
+        index, case(seed, index, kinds=kinds).kind, ended, lines[-1][:120] if lines else ended, detail, LIMIT
+    )
 
 
-def figures(outcomes: list[Outcome], seed: int) -> dict[str, Any]:
+def figures(outcomes: list[Outcome], seed: int, kinds: Sequence[str] = ()) -> dict[str, Any]:
     """Counts by kind, and the findings by what they share, the most frequent first."""
-    kinds = sorted({o.kind for o in outcomes})
+    mutated = sorted({o.kind for o in outcomes})
     found = [o for o in outcomes if o.ended not in PASSED]
     groups = Counter((o.ended, o.group) for o in found)
     first = {(o.ended, o.group): o for o in reversed(found)}
     return {
         "seed": seed,
         "inputs": len(outcomes),
-        "by_kind": {kind: dict(Counter(o.ended for o in outcomes if o.kind == kind)) for kind in kinds},
+        "by_kind": {kind: dict(Counter(o.ended for o in outcomes if o.kind == kind)) for kind in mutated},
         "slowest_seconds": max((o.seconds for o in outcomes), default=0.0),
         "findings": [
             {
@@ -139,7 +150,7 @@ def figures(outcomes: list[Outcome], seed: int) -> dict[str, Any]:
                 "group": group,
                 "count": count,
                 "first": first[ended, group].index,
-                "args": case(seed, first[ended, group].index).args,
+                "args": case(seed, first[ended, group].index, kinds=kinds).args,
                 "detail": first[ended, group].detail,
             }
             for (ended, group), count in groups.most_common()

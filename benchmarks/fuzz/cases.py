@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.fuzz import arguments, columns, parquet
+from benchmarks.fuzz.others import OTHERS
 from benchmarks.fuzz.tables import MAPPING, TABLES, mapped, mixtures
 from benchmarks.fuzz.values import KEYS, TOML, damaged
 
@@ -20,7 +22,7 @@ class Case:
 
     Attributes:
         index: Its number; with the seed it makes the same input again.
-        kind: What was mutated, a key of :data:`KINDS`.
+        kind: What was mutated: a key of :data:`KINDS`, or one of :data:`OTHERS`.
         files: Name in the folder → content.
         args: The command line.
     """
@@ -31,16 +33,20 @@ class Case:
     args: list[str]
 
 
-def case(seed: int, index: int, *, fits: bool = True) -> Case:
+def case(seed: int, index: int, *, fits: bool = True, kinds: Sequence[str] = ()) -> Case:
     """The input of this number.
 
     Args:
         seed: Of all inputs.
         index: Its number.
         fits: Whether some go through a fit.
+        kinds: What is mutated, each as often; those of :data:`KINDS` by their shares unless told.
     """
     rng = random.Random(f"{seed}:{index}")
-    (kind,) = rng.choices(list(KINDS), weights=list(KINDS.values()))
+    (kind,) = [rng.choice(kinds)] if kinds else rng.choices(list(KINDS), weights=list(KINDS.values()))
+    if kind in OTHERS:
+        files, args = OTHERS[kind](rng)
+        return Case(index, kind, files, arguments.inside(args))
     make = mapped if kind == "mapping" else rng.choice(TABLES)
     fit = fits and rng.random() < FITTED[kind]
     table = list(make().items())

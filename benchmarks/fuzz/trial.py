@@ -82,6 +82,7 @@ def trial(given: Case, folder: Path) -> Outcome:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "folder").mkdir(parents=True)
     for name, content in given.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     before = _state(folder)
     error: BaseException | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,8 +17,11 @@ from benchmarks.fuzz.__main__ import PASSED, figures
 from benchmarks.fuzz.cases import KINDS, Case, case
 from benchmarks.fuzz.columns import csv_of
 from benchmarks.fuzz.reduced import reduced
+from benchmarks.fuzz.sources import SOURCES, changed
 from benchmarks.fuzz.tables import MAPPING, TABLES, Columns, mapped
 from benchmarks.fuzz.trial import Outcome, built_once, trial
+from flpjax.errors import InputError
+from flpjax.readers.importing import import_runs
 
 INPUTS = 120
 
@@ -52,6 +56,57 @@ def test_inputs_are_the_same_again_and_name_nothing_outside() -> None:
         for word in given.args:
             assert not word.startswith(("/", "~"))
             assert ".." not in word
+
+
+MUTATIONS = {"lm-eval": 200, "wandb": 200}
+"""Of each format, and 100 of the others; ``python -m benchmarks.fuzz --kinds …`` makes as many as one likes."""
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_what_it_begins_with_is_imported(kind: str, tmp_path: Path) -> None:
+    if kind == "wandb-offline":
+        pytest.importorskip("wandb")
+    made = import_runs(
+        source(SOURCES[kind](), tmp_path), constants={"params": 1e8, "batch_tokens": 4096, "tokens": 1e9}
+    )
+    assert made.format == {"wandb-panel": "wandb"}.get(kind, kind)
+    assert made.runs is not None
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_mutated_sources_are_imported_or_refused(kind: str, tmp_path: Path) -> None:
+    if kind == "wandb-offline":
+        pytest.importorskip("wandb")
+    ends: Counter[str] = Counter()
+    for i in range(MUTATIONS.get(kind, 100)):
+        rng = random.Random(f"{kind}:{i}")
+        folder = source(changed(SOURCES[kind](), rng), tmp_path / str(i))
+        constants = {"params": 1e8, "tokens": 1e9} if i % 2 else {"params": 1e8}
+        try:
+            made = import_runs(folder, constants=constants)
+            ends["template" if made.runs is None else "result"] += 1
+            assert made.template
+            if made.runs is not None:
+                assert made.csv()
+        except InputError:
+            ends["refused"] += 1
+    assert ends["refused"]
+    assert ends["result"] + ends["template"]
+
+
+def source(files: dict[str, bytes], folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["join", "forecast", "log", "wandb"])
+def test_other_inputs_end_in_a_result_or_one_error(kind: str, tmp_path: Path) -> None:
+    outcomes = [trial(case(1, index, kinds=[kind]), tmp_path / "work") for index in range(30)]
+    assert [o for o in outcomes if o.ended not in PASSED] == []
+    assert {o.ended for o in outcomes} == set(PASSED)
 
 
 def planted(monkeypatch: pytest.MonkeyPatch, does: Any) -> Case:

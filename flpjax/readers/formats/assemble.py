@@ -14,7 +14,7 @@ from flpjax.ladder.build import Place, build_runs
 from flpjax.ladder.table import Runs
 from flpjax.readers.formats.join import JoinTable, joined, merged
 from flpjax.readers.formats.records import AUXILIARY, Records, RunRecords
-from flpjax.readers.formats.sizes import sized
+from flpjax.readers.formats.sizes import consistent, sized
 from flpjax.readers.formats.steps import TOLERANCE, Ordered, looks_sampled, measured, ordered, rows_of
 
 LISTED = 6
@@ -92,7 +92,9 @@ def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, 
     if lacking:
         doubts.append(f"{_named(lacking)} left out: neither FLOPs nor both N and D are known")
     usable = [rows_of(run, np.flatnonzero(_whole(run))) for run in runs if run.run not in lacking]
-    by = [ordered(run, next(n for n in ("step", "tokens", "flops") if _everywhere(run, n))) for run in usable]
+    usable, told, more = consistent(usable)
+    notes, doubts = notes + told, doubts + more
+    by = [_ordered(run) for run in usable]
     told, more = _words(by)
     table, left = _table(records, [o.run for o in by])
     return Assembled(table, records, tuple(lacking), without_params, (*notes, *told, *left), (*doubts, *more))
@@ -118,8 +120,6 @@ def _table(records: Records, runs: Sequence[RunRecords]) -> tuple[Runs, list[str
         columns["final"] = np.concatenate([_last(run, ended.get(run.run, True)) for run in runs])
         if not columns["final"].any():
             del columns["final"]
-    if "params" in columns and not np.isfinite(columns["params"]).all() and "flops" in columns:
-        del columns["params"]
     notes = [f"columns without any value left out: {some_of(empty, LISTED)}"] if empty else []
     place = OriginPlace(records.source, None, False, [p for r in runs for p in r.places], records.origin)
     tasks = {name: task for name, task in records.tasks.items() if f"score/{name}" in columns}
@@ -169,8 +169,11 @@ def _whole(run: RunRecords) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(run.column("flops")) | (n & np.isfinite(run.column("tokens"))))
 
 
-def _everywhere(run: RunRecords, name: str) -> bool:
-    return bool(np.isfinite(run.column(name)).all())
+def _ordered(run: RunRecords) -> Ordered:
+    """A run by what most of its rows have: steps, else tokens, else FLOPs; rows without are left out."""
+    known = {name: np.isfinite(run.column(name)) for name in ("step", "tokens", "flops")}
+    by = max(known, key=lambda name: known[name].sum())
+    return ordered(rows_of(run, np.flatnonzero(known[by])), by)
 
 
 def _last(run: RunRecords, ended: bool) -> NDArray[np.bool_]:

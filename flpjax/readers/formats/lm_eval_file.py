@@ -11,7 +11,7 @@ from typing import Any
 
 from flpjax.readers.formats.files import load_json, texts, value
 
-STDERR = "_stderr"
+STDERR, NO_FILTER = "_stderr", ",none"
 CHANCE_ZERO = ("generate_until", "greedy_until", "loglikelihood")
 """Kinds of tasks at which guessing scores nothing: free text, and the last word of a text."""
 LIST = re.compile(r"\{\{\s*\[(.*)\]\s*\}\}", re.DOTALL)
@@ -24,7 +24,8 @@ class Evaluation:
     """One task, or group of tasks, of one file.
 
     Attributes:
-        metrics: ``metric,filter`` (``metric`` before 0.4) → value and standard error, NaN where there is none.
+        metrics: ``metric,filter``, or ``metric`` alone of the filter ``none`` and before 0.4 → value and standard
+            error, NaN where there is none.
         better: Metric → whether higher is better, where the file says so.
         shots: Examples shown; None if the file doesn't say.
         questions: How many were asked; None if the file doesn't say.
@@ -123,7 +124,7 @@ def _evaluation(name: str, content: dict[str, Any], config: dict[str, Any]) -> E
             continue
         if not comma and key in ("alias", "name", "sample_len", "samples", "sample_count"):
             continue
-        metrics[key] = (value(cell), value(cells.get(f"{metric}{STDERR}{comma}{kind}")))
+        metrics[key.removesuffix(NO_FILTER)] = (value(cell), value(cells.get(f"{metric}{STDERR}{comma}{kind}")))
     own = _dict(_dict(content, "configs"), name)
     higher = _dict(_dict(content, "higher_is_better"), name)
     listed = own.get("metric_list") if isinstance(own.get("metric_list"), list) else []

@@ -72,6 +72,9 @@ def _weights(ratios: RawTable) -> dict[str, Floats]:
         InputError: A row sums to something else than 1.
     """
     sources = [name for name in ratios.cells if name not in KEYS]
+    if not sources:
+        where = f"{ratios.place.source}"
+        raise InputError("there is no column of a source", where=where, remedy="Give the share of each beside 'run'")
     weights = {f"mix/{name}": numbers(ratios.cells[name], name, ratios.place) for name in sources}
     total = np.sum(list(weights.values()), axis=0)
     for i in np.flatnonzero(~(np.abs(total - 1.0) <= SLACK))[:1].tolist():

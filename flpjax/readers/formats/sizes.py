@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from flpjax.errors import count, some_of
 from flpjax.readers.formats.records import BATCH, BATCH_TOKENS, CONTEXT, Floats, RunRecords
 
 CONSTANT = ("params", "layers", "width", "ffn", BATCH, CONTEXT)
 """What one run has one of: where some row says it, all have it."""
+LISTED = 6
 
 
 def sized(run: RunRecords) -> tuple[RunRecords, list[str]]:
@@ -48,6 +51,45 @@ def sized(run: RunRecords) -> tuple[RunRecords, list[str]]:
             columns["flops"] = np.where(np.isfinite(flops), flops, tokens * rates[-1])
             told.append("FLOPs of rows without are in proportion to tokens")
     return replace(run, columns=columns), told
+
+
+def consistent(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str], list[str]]:
+    """Runs that all have N, D and C, or none: what few lack leaves them out, what most lack is left out.
+
+    Args:
+        runs: Each with FLOPs in every row, or with N and D.
+
+    Returns:
+        The runs, what was done, and what is doubtful about it.
+    """
+    kept, notes, doubts = list(runs), [], []
+    for name, words in (("flops", "FLOPs"), ("params", "N"), ("tokens", "tokens")):
+        with_it = [run for run in kept if np.isfinite(run.column(name)).all()]
+        lacking = [run.run for run in kept if not np.isfinite(run.column(name)).all()]
+        if not lacking or not with_it:
+            continue
+        if name == "flops":
+            kept = [_six_nd(run) for run in kept]
+            doubts.append(
+                f"FLOPs of {_some(lacking)} are 6·N·D, those of the others as logged: are both counted alike?"
+            )
+        elif 2 * len(lacking) < len(kept):
+            kept = with_it
+            doubts.append(f"{_some(lacking)} left out: {words} of the others are known, not theirs")
+        else:
+            kept = [replace(run, columns={n: v for n, v in run.columns.items() if n != name}) for run in kept]
+            notes.append(f"{words} left out: not known of {_some(lacking)}")
+    return kept, notes, doubts
+
+
+def _six_nd(run: RunRecords) -> RunRecords:
+    flops = run.column("flops")
+    six = 6.0 * run.column("params") * run.column("tokens")
+    return replace(run, columns={**run.columns, "flops": np.where(np.isfinite(flops), flops, six)})
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{count(len(names), 'run')} ({some_of(names, LISTED)})"
 
 
 def _counted(run: RunRecords, columns: dict[str, Floats]) -> tuple[Floats, str]:

@@ -43,7 +43,11 @@ def read(path: Path, choices: Choices) -> Records:
     if not longest:
         raise InputError("no file is a trainer's state", where=str(path), remedy="Name the folder of a run or of many")
     runs = [_rows(run, each, content) for run, (each, content) in longest.items()]
-    notes = ["N is that of config.json, without embeddings"] if any("n_params" in run.constants for run in runs) else []
+    notes = (
+        ["N is that of config.json, without embeddings"]
+        if any("non_embedding_params" in run.constants for run in runs)
+        else []
+    )
     return records_of_rows(runs, str(path), choices, notes)
 
 
@@ -78,7 +82,7 @@ def _rows(run: str, path: Path, content: Mapping[str, Any]) -> RunRows:
     constants: dict[str, Any] = {}
     params = _params(load_json_or_none(path.parent / "config.json"))
     if params is not None:
-        constants["n_params"] = params
+        constants["non_embedding_params"] = params
     whole = value(content.get("max_steps"))
     ended = last >= whole if whole > 0 and last > 0 else None
     return RunRows(run, rows, [f"{path}, {LOG} {i}" for i in range(len(rows))], ended, constants)

@@ -57,7 +57,7 @@ def test_one_file(tmp_path: Path) -> None:
     piqa, _, gsm8k, abc = runs.tasks
     assert (piqa.questions, piqa.chance, gsm8k.chance, abc.chance) == (1838, 0.5, 0.0, pytest.approx(1 / 3))
     assert runs.names == ("m-160m",)
-    assert any("'acc,none' is taken, not acc_norm,none" in note for note in made.notes)
+    assert any("'acc' is taken, not acc_norm" in note for note in made.notes)
     chosen = import_runs(tmp_path, constants=SIZES, metrics={"piqa": "acc_norm"}).runs
     assert chosen is not None
     assert chosen.score_of("piqa")[0] == 0.7
