@@ -66,9 +66,8 @@ MUTATIONS = {"lm-eval": 200, "wandb": 200}
 def test_what_it_begins_with_is_imported(kind: str, tmp_path: Path) -> None:
     if kind == "wandb-offline":
         pytest.importorskip("wandb")
-    made = import_runs(
-        source(SOURCES[kind](), tmp_path), constants={"params": 1e8, "batch_tokens": 4096, "tokens": 1e9}
-    )
+    rest = {"olmix": {"tokens": 1e9}, "jsonl": {}}.get(kind, {"batch_tokens": 4096})
+    made = import_runs(source(SOURCES[kind](), tmp_path), constants={"params": 1e8, **rest})
     assert made.format == {"wandb-panel": "wandb"}.get(kind, kind)
     assert made.runs is not None
 
