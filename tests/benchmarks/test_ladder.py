@@ -188,6 +188,7 @@ def test_a_model_is_the_same_alone_and_in_company(corpus):
     plan, runs = experiment.plan(size), runs_of(experiment, size)
     text = experiments.lay_out(experiment, corpus).text
     train = segment(plan, experiment.training, experiment.compute)
-    together = train(first_models(plan, experiment.training, experiment.compute, runs), text, 0)[1]
-    single_model_share = train(first_models(plan, experiment.training, experiment.compute, runs[1:2]), text, 0)[1]
+    first = jnp.asarray(0, jnp.int32)  # as experiments have it: the same program
+    together = train(first_models(plan, experiment.training, experiment.compute, runs), text, first)[1]
+    single_model_share = train(first_models(plan, experiment.training, experiment.compute, runs[1:2]), text, first)[1]
     assert single_model_share[0] == pytest.approx(float(together[1]), rel=1e-4)

@@ -1,18 +1,14 @@
-"""The command line on mixtures: mix and compare."""
+"""The command line on mixtures: mix, and what compare refuses; what it shows is in test_compare."""
 
 import json
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 
 from flpjax.cli.app import main
-from flpjax.fitting.discovery.discovery import discover
-from flpjax.fitting.fit import mixing_method
 from flpjax.ladder.export import csv_of
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
-from flpjax.results import compare as answer
 from tests.results.test_compare import few
 
 METHOD = ("--method", "m3+domain-linear")
@@ -85,30 +81,6 @@ def test_every_option_is_heard(run, tables, tmp_path):
         assert warning in err
         assert warning not in out
     assert "svg" in picture.read_text(encoding="utf-8")[:400]
-
-
-def test_compare(run, tables, tmp_path, monkeypatch):
-    file = tmp_path / "compare.json"
-    forms = ("m2", "m3")  # of all, that few programs are compiled
-    monkeypatch.setattr("flpjax.results.compare.compare", partial(answer.compare, forms=forms))
-    monkeypatch.setattr("flpjax.methods.registry.MIXED", ("m3+domain-linear", "m3+domain-sigmoid"))
-    for module in ("flpjax.results.compare", "flpjax.fitting.discovery.method"):
-        monkeypatch.setattr(f"{module}.discover", partial(discover, rounds=1, per_round=3))
-    code, out, err = run("compare", tables / "2.csv", "--json", file)
-    assert code == 0, err
-    assert "Fitted on 25 runs; held out: 3B-code0, " in out
-    for name in ("m3", "flops", *answer.MAPS, "discovery"):
-        assert f" {name} " in out
-    assert " Use --method " in f" {' '.join(out.split())}"
-    assert err.count("left out: ") == 1
-    assert "left out: m2: " in err
-    result = json.loads(file.read_text())
-    assert [row["name"] for row in result["forms"] if row["failed"]] == ["m2"]
-    assert all(np.isfinite(row["mean"]) for row in result["maps"])
-    recommended = result["recommended"]
-    assert recommended["method"] == min(recommended["errors"], key=recommended["errors"].get)
-    assert f"--method {recommended['method']}: its held-out error of scores is" in " ".join(out.split())
-    assert mixing_method(recommended["method"], 7)[0] == recommended["method"]
 
 
 BAD = {

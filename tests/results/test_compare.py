@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import flpjax
+from flpjax.cli.app import main
 from flpjax.errors import InputError
 from flpjax.fitting.discovery.discovery import discover
 from flpjax.fitting.fit import check_carried, fit, mixing_method
 from flpjax.fitting.point import point
 from flpjax.fitting.predicted import predict
+from flpjax.ladder.export import csv_of
 from flpjax.ladder.features import Features
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from flpjax.methods.at_target import at_target
@@ -137,6 +139,39 @@ def test_it_ends_in_what_to_use(seen, runs, key):
     name, chosen = mixing_method(pair, 100)
     record = record_of(fit(chosen, runs, key, draws=100), runs)
     assert (name, found.errors[pair]) == (pair, pytest.approx(record.mean_abs_rel_error(), rel=1e-6))
+
+
+def test_the_command_line_shows_it(seen, runs, tmp_path, monkeypatch, capsys):
+    """The comparison above, of the same table as a file."""
+    table, file = tmp_path / "two.csv", tmp_path / "compare.json"
+    table.write_text(csv_of(runs), encoding="utf-8")
+
+    def known(read, key, progress):
+        assert (read.names, read.domains, read.task_names) == (runs.names, runs.domains, runs.task_names)
+        assert read.targets().names == runs.targets().names
+        for one, other in ((read.loss, runs.loss), (read.score, runs.score), (read.mix, runs.mix)):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+        progress("m2")
+        return seen
+
+    monkeypatch.setattr("flpjax.results.compare.compare", known)
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["compare", str(table), "--json", str(file)])
+    out, err = capsys.readouterr()
+    assert "Fitted on 25 runs; held out: 3B-code0, " in out
+    for name in ("m3", "flops", *MAPS, "discovery"):
+        assert f" {name} " in out
+    assert err.count("left out: ") == 1
+    assert "left out: m2: " in err
+    result = json.loads(file.read_text())
+    assert result.items() >= json.loads(seen.to_json()).items()
+    assert [row["name"] for row in result["forms"] if row["failed"]] == ["m2"]
+    assert all(np.isfinite(row["mean"]) for row in result["maps"])
+    recommended = result["recommended"]
+    assert recommended["method"] == min(recommended["errors"], key=recommended["errors"].get)
+    said = " ".join(out.split())
+    assert f" Use --method {recommended['method']}: its held-out error of scores is" in said
+    assert mixing_method(recommended["method"], 7)[0] == recommended["method"]
 
 
 def test_what_discovery_chose_can_be_used(runs, key):
