@@ -155,7 +155,7 @@ def test_the_command_line_shows_it(seen, runs, tmp_path, monkeypatch, capsys):
         return seen
 
     monkeypatch.setattr("flpjax.results.compare.compare", known)
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["compare", str(table), "--json", str(file)])
     out, err = capsys.readouterr()
     assert "Fitted on 25 runs; held out: 3B-code0, " in out
