@@ -73,7 +73,6 @@ def common(
 
 
 app.command("import")(importing.import_)
-app.command()(scoring.score)
 app.command()(mixing.mix)
 app.command()(mixing.compare)
 
@@ -145,6 +144,9 @@ def forecast(
         targets, truth = targets_of(table.targets()), steps.reached(table)
     how = steps.How(method, draws, level, seed, joint, via, fits)
     return steps.forecast_and_show(table, targets, truth, how, plot, json, register)
+
+
+app.command()(scoring.score)
 
 
 @app.command()

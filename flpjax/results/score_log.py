@@ -141,10 +141,13 @@ def _logged(line: str, where: str) -> tuple[tuple[Any, ...], Logged]:
         median, lower, upper, actual = (_number(row[name]) for name in NUMBERS)
         rank, crps, base = (None if row[name] is None else _number(row[name]) for name in MAYBE)
         kind = row["kind"]
-        if kind not in ("loss", "score"):
+        level = _number(row["level"])
+        if kind not in ("loss", "score") or not 0.0 < level < 1.0 or not 0.0 <= (rank or 0.0) <= 1.0:
             raise ValueError(kind)
+        if (crps or 0.0) < 0.0 or (base or 0.0) < 0.0:
+            raise ValueError("a CRPS below 0")
         cell = Scored(key[1], kind, key[3], median, lower, upper, actual, rank, crps, base)
-        return key, Logged(key[0], str(row["method"]), _number(row["level"]), cell)
+        return key, Logged(key[0], str(row["method"]), level, cell)
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise InputError(
             f"the line is no quantity that was scored ({type(error).__name__})", where=where, remedy="Remove the line"

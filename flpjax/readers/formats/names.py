@@ -86,6 +86,7 @@ EVALUATION = (
 """Parts of a name that say that something was evaluated, and not what on."""
 TRAINING = ("train", "training", "optim")
 AVERAGES = re.compile(r"(macro|micro|avg|average|mean|overall)(_avg|_average)?")
+SYMBOLS = {"N": "params", "D": "tokens", "C": "flops"}
 CANONICAL = re.compile(r"(?:loss|score|mix|x|stderr)/(?!(?:train|training|val|valid|eval|test|dev)$).+")
 FILTER = re.compile(r"(?<=[^\s,]),(none|[a-z]+-[a-z]+)$")
 """What lm-evaluation-harness writes behind a metric."""
@@ -130,6 +131,8 @@ def meaning_of(name: str) -> Meaning | None:
     text = name.strip()
     if CANONICAL.fullmatch(text):
         return Meaning(text)
+    if text in SYMBOLS:
+        return Meaning(SYMBOLS[text], rank=len(SINGLE[SYMBOLS[text]]) if SYMBOLS[text] in SINGLE else 1)
     text = FILTER.sub("", text)
     labelled = LABEL.fullmatch(text)
     label = _plain(labelled[2]) if labelled else ""

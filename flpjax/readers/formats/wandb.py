@@ -52,6 +52,9 @@ def read(path: Path, choices: Choices) -> Records:
     for each in logs or summaries:
         raw = table(each)
         found, diverged = records_of(raw, each, taken)
+        alone = sum(" #" in run.run and len(run) == 1 for run in found)
+        if alone > 1:
+            notes.append(f"{each.name}: {count(alone, 'row')} that differ in size, or are in no order, are a run each")
         runs += found
         odd += diverged
     for each in panels:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from flpjax.readers.cells import is_blank
 from flpjax.readers.formats.columns import Column, read_columns
 from flpjax.readers.formats.names import meaning_of
 from flpjax.readers.formats.records import RunRecords
+from flpjax.readers.formats.steps import MOST_RESTARTS, rows_of
 from flpjax.readers.raw import RawTable
 
 RUN_NAMES = ("run", "run_name", "run name", "name", "display_name", "displayname", "experiment", "run/name")
@@ -78,6 +81,8 @@ def rows_by_run(raw: RawTable, path: Path) -> list[Rows]:
 def records_of(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> tuple[list[RunRecords], int]:
     """Each run of a table, and how many cells of all held NaN or infinity.
 
+    Rows that can't be checkpoints of one run, since they differ in size or are in no order, are runs of their own.
+
     Raises:
         InputError: A cell is no number.
     """
@@ -87,8 +92,25 @@ def records_of(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> tuple[
         diverged += odd
         places = [raw.place.at(row, "").removesuffix(", column ''") for row in each.rows]
         ended = None if not each.state else each.state in FINISHED
-        found.append(RunRecords(each.run, columns, places, [each.run] * len(places), ended))
+        whole = RunRecords(each.run, columns, places, [each.run] * len(places), ended)
+        found += [whole] if _is_one(whole) else _rows_alone(whole)
     return found, diverged
+
+
+def _is_one(run: RunRecords) -> bool:
+    """Whether rows are of one size, and follow each other in steps, or else in tokens or FLOPs."""
+    params = run.column("params")
+    if len(np.unique(params[np.isfinite(params)])) > 1:
+        return False
+    if "step" in run.columns:
+        return True
+    at = run.columns.get("tokens", run.columns.get("flops"))
+    return at is None or float((np.diff(at) < 0).mean() if len(at) > 1 else 0.0) <= MOST_RESTARTS
+
+
+def _rows_alone(run: RunRecords) -> list[RunRecords]:
+    names = [f"{run.run} #{i + 1}" for i in range(len(run))]
+    return [replace(rows_of(run, [i]), run=name, models=[name]) for i, name in enumerate(names)]
 
 
 def run_of_file(path: Path) -> str:

@@ -251,11 +251,14 @@ def test_messages_of_a_log_and_where_it_was_cut() -> None:
 def test_offline_run_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the client itself wrote without a network: names, configurations, exit codes, a run taken up again."""
     wandb = pytest.importorskip("wandb")
-    for key, text in {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_DIR": str(tmp_path)}.items():
+    for key, text in {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}.items():
         monkeypatch.setenv(key, text)
-    for name, identity, steps, code in (("a", "1", (0, 100), 0), ("b", "2", (0, 60), 1), ("b", "2", (50, 100), 0)):
+    started = (("a", "1", (0, 100), 0), ("b", "2", (0, 60), 1), ("b", "2", (50, 100), 0))
+    for i, (name, identity, steps, code) in enumerate(started):
+        folder = tmp_path / str(i)  # runs that start within a second would share one
+        folder.mkdir()
         config = {"non_embedding_params": 10**7, "seq_len": 1024, "global_batch_size": 4}
-        run = wandb.init(project="p", name=name, id=identity, dir=str(tmp_path), config=config, mode="offline")
+        run = wandb.init(project="p", name=name, id=identity, dir=str(folder), config=config, mode="offline")
         for step in range(*steps, 10):
             run.log({"train/loss": 3.0, "eval/c4/loss": 3 - step / 100}, step=step)
         run.finish(exit_code=code)

@@ -155,6 +155,19 @@ def test_a_table_of_runs(tmp_path: Path) -> None:
     assert both.final.tolist() == [False, False, False, True, False, True]
 
 
+def test_rows_of_a_plain_table_are_runs(tmp_path: Path) -> None:
+    """A table without steps in no order, or of several sizes under one name, has a row a run."""
+    rows = [{"Training FLOP": c, "loss": 3.0 - i / 10} for i, c in enumerate((3e18, 1e18, 2e18, 1e18))]
+    made = import_runs(write(tmp_path / "plain.csv", rows))
+    assert made.runs is not None
+    assert made.runs.names == ("plain #1", "plain #2", "plain #3", "plain #4")
+    assert any("4 rows that differ in size, or are in no order" in note for note in made.notes)
+    sizes = [{"experiment": "x", "params": n, "tokens": 10 * n, "loss": 2.0} for n in (1, 2, 3)]
+    made = import_runs(write(tmp_path / "sizes.csv", sizes))
+    assert made.runs is not None
+    assert len(made.runs.names) == 3
+
+
 def test_a_sampled_history_is_doubted(tmp_path: Path) -> None:
     steps = np.sort(np.random.default_rng(0).choice(100_000, 60, replace=False)) + 1
     rows = [{"_step": int(s), "tokens": int(s), "val_loss": 3.0} for s in steps]
