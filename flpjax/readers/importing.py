@@ -81,7 +81,7 @@ def import_runs(
         format: The name of its format; found out unless given.
         join: A table of what the source does not say: by ``model`` or by ``run``, the columns ``run``, ``params``,
             ``tokens``, ``flops``, ``step``, ``batch`` (sequences), ``context``, ``held_out``, losses. ``160M`` is a
-            number there.
+            number there. A ladder, with several steps a run, is joined by run and step.
         metrics: Task → its metric, where there are several; a text is the metric of all tasks that have it.
         columns: Canonical name → the source's column, and its unit after a colon (``bits``, ``GFLOPs`` …).
         constants: ``params``, ``tokens``, ``flops``, ``batch``, ``batch_tokens`` or ``context`` of all rows without.

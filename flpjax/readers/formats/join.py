@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from flpjax.errors import InputError, count, did_you_mean, some_of
 from flpjax.ladder.build import is_canonical
 from flpjax.readers.cells import flags, is_blank, names, numbers
 from flpjax.readers.formats.files import require, table
+from flpjax.readers.formats.join_by_step import Checkpoints, with_checkpoints
 from flpjax.readers.formats.records import AUXILIARY, Records, RunRecords, columns_of_rows
 from flpjax.readers.raw import RawTable
 
@@ -38,12 +39,14 @@ class JoinTable:
         key: ``model`` or ``run``.
         rows: Key → canonical or auxiliary name → value; what is blank is not there.
         runs: Model → the run that it is a checkpoint of.
+        checkpoints: Of a table with several rows a run, that is a ladder itself: they are joined by step.
     """
 
     path: Path
     key: str
     rows: Mapping[str, Mapping[str, float]]
     runs: Mapping[str, str]
+    checkpoints: Checkpoints = field(default_factory=dict)
 
 
 def read_join(path: Path) -> JoinTable:
@@ -67,17 +70,25 @@ def read_join(path: Path) -> JoinTable:
                 "no such column can be joined", where=f"{where}, column '{name}'", remedy=did_you_mean(name, known)
             )
     keys = names(raw.cells[key], key, raw.place)
+    columns = {name: _column(name, raw) for name in raw.cells if name not in (MODEL, RUN)}
+    ladder = (
+        key == RUN and "step" in columns and bool(np.isfinite(columns["step"]).all()) and len(set(keys)) < len(keys)
+    )
+    rows: dict[str, dict[str, float]] = {}
+    checkpoints: dict[str, list[tuple[float, dict[str, float]]]] = {}
     for i, each in enumerate(keys):
         if each is None:
             raise InputError(f"the {key} is blank", where=raw.place.at(i, key), remedy="Name it, or remove the row")
-        if each in keys[:i]:
-            raise InputError(f"'{each}' stands twice", where=raw.place.at(i, key), remedy="Keep one of the rows")
-    columns = {name: _column(name, raw) for name in raw.cells if name not in (MODEL, RUN)}
-    rows = {
-        str(k): {name: float(v[i]) for name, v in columns.items() if not math.isnan(v[i])} for i, k in enumerate(keys)
-    }
+        values = {name: float(v[i]) for name, v in columns.items() if not math.isnan(v[i])}
+        if ladder:
+            checkpoints.setdefault(str(each), []).append((values["step"], values))
+        elif each in rows:
+            remedy = f"Keep one of the rows{', or give the step of each' if key == RUN else ''}"
+            raise InputError(f"'{each}' stands twice", where=raw.place.at(i, key), remedy=remedy)
+        rows[str(each)] = values
     runs = names(raw.cells[RUN], RUN, raw.place) if key == MODEL and RUN in raw.cells else [None] * len(keys)
-    return JoinTable(path, key, rows, {str(k): str(r) for k, r in zip(keys, runs, strict=True) if r is not None})
+    of_run = {str(k): str(r) for k, r in zip(keys, runs, strict=True) if r is not None}
+    return JoinTable(path, key, rows, of_run, checkpoints)
 
 
 def joined(records: Records, join: JoinTable) -> Records:
@@ -86,7 +97,10 @@ def joined(records: Records, join: JoinTable) -> Records:
     Raises:
         InputError: It has none of them.
     """
+    if join.checkpoints:
+        return with_checkpoints(records, join.checkpoints, str(join.path))
     parts: list[RunRecords] = []
+    spread: list[str] = []
     lacking: list[str] = []
     used: set[str] = set()
     notes = list(records.notes)
@@ -100,7 +114,8 @@ def joined(records: Records, join: JoinTable) -> Records:
             continue
         added = [dict(join.rows[keys[i]]) for i in kept]
         if len(kept) > 1 and len({keys[i] for i in kept}) == 1 and any(name in added[0] for name in WHOLE):
-            notes += _spread(run, kept, added)
+            _spread(run, kept, added)
+            spread.append(run.run)
         columns = {name: values[kept] for name, values in run.columns.items()}
         for name, values in columns_of_rows(added).items():
             columns[name] = np.where(np.isnan(values), columns.get(name, values), values)
@@ -112,6 +127,9 @@ def joined(records: Records, join: JoinTable) -> Records:
             where=str(join.path),
             remedy=f"There is: {some_of(list(dict.fromkeys(lacking)), LISTED)}",
         )
+    if spread:
+        words = f"tokens and FLOPs of {join.path} are those of the ends of runs, shared out by their steps"
+        notes.append(f"{words}: {some_of(spread, LISTED)}")
     lacking = list(dict.fromkeys(lacking))
     if lacking:
         notes.append(f"{count(len(lacking), join.key)} not in {join.path}, left out: {some_of(lacking, LISTED)}")
@@ -147,11 +165,10 @@ def template(records: Records) -> str:
     return text.getvalue()
 
 
-def _spread(run: RunRecords, kept: Sequence[int], added: Sequence[dict[str, float]]) -> list[str]:
-    """Tokens and FLOPs of a whole run, shared out over its rows by their steps; what was done, in words."""
+def _spread(run: RunRecords, kept: Sequence[int], added: Sequence[dict[str, float]]) -> None:
+    """Share tokens and FLOPs of a whole run out over its rows by their steps."""
     steps = run.column("step")[kept]
     last = np.nanmax(steps) if np.isfinite(steps).any() else math.nan
-    told = []
     for name in (n for n in WHOLE if n in added[0]):
         whole = added[0][name]
         for row, step in zip(added, steps, strict=True):
@@ -159,8 +176,6 @@ def _spread(run: RunRecords, kept: Sequence[int], added: Sequence[dict[str, floa
             row[name] = whole * float(share)
             if math.isnan(row[name]):
                 del row[name]
-        told.append(f"run '{run.run}': the {name} of the join table are those of its end, shared out by steps")
-    return told
 
 
 def _regrouped(run: RunRecords, join: JoinTable) -> list[RunRecords]:

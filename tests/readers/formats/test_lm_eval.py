@@ -165,6 +165,28 @@ def test_a_template_is_filled_in_and_joined(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.score, made.runs.score)
 
 
+def test_scores_are_joined_to_the_checkpoints_of_a_ladder(tmp_path: Path) -> None:
+    """Losses of one source and scores of another, by run and step; checkpoints without scores stay."""
+    for step, score in ((1000, 0.55), (2005, 0.6), (9000, 0.9)):
+        model = f"pretrained=org/p,revision=step{step}"
+        write(tmp_path, f"{step}.json", results({"piqa": {"acc,none": score}}, model=model))
+    ladder = tmp_path / "losses.csv"
+    rows = [f"p,{step},1e8,{step}e6,{4 - step / 1e3}" for step in (500, 1000, 2000, 3000)]
+    ladder.write_text("\n".join(["run,step,params,tokens,loss/c4", *rows, "q,1,1,1,9"]))
+    made = import_runs(tmp_path, join=ladder)
+    assert made.runs is not None
+    assert made.runs.step.tolist() == [500, 1000, 2000, 3000]
+    np.testing.assert_array_equal(made.runs.score_of("piqa"), [np.nan, 0.55, 0.6, np.nan])
+    np.testing.assert_allclose(made.runs.loss_of("c4"), [3.5, 3, 2, 1])
+    told = " ".join(made.notes)
+    assert "2 rows joined to checkpoints" in told
+    assert "at most 0.25% of the step away (tolerance: 1%)" in told
+    assert "1 row further than that from any checkpoint left out" in told
+    ladder.write_text("run,step,params,tokens,loss/c4\nz,1,1,1,1\nz,2,1,2,1\n")
+    with pytest.raises(InputError, match=r"no row of .* is of a run and step of it"):
+        import_runs(tmp_path, join=ladder)
+
+
 @pytest.mark.parametrize(
     ("join", "message"),
     [
