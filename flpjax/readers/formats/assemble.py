@@ -82,8 +82,11 @@ def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, 
             remedy='Name one: --column "loss/c4=THEIR NAME"; --format names the kind of files',
         )
     runs, told = _without_step_zero(runs)
+    empty = [run.run for run in runs if not measured(run).any()]
     runs = [run for run in runs if measured(run).any()]
     notes += told
+    if empty:
+        notes.append(f"{_named(empty)} without any loss or score left out")
     lacking = [run.run for run in runs if not _whole(run)[measured(run)].any()]
     without_params = not any(np.isfinite(run.column("params")).any() or "layers" in run.columns for run in runs)
     records = replace(records, runs=tuple(runs))

@@ -69,10 +69,14 @@ def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Co
     if not any(column.meaning.canonical.startswith(("loss", "score/")) for column in taken.values()):
         notes.append(f"there are {count(len(names), 'column')}: {some_of(names, LISTED)}")
     params = taken.get("params")
-    if params is not None and params.theirs.rpartition("/")[2].rpartition(".")[2] in EMBEDDED:
+    if (
+        params is not None
+        and params.theirs not in ("params", "N")
+        and params.theirs.rpartition("/")[2].rpartition(".")[2] in EMBEDDED
+    ):
         notes.append(f"'{params.theirs}' is taken for N; if it counts embeddings, give N without them in a join table")
     batch = taken.get(BATCH)
-    if batch is not None and batch.theirs.rpartition("/")[2].rpartition(".")[2] in PER_DEVICE:
+    if batch is not None and _last_part(batch.theirs) in PER_DEVICE:
         notes.append(
             f"'{batch.theirs}' is taken for the sequences of a step on all devices; --constant batch=… if it is not"
         )
@@ -130,6 +134,10 @@ def facts(taken: Mapping[str, Column]) -> tuple[dict[str, Task], dict[str, str],
     tasks = {name: replace(task, name=name) for name, task in tasks.items()}
     units = {c: column.meaning.unit for c, column in taken.items() if c.startswith("loss") and column.meaning.unit}
     return tasks, {c: column.theirs for c, column in taken.items()}, {c: u for c, u in units.items() if u is not None}
+
+
+def _last_part(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[2]
 
 
 def _first(each: Sequence[Column], choices: Choices) -> Column:

@@ -13,7 +13,7 @@ from flpjax.readers.formats.columns import Column, chosen_columns, facts
 from flpjax.readers.formats.files import LOOKED_AT, files, header, table
 from flpjax.readers.formats.join import merged
 from flpjax.readers.formats.records import Choices, Format, Records, RunRecords
-from flpjax.readers.formats.wandb_panel import is_panel, metrics_of, panel_records
+from flpjax.readers.formats.wandb_panel import is_bucketed, is_panel, metrics_of, panel_records
 from flpjax.readers.formats.wandb_tables import STATES, is_log, records_of, run_column, run_of_file
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
@@ -57,11 +57,19 @@ def read(path: Path, choices: Choices) -> Records:
             notes.append(f"{each.name}: {count(alone, 'row')} that differ in size, or are in no order, are a run each")
         runs += found
         odd += diverged
+    bucketed = []
     for each in panels:
-        found, columns, diverged = panel_records(table(each), each, choices)
+        raw = table(each)
+        bucketed += [each.name] if is_bucketed(raw) else []
+        found, columns, diverged = panel_records(raw, each, choices)
         runs, taken, odd = runs + found, {**columns, **taken}, odd + diverged
     if panels:
-        notes.append(f"{count(len(panels), 'panel')}: smallest and largest values are ignored; panels are sampled")
+        notes.append(f"{count(len(panels), 'panel')}: columns of smallest and largest values are ignored")
+    if bucketed:
+        doubts.append(
+            f"{some_of(bucketed, LISTED)}: points are means of several that were logged, as in a sampled history; "
+            "export all rows (scan_history of W&B)"
+        )
     if (logs or panels) and summaries:
         runs, told = _with_summaries(merged(runs), summaries, choices)
         notes += told

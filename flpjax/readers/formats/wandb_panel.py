@@ -31,6 +31,15 @@ def metrics_of(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name.rpartition(SEPARATOR)[2] for name in names[1:] if not ENDS.search(name)))
 
 
+def is_bucketed(raw: RawTable) -> bool:
+    """Whether points are means of several that were logged: smallest and largest values differ."""
+    for name in raw.cells:
+        least, most = raw.cells.get(f"{name}__MIN"), raw.cells.get(f"{name}__MAX")
+        if least is not None and most is not None and any(a != b for a, b in zip(least, most, strict=True)):
+            return True
+    return False
+
+
 def panel_records(raw: RawTable, path: Path, choices: Choices) -> tuple[list[RunRecords], dict[str, Column], int]:
     """Runs of a panel, its metrics as columns, and how many cells held NaN or infinity.
 
@@ -50,7 +59,7 @@ def panel_records(raw: RawTable, path: Path, choices: Choices) -> tuple[list[Run
     at, _ = read_columns(raw.cells, {axis.canonical: Column(names[0], axis)}, raw.place)
     found, diverged = [], 0
     for name in (n for n in names[1:] if not ENDS.search(n)):
-        run, _, metric = name.rpartition(SEPARATOR)
+        run, _, metric = name.removeprefix("Group: ").rpartition(SEPARATOR)
         canonical = by_metric.get(metric)
         if canonical is None:
             continue

@@ -122,6 +122,11 @@ def test_panels(tmp_path: Path) -> None:
     assert runs.loss_of("c4").tolist() == [3.01] * 3 + [3.02] * 3
     assert runs.score_of("piqa").tolist() == [0.51] * 3 + [0.52] * 3
     assert runs.domains == ("c4",)
+    assert made.doubts == ()
+    rows[1]["run 1 - eval/piqa/acc__MAX"] = 0.6
+    write(tmp_path / "eval_piqa_acc.csv", rows)
+    doubts = import_runs(tmp_path, constants=SIZES | {"batch_tokens": 512}).doubts
+    assert any("eval_piqa_acc.csv: points are means of several" in doubt for doubt in doubts)
     write(tmp_path / "time" / "x.csv", [{"Relative Time (Wall)": 1, "a - val_loss": 2.0}])
     with pytest.raises(InputError, match="the panel is over 'Relative Time"):
         import_runs(tmp_path / "time")
