@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from flpjax.errors import count, some_of
 from flpjax.fitting.draws import Draws
+from flpjax.laws.discrepancy import Discrepancy
+from flpjax.methods.method import Model
 from flpjax.results.prediction import Interval
 from flpjax.results.target import Target
 
@@ -73,17 +75,22 @@ def _share(share: float) -> str:
     )
 
 
-def outside(targets: Sequence[Target], tasks: tuple[str, ...], score: NDArray[np.float64]) -> list[str]:
-    """Which targets have scores ``(draw, target, task)`` that no model can have."""
-    warnings = []
+def outside(targets: Sequence[Target], model: Model, score: NDArray[np.float64]) -> list[str]:
+    """Which targets have scores ``(draw, target, task)`` that no model can have, and what to do."""
+    warnings, tasks = [], model.tasks
+    departs = any(isinstance(part.law, Discrepancy) for part in getattr(model, "maps", ()))
+    why = (
+        "what a law may be wrong by has no bounds so far from the runs; a larger run would tell"
+        if departs
+        else "the form has no bounds there; a sigmoid has"
+    )
     for i, target in enumerate(targets):
         known = [j for j in range(len(tasks)) if np.isfinite(score[:, i, j]).any()]
         median = {tasks[j]: float(np.nanmedian(score[:, i, j])) for j in known}
         beyond = [f"'{task}' ({value:.2f})" for task, value in median.items() if not 0.0 <= value <= 1.0]
         if beyond:
             warnings.append(
-                f"target '{target.name}': {', '.join(beyond)} left the scale of scores, 0 to 1, and were clipped: the "
-                "form has no bounds there; a sigmoid has"
+                f"target '{target.name}': {', '.join(beyond)} left the scale of scores, 0 to 1, and were clipped: {why}"
             )
     return warnings
 

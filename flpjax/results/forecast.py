@@ -171,7 +171,7 @@ def forecast(
     warnings += [*silent, *sizes, *words_of_mixtures(targets, given, draws)]
     for target in targets:
         warnings += extrapolation_warning(target, draws.ladder)
-    warnings += caveats.outside(targets, model.tasks, score) + caveats.falling(draws)
+    warnings += caveats.outside(targets, model, score) + caveats.falling(draws)
     if not draws.why_no_intervals:
         warnings += caveats.blurred([each for kind in intervals for each in kind], len(draws), level)
     return Forecast(

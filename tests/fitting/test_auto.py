@@ -176,9 +176,12 @@ def test_other_methods_are_fitted_as_they_were(noisy, key, staged):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_method_that_can_not_be_fitted_is_named(noisy, key):
-    draws = auto(noisy.runs, key, draws=11, methods=replace(FEW, methods=(*FEW.methods, "llama3")))
-    assert any(w.startswith("llama3 takes no part: ") for w in draws.warnings)
+def test_methods_that_can_not_be_fitted_are_named_once_a_reason(noisy, key):
+    unfit = ("llama3", "m3+domain-linear", "m3+domain-sigmoid")
+    draws = auto(noisy.runs, key, draws=11, methods=replace(FEW, methods=(*FEW.methods, *unfit)))
+    one, two = [w for w in draws.warnings if " no part: " in w]
+    assert one.startswith("llama3 takes no part: ")
+    assert two.startswith("m3+domain-linear, m3+domain-sigmoid take no part: ")
     with pytest.raises(InputError, match="no method can be fitted: llama3 takes no part"):
         auto(noisy.runs, key, draws=11, methods=Auto(("llama3",)))
 

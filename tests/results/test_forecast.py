@@ -12,8 +12,12 @@ from flpjax.errors import InputError
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.point import point
 from flpjax.ladder.simulate import LADDER
+from flpjax.laws.discrepancy import Discrepancy
+from flpjax.laws.loss_score import Sigmoid
+from flpjax.methods.blend import Blend, ScoreMap
 from flpjax.methods.flp import FLP
 from flpjax.methods.registry import method
+from flpjax.results.caveats import outside
 from flpjax.results.forecast import Interval, forecast, scatter
 from flpjax.results.target import Target, targets_of
 
@@ -185,6 +189,14 @@ def test_scores_outside_the_scale_are_clipped_with_a_warning(sound, targets):
         )
         assert warning.endswith("were clipped: the form has no bounds there; a sigmoid has")
     assert not any("scale of scores" in w for w in forecast(sound, targets).warnings)
+
+
+def test_a_sigmoid_is_no_remedy_where_a_sigmoid_was_carried_off():
+    carried = ScoreMap("sigmoid", Discrepancy(Sigmoid(), "linear"), (0,))
+    model = Blend((), (carried,), (), ("quiz",))
+    (warning,) = outside([Target("far", flops=1e26)], model, np.full((3, 1, 1), 1.2))
+    assert warning.endswith(": what a law may be wrong by has no bounds so far from the runs; a larger run would tell")
+    assert "sigmoid" not in warning
 
 
 def test_flops_left_out_are_counted_by_the_ladders_rule(booted):

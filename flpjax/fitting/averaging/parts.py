@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from flpjax.engine.settings import Settings, Status
-from flpjax.errors import FitError, InputError
+from flpjax.errors import FitError, InputError, some_of
 from flpjax.fitting.averaging.evidence import Fits, Rows, fit_rows
 from flpjax.fitting.averaging.hyperpriors import LAW, Grid, grid_of
 from flpjax.fitting.averaging.origins import Origins
@@ -166,7 +166,8 @@ def parts_of(
         InputError: No method can be bound.
     """
     parts: dict[object, Part] = {}
-    left_out, bounds = [], []
+    reasons: dict[str, list[str]] = {}
+    bounds = []
     for name, method in methods.items():
         if progress is not None:
             progress(name)
@@ -180,7 +181,8 @@ def parts_of(
             parts |= mine
             bounds.append(bound)
         except (InputError, FitError) as error:
-            left_out.append(f"{name} takes no part: {error}")
+            reasons.setdefault(str(error), []).append(name)
+    left_out = [f"{some_of(n)} {'takes' if len(n) == 1 else 'take'} no part: {why}" for why, n in reasons.items()]
     if not parts:
         raise InputError(
             f"no method can be fitted: {left_out[0]}", where=runs.source, remedy="The others fail likewise"
