@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flpjax.cli.options import Force
+from flpjax.cli.options import Force, Json
 from flpjax.errors import InputError, count, some_of
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def import_(
     column: ColumnOption = None,
     constant: Constant = None,
     subtasks: Subtasks = False,
+    json: Json = None,
     force: Force = False,
 ) -> None:
     """Make a ladder of files that you have: lm-eval results, W&B exports, trainer states and others.
@@ -63,13 +64,15 @@ def import_(
     What they don't say, such as the tokens that lm-eval's models had seen, comes from a table that this command writes
     for you to fill in. Example: flpjax import results/ --join models.csv -o ladder.csv
     """
-    from flpjax.cli import outputs, session
+    from flpjax.cli import outputs, session, steps
 
     mapping, models = output.with_suffix(".toml"), output.with_suffix(".models.csv")
     inputs = [join] if source.is_dir() else [source, join]
     refuse_folder(output)
     same = _unedited(output, mapping)
-    outputs.check_outputs({"--output": output, "--output's mapping": mapping}, inputs, force, same)
+    files = {"--output": output, "--output's mapping": mapping, "--json": json}
+    outputs.check_outputs(files, inputs, force, same)
+    session.out.quiet = json == outputs.STDOUT
     with session.progress(1, "reading") as step:
         step(str(source))
         from flpjax.readers.importing import import_runs
@@ -84,6 +87,7 @@ def import_(
             constants={name: _number(text, name) for name, text in _pairs(constant or [], "--constant").items()},
             subtasks=subtasks,
         )
+    steps.save(json, made.to_json())
     session.say(f"{source}: {made.format}")
     if made.runs is not None:
         table = made.csv()

@@ -26,9 +26,13 @@ class Place:
 
     def at(self, i: int, column: str) -> str:
         """``file, row 7 (line 8), column 'tokens'`` for the i-th value."""
+        return f"{self.row_at(i)}, column '{column}'"
+
+    def row_at(self, i: int) -> str:
+        """``file, row 7 (line 8)`` for the i-th row."""
         row = int(self.row[i]) if self.row is not None else int(i) + 1
         line = f" (line {row + 1})" if self.lines else ""
-        return f"{self.source}, row {row}{line}, column '{column}'"
+        return f"{self.source}, row {row}{line}"
 
 
 def refuse(place: Place, values: NDArray, column: str, bad: NDArray[np.bool_], why: str, remedy: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +49,22 @@ class Imported:
     without_params: bool
     notes: tuple[str, ...]
     doubts: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """What was found and done, as JSON text."""
+        content = {
+            "source": self.source,
+            "format": self.format,
+            "runs": [] if self.runs is None else list(self.runs.names),
+            "checkpoints": 0 if self.runs is None else len(self.runs),
+            "losses": [] if self.runs is None else list(self.runs.domains),
+            "tasks": [] if self.runs is None else list(self.runs.task_names),
+            "lacking": list(self.lacking),
+            "without_params": self.without_params,
+            "notes": list(self.notes),
+            "warnings": list(self.doubts),
+        }
+        return json.dumps(content, indent=2, allow_nan=False)
 
     def csv(self) -> str:
         """The ladder as CSV text with canonical columns.

@@ -36,7 +36,9 @@ def test_a_template_then_a_ladder_that_check_reads(folder: Path, capsys: pytest.
     assert run("out") == 0  # what was filled in stays
     assert "is there already: if it is filled in" in capsys.readouterr().out
     assert (folder / "ladder.models.csv").read_text().startswith("run,params,tokens\na,10M")
-    assert run("out", "--join", "ladder.models.csv") == 0
+    assert run("out", "--join", "ladder.models.csv", "--json", "told.json") == 0
+    told = json.loads((folder / "told.json").read_text())
+    assert (told["format"], told["runs"], told["tasks"], told["lacking"]) == ("lm-eval", ["a", "b"], ["piqa"], [])
     assert "Next: flpjax check ladder.csv --mapping ladder.toml" in capsys.readouterr().out
     with pytest.raises(SystemExit) as end:
         main(["check", "ladder.csv", "--mapping", "ladder.toml"])

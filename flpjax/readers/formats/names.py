@@ -81,7 +81,7 @@ METRICS = {
 EVALUATION = (
     "eval", "evals", "evaluation", "val", "valid", "validation", "test", "dev", "heldout", "held_out", "lm",
     "downstream", "downstream_bpb", "lm_eval", "lm_evaluation_harness", "lm_eval_harness", "harness", "icl", "metrics",
-    "benchmarks", "tasks",
+    "metric", "benchmarks", "tasks",
 )  # fmt: skip
 """Parts of a name that say that something was evaluated, and not what on."""
 TRAINING = ("train", "training", "optim")

@@ -57,7 +57,7 @@ def _of_tables(tables: Sequence[Path]) -> tuple[list[RunRows], list[str]]:
                 blanked += 1
             depth = f"d{row['depth']}"
             name = f"{row[BUDGET]}_{depth}" if BUDGET in row else depth
-            runs.append(RunRows(name, [row], [raw.place.at(i, "").removesuffix(", column ''")]))
+            runs.append(RunRows(name, [row], [raw.place.row_at(i)]))
     notes = [f"{blanked} CORE scores of exactly 0.0, which the sweep writes for none, are blank"] if blanked else []
     return runs, notes
 

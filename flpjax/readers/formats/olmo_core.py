@@ -58,7 +58,7 @@ def _of_table(path: Path) -> list[RunRows]:
         row = {name: cells[i] for name, cells in raw.cells.items() if name not in ("name", "num_params")}
         row["non_embedding_params"] = raw.cells["num_params"][i]
         rows.setdefault(str(size), []).append(row)
-        places.setdefault(str(size), []).append(raw.place.at(i, "").removesuffix(", column ''"))
+        places.setdefault(str(size), []).append(raw.place.row_at(i))
     return [RunRows(size, rows[size], places[size]) for size in rows]
 
 

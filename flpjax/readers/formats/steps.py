@@ -125,11 +125,12 @@ def _taken_together(run: RunRecords, by: str, superseded: int) -> Ordered:
         return found
 
     moved, taken = 0.0, 0
-    with_loss = np.flatnonzero(there(losses))
-    for row in np.flatnonzero(there(scores) & ~there(losses)).tolist():
+    with_loss, scored = np.flatnonzero(there(losses)), there(scores)
+    for row in np.flatnonzero(scored & ~there(losses)).tolist():
         near = _nearest(at, with_loss, row)
-        if near is None or there(scores)[near]:
+        if near is None or scored[near]:
             continue
+        scored[near], scored[row] = True, False
         for name in scores:
             columns[name][near], columns[name][row] = columns[name][row], np.nan
         moved, taken = max(moved, abs(at[near] - at[row]) / at[row]), taken + 1

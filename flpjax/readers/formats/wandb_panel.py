@@ -69,7 +69,7 @@ def panel_records(raw: RawTable, path: Path, choices: Choices) -> tuple[list[Run
         rows = np.flatnonzero(np.isfinite(values[canonical]))
         told = canonical_values(values[canonical][rows], taken[canonical].meaning, raw.place, name, rows.tolist())
         columns = {axis.canonical: at[axis.canonical][rows], canonical: told}
-        places = [raw.place.at(int(row), "").removesuffix(", column ''") for row in rows]
+        places = [raw.place.row_at(int(row)) for row in rows]
         own = AGAIN.sub("", run) or run
         found.append(RunRecords(own, columns, places, [own] * len(places)))
     return found, taken, diverged

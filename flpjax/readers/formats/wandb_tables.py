@@ -90,7 +90,7 @@ def records_of(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> tuple[
     for each in rows_by_run(raw, path):
         columns, odd = read_columns(raw.cells, taken, raw.place, each.rows)
         diverged += odd
-        places = [raw.place.at(row, "").removesuffix(", column ''") for row in each.rows]
+        places = [raw.place.row_at(row) for row in each.rows]
         ended = None if not each.state else each.state in FINISHED
         whole = RunRecords(each.run, columns, places, [each.run] * len(places), ended)
         found += [whole] if _is_one(whole) else _rows_alone(whole)
