@@ -10,6 +10,7 @@ from flpjax.cli.text import fixed, loss, number, percent, signed, span
 from flpjax.errors import count
 
 if TYPE_CHECKING:
+    from flpjax.ladder.units import Unit
     from flpjax.methods.method import StageName
     from flpjax.results.check import Check
     from flpjax.results.forecast import Forecast, Interval
@@ -125,12 +126,22 @@ def _runs(result: Check) -> Sheet:
             *("-" if r[size] is None else number(r[size]) for size in ("params", "tokens")),
             f"{r['flops']:.3g}",
             str(r["checkpoints"]),
-            loss(r["final_loss"]),
+            _told_loss(r["final_loss"], result.loss_unit),
             "held out" if r["held_out"] else "" if r["finished"] else "unfinished",
         ]
         for r in sorted(result.runs, key=lambda r: r["flops"])
     ]
-    return table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", "final loss", ""], rows)
+    final = _final_loss(result)
+    return table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", final, ""], rows)
+
+
+def _told_loss(value: float | None, unit: Unit | None) -> str:
+    """A final loss in the user's unit."""
+    return loss(value if value is None or unit is None else unit.shown(value))
+
+
+def _final_loss(result: Check) -> str:
+    return "final loss" if result.loss_unit is None else f"final loss, {result.loss_unit.name}"
 
 
 def _feature(row: dict[str, Any]) -> str:
@@ -151,7 +162,7 @@ def _sizes(result: Check) -> Sheet:
         "tokens": [span(s["tokens"]) for s in sizes],
         "FLOPs": [span(s["flops"], "{:.3g}".format) for s in sizes],
         "checkpoints": [f"{s['checkpoints']:,}" if s["checkpoints"] > s["runs"] else "" for s in sizes],
-        "final loss": [span(s["final_loss"], loss) for s in sizes],
+        _final_loss(result): [span(s["final_loss"], lambda v: _told_loss(v, result.loss_unit)) for s in sizes],
     }
     shown = {name: cells for name, cells in columns.items() if any(cells)}
     return table(f"{len(result.runs):,} runs by size", list(shown), list(zip(*shown.values(), strict=True)))

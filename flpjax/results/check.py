@@ -15,6 +15,7 @@ from flpjax.ladder.audit.audit import audit, audit_alone
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
+from flpjax.ladder.units import Unit
 from flpjax.results.finished import finals_notes, fitted_finals, unfinished_warnings
 
 FEW_RUNS = 5  # below this, an interval says little
@@ -35,6 +36,7 @@ class Check:
         warnings: What stands in the way of a good forecast, each with a remedy.
         features: One row a feature beside N, D, C and the mixture: unit, transform, whether it is constant within runs,
             lowest and highest value.
+        loss_unit: What people tell the final loss in, where that is not nats; ``runs`` hold nats.
     """
 
     summary: str
@@ -44,6 +46,7 @@ class Check:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     features: tuple[dict[str, Any], ...] = ()
+    loss_unit: Unit | None = None
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per run."""
@@ -97,7 +100,8 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     met = {why for t in tasks for why in t["dropped"]}
     reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
     notes = (*runs.notes, *finals_notes(training))
-    return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings), _feature_rows(runs))
+    told_in = runs.shown.get(via) if via is not None else None
+    return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings), _feature_rows(runs), told_in)
 
 
 def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:

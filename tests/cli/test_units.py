@@ -2,13 +2,17 @@
 
 import math
 
+import polars as pl
 import pytest
 
-from flpjax.cli.show import show_forecast
+from flpjax.cli.layout import Sheet
+from flpjax.cli.show import show_check, show_forecast
 from flpjax.cli.units import told_in, words_of_units
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
+from flpjax.readers.read import read_runs
 from flpjax.readers.units import LOSS
+from flpjax.results.check import check
 from flpjax.results.forecast import Forecast, Interval
 from flpjax.results.target import Target
 
@@ -39,6 +43,15 @@ def test_tables_are_in_the_users_units() -> None:
     said = words_of_units(shown, tasks)
     assert said == "Loss wiki in perplexity. Loss code in bits. Scores in %, of core with chance at 0."
     assert words_of_units({}, tasks[1:]) == "Scores in %."
+
+
+def test_a_look_at_a_table_is_in_its_units() -> None:
+    frame = pl.DataFrame({"run": ["a", "b"], "params": [1, 2], "tokens": [1e3, 2e3], "ppl": [20.0, 10.0]})
+    runs = read_runs(frame, {"columns": {"loss/wiki": {"column": "ppl", "unit": "perplexity"}}})
+    sheet = show_check(check(runs))[0]
+    assert isinstance(sheet, Sheet)
+    assert "final loss, perplexity" in sheet.columns
+    assert [row[5] for row in sheet.rows] == ["20.000", "10.000"]
 
 
 @pytest.mark.parametrize("unit", list(LOSS.values()))
