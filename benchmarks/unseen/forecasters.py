@@ -10,6 +10,8 @@ from jax import Array
 
 from benchmarks.unseen import naive, published
 from benchmarks.unseen.ablation import VARIANTS, Variant, changed
+from benchmarks.unseen.constants import without
+from benchmarks.unseen.panel import PANEL
 from benchmarks.unseen.published import Floats, Points
 from flpjax import Draws, Runs, auto, bootstrap, forecast, method, posterior, targets_of
 
@@ -53,12 +55,13 @@ def drawn(draws: Draws, asked: Runs) -> Floats:
     return values
 
 
-def _blend(_: str, training: Runs, asked: Runs, key: Array, draws: int) -> Floats:
-    return drawn(auto(training, key, draws=draws), asked)
+def _blend(ladder: str, training: Runs, asked: Runs, key: Array, draws: int) -> Floats:
+    with without(PANEL[ladder].experiment):
+        return drawn(auto(training, key, draws=draws), asked)
 
 
-def _ablated(variant: Variant, _: str, training: Runs, asked: Runs, key: Array, draws: int) -> Floats:
-    with changed(variant):
+def _ablated(variant: Variant, ladder: str, training: Runs, asked: Runs, key: Array, draws: int) -> Floats:
+    with without(PANEL[ladder].experiment), changed(variant):
         return drawn(auto(training, key, draws=draws, methods=variant.methods(training)), asked)
 
 

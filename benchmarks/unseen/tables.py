@@ -94,15 +94,17 @@ def best_settings() -> Runs:
 def little_repeated() -> Runs:
     """Runs of datablations with at most four passes over their data, the 13 above 7·10²⁰ FLOPs held out.
 
-    Up to four passes, repeated data are about as good as new ones (Muennighoff et al. 2023), so that N and D suffice.
+    Up to four passes, repeated data are about as good as new ones (Muennighoff et al. 2023).
     """
     folder = fetch("datablations", (REPEATED,))
     unique = unique_tokens(folder)
     raw = read_csv(folder / REPEATED)
     of = columns(raw, ("N", "D", "val_loss"))
-    few = of["D"] <= PASSES * np.array([unique[name] for name in names(raw.cells["name"])])
-    params, tokens, loss = (of[name][few] for name in ("N", "D", "val_loss"))
-    return table("datablations", params, tokens, loss, 6.0 * params * tokens > REPEATED_ABOVE)
+    of["U"] = np.array([unique[name] for name in names(raw.cells["name"])])
+    few = of["D"] <= PASSES * of["U"]
+    params, tokens, loss, different = (of[name][few] for name in ("N", "D", "val_loss", "U"))
+    held = 6.0 * params * tokens > REPEATED_ABOVE
+    return table("datablations", params, tokens, loss, held, {"x/unique_tokens": different})
 
 
 def chinchilla(share: float) -> Runs:

@@ -16,6 +16,7 @@ from flpjax.laws.mixture_loss import M2, M3, M4
 from flpjax.laws.network import DomainLinear, Network
 from flpjax.laws.power_law import Chinchilla, Flat, LogPowerLaw, PowerLaw, PowerLawE
 from flpjax.laws.power_mix import PowerMix
+from flpjax.laws.repeated import Repeated, repeats
 from flpjax.methods.direct import FP
 from flpjax.methods.flp import FLP, OWN
 from flpjax.methods.flpm import FLPM
@@ -28,6 +29,9 @@ COMPUTE_LOSS: dict[str, Law] = {
     "chinchilla": Chinchilla(),
     "chinchilla-tied": Chinchilla(tied=True),
 }
+REPEATED = "-repeated"
+"""Behind the name of a law of compute: read at the tokens that repeated data are worth, where a table has them."""
+COMPUTE_LOSS |= {f"{name}{REPEATED}": Repeated(law) for name, law in COMPUTE_LOSS.items()}
 LOSS_SCORE: dict[str, Law] = {
     "linear": Linear(),
     "sigmoid": Sigmoid(upper=1.0),
@@ -200,10 +204,13 @@ class Auto:
         chosen: dict[str, Method] = {}
         training = runs.training()
         if runs.domains:
-            chosen |= {name: method(name, self.via) for name in PLAIN}
+            suffix = REPEATED if repeats(training.features, training.tokens) else ""
+            plain = [f"{law}{suffix}+{score}" for law, _, score in (name.partition("+") for name in PLAIN)]
+            chosen |= {name: method(name, self.via) for name in plain}
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
                 chosen |= {
-                    f"{law}, own loss": FLP(COMPUTE_LOSS[law], via=OWN, prior=True, scores=False) for law in LOSS_LAWS
+                    f"{law}{suffix}, own loss": FLP(COMPUTE_LOSS[law + suffix], via=OWN, prior=True, scores=False)
+                    for law in LOSS_LAWS
                 }
             if runs.sources and len(distinct(training.mix)) > 1:
                 chosen |= {name: method(name) for name in MIXED}

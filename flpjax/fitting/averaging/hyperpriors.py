@@ -1,18 +1,26 @@
 """What is known of ladders before one is seen: how far laws err, how runs scatter, and what each law deserves.
 
-Medians and standard deviations of logarithms. The values were chosen on the ladders of ``benchmarks.unseen``.
+The numbers stand in ``hyperpriors.toml``, which ``python -m benchmarks.unseen --learn`` writes: those by which what was
+measured on a panel of real ladders is most probable. Medians, and standard deviations of logarithms.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from flpjax.laws.law import Space
 
 Floats = NDArray[np.float64]
+FILE = "hyperpriors.toml"
+REPEATED = "-repeated"  # behind the name of a law: it is weighed like the law without
+SECTIONS: Mapping[Space, str] = {"log": "losses", "linear": "scores"}
 
 
 class Hyperprior(NamedTuple):
@@ -21,7 +29,7 @@ class Hyperprior(NamedTuple):
     Attributes:
         amplitude: Values of the amplitude of a discrepancy, the first of which is none.
         amplitude_prior: Median, and s.d. of the logarithm.
-        none: Log weight of no discrepancy, where the density at the median is 0.
+        none: Probability of no discrepancy.
         noise: Values of the s.d. by which the largest run scatters about its law.
         noise_prior: Median, and s.d. of the logarithm.
         growth: Values of how much the logarithm of that s.d. grows per e-fold of FLOPs towards small runs.
@@ -41,28 +49,38 @@ def _spread(low: float, high: float, count: int) -> Floats:
     return np.exp(np.linspace(np.log(low), np.log(high), count))
 
 
-OF: dict[Space, Hyperprior] = {
-    "log": Hyperprior(
-        amplitude=np.r_[1e-6, _spread(4e-4, 0.025, 4)],
-        amplitude_prior=(0.002, 1.5),
-        none=-3.0,
-        noise=_spread(8e-4, 0.1, 6),
-        noise_prior=(0.004, 1.0),
-        growth=np.array([0.0, 0.25]),
-        growth_sd=0.2,
-    ),
-    "linear": Hyperprior(
-        amplitude=np.r_[1e-6, _spread(0.02, 0.6, 4)],
-        amplitude_prior=(0.1, 1.2),
-        none=-3.0,
-        noise=_spread(0.003, 0.06, 4),
-        noise_prior=(0.01, 1.0),
-        growth=np.zeros(1),
-        growth_sd=1.0,
-    ),
+VALUES: Mapping[Space, tuple[Floats, Floats, Floats]] = {
+    "log": (np.r_[1e-6, _spread(0.002, 0.08, 4)], _spread(5e-4, 0.08, 6), np.array([0.0, 0.25])),
+    "linear": (np.r_[1e-6, _spread(0.02, 0.6, 4)], _spread(0.003, 0.06, 4), np.zeros(1)),
 }
-LAW = {"no_irreducible_loss": -1.0}
-"""Log weight of a law that has this attribute, where another's is 0: real losses do not fall to 0."""
+"""Amplitudes, noises and growths of the grid: two s.d. about the medians that were learned, and what ladders had."""
+
+
+def learned(told: Mapping[str, Any]) -> tuple[dict[Space, Hyperprior], dict[str, float]]:
+    """Hyperpriors by kind of output, and log weights of laws and maps by name, of a table as the file holds it."""
+    found: dict[Space, Hyperprior] = {}
+    for space, section in SECTIONS.items():
+        of = {name: float(entry["value"]) for name, entry in told[section].items()}
+        amplitude, noise, growth = VALUES[space]
+        found[space] = Hyperprior(
+            amplitude,
+            (of["amplitude_median"], of["amplitude_sd"]),
+            of["none"],
+            noise,
+            (of["noise_median"], of["noise_sd"]),
+            growth,
+            of.get("growth_sd", 1.0),  # of scores the grid has one growth
+        )
+    return found, {name: float(entry["value"]) for name, entry in told["laws"].items()}
+
+
+OF, LAW = learned(tomllib.loads(files(__package__).joinpath(FILE).read_text("utf-8")))
+"""Hyperpriors, and log weights of laws of losses and maps to scores by name; one that is not there has 0."""
+
+
+def log_weight(name: str) -> float:
+    """Log weight of a law of losses, or a map to scores, before the ladder speaks."""
+    return LAW.get(name.removesuffix(REPEATED), 0.0)
 
 
 class Grid(NamedTuple):
@@ -71,7 +89,7 @@ class Grid(NamedTuple):
     amplitude: Floats  # (point,)
     noise: Floats  # (point,)
     growth: Floats  # (point,)
-    log_prior: Floats  # (point,)
+    log_prior: Floats  # (point,) of probabilities, which sum to 1
 
 
 def grid_of(space: Space, departs: bool = True) -> Grid:
@@ -82,12 +100,29 @@ def grid_of(space: Space, departs: bool = True) -> Grid:
         departs: Whether the law has a discrepancy.
     """
     prior = OF[space]
-    amplitudes = prior.amplitude if departs else prior.amplitude[:1]
-    a, s, g = (v.ravel() for v in np.meshgrid(amplitudes, prior.noise, prior.growth, indexing="ij"))
+    amplitude = prior.amplitude if departs else prior.amplitude[:1]
+    values = (amplitude, prior.noise, prior.growth)
+    each = (
+        amplitudes(amplitude, prior),
+        _normalised(_log_normal(prior.noise, *prior.noise_prior)),
+        _normalised(-0.5 * (prior.growth / prior.growth_sd) ** 2),
+    )
+    a, s, g = (v.ravel() for v in np.meshgrid(*values, indexing="ij"))
+    total = sum(v.ravel() for v in np.meshgrid(*each, indexing="ij"))
+    return Grid(a, s, g, np.asarray(total))
 
-    def log_normal(values: Floats, median: float, sd: float) -> Floats:
-        return np.asarray(-0.5 * (np.log(values / median) / sd) ** 2)
 
-    some = a > prior.amplitude[0]
-    of_amplitude = np.where(some, log_normal(a, *prior.amplitude_prior), prior.none)
-    return Grid(a, s, g, of_amplitude + log_normal(s, *prior.noise_prior) - 0.5 * (g / prior.growth_sd) ** 2)
+def amplitudes(values: Floats, prior: Hyperprior) -> Floats:
+    """Log probability of each amplitude, the first of which is none."""
+    if len(values) == 1:
+        return np.zeros(1)
+    some = _normalised(_log_normal(values[1:], *prior.amplitude_prior)) + np.log1p(-prior.none)
+    return np.r_[np.log(prior.none), some]
+
+
+def _log_normal(values: Floats, median: float, sd: float) -> Floats:
+    return np.asarray(-0.5 * (np.log(values / median) / sd) ** 2)
+
+
+def _normalised(log_density: Floats) -> Floats:
+    return np.asarray(log_density - logsumexp(log_density))

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from flpjax.engine.settings import Settings, Status
 from flpjax.errors import FitError, InputError, some_of
 from flpjax.fitting.averaging.evidence import Fits, Rows, fit_rows
-from flpjax.fitting.averaging.hyperpriors import LAW, Grid, grid_of
+from flpjax.fitting.averaging.hyperpriors import Grid, grid_of, log_weight
 from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.averaging.rows import rows_of
 from flpjax.fitting.averaging.sampling import Sample, sample
@@ -217,9 +217,8 @@ def _part(name: str, stage: Stage, bound: BoundModel, runs: Runs, origins: Origi
     space = stage.residual.space
     grid = grid_of(space, isinstance(stage.law, Discrepancy) and stage.law.cells > 0)
     rows = tuple(rows_of(stage, i, bound.runs, origins) for i in range(len(stage.outputs)))
-    inner = stage.law.law if isinstance(stage.law, Discrepancy) else stage.law
     of_loss = stage.name == "loss"
-    shift = sum(w for attribute, w in LAW.items() if of_loss and getattr(inner, attribute, False))
+    shift = log_weight(name)
     fits: tuple[Fits, ...] = ()
     trained = None
     if stage.recipe is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.evidence import Rows
 from flpjax.fitting.averaging.origins import Origins
+from flpjax.fitting.averaging.outlying import outlying
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import Stage
@@ -40,16 +41,19 @@ def rows_of(stage: Stage, output: int, runs: Runs, origins: Origins) -> Rows:
         np.add.at(total, groups, values)
         return total / count.reshape(-1, *(1,) * (values.ndim - 1))
 
+    mean_x, mean_y = jax.tree.map(mean, x), mean(y)
+    of_loss = stage.name == "loss" and len(count) == len(np.unique(run)) and stage.residual.space == "log"
     of_group = np.zeros(len(count), np.intp)
     of_group[groups] = run
     seen = origins.train_mask[:, of_group]
     log_flops = origins.log_flops[of_group]
+    out = outlying(mean_x, mean_y, seen) if of_loss else np.zeros_like(seen)
     largest = np.where(seen, log_flops, -np.inf).max(axis=1, initial=-np.inf)
     below = np.maximum(largest[:, None] - log_flops, 0.0)
     return Rows(
-        jax.tree.map(mean, x),
-        mean(y),
-        seen,
+        mean_x,
+        mean_y,
+        seen & ~out,
         of_group,
         np.where(np.isfinite(below), below, 0.0) if isinstance(stage.x, Features) else np.zeros_like(below),
         single / np.sqrt(count),
