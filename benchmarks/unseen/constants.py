@@ -24,13 +24,13 @@ OF_ALL = """# What is known of ladders before one is seen; `python -m benchmarks
 #
 # Learned by empirical Bayes from the experiments below. The error of a number is how far it moves with them: the
 # jackknife's s.d., of a median's logarithm, of a probability's logit, and of other numbers as they are.
-# amplitude_median, amplitude_sd: by how much a law errs, per e-fold^1.5 of log loss or per nat^1.5 of score, and s.d. of
-#     its logarithm; none: probability that it does not err
+# amplitude_median, amplitude_sd: by how much a law errs, per e-fold^1.5 of log loss or per nat^1.5 of score, and s.d.
+#     of its logarithm; none: probability that it does not err
 # noise_median, noise_sd: s.d. by which the largest run scatters about its law, and s.d. of its logarithm
 # growth_sd: s.d. of how much the logarithm of the noise grows per e-fold of FLOPs towards small runs
 # laws: log weight before a ladder speaks
 """
-WITHOUT = """# What hyperpriors.toml of the package would hold without each experiment: its ladders are scored with these.
+WITHOUT = """# What hyperpriors.toml of the package would hold without each experiment, whose ladders are scored with these.
 # Written by `python -m benchmarks.unseen --learn`.
 """
 
@@ -80,7 +80,7 @@ def of_each(whole: Mapping[str, Learned], without: Mapping[str, Mapping[str, Lea
 
 
 def jackknife(values: Sequence[float]) -> float:
-    """S.d. of an estimate from its values with each part left out (Quenouille 1956; Tukey 1958); NaN of fewer than 2."""
+    """S.d. of an estimate from its values with each part left out (Tukey 1958); NaN of fewer than 2."""
     if len(values) < 2:
         return float("nan")
     return float(np.sqrt((len(values) - 1) / len(values) * np.sum((np.array(values) - np.mean(values)) ** 2)))

@@ -1,8 +1,8 @@
 """Hyperparameters by empirical Bayes: those by which what was measured on a panel of ladders is most probable.
 
 A ladder is one draw of a law, an amplitude, a noise and a growth from what is known of ladders; its evidence has them
-integrated out (Rasmussen & Williams 2006, §5.2; Carlin & Louis 2000). Every experiment counts once: its ladders, and the
-outputs of a ladder, share models and data, so their log evidences are averaged.
+integrated out (Rasmussen & Williams 2006, §5.2; Carlin & Louis 2000). Every experiment counts once: its ladders, and
+the outputs of a ladder, share models and data, so their log evidences are averaged.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ BROAD: Mapping[Space, Mapping[str, tuple[float, float]]] = {
         "noise_sd": (0.0, 0.5),
     },
 }
-"""Location and s.d. of what is known before any ladder: of logarithms, of the logit of ``none``. A percent of the loss by
-which a law errs within an e-fold is much, thirty times as much or little no ladder has; few experiments would make a
-spread 0 or boundless."""
+"""Location and s.d. of what is known before any ladder: of logarithms, of the logit of ``none``. That a law errs by a
+percent of the loss within an e-fold is much; twenty times as much or as little would be a surprise. Without them few
+experiments could make a spread 0 or boundless."""
 LAW_SD = 1.0  # of the log weight of a law, about the mean of all
 STEPS = 200
 NOTHING = -1e9  # log evidence of a law that takes no part; finite, so that slopes are numbers
@@ -158,7 +158,9 @@ def _log_normal(values: Floats, log_median: Array, log_sd: Array) -> Array:
     return jax.nn.log_softmax(-0.5 * ((jnp.log(values) - log_median) / jnp.exp(log_sd)) ** 2)
 
 
-def all_learned(found: Sequence[Evidence], without: str = "", panel: Mapping[str, Ladder] = PANEL) -> dict[str, Learned]:
+def all_learned(
+    found: Sequence[Evidence], without: str = "", panel: Mapping[str, Ladder] = PANEL
+) -> dict[str, Learned]:
     """Section of the file → what was learned with one experiment left out, or with all."""
     each = {section: learn(found, space, without, panel) for space, section in SECTIONS.items()}
     return {section: one for section, one in each.items() if one is not None}

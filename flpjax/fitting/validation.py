@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from flpjax.errors import count
+from flpjax.errors import count, some_of
 from flpjax.fitting.diagnostics import Diagnostic
 
 FEW_AHEAD = 3  # runs; where fewer were forecast, they say little
@@ -17,6 +17,8 @@ COVERED, COVERED_BAD = 0.75, 0.6
 """Share of what was measured that 90 % intervals of rolling forecasts should hold, and must."""
 COVERAGE = "coverage of its past"
 """The name of the check whether a ladder's own larger runs would have been covered."""
+LEFT_OUT = "runs left out"
+"""The name of the check whether laws were fitted to all runs."""
 SIGNS = "signs of past errors"
 """The name of the check whether errors of the last forecasts of a ladder's own runs went both ways."""
 ONE_SIDED = 0.05  # probability of so one-sided a count of signs, below which it is told
@@ -41,6 +43,7 @@ class RollingValidation:
         horizon: E-folds of FLOPs that the farthest of the forecasts reached beyond the largest run they knew; NaN
             without any.
         losses: How many of the outputs are losses.
+        left_out: Runs whose losses the others do not explain, with the losses: no law was fitted to these.
     """
 
     runs: int
@@ -54,10 +57,19 @@ class RollingValidation:
     bias: float = float("nan")
     horizon: float = float("nan")
     losses: int = 0
+    left_out: tuple[str, ...] = ()
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Whether errors went both ways; last, whether the ladder's own larger runs would have been covered."""
-        return (*self._one_sided(), self._covered())
+        """Whether runs were left out, and errors went both ways; last, whether its own runs would have been covered."""
+        return (self._others_explain(), *self._one_sided(), self._covered())
+
+    def _others_explain(self) -> Diagnostic:
+        """Whether every run's losses were fitted."""
+        if not self.left_out:
+            return Diagnostic(LEFT_OUT, 0.0, 0.0, np.inf, "laws were fitted to the losses of all")
+        figure = f"not fitted, since the others do not explain them: {some_of(self.left_out)}"
+        remedy = "Look at them; if they are sound, distrust intervals near them"
+        return Diagnostic(LEFT_OUT, float(len(self.left_out)), 0.0, np.inf, figure, remedy)
 
     def _one_sided(self) -> tuple[Diagnostic, ...]:
         """A sign test over runs: were errors as often too high as too low, how likely were so one-sided a count?
@@ -107,6 +119,7 @@ class RollingValidation:
             "signs": {"too_high": self.signs[0], "too_low": self.signs[1]},
             "bias": share(self.bias),
             "horizon": share(self.horizon),
+            "left_out": list(self.left_out),
             "error": {"loss": share(self.error[0]), "score": share(self.error[1])},
             "weights": self.table(),
         }

@@ -31,7 +31,6 @@ COMPUTE_LOSS: dict[str, Law] = {
 }
 REPEATED = "-repeated"
 """Behind the name of a law of compute: read at the tokens that repeated data are worth, where a table has them."""
-COMPUTE_LOSS |= {f"{name}{REPEATED}": Repeated(law) for name, law in COMPUTE_LOSS.items()}
 LOSS_SCORE: dict[str, Law] = {
     "linear": Linear(),
     "sigmoid": Sigmoid(upper=1.0),
@@ -100,10 +99,16 @@ def compared(runs: Runs) -> tuple[str, ...]:
     return (*names, *(MIXTURES_COMPARED if mixed and runs.domains else ()))
 
 
+def law_of_compute(name: str) -> Law:
+    """A law of losses: a key of :data:`COMPUTE_LOSS`, with :data:`REPEATED` behind it for what repeated data are worth."""
+    plain = name.removesuffix(REPEATED)
+    return COMPUTE_LOSS[plain] if plain == name else Repeated(COMPUTE_LOSS[plain])
+
+
 def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FLP:
     """FLP with other laws, priors weighed in. The linear map takes emerged checkpoints, the others take all."""
     selection = Selection(monotone=True) if loss_score == "linear" else ALL_EMERGED
-    first, second = COMPUTE_LOSS[compute_loss], LOSS_SCORE[loss_score]
+    first, second = law_of_compute(compute_loss), LOSS_SCORE[loss_score]
     return FLP(first, second, via=via, selection=selection, prior=True, skill=loss_score == "skill")
 
 
@@ -132,7 +137,7 @@ def method(name: str, via: str | None = None) -> Method:
         InputError: There is no such method.
     """
     first, plus, second = name.partition("+")
-    if plus and first in COMPUTE_LOSS and second in LOSS_SCORE:
+    if plus and first.removesuffix(REPEATED) in COMPUTE_LOSS and second in LOSS_SCORE:
         return two_stages(first, second, via)
     predictor: Method | None = NAMED[name]() if name in NAMED else None
     if plus and first.removesuffix(RECENT) in MIXTURE_LOSS and second in DOMAINS_SCORE:
@@ -154,8 +159,8 @@ def _remedy(name: str) -> str:
         return remedy
     pairs = [f"{', '.join(one)} and {', '.join(two)}" for one, two in families]
     return (
-        f"There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {pairs[0]}; for mixtures, with {pairs[1]}; "
-        f"{RECENT} behind such a law fits the ladder's upper half"
+        f"There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {pairs[0]} ({REPEATED} behind such a law reads "
+        f"x/unique_tokens); for mixtures, with {pairs[1]}; {RECENT} behind such a law fits the ladder's upper half"
     )
 
 
@@ -209,7 +214,7 @@ class Auto:
             chosen |= {name: method(name, self.via) for name in plain}
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
                 chosen |= {
-                    f"{law}{suffix}, own loss": FLP(COMPUTE_LOSS[law + suffix], via=OWN, prior=True, scores=False)
+                    f"{law}{suffix}, own loss": FLP(law_of_compute(law + suffix), via=OWN, prior=True, scores=False)
                     for law in LOSS_LAWS
                 }
             if runs.sources and len(distinct(training.mix)) > 1:

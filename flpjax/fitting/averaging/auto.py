@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, count
+from flpjax.errors import InputError, count, some_of
 from flpjax.fitting.averaging.audit import audited
 from flpjax.fitting.averaging.average import Average, averaged, drawn
 from flpjax.fitting.averaging.origins import Origins
@@ -79,11 +80,23 @@ def auto(
     average = averaged(renamed(laws), renamed(maps), training, len(origins.train_mask))
     model, params, noise = drawn(average, 0, draws, generator(key, BLEND_SALT))
     validation = audited(average, training, origins, generator(key, AUDIT_SALT))
+    validation = replace(validation, left_out=_not_fitted(average, training))
     parts = (*average.laws, *average.maps)
     ladder = LadderSummary.of(training, [p.stage for p in parts])
     fits = {f"{p.name}, {p.stage.name}": p.report for p in parts}
     warnings = (*ladder.remarks, *left_out, *_warnings(average, bounds, training, validation))
     return Draws(model, params, "blend", fits, ladder, warnings, fitted_noise=noise, validation=validation)
+
+
+def _not_fitted(average: Average, training: Runs) -> tuple[str, ...]:
+    """Runs and losses that all laws leave out."""
+    found: dict[str, list[str]] = {}
+    for part in average.laws:
+        for output, rows in zip(part.outputs, part.rows, strict=True):
+            for run in np.unique(rows.run[~rows.seen[0]]):
+                outputs = found.setdefault(training.names[run], [])
+                outputs += [output] if output not in outputs else []
+    return tuple(f"run '{run}' ({some_of([repr(o) for o in outputs])})" for run, outputs in found.items())
 
 
 def _warnings(
