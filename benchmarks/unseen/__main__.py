@@ -1,7 +1,7 @@
 """Forecasts on a panel of real ladders, by ladder: coverage, errors and CRPS of final and of rolling targets.
 
 ``python -m benchmarks.unseen --json FILE [--quick] [--only NAME …] [--methods NAME …] [--workers N]
-[--origins N]``. Needs the
+[--origins N] [--review] [--learn]``. Needs the
 ladders' files: FLPJAX_DATA.
 """
 
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 import jax
 
 from benchmarks.report import environment, finish, parser
 from benchmarks.unseen.cells import Counted, Task, one
+from benchmarks.unseen.constants import write_all
 from benchmarks.unseen.display import show_all
+from benchmarks.unseen.evidence import evidence_of
 from benchmarks.unseen.forecasters import EVERYWHERE, FORECASTERS, FORMS, QUICK, QUICK_EVERYWHERE, USUAL
 from benchmarks.unseen.origins import ORIGINS, parts, quick
 from benchmarks.unseen.panel import PANEL, QUICK_WITHOUT
@@ -35,18 +38,27 @@ def main() -> None:
     )
     arguments.add_argument("--draws", type=int, default=DRAWS, help=f"draws of every method (default: {DRAWS})")
     arguments.add_argument("--origins", type=int, help=f"earlier states to forecast from (default: {ORIGINS})")
+    arguments.add_argument("--review", action="store_true", help="hold reviews and audits against what came, too")
+    arguments.add_argument(
+        "--learn",
+        action="store_true",
+        help="learn the package's hyperparameters from the ladders, write them, and end",
+    )
     given = arguments.parse_args()
     jax.config.update("jax_enable_x64", True)
     if given.workers > 1:
         jax.config.update("jax_platforms", "cpu")
     start = time.perf_counter()
     names = given.only or [name for name in PANEL if not (given.quick and name in QUICK_WITHOUT)]
+    if given.learn:
+        _learn(names, given.workers)
+        return
     methods = tuple(given.methods or (QUICK if given.quick else USUAL))
     everywhere = methods if given.methods else QUICK_EVERYWHERE if given.quick else EVERYWHERE
     origins = ORIGINS if given.origins is None else given.origins
     many = quick if given.quick and given.origins is None else lambda _: origins
     todo = [
-        Task(part, tuple(m for m in methods if part.final or m in everywhere), given.draws)
+        Task(part, tuple(m for m in methods if part.final or m in everywhere), given.draws, given.review)
         for part in parts(names, many)
     ]
     done: list[Counted] = []
@@ -61,6 +73,16 @@ def main() -> None:
     result |= found | {"seconds": time.perf_counter() - start}
     print(f"{len(found['ladders'])} ladders, {len(done)} parts; {result['seconds']:.0f} s")
     finish(result, given.json)
+
+
+def _learn(names: Sequence[str], workers: int) -> None:
+    found = []
+    for evidence in side_by_side(evidence_of, names, workers):
+        found.append(evidence)
+        print(f"{len(found)} of {len(names)}: {evidence.ladder}", file=sys.stderr, flush=True)
+    found.sort(key=lambda evidence: names.index(evidence.ladder))
+    for path in write_all(found):
+        print(f"{path}: written")
 
 
 def _say(counted: Counted, number: int, of: int) -> None:

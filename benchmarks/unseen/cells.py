@@ -16,10 +16,11 @@ from jax import Array
 
 from benchmarks.calibration.scoring import Floats, Scored
 from benchmarks.methods import key
-from benchmarks.unseen.forecasters import FORECASTERS, Forecaster, UnsuitedError
+from benchmarks.unseen.forecasters import FORECASTERS, Forecaster, UnsuitedError, drawn
+from benchmarks.unseen.judged import Judged, judged
 from benchmarks.unseen.origins import Part, state
 from benchmarks.unseen.panel import PANEL, Kind
-from flpjax import FlpjaxError, Runs
+from flpjax import Draws, FlpjaxError, Runs
 from flpjax.cli.start import start_jax
 
 BINS = (0.0, 1.0, 2.0, 4.0)  # e-folds of FLOPs beyond the largest run that is seen, as the lower edges
@@ -60,6 +61,7 @@ class Counted:
         failed: Method → why it forecast nothing although it should.
         unsuited: Method → why nobody expects it to.
         seconds: Method → time, with compilation.
+        judged: What the review says of the first method that gives draws; None if nobody asked.
     """
 
     part: Part
@@ -67,6 +69,7 @@ class Counted:
     failed: dict[str, str] = field(default_factory=dict)
     unsuited: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    judged: Judged | None = None
 
 
 class Task(NamedTuple):
@@ -75,6 +78,7 @@ class Task(NamedTuple):
     part: Part
     methods: tuple[str, ...]
     draws: int
+    review: bool = False
 
 
 def one(task: Task) -> Counted:
@@ -82,7 +86,7 @@ def one(task: Task) -> Counted:
     start_jax()
     ladder = PANEL[task.part.ladder]
     forecasters = {name: FORECASTERS[name] for name in task.methods}
-    counted = count(task.part, state(task.part), forecasters, key(), task.draws, ladder.kinds)
+    counted = count(task.part, state(task.part), forecasters, key(), task.draws, ladder.kinds, task.review)
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
     return counted
@@ -96,7 +100,13 @@ def unknown(runs: Runs) -> Runs:
 
 
 def count(
-    part: Part, runs: Runs, forecasters: Mapping[str, Forecaster], key: Array, draws: int, kinds: Sequence[Kind]
+    part: Part,
+    runs: Runs,
+    forecasters: Mapping[str, Forecaster],
+    key: Array,
+    draws: int,
+    kinds: Sequence[Kind],
+    review: bool = False,
 ) -> Counted:
     """Fit every method on the runs that are not held out; score what it says of the others' final checkpoints.
 
@@ -108,10 +118,14 @@ def count(
     failed: dict[str, str] = {}
     unsuited: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    said: Judged | None = None
     for name, fit in forecasters.items():
         begun = time.perf_counter()
         try:
-            told[name] = fit(part.ladder, training, asked, key, draws)
+            found = fit(part.ladder, training, asked, key, draws)
+            told[name] = drawn(found, asked) if isinstance(found, Draws) else found
+            if review and said is None and isinstance(found, Draws):
+                said = judged(found, training, asked)
         except UnsuitedError as why:
             unsuited[name] = str(why)
             continue
@@ -122,7 +136,7 @@ def count(
             failed[name] = f"{type(error).__name__}: {error}"
         seconds[name] = time.perf_counter() - begun
     cells = tuple(_cells(actual, told, float(np.log(training.flops.max())), kinds))
-    return Counted(part, cells, failed, unsuited, seconds)
+    return Counted(part, cells, failed, unsuited, seconds, said)
 
 
 def _cells(actual: Runs, told: Mapping[str, Floats], edge: float, kinds: Sequence[Kind]) -> list[Cell]:

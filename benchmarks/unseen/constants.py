@@ -30,8 +30,8 @@ OF_ALL = """# What is known of ladders before one is seen; `python -m benchmarks
 # growth_sd: s.d. of how much the logarithm of the noise grows per e-fold of FLOPs towards small runs
 # laws: log weight before a ladder speaks
 """
-WITHOUT = """# What hyperpriors.toml of the package would hold without each experiment, whose ladders are scored with these.
-# Written by `python -m benchmarks.unseen --learn`.
+WITHOUT = """# What hyperpriors.toml of the package would hold without each experiment: its ladders are scored
+# with these. Written by `python -m benchmarks.unseen --learn`.
 """
 
 

@@ -45,6 +45,19 @@ def show_all(found: Mapping[str, Any]) -> None:
             ("ladder", *(SHORT.get(m, m) for m in names)),
             table,
         )
+    _show(
+        f"Forecasts of {lead} by check and verdict: 90 % intervals that hold, error and width, means over forecasts, %",
+        ("check", "verdict", "forecasts", "ladders", "held", "error", "width"),
+        [
+            (r["check"], r["verdict"], r["forecasts"], r["ladders"], *(percent(r[k], d) for k, d in JUDGED))
+            for r in found["separation"]
+        ],
+    )
+    _show(
+        "What the audit says that 90 % intervals hold, and what they held, %",
+        ("ladder", "runs", "audit", *WHEN),
+        [(name, a["runs"], *(percent(a[k], 0) for k in ("audit", *WHEN))) for name, a in found["audits"].items()],
+    )
     ratio = found["crps_ratio"]
     _show(
         f"CRPS of {lead} as a multiple, geometric mean over ladders (number of them)",
@@ -61,6 +74,7 @@ def show_all(found: Mapping[str, Any]) -> None:
     print(f"worst of those with {ENOUGH} target runs: {worst} % ({found['worst_ladder'] or 'none'})")
 
 
+JUDGED = (("coverage90", 0), ("error", 1), ("width90", 1))
 HEADS = ("cells", "50", "80", "90", "95", "error", "signed", "CRPS", "width")
 
 

@@ -20,8 +20,9 @@ class UnsuitedError(Exception):
     """A method that says nothing of a ladder: no failure."""
 
 
-Forecaster = Callable[[str, Runs, Runs, Array, int], Floats]
-"""Ladder, training runs, targets without their values, key, draws → log losses and scores (draw, target, output)."""
+Forecaster = Callable[[str, Runs, Runs, Array, int], Floats | Draws]
+"""Ladder, training runs, targets without their values, key, draws → log losses and scores (draw, target, output), or
+draws that forecast them."""
 FORMS = {
     "chinchilla": ("chinchilla+sigmoid", "mix-chinchilla+domain-linear"),
     "chinchilla-tied": ("chinchilla-tied+sigmoid", "mix-chinchilla-recent+domain-linear"),
@@ -55,9 +56,9 @@ def drawn(draws: Draws, asked: Runs) -> Floats:
     return values
 
 
-def _blend(ladder: str, training: Runs, asked: Runs, key: Array, draws: int) -> Floats:
+def _blend(ladder: str, training: Runs, asked: Runs, key: Array, draws: int) -> Draws:
     with without(PANEL[ladder].experiment):
-        return drawn(auto(training, key, draws=draws), asked)
+        return auto(training, key, draws=draws)
 
 
 def _ablated(variant: Variant, ladder: str, training: Runs, asked: Runs, key: Array, draws: int) -> Floats:

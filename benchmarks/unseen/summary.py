@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.calibration.scoring import LEVELS
 from benchmarks.unseen.cells import BINS, Cell, Counted, Forecasted
 from benchmarks.unseen.forecasters import RIVALS
+from benchmarks.unseen.judged import audits, separation
 from benchmarks.unseen.panel import PANEL, Ladder
 
 LEAD = "auto"
@@ -42,6 +43,8 @@ def figures(parts: Sequence[Counted], methods: Sequence[str], panel: Mapping[str
             for p in parts
             for name, why in p.failed.items()
         ],
+        "separation": separation(parts, lead),
+        "audits": audits(parts, lead),
         "parts": [{"ladder": p.part.ladder, "seen": p.part.seen, "seconds": p.seconds} for p in parts],
     }
 

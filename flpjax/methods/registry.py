@@ -100,7 +100,7 @@ def compared(runs: Runs) -> tuple[str, ...]:
 
 
 def law_of_compute(name: str) -> Law:
-    """A law of losses: a key of :data:`COMPUTE_LOSS`, with :data:`REPEATED` behind it for what repeated data are worth."""
+    """A law of losses: a key of :data:`COMPUTE_LOSS`, with :data:`REPEATED` behind it if data are repeated."""
     plain = name.removesuffix(REPEATED)
     return COMPUTE_LOSS[plain] if plain == name else Repeated(COMPUTE_LOSS[plain])
 
