@@ -64,7 +64,7 @@ def changed(variant: Variant) -> Iterator[None]:
                     amplitude_prior=(prior.amplitude_prior[0], VAGUE),
                     noise_prior=(prior.noise_prior[0], VAGUE),
                     growth_sd=VAGUE,
-                    none=0.0,
+                    none=1.0 / len(prior.amplitude),
                 )
             hyperpriors.OF[space] = prior
         if variant.shares is not None:

@@ -133,9 +133,9 @@ def _cost(vector: Array, evidence: Array, table: Table, names: Sequence[str], lo
     """Minus the log posterior of hyperparameters."""
     of, laws = dict(zip(names, vector, strict=False)), vector[len(names) :]
     prior = _prior(of, table)
-    by_law = jax.nn.logsumexp(evidence + prior, axis=2)
+    by_law = jax.nn.logsumexp(evidence + prior[None, None], axis=2)
     there = (evidence > NOTHING).any(axis=2)
-    weight = jax.nn.log_softmax(jnp.where(there, laws, NOTHING), axis=1)
+    weight = jax.nn.log_softmax(jnp.where(there, laws[None], NOTHING), axis=1)
     each = jax.nn.logsumexp(jnp.where(there, by_law + weight, NOTHING), axis=1)
     broad = 0.5 * jnp.sum(((vector[: len(names)] - loc) / sd) ** 2) + 0.5 * jnp.sum((laws / LAW_SD) ** 2)
     return broad - jnp.dot(jnp.asarray(table.weight), each)

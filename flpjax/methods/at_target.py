@@ -42,16 +42,18 @@ class Formula:
         domains: Where the losses that it reads stand among all.
         tasks: Where its scores stand among all.
         count: Of all tasks.
+        single: Whether it takes one loss, rather than a vector.
     """
 
     law: Law
     domains: tuple[int, ...]
     tasks: tuple[int, ...]
     count: int
+    single: bool = False
 
     def apply(self, params: Params, loss: Array) -> Array:
         """``(1, task)`` scores at the losses ``(domain,)``; 0 for tasks that it does not forecast."""
-        read = loss[jnp.array(self.domains)]
+        read = loss[self.domains[0]] if self.single else loss[jnp.array(self.domains)]
         score = jax.vmap(lambda p: self.law.apply(p, read))(params)
         return jnp.zeros((1, self.count), loss.dtype).at[0, jnp.array(self.tasks)].set(score)
 
@@ -230,6 +232,6 @@ def _map(part: ScoreMap, params: Params, domains: int, tasks: int) -> tuple[Kind
             "span": p["reach"] * (1.0 - p["lower"]),
         }
     else:
-        return Formula(law, read, part.tasks, tasks), p
+        return Formula(law, read, part.tasks, tasks, part.single), p
     found["slopes"] = _placed(found["slopes"], found["slopes"].ndim - 1, read, domains, 0.0)
     return kind, {name: _placed(v, 1, part.tasks, tasks) for name, v in found.items()}

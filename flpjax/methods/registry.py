@@ -159,8 +159,8 @@ def _remedy(name: str) -> str:
         return remedy
     pairs = [f"{', '.join(one)} and {', '.join(two)}" for one, two in families]
     return (
-        f"There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {pairs[0]} ({REPEATED} behind such a law reads "
-        f"x/unique_tokens); for mixtures, with {pairs[1]}; {RECENT} behind such a law fits the ladder's upper half"
+        f"There is: {', '.join(NAMED)}; STAGE1+STAGE2 with {pairs[0]}; for mixtures, with {pairs[1]}; "
+        f"{RECENT} behind such a law fits the ladder's upper half"
     )
 
 

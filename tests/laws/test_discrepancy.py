@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flpjax.ladder.features import Features
-from flpjax.laws.discrepancy import BEYOND, SHARES, Axis, Discrepancy
+from flpjax.laws.discrepancy import BEYOND, RATIO, SHARES, Axis, Discrepancy
 from flpjax.laws.law import size, unpack
 from flpjax.laws.loss_score import Sigmoid
 from flpjax.laws.network import DomainLinear
@@ -46,11 +46,13 @@ def test_a_score_is_the_map_plus_the_departure():
 
 
 def test_axes_are_c_and_what_the_law_reads_and_the_runs_vary():
-    assert [axis.feature for axis in WIDE.axes] == ["flops", "params", "tokens"]
+    assert [axis.feature for axis in WIDE.axes] == ["flops", "params", "tokens", RATIO]
     assert [axis.share for axis in WIDE.axes] == list(SHARES.values())
     assert [axis.feature for axis in Discrepancy(PowerLaw()).centred(RUNS).axes] == ["flops"]
     one_size = RUNS.replace(params=np.full(7, 20.0))
-    assert [axis.feature for axis in Discrepancy(Chinchilla()).centred(one_size).axes] == ["flops", "tokens"]
+    assert [axis.feature for axis in Discrepancy(Chinchilla()).centred(one_size).axes] == ["flops", "tokens", RATIO]
+    one_ratio = RUNS.replace(tokens=RUNS.log_params + 3.0)
+    assert RATIO not in [axis.feature for axis in Discrepancy(Chinchilla()).centred(one_ratio).axes]
     assert WIDE.axes[0].edges[-1] >= RUNS.log_flops.max() + BEYOND
     assert WIDE.inputs() == ("params", "tokens", "flops")
     of_losses = Discrepancy(DomainLinear((2.0, 3.0)), "linear").centred(np.array([[2.0, 3.0], [1.0, 2.5]]))
