@@ -20,14 +20,18 @@ NAMES = (
 )  # fmt: skip
 KEYS = (
     "table", "columns", "tasks", "final_average", "allow_missing", "ignore", "scale", "chance", "questions", "unit",
-    "column", "run", "params", "tokens", '"loss/c4"', "loss/c4", "''", "mmlu", "nope", "x" * 5000,
+    "column", "run", "params", "tokens", '"loss/c4"', "loss/c4", "''", "mmlu", "nope", "x" * 5000, "product", "true",
+    "separator", "decimal", "show", "final", '"score/mmlu"', "step",
 )  # fmt: skip
 TOML = (
     "1", "0", "-1", "1.5", "1e400", "inf", "-nan", "true", '""', "''", '"x"', "[]", "[1]", '["*"]', "{}", "{a=1}",
     '{ column = "name" }', '{ column = "" }', '{ column = "name", unit = "bits" }', "2024-01-01", "07:32:00",
     "2024-01-01T00:00:00Z", "9" * 30, "9" * 5000, "0x" + "f" * 5000, "[" * 3000 + "]" * 3000, "{a=" * 3000 + "1",
     '"' + "x" * 100_000 + '"', '"\\u0000"', '"\\uD800"', '"fraction"', '"points"', '"percent"', '"Bparams"', "'''",
-    '"""',     "[" + "'*'," * 3000 + "]", ".".join("a" * 20_000), '["' + "*a" * 3000 + 'b"]',
+    '{ product = ["tokens", 2] }', '{ product = ["tokens", "tokens", -1e300] }', '{ product = [] }',
+    '{ column = "name", true = ["run 1"] }', '"centred"', '"perplexity"', '";"', '","', '{ product = ["nope"] }',
+    '{ column = "tokens", unit = "perplexity" }', '{ column = "val_bits", unit = "perplexity" }',
+    '"""', "[" + "'*'," * 3000 + "]", ".".join("a" * 20_000), '["' + "*a" * 3000 + 'b"]',
 )  # fmt: skip
 WORDS = (
     *(c for c in CELLS if "\x00" not in c), "code=0.3", "code", "code=", "=1", "code=x", "code=0.1:0.4", "code=2:1",
