@@ -99,8 +99,9 @@ def ends_of_finished(columns: Mapping[str, NDArray]) -> NDArray[np.bool_]:
 def _product(parts: Sequence[str | float], cells: Mapping[str, Sequence[object]], place: Place) -> NDArray:
     """``(row,)`` product of columns and numbers; NaN where a cell of any is blank."""
     columns = [numbers(cells[part], part, place) for part in parts if isinstance(part, str)]
-    factor = float(np.prod([part for part in parts if not isinstance(part, str)]))
-    return np.asarray(np.prod(np.stack(columns), axis=0) * factor)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is refused with its row
+        factor = float(np.prod([part for part in parts if not isinstance(part, str)]))
+        return np.asarray(np.prod(np.stack(columns), axis=0) * factor)
 
 
 def _in_canonical_unit(values: NDArray, unit: Unit, name: str, place: Place) -> NDArray:

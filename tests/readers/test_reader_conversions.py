@@ -72,6 +72,8 @@ def test_separator_and_decimal_comma(tmp_path: Path) -> None:
         ({"columns": {"tokens": {"product": [2, 3]}}}, "the product names no column"),
         ({"columns": {"tokens": {"product": ["steps"]}}}, "no column 'steps'"),
         ({"columns": {"params": {"column": "N", "true": ["x"]}}}, "only 'final' has states"),
+        ({"columns": {"final": {"product": ["tokens", 2]}}}, "'final' is no product"),
+        ({"columns": {"loss/x": {"product": ["tokens", 1e300, 1e300]}}}, "got inf"),
         ({"columns": {"loss/x": {"column": "loss/x", "unit": "perplexity"}}}, "got 1, but a perplexity is above 1"),
         ({"show": {"score/t": "bits"}}, "no loss"),
         ({"show": {"loss/x": "furlongs"}}, "there is no unit 'furlongs'"),

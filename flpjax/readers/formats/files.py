@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ MOST_FILES = 100_000  # that a folder is searched for
 LOOKED_AT = 20  # files of a folder that are opened to tell what it holds
 HEAD = 2**16  # bytes of a file that tell what it is
 SEPARATORS = (",", ";", "\t")
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""A character above the first 65,536 is written in two halves; one alone is none."""
 
 
 def require(path: Path) -> None:
@@ -69,7 +72,7 @@ def load_json(path: Path) -> Any:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"the file has more than {MOST_BYTES:,} bytes", where=str(path), remedy="Is this it?")
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parsed(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"can't be read ({error.strerror})", where=str(path), remedy="Name another file") from None
     except RecursionError:
@@ -78,6 +81,25 @@ def load_json(path: Path) -> Any:
         raise InputError(
             f"this is no valid JSON: {error}", where=str(path), remedy="Write the file again, or leave it out"
         ) from None
+
+
+def parsed(text: str) -> Any:
+    """What JSON text says; halves of characters in it, which no file can hold, are replaced.
+
+    Raises:
+        ValueError: It is no JSON.
+        RecursionError: Brackets are nested too deeply.
+    """
+    content = json.loads(text)
+    return _mended(content) if HALF.search(text) else content
+
+
+def _mended(content: Any) -> Any:
+    if isinstance(content, str):
+        return content.encode("utf-8", "replace").decode()
+    if isinstance(content, dict):
+        return {_mended(key): _mended(each) for key, each in content.items()}
+    return [_mended(each) for each in content] if isinstance(content, list) else content
 
 
 def load_json_or_none(path: Path) -> Any:
@@ -98,7 +120,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield number, json.loads(line)
+                    yield number, parsed(line)
     except OSError as error:
         raise InputError(f"can't be read ({error.strerror})", where=str(path), remedy="Name another file") from None
     except (ValueError, RecursionError) as error:

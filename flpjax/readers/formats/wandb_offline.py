@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import zlib
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flpjax.errors import InputError, count, some_of
-from flpjax.readers.formats.files import HEAD, files
+from flpjax.readers.formats.files import HEAD, files, parsed
 from flpjax.readers.formats.records import Choices, Format, Records
 from flpjax.readers.formats.rows import RunRows, flat, records_of_rows
 
@@ -123,7 +122,7 @@ def _items(items: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in items:
         try:
-            found |= flat(json.loads(item.value_json), "/".join(item.nested_key) or item.key)
+            found |= flat(parsed(item.value_json), "/".join(item.nested_key) or item.key)
         except (ValueError, RecursionError):
             continue
     return found

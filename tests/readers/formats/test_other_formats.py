@@ -86,6 +86,15 @@ def test_json_lines_of_steps(tmp_path: Path) -> None:
     assert made.runs.loss_of("validation").tolist() == [2.9, 2.8] * 2
 
 
+def test_halves_of_characters_are_replaced(tmp_path: Path) -> None:
+    """JSON can name what no file can hold."""
+    lines = [{"_step": s, "tokens": s, "eval/\ud800/loss": 3.0, "run": "\udc00 \U0001f642"} for s in (1, 2)]
+    made = import_runs(write(tmp_path / "a.jsonl", lines), constants={"params": 1e7})
+    assert made.runs is not None
+    assert (made.runs.names, made.runs.domains) == (("? \U0001f642",), ("?",))
+    assert made.csv().encode()
+
+
 def test_olmix(tmp_path: Path) -> None:
     ratios = [
         {"run": f"r{i}", "name": "swarm", "index": i, "web": 0.3 + i / 10, "code": 0.7 - i / 10} for i in range(3)
