@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import ADVICE, InputError, did_you_mean, printable
 from flpjax.ladder.build import is_canonical
 from flpjax.ladder.export import csv_of
 from flpjax.ladder.table import Runs
@@ -121,6 +121,7 @@ def import_runs(
     table = None if join is None else read_join(Path(join))
     records = chosen.read(path, choices)
     made = assembled(records, table, choices.constants)
+    notes = (*made.notes, *(() if made.runs is None else made.runs.notes))
     return Imported(
         source=str(path),
         format=chosen.name,
@@ -129,8 +130,10 @@ def import_runs(
         template=template(made.records),
         lacking=made.lacking,
         without_params=made.without_params,
-        notes=made.notes + (() if made.runs is None else made.runs.notes),
-        doubts=made.doubts,
+        notes=tuple(
+            printable(note, ADVICE) for note in (*made.notes, *(made.runs.notes if made.runs is not None else ()))
+        ),
+        doubts=tuple(printable(doubt, ADVICE) for doubt in made.doubts),
     )
 
 
