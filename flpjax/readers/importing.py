@@ -130,9 +130,7 @@ def import_runs(
         template=template(made.records),
         lacking=made.lacking,
         without_params=made.without_params,
-        notes=tuple(
-            printable(note, ADVICE) for note in (*made.notes, *(made.runs.notes if made.runs is not None else ()))
-        ),
+        notes=tuple(printable(note, ADVICE) for note in notes),
         doubts=tuple(printable(doubt, ADVICE) for doubt in made.doubts),
     )
 
