@@ -16,6 +16,9 @@ RunsArgument = Annotated[
     str,
     typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a ladder by name, such as ladder or olmo-ladder."),
 ]
+Method = Annotated[
+    str, typer.Option("--method", help="auto (the default), flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")
+]
 OptionalRuns = Annotated[
     str | None,
     typer.Argument(metavar="[RUNS]", help="A CSV or Parquet file, or a ladder by name; none with --from."),
