@@ -18,6 +18,7 @@ from flpjax.readers.formats.sizes import consistent, sized
 from flpjax.readers.formats.steps import TOLERANCE, Ordered, looks_sampled, measured, ordered, rows_of
 
 LISTED = 6
+FULL = 100.0  # points
 BARE, VALIDATION = "loss", "loss/validation"
 
 
@@ -95,6 +96,8 @@ def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, 
     if lacking:
         doubts.append(f"{_named(lacking)} left out: neither FLOPs nor both N and D are known")
     usable = [rows_of(run, np.flatnonzero(_whole(run))) for run in runs if run.run not in lacking]
+    usable, told = _fractions(usable)
+    notes += told
     usable, told, more = consistent(usable)
     notes, doubts = notes + told, doubts + more
     by = [_ordered(run) for run in usable]
@@ -153,6 +156,21 @@ def _bare_loss(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str]]
         kept.append(replace(run, columns=columns))
     note = "" if others else f"'loss' is read as the validation loss '{VALIDATION}': the only loss there is"
     return kept, [note] if note else []
+
+
+def _fractions(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str]]:
+    """Scores that stand from 0 to 100, as a value above 1 shows, as fractions, with their standard errors."""
+    columns = dict.fromkeys(name for run in runs for name in run.columns if name.startswith("score/"))
+    points = []
+    for name in columns:
+        values = np.concatenate([run.column(name) for run in runs])
+        if np.nanmax(values, initial=0.0) > 1.0 and np.nanmax(values) <= FULL and np.nanmin(values) >= 0.0:
+            points.append(name[6:])
+    if not points:
+        return list(runs), []
+    scaled = {f"{kind}/{task}" for task in points for kind in ("score", "stderr")}
+    found = [replace(run, columns={n: v / FULL if n in scaled else v for n, v in run.columns.items()}) for run in runs]
+    return found, [f"scores of {some_of(points, LISTED)} stand from 0 to 100 and are divided by 100"]
 
 
 def _without_step_zero(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str]]:

@@ -71,7 +71,7 @@ SCORES = (
     "em", "f1", "pass_at_1", "pass@1", "accuracy_norm", "acc_per_token", "acc_per_char", "mc1", "mc2", "score",
 )  # fmt: skip
 """Metrics that are scores, in the order in which one of several is taken."""
-CENTRED = ("core_metric", "core_score", "core", "centered_accuracy")
+CENTRED = ("core_metric", "core_score", "core")
 METRICS = {
     **dict.fromkeys(NATS, ("loss", LOSS["nats"])),
     **dict.fromkeys(BITS, ("loss", LOSS["bits"])),

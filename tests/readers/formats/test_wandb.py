@@ -173,6 +173,16 @@ def test_rows_of_a_plain_table_are_runs(tmp_path: Path) -> None:
     assert len(made.runs.names) == 3
 
 
+def test_scores_in_points_become_fractions(tmp_path: Path) -> None:
+    rows = [
+        {"_step": s, "tokens": s, "val_loss": 3.0, "eval/piqa/acc": 60.0 + s, "eval/boolq/acc": 0.6} for s in (1, 2)
+    ]
+    made = import_runs(write(tmp_path / "a.csv", rows), constants=SIZES)
+    assert made.runs is not None
+    assert made.runs.score.tolist() == [[0.61, 0.6], [0.62, 0.6]]
+    assert any("scores of piqa stand from 0 to 100" in note for note in made.notes)
+
+
 def test_a_sampled_history_is_doubted(tmp_path: Path) -> None:
     steps = np.sort(np.random.default_rng(0).choice(100_000, 60, replace=False)) + 1
     rows = [{"_step": int(s), "tokens": int(s), "val_loss": 3.0} for s in steps]
