@@ -21,6 +21,7 @@ from flpjax.cli.picture import (
     power_of_ten,
     words,
 )
+from flpjax.cli.picture_units import in_units_of, label
 from flpjax.errors import InputError
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.table import AVERAGE, Runs, index_of
@@ -66,6 +67,7 @@ def plot_forecast(
     if via == AVERAGE:
         runs = runs.with_average()
     runs.loss_of(via)  # refuses a domain that is not there
+    runs, result, path, scores = in_units_of(runs, result, path, scores)
     figure, axes = picture(len(names) + 1)
     handles: dict[str, Any] = {}
     _draw_loss(axes[0], result, runs, via, path, handles)
@@ -108,7 +110,12 @@ def _draw_loss(
         )
         shown.append(truth.loss_of(via))
         flops.append(truth.flops)
-    ax.set(xscale="log", yscale="log", xlabel="training compute C (FLOPs)", ylabel=f"loss {words(via, LETTERS)}")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="training compute C (FLOPs)",
+        ylabel=f"loss {words(label(via, runs), LETTERS)}",
+    )
     ax.set_title(words(f"loss {via}", LETTERS), fontsize=9)
     _log_axis(ax, "x", np.concatenate(flops), power_of_ten)
     _log_axis(ax, "y", np.concatenate(shown), "{:g}".format)
@@ -144,7 +151,7 @@ def _draw_score(
     ax.axhline(chance, color="black", linewidth=0.7, linestyle=":", zorder=1)
     ax.annotate(f"chance {chance:.3g} %", (0.99, chance), xycoords=("axes fraction", "data"), fontsize=7, ha="right",
                 va="bottom", xytext=(0, 1), textcoords="offset points")  # fmt: skip
-    ax.set(xlabel=f"loss {words(via, LETTERS)}", ylabel="score (%)", ylim=(low, high))
+    ax.set(xlabel=f"loss {words(label(via, runs), LETTERS)}", ylabel="score (%)", ylim=(low, high))
     ax.set_yticks(plain_ticks(low, high))
     ax.set_title(words(task, LETTERS), fontsize=9)
     ends = ax.get_xlim()

@@ -13,6 +13,7 @@ from flpjax.cli.picture import log_ticks, percent_limits, picture, plain_ticks, 
 from flpjax.cli.plots import plot_forecast
 from flpjax.cli.session import save_figure
 from flpjax.errors import InputError
+from flpjax.readers.units import LOSS
 from flpjax.results.forecast import forecast
 from flpjax.results.path import forecast_path, score_map
 from flpjax.results.target import targets_of
@@ -36,6 +37,22 @@ def test_every_task_has_a_panel_with_its_own_numbers(drawn):
         else:
             expected = [100 * scores[runs.task_names[i - 1]].median for scores in result.score]
         np.testing.assert_allclose(medians, expected)
+
+
+def test_losses_are_drawn_in_the_units_of_the_table(drawn):
+    """The same picture as in nats, by another ruler: of the ladder, the law, the forecast and the scores' axes."""
+    result, runs, path, scores, nats = drawn
+    bits = plot_forecast(result, replace(runs, shown={"general": LOSS["bits"]}), "general", path=path, scores=scores)
+    assert bits.axes[0].get_ylabel() == "loss general (bits)"
+    assert bits.axes[1].get_xlabel() == "loss general (bits)"
+    for i, (mine, theirs) in enumerate(zip(bits.axes, nats.axes, strict=True)):
+        axis = 1 - min(i, 1)  # losses stand upright in the first panel, and below the others
+        for one, other in zip(mine.collections, theirs.collections, strict=True):
+            at = [np.ma.filled(points.get_offsets()[:, axis].astype(float), np.nan) for points in (one, other)]
+            np.testing.assert_allclose(at[0] * np.log(2), at[1])
+        for one, other in zip(mine.containers, theirs.containers, strict=True):
+            at = [bar.lines[0].get_xydata()[0, axis] for bar in (one, other)]
+            np.testing.assert_allclose(at[0] / at[1], 1 / np.log(2))
 
 
 def test_the_law_is_drawn_as_the_tables_say(drawn):
