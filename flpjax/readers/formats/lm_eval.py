@@ -43,10 +43,10 @@ def read(path: Path, choices: Choices) -> Records:
     if not found:
         raise InputError("no file holds results of lm-evaluation-harness", where=str(path), remedy="Name its folder")
     rows, notes = _latest(found)
-    doubts = _limits(found)
-    rows, told = _by_shots(rows)
+    doubts = _limits(found) + _several_folders(found)
+    groups: Mapping[str, tuple[str, ...]] = {group: tasks for file in found for group, tasks in file.groups.items()}
+    rows, groups, told = _by_shots(rows, groups)
     notes += told
-    groups = {group: tasks for file in found for group, tasks in file.groups.items()}
     kept, told = _kept(rows, groups, choices.subtasks)
     notes += told
     picked, told, more = chosen_metrics(rows, kept, choices)
@@ -79,21 +79,44 @@ def _latest(found: Sequence[ResultsFile]) -> tuple[list[_Row], list[str]]:
     return [_Row(model, tasks, tuple(paths[model])) for model, tasks in sorted(by_model.items())], notes
 
 
-def _by_shots(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
-    """A task of which models were shown different numbers of examples becomes as many tasks."""
+def _several_folders(found: Sequence[ResultsFile]) -> list[str]:
+    """Models that were evaluated on one task in several folders, where each may hold a model of its own."""
+    where: dict[tuple[str, str], set[Path]] = {}
+    for file in found:
+        for task in file.tasks:
+            where.setdefault((file.model, task), set()).add(file.path.parent)
+    several = list(dict.fromkeys(model for (model, _), folders in where.items() if len(folders) > 1))
+    if not several:
+        return []
+    return [
+        f"evaluated in several folders, the last date counts: {some_of(several, LISTED)}; if these are several models, "
+        "give their paths names of their own, or import the folders apart"
+    ]
+
+
+def _by_shots(
+    rows: Sequence[_Row], groups: Mapping[str, tuple[str, ...]]
+) -> tuple[list[_Row], Mapping[str, tuple[str, ...]], list[str]]:
+    """A task of which models were shown different numbers of examples becomes as many tasks, and so do groups."""
     shots: dict[str, set[int | None]] = {}
     for row in rows:
         for name, task in row.tasks.items():
             shots.setdefault(name, set()).add(task.shots)
     mixed = sorted(name for name, numbers in shots.items() if len(numbers - {None}) > 1)
     if not mixed:
-        return list(rows), []
+        return list(rows), groups, []
 
-    def named(name: str, task: Evaluation) -> str:
-        return f"{name}_{task.shots or 0}shot" if name in mixed else name
+    def named(name: str, number: int | None) -> str:
+        return f"{name}_{number or 0}shot" if name in mixed else name
 
-    renamed = [_Row(r.model, {named(n, t): t for n, t in r.tasks.items()}, r.files) for r in rows]
-    return renamed, [f"models were shown different numbers of examples, a column each: {some_of(mixed, LISTED)}"]
+    renamed = [_Row(r.model, {named(n, t.shots): t for n, t in r.tasks.items()}, r.files) for r in rows]
+    numbers = {number for name in mixed for number in shots[name]}
+    of_shots = {named(g, k): tuple(named(t, k) for t in tasks) for g, tasks in groups.items() for k in numbers}
+    return (
+        renamed,
+        of_shots,
+        [f"models were shown different numbers of examples, a column each: {some_of(mixed, LISTED)}"],
+    )
 
 
 def _kept(rows: Sequence[_Row], groups: Mapping[str, tuple[str, ...]], subtasks: bool) -> tuple[list[str], list[str]]:

@@ -16,6 +16,7 @@ CHANCE_ZERO = ("generate_until", "greedy_until", "loglikelihood")
 """Kinds of tasks at which guessing scores nothing: free text, and the last word of a text."""
 LIST = re.compile(r"\{\{\s*\[(.*)\]\s*\}\}", re.DOTALL)
 ITEM = re.compile(r"""\s*(?:'[^']*'|"[^"]*"|[\w.\[\]()]+)\s*""")
+INDENT = re.compile(r"[\s-]*")
 STAMP = re.compile(r"results_(\d{4}-\d\d-\d\dT\d\d[-:]\d\d[-:]\d\d(?:\.\d+)?)")
 
 
@@ -80,11 +81,15 @@ def results_file(path: Path, content: Any = None) -> ResultsFile | None:
     if not is_results(content):
         return None
     config = _dict(content, "config")
-    groups = {
-        group: tuple(t for t in subtasks if isinstance(t, str) and t != group)
-        for group, subtasks in _dict(content, "group_subtasks").items()
-        if isinstance(subtasks, list) and subtasks
-    }
+    groups = (
+        _groups_by_alias(content)
+        if "group_subtasks" not in content
+        else {
+            group: tuple(t for t in subtasks if isinstance(t, str) and t != group)
+            for group, subtasks in _dict(content, "group_subtasks").items()
+            if isinstance(subtasks, list) and subtasks
+        }
+    )
     limit = value(config.get("limit"))
     stamp = STAMP.search(path.name)
     date = value(content.get("date"))
@@ -96,6 +101,23 @@ def results_file(path: Path, content: Any = None) -> ResultsFile | None:
         groups=groups,
         limit=None if math.isnan(limit) else limit,
     )
+
+
+def _groups_by_alias(content: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Group → its tasks and groups, in early files: below each group of ``groups`` they stand indented."""
+    known = _dict(content, "groups")
+    groups: dict[str, tuple[str, ...]] = {}
+    above: list[tuple[int, str]] = []  # indentation and name of the groups that a task stands in
+    for name, cells in content["results"].items():
+        alias = cells.get("alias")
+        indent = len(INDENT.match(alias)[0]) if isinstance(alias, str) else 0  # type: ignore[index]
+        while above and above[-1][0] >= indent:
+            above.pop()
+        if above:
+            groups[above[-1][1]] = (*groups.get(above[-1][1], ()), name)
+        if name in known:
+            above.append((indent, name))
+    return groups
 
 
 def model_of(content: dict[str, Any], config: dict[str, Any], path: Path) -> str:

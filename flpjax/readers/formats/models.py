@@ -20,8 +20,9 @@ def run_and_step(model: str) -> tuple[str, float | None]:
     Args:
         model: A repository, a path, and perhaps a revision.
     """
-    text = INSIDE.sub("", model.strip().replace("\\", "/"))
-    found = STEP.search(text)
+    text = model.strip().replace("\\", "/").rstrip("/")
+    found = STEP.search(INSIDE.sub("", text))
+    text = text if found is None else INSIDE.sub("", text)
     step = float(found[1]) * TIMES[found[2].lower()] if found and len(found[1]) < 12 else None
     rest = text[: found.start()].rstrip("-_./@ ") if found and step is not None else text
     name, _, revision = rest.partition("@")

@@ -112,6 +112,25 @@ def test_groups_do_not_count_twice(tmp_path: Path, subtasks: bool, kept: tuple[s
     assert all(task.chance_known for task in runs.tasks)
 
 
+def test_groups_of_early_files_are_told_by_aliases(tmp_path: Path) -> None:
+    """Before ``group_subtasks`` there was, tasks stood indented below their groups."""
+    content = results(GROUPED)
+    indents = {"mmlu": "", "mmlu_stem": " - ", "mmlu_anatomy": "  - ", "mmlu_virology": " - ", "suite": "", "piqa": ""}
+    for name, indent in indents.items():
+        content["results"][name]["alias"] = f"{indent}{name}"
+    content["groups"] = {"mmlu": {"acc,none": 0.3}, "mmlu_stem": {"acc,none": 0.2}}
+    made = import_runs(write(tmp_path, "r.json", content), constants=SIZES)
+    assert made.runs is not None
+    assert made.runs.task_names == ("mmlu", "piqa")
+
+
+def test_one_name_in_several_folders_is_doubted(tmp_path: Path) -> None:
+    for folder, score in (("a", 0.5), ("b", 0.6)):
+        write(tmp_path, f"{folder}/results_1.json", results({"piqa": {"acc,none": score}}, model="pretrained=./model"))
+    made = import_runs(tmp_path, constants=SIZES)
+    assert any("evaluated in several folders" in doubt for doubt in made.doubts)
+
+
 def test_limits_versions_and_shots_are_told(tmp_path: Path) -> None:
     for i, (shots, version) in enumerate(((0, 1), (5, 2))):
         content = results({"piqa": {"acc,none": 0.5}, "boolq": {"acc,none": 0.5}}, model=f"pretrained=m{i}")
@@ -122,6 +141,13 @@ def test_limits_versions_and_shots_are_told(tmp_path: Path) -> None:
     assert made.runs is not None
     assert made.runs.task_names == ("piqa_0shot", "boolq", "piqa_5shot")
     assert [task.chance for task in made.runs.tasks] == [0.5] * 3
+    for i, shots in enumerate((0, 5)):
+        content = results({"mmlu": {"acc,none": 0.3}, "mmlu_anatomy": {"acc,none": 0.3}}, model=f"pretrained=m{i}")
+        content |= {"n-shot": {"mmlu": shots, "mmlu_anatomy": shots}, "group_subtasks": {"mmlu": ["mmlu_anatomy"]}}
+        write(tmp_path / "grouped", f"{i}.json", content)
+    grouped = import_runs(tmp_path / "grouped", constants=SIZES).runs
+    assert grouped is not None
+    assert grouped.task_names == ("mmlu_0shot", "mmlu_5shot")
     assert "2 files of 2 with --limit 10" in " ".join(made.doubts)
     assert "different versions of boolq" in " ".join(made.doubts)
 
@@ -223,6 +249,8 @@ def test_what_a_choice_of_metrics_gets_wrong(tmp_path: Path, metrics: object, me
         ("m@step43k", "m", 43000),
         ("google/gemma-2b", "gemma-2b", None),
         ("steps", "steps", None),
+        ("./model", "model", None),
+        ("/ckpts/run-a/final/", "final", None),
         ("org/footstep5", "footstep5", None),
     ],
 )
