@@ -16,15 +16,16 @@ import time
 import jax
 
 from benchmarks.report import environment, finish, parser, show
+from benchmarks.sbc.averages import DESIGN
 from benchmarks.sbc.designs import designs
-from benchmarks.sbc.lots import METHODS, lots, run
+from benchmarks.sbc.lots import METHODS, lots, methods_of, run
 from benchmarks.sbc.statistics import Ranks
 from benchmarks.workers import side_by_side
 
 
 def main() -> None:
     """Simulate, rank, print, write."""
-    names = tuple(designs())
+    names = (*designs(), DESIGN)
     arguments = parser(__doc__)
     arguments.add_argument("--simulations", type=int, default=200, help="of each design (default: 200)")
     arguments.add_argument("--quick", action="store_true", help="the fast path only")
@@ -43,7 +44,7 @@ def main() -> None:
         print(f"{len(done)} of {len(todo)}: {lot}, {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     rows, summary = [], {}
     for name in given.only:
-        for method in methods:
+        for method in methods_of(name, methods):
             parts = [done[lot] for lot in todo if (lot.design, lot.method) == (name, method)]
             for what in parts[0]:
                 ranks = Ranks.joined([part[what] for part in parts])

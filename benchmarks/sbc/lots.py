@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from benchmarks.sbc import averages
+from benchmarks.sbc.averages import AVERAGE, DESIGN
 from benchmarks.sbc.designs import posed
 from benchmarks.sbc.simulations import ranks
 from benchmarks.sbc.statistics import Ranks
@@ -29,9 +31,16 @@ class Lot(NamedTuple):
 def lots(designs: Sequence[str], methods: Sequence[str], simulations: int) -> list[Lot]:
     """Those that make up so many simulations of each design by each method."""
     sizes = [min(EACH, simulations - begun) for begun in range(0, simulations, EACH)]
-    return [Lot(d, m, i, size) for d in designs for m in methods for i, size in enumerate(sizes)]
+    return [Lot(d, m, i, size) for d in designs for m in methods_of(d, methods) for i, size in enumerate(sizes)]
+
+
+def methods_of(design: str, methods: Sequence[str]) -> tuple[str, ...]:
+    """How a design is fitted: the default in its own way."""
+    return (AVERAGE,) if design == DESIGN else tuple(methods)
 
 
 def run(lot: Lot) -> tuple[Lot, dict[str, Ranks]]:
     """Simulate, fit, rank."""
+    if lot.design == DESIGN:
+        return lot, averages.ranks(lot.simulations, SEED + 1000 * lot.number)
     return lot, ranks(posed(lot.design), lot.simulations, SEED + 1000 * lot.number, lot.method)

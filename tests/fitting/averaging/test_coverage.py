@@ -12,6 +12,7 @@ from flpjax.results.forecast import forecast
 from flpjax.results.target import targets_of
 
 SEEDS = range(10)
+MORE_SEEDS = range(40)
 SIZES, RATIOS = np.geomspace(4e7, 6.4e8, 5), (10.0, 40.0)
 TARGETS = ((2.6e9, 20.0), (7e9, 20.0))
 NOISE = 0.003
@@ -39,10 +40,10 @@ def ladder(kind, seed):
     return build_runs(columns, source=f"{kind} {seed}")
 
 
-def held(kind, level=0.9):
+def held(kind, level=0.9, seeds=SEEDS):
     """Share of the targets that intervals hold."""
     inside = []
-    for seed in SEEDS:
+    for seed in seeds:
         runs = ladder(kind, seed)
         finals = runs.targets().finals()
         seen = forecast(auto(runs, jax.random.key(seed), draws=400), targets_of(finals), level=level)
@@ -50,13 +51,21 @@ def held(kind, level=0.9):
     return np.mean(inside)
 
 
-LEAST = {"broken": 0.65, "hidden": 0.7, "drifting": 0.85}
-"""Of 20 targets; of 40 (20 seeds) they hold .83, .80 and .98."""
+LEAST = {"broken": 0.75, "hidden": 0.75, "drifting": 0.75}
+"""Of 20 targets, two to a ladder, which err alike: fewer than 7.5 of ten ladders at .9 are one case in fourteen."""
+LEAST_OF_MORE = 0.85
+"""Of 80 targets of 40 ladders, which hold .94, .98 and .99."""
 
 
 @pytest.mark.parametrize("kind", LEAST)
 def test_intervals_hold_where_every_law_is_wrong(kind):
     assert held(kind) >= LEAST[kind]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", LEAST)
+def test_intervals_hold_on_many_ladders(kind):
+    assert held(kind, seeds=MORE_SEEDS) >= LEAST_OF_MORE
 
 
 PLANTED = {

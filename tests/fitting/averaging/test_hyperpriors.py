@@ -52,6 +52,23 @@ def ladder(spoilt=()):
     return build_runs({"run": names, "params": params, "tokens": tokens, "loss/val": loss}, source="made")
 
 
+@pytest.mark.parametrize("law", ["power", "chinchilla"])
+def test_the_law_that_made_a_ladder_weighs_most(law, key):
+    """Laws are told apart by what was measured, and not the other way about."""
+    rng = np.random.default_rng(4)
+    params, ratio = (v.ravel() for v in np.meshgrid(np.geomspace(3e7, 3e9, 7), (5.0, 20.0, 80.0), indexing="ij"))
+    tokens = params * ratio
+    flops = 6.0 * params * tokens
+    loss = 3.0 * (flops / 1e19) ** -0.05 if law == "power" else 1.7 + 406.4 / params**0.34 + 410.7 / tokens**0.28
+    loss = loss * np.exp(0.002 * rng.standard_normal(len(params)))
+    names = np.array([f"r{i}" for i in range(len(params))], object)
+    runs = build_runs({"run": names, "params": params, "tokens": tokens, "loss/val": loss}, source=law)
+    weight = {name: float(w[0]) for name, w in auto(runs, key, draws=50).validation.weights.items()}
+    assert sum(weight.values()) == pytest.approx(1.0)
+    assert weight.get("power", 0.0) > 0.9 if law == "power" else weight.get("power", 0.0) < 0.01
+    assert max(weight, key=weight.get).startswith(law)
+
+
 def test_runs_that_the_others_do_not_explain_are_left_out_and_named(key):
     target = Target("big", params=8e9, tokens=1.6e11)
     sound, spoilt, without = (
