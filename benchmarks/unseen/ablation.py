@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flpjax import Auto, Runs
 from flpjax.fitting.averaging import hyperpriors
 from flpjax.laws import discrepancy
-from flpjax.methods.registry import MIXED, PLAIN
+from flpjax.methods.registry import REPEATED
 
 VAGUE = 50.0  # s.d. of a logarithm that says nothing
 
@@ -33,18 +33,20 @@ class Variant(NamedTuple):
 
     def methods(self, runs: Runs) -> Auto:
         """The laws and maps that take part."""
-        if self.one_law:
-            mixed = ("mix-chinchilla+domain-sigmoid",) if runs.sources else ()
-            return Auto(methods=(*(() if mixed else ("chinchilla+sigmoid",)), *mixed))
-        if not self.without or not runs.domains:
+        if not (self.one_law or self.without) or not runs.domains:
             return Auto()
-        kept = [name for name in PLAIN if not name.startswith(f"{self.without}+")]
-        return Auto(methods=(*kept, *(MIXED if runs.sources else ())))
+        names = [name for name in Auto().members(runs) if "+" in name]
+        laws = {name: name.partition("+")[0].removesuffix(REPEATED) for name in names}
+        if self.one_law:
+            law, score = ("mix-chinchilla", "domain-sigmoid") if runs.sources else ("chinchilla", "sigmoid")
+            return Auto(methods=tuple(n for n in names if laws[n] == law and n.partition("+")[2] == score))
+        return Auto(methods=tuple(name for name in names if laws[name] != self.without))
 
 
 VARIANTS: Mapping[str, Variant] = {
     "no-discrepancy": Variant(departs=False),
     "along-compute-alone": Variant(shares={"flops": 1.0}),
+    "not-along-ratio": Variant(shares={name: v for name, v in discrepancy.SHARES.items() if name != discrepancy.RATIO}),
     "no-chinchilla": Variant(without="chinchilla"),
     "one-law": Variant(one_law=True),
     "vague-hyperpriors": Variant(vague=True),
