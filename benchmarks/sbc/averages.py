@@ -6,7 +6,6 @@ from what ``auto`` takes to be known; then a map to scores in the same way. The 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -126,8 +125,8 @@ def _applied(law: Law, vector: Floats, x: Any) -> Floats:
 def _targets(runs: Runs) -> Features:
     top = int(runs.flops.argmax())
     steps = np.log(BEYOND)
-    logs: Sequence[Floats] = [np.log(v[top]) + s * steps for v, s in ((runs.params, 0.5), (runs.tokens, 0.5))]
-    return Features.of_logs(*logs, np.log(runs.flops[top]) + steps)
+    log_params, log_tokens = (np.log(v[top]) + 0.5 * steps for v in (runs.params, runs.tokens))
+    return Features.of_logs(log_params, log_tokens, np.log(runs.flops[top]) + steps)
 
 
 def _table(loss: Floats, score: Floats) -> Runs:
