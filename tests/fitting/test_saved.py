@@ -97,6 +97,8 @@ def resealed(data: bytes, **changes: object) -> bytes:
     [
         ({"manifest": {"schema": archive.SCHEMA + 1}}, "newer than this"),
         ({"manifest": {"kind": "recipe"}}, "holds a recipe"),
+        ({"manifest": {"kind": ["draws"]}}, "this flpjax doesn't know"),
+        ({"manifest": {"schema": "1"}}, "cut off or altered"),
         ({"content": {"class": "os:system"}}, "no class that is flpjax's own|not flpjax's own"),
         ({"content": {"class": "flpjax.cli.app:main"}}, "this flpjax has no"),
         ({"content": {"class": "flpjax.errors:InputError"}}, "no class of data|other fields"),
