@@ -49,8 +49,8 @@ def read(path: Path, choices: Choices) -> Records:
     notes += told
     kept, told = _kept(rows, groups, choices.subtasks)
     notes += told
-    picked, told, more = chosen_metrics(rows, kept, choices)
-    notes, doubts = notes + told, doubts + more
+    picked, told = chosen_metrics(rows, kept, choices)
+    notes += told
     return Records(
         source=str(path),
         runs=tuple(_runs(rows, picked)),

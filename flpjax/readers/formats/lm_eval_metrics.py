@@ -13,16 +13,16 @@ from flpjax.readers.formats.lm_eval_file import NO_FILTER, Evaluation
 from flpjax.readers.formats.records import Choices
 from flpjax.readers.units import LOSS
 
-LOSSES: Mapping[str, tuple[Unit, bool]] = {
-    "bits_per_byte": (LOSS["bits"], True),
-    "byte_perplexity": (LOSS["perplexity"], True),
-    "perplexity": (LOSS["perplexity"], False),
-    "word_perplexity": (LOSS["perplexity"], False),
-    "loss": (LOSS["nats"], False),
-    "nll": (LOSS["nats"], False),
-    "ce_loss": (LOSS["nats"], False),
+LOSSES: Mapping[str, Unit] = {
+    "bits_per_byte": LOSS["bits"],
+    "byte_perplexity": LOSS["perplexity"],
+    "perplexity": LOSS["perplexity"],
+    "word_perplexity": LOSS["perplexity"],
+    "loss": LOSS["nats"],
+    "nll": LOSS["nats"],
+    "ce_loss": LOSS["nats"],
 }
-"""Metrics that are losses → unit, and whether per byte; the first that is there is taken."""
+"""Metrics that are losses → unit; the first that is there is taken."""
 ORDER = ("acc", "acc_norm", "exact_match")
 """The harness's own defaults of multiple choice, and of free text; others in the order of the file."""
 PER_QUESTION = ("acc", "acc_norm", "exact_match")
@@ -76,8 +76,8 @@ class ModelResults(Protocol):
 
 def chosen_metrics(
     rows: Sequence[ModelResults], tasks: Sequence[str], choices: Choices
-) -> tuple[dict[str, Chosen], list[str], list[str]]:
-    """Task → what is taken of it; notes, and doubts.
+) -> tuple[dict[str, Chosen], list[str]]:
+    """Task → what is taken of it, and notes.
 
     Raises:
         InputError: A metric was asked for that no task has, or a task that is not there.
@@ -92,11 +92,12 @@ def chosen_metrics(
         scores = [key for key in keys if _is_score(key, there)]
         key = next((k for k in _ordered(keys, choices.metric_of(task)) if k in scores), None)
         if key is None:
-            key = next((k for metric in LOSSES for k in keys if _metric(k) == metric), None)
-            if key is None:
+            losses = [k for metric in LOSSES for k in keys if _metric(k) == metric]
+            if not losses:
                 odd.append(task)
             else:
-                picked[task] = Chosen(f"loss/{task}", key, LOSSES[_metric(key)][0])
+                first = _ordered(losses, choices.metric_of(task))[0]
+                picked[task] = Chosen(f"loss/{task}", first, LOSSES[_metric(first)])
             continue
         highest = max(e.metrics[key][0] for e in there if key in e.metrics)
         picked[task] = Chosen(f"score/{task}", key, LOSS["nats"], points=highest > 1.0)
@@ -109,7 +110,7 @@ def chosen_metrics(
     hundred = [task for task, c in picked.items() if c.points]
     if hundred:
         notes.append(f"scores of {some_of(hundred, LISTED)} stand from 0 to 100 and are divided by 100")
-    return picked, notes, []
+    return picked, notes
 
 
 def questions_of(task: Evaluation, key: str) -> int | None:

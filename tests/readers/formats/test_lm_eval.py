@@ -61,6 +61,9 @@ def test_one_file(tmp_path: Path) -> None:
     chosen = import_runs(tmp_path, constants=SIZES, metrics={"piqa": "acc_norm"}).runs
     assert chosen is not None
     assert chosen.score_of("piqa")[0] == 0.7
+    words = import_runs(tmp_path, constants=SIZES, metrics={"wikitext": "word_perplexity"}).runs
+    assert words is not None
+    assert words.loss_of("wikitext")[0] == pytest.approx(math.log(30.0), rel=1e-15)
     all_norm = import_runs(tmp_path, constants=SIZES, metrics="acc_norm").runs
     assert all_norm is not None
     assert (all_norm.score_of("piqa")[0], all_norm.score_of("abc")[0]) == (0.7, 0.4)
