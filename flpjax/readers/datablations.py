@@ -52,8 +52,8 @@ TEXT_KEYS, NUMBER_KEYS = ("model", "text_source", "task"), ("params", "tokens", 
 def datablations(folder: Path) -> Runs:
     """Read the 182 runs that the authors fit their law of repeated data on: final losses on C4.
 
-    Tokens D count every pass over the data. How many are unique decides the loss too, but has no column in a table of
-    runs: :func:`unique_tokens` gives it. FLOPs are 6·N·D. Nothing is held out.
+    Tokens D count every pass over the data; how many are unique is the feature ``unique_tokens``, which laws of
+    repeated data read. FLOPs are 6·N·D. Nothing is held out.
 
     Args:
         folder: It holds ``datablations_filtered.csv``, columns ``name,N,D,U_unique_tokens,val_loss``.
@@ -65,7 +65,9 @@ def datablations(folder: Path) -> Runs:
     columns: dict[str, NDArray] = {"run": names(raw.cells["name"])}
     for ours, theirs in (("params", "N"), ("tokens", "D"), ("loss/c4", "val_loss")):
         columns[ours] = numbers(raw.cells[theirs], theirs, raw.place)
-    notes = ["tokens count repeats; the unique ones are in flpjax.readers.datablations.unique_tokens"]
+    unique = unique_tokens(folder)
+    columns["x/unique_tokens"] = np.array([unique[name] for name in columns["run"]])
+    notes = ["tokens count repeats; x/unique_tokens are those that differ"]
     return build_runs(columns, source="datablations", place=raw.place, notes=notes)
 
 

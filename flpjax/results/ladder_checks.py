@@ -13,6 +13,7 @@ from flpjax.ladder.audit.audit import audit
 from flpjax.ladder.audit.fault import Kind, listed
 from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs
+from flpjax.laws.repeated import UNIQUE, repeats
 from flpjax.methods.mixtures import SAME, distinct
 from flpjax.results.distance import NEAR, extrapolation, place_of, words_aside, words_below
 from flpjax.results.finished import fitted_finals, unfinished_warnings
@@ -24,6 +25,7 @@ FEW_RUNS, TOO_FEW_RUNS = 8, 5  # below the first an interval is wide, below the 
 SAME_SIZE = 0.01  # relative difference of N and D, of runs that are reruns
 RERUN_LOSS, RERUN_SCORE = (0.01, 0.03), (0.05, 0.1)  # differences that are odd, and too large; losses are relative
 HALF = 0.5  # of the fall of losses from the smallest run to the largest: more is no noise
+SAME_FEATURE = 0.01  # spread of a feature, as laws see it, below which runs are alike in it
 SAME_MIX = 0.01  # difference of weights, below which a target's mixture is that of the ladder
 ABOVE = 0.05  # of chance, where a task has emerged
 FAR, TOO_FAR = 30.0, 1000.0  # × the largest run
@@ -140,6 +142,23 @@ def check_mixtures(draws: Draws, training: Runs, targets: Sequence[Target] = ())
     verdict = Verdict.FAIL if mixtures == 1 else Verdict.REVIEW
     remedy = "Train runs with other mixtures, or use a method without, such as 'flp'"
     yield Finding("mixtures", verdict, f"{count(mixtures, 'mixture')} of {count(needed, 'source')}", remedy)
+
+
+def check_features(draws: Draws, training: Runs) -> Iterator[Finding]:
+    """Every further feature that tells runs apart is read by some law."""
+    if not training.extra_features:
+        return
+    values = training.finals().features
+    varies = [f.name for f in training.extra_features if np.ptp(f.transformed(values[f.name])) > SAME_FEATURE]
+    if not repeats(training.features, training.tokens):
+        varies = [name for name in varies if name != UNIQUE]  # new data, as the laws take them to be
+    unread = [f"'{name}'" for name in varies if name not in draws.model.inputs]
+    if not unread:
+        yield Finding("features", Verdict.PASS, "every feature that varies is read by some law")
+        return
+    figure = f"runs differ in {some_of(unread)}, which no law here reads"
+    remedy = "Forecast runs that are alike in it, or name a method whose law reads it"
+    yield Finding("features", Verdict.REVIEW, figure, remedy)
 
 
 def check_emergence(training: Runs) -> Iterator[Finding]:

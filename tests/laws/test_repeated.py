@@ -13,7 +13,9 @@ from flpjax.laws.power_law import Chinchilla, PowerLaw
 from flpjax.laws.repeated import UNIQUE, Repeated, repeats
 from flpjax.methods.registry import method
 from flpjax.results.forecast import forecast
+from flpjax.results.ladder_checks import check_features
 from flpjax.results.target import targets_of
+from flpjax.results.verdicts import Verdict
 
 LAW, RD = Chinchilla(centre_params=19.0, centre_tokens=22.0), 15.4
 TRUTH = {"log_level": 1.1, "share": 0.6, "size_share": 0.4, "alpha": 0.35, "beta": 0.37, "repetitions": RD}
@@ -45,7 +47,7 @@ def test_it_is_the_law_at_what_repeated_tokens_are_worth(law):
     assert float(wide.constants(params)["R_D"]) == RD
 
 
-def ladder(unique=True):
+def ladder(name=UNIQUE):
     """Six sizes, each on new data and on data seen up to 60 times; the largest are held out."""
     rng = np.random.default_rng(5)
     params, passes = (v.ravel() for v in np.meshgrid(np.geomspace(2e7, 1e9, 6), (1.0, 3.0, 12.0, 60.0), indexing="ij"))
@@ -60,7 +62,7 @@ def ladder(unique=True):
         "loss/val": np.asarray(loss) * np.exp(0.002 * rng.standard_normal(len(params))),
         "held_out": params > 5e8,
     }
-    return build_runs(columns | ({f"x/{UNIQUE}": tokens / passes} if unique else {}), source="repeats")
+    return build_runs(columns | ({f"x/{name}": tokens / passes} if name else {}), source="repeats")
 
 
 def test_a_ladder_that_repeats_its_data_is_forecast_by_them(key):
@@ -72,11 +74,17 @@ def test_a_ladder_that_repeats_its_data_is_forecast_by_them(key):
     off = [abs(v["val"].median / finals.loss[i, 0] - 1.0) for i, v in enumerate(seen.loss)]
     assert max(off) < 0.02
     assert np.ptp([v["val"].median for v in seen.loss]) > 0.2, "passes over the data tell the targets apart"
+    (read,) = check_features(draws, runs.training())
+    assert read.verdict == Verdict.PASS
+    (unread,) = check_features(draws, ladder(name="dropout").training())
+    assert unread.verdict == Verdict.REVIEW
+    assert "'dropout', which no law here reads" in unread.figure
+    assert list(check_features(draws, ladder(name="").training())) == []
 
 
 def test_a_ladder_takes_part_only_where_some_run_repeats():
     assert repeats(ladder().features, ladder().tokens)
     new = ladder().only(["r0", "r4", "r8"])
     assert not repeats(new.features, new.tokens)
-    assert not repeats(ladder(unique=False).features, ladder().tokens)
+    assert not repeats(ladder(name="").features, ladder().tokens)
     assert method("chinchilla-repeated+sigmoid").compute_loss == Repeated(Chinchilla())
