@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     from flpjax.ladder.simulate_mixtures import simulate_mixtures as simulate_mixtures
     from flpjax.ladder.table import Runs as Runs
     from flpjax.ladder.tasks import Task as Task
+    from flpjax.laws.formula.formula import FormulaLaw as FormulaLaw
+    from flpjax.laws.formula.function import FunctionLaw as FunctionLaw
+    from flpjax.laws.formula.function import positive as positive
+    from flpjax.laws.formula.function import real as real
+    from flpjax.laws.formula.function import share as share
+    from flpjax.laws.formula.make import law as law
     from flpjax.laws.law import Law as Law
     from flpjax.laws.law import Parameter as Parameter
     from flpjax.laws.loss_score import Exponential as Exponential
@@ -151,6 +157,9 @@ _HOME = {
     "fitting.posterior.posterior": ("posterior",),
     "fitting.posterior.priors": ("Normal", "Prior", "Priors", "priors_of"),
     "fitting.saved.files": ("load",),
+    "laws.formula.formula": ("FormulaLaw",),
+    "laws.formula.function": ("FunctionLaw", "positive", "real", "share"),
+    "laws.formula.make": ("law",),
     "laws.law": ("Features", "Law", "Parameter"),
     "laws.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
     "laws.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),

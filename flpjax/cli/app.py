@@ -17,6 +17,7 @@ from flpjax.cli.options import (
     Fits,
     Force,
     Json,
+    Law,
     Level,
     Mapping,
     Method,
@@ -104,6 +105,7 @@ def forecast(
     runs: OptionalRuns = None,
     target: Targets = None,
     method: Method = "",
+    law: Law = None,
     joint: Annotated[bool, typer.Option("--joint", help="Fit both stages in one objective.")] = False,
     mapping: Mapping = None,
     only: Only = None,
@@ -121,14 +123,14 @@ def forecast(
 ) -> None:
     """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
     steps.prepare(json, force, inputs=[runs, mapping, registered], picture=("--plot", plot), register=register)
-    from flpjax.cli.asked import check_method
+    from flpjax.cli.asked import check_method, parse_laws
     from flpjax.results.target import parse_target, targets_of
 
-    targets = [parse_target(t) for t in target or []]
+    targets, laws = [parse_target(t) for t in target or []], parse_laws(law)
     if registered is not None or runs is None:
-        others = [runs, mapping, only, exclude, via, draws, register, plot, method or None, joint or None]
+        others = [runs, mapping, only, exclude, via, draws, register, plot, method or None, joint or None, law]
         return scoring.forecast_registered(registered, targets, level, fits, json, others)
-    check_method(method or steps.AUTO, via, draws, level, joint)
+    check_method(method or steps.AUTO, via, draws, level, joint, laws)
     table = steps.read(runs, mapping, only, exclude)
     truth: Truth = {}
     if not targets:
@@ -137,7 +139,7 @@ def forecast(
 
             raise InputError("there is no target", where=table.source, remedy="Give one: --target N=7e9,D=4e12")
         targets, truth = targets_of(table.targets()), steps.reached(table)
-    how = steps.How(method, draws, level, seed, joint, via, fits)
+    how = steps.How(method, draws, level, seed, joint, via, fits, laws)
     return steps.forecast_and_show(table, targets, truth, how, plot, json, register)
 
 
@@ -150,6 +152,7 @@ def backtest(
     largest: Annotated[int | None, typer.Option("--largest", min=1, help="Hold out the K largest runs.")] = None,
     hold_out: Annotated[list[str] | None, typer.Option("--hold-out", help="Hold out these runs. Repeatable.")] = None,
     method: Annotated[list[str] | None, typer.Option("--method", help="Methods to compare. Repeatable.")] = None,
+    law: Law = None,
     mapping: Mapping = None,
     only: Only = None,
     exclude: Exclude = None,
@@ -163,18 +166,19 @@ def backtest(
 ) -> None:
     """How well each method would have forecast the largest runs you already have."""
     steps.prepare(json, force, inputs=[runs, mapping])
-    from flpjax.cli.asked import check_method, check_numbers, check_via
+    from flpjax.cli.asked import check_method, check_numbers, check_via, parse_laws
     from flpjax.methods.registry import compared
 
     check_numbers(draws, level)
-    methods = {name: check_method(name, via, draws) for name in method or ()}
+    laws = parse_laws(law)
+    methods = {name: check_method(name, via, draws, laws=laws) for name in method or ()}
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
     check_via(table, via)
-    names = method or [name for name in compared(table) if draws != 0 or name != steps.AUTO]
-    chooses = (steps.AUTO, "flp")  # a loss domain, as pairs of stages do
+    names = method or [*(n for n in compared(table) if draws != 0 or n != steps.AUTO), *laws]
+    chooses = (steps.AUTO, "flp", *laws)  # a loss domain, as pairs of stages do
     for name in names:
         through = via if method or "+" in name or name in chooses else None
-        methods[name] = check_method(name, through, draws)
+        methods[name] = check_method(name, through, draws, laws=laws)
 
     from flpjax.cli import session
     from flpjax.cli.show import show_backtest
@@ -206,6 +210,7 @@ def review(
     runs: RunsArgument,
     target: Targets = None,
     method: Method = "",
+    law: Law = None,
     mapping: Mapping = None,
     only: Only = None,
     exclude: Exclude = None,
@@ -218,12 +223,12 @@ def review(
 ) -> None:
     """Whether a forecast from this ladder can be believed: named checks, each with a figure and a remedy."""
     steps.prepare(json, force, inputs=[runs, mapping])
-    from flpjax.cli.asked import check_method, check_table
+    from flpjax.cli.asked import check_method, check_table, parse_laws
     from flpjax.results.target import parse_target, targets_of
 
     named = [parse_target(t) for t in target or []]
     name = method or steps.AUTO
-    chosen = check_method(name, via, draws)
+    chosen = check_method(name, via, draws, laws=parse_laws(law))
     table = steps.read(runs, mapping, only, exclude)
     targets = named or targets_of(table.targets())
 

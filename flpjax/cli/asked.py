@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from flpjax.errors import InputError
 if TYPE_CHECKING:
     from flpjax.fitting.fit import AnyMethod
     from flpjax.ladder.table import Runs
+    from flpjax.laws.law import Law
     from flpjax.methods.method import BoundModel
     from flpjax.methods.registry import Auto
     from flpjax.results.constraints import Constraints
@@ -55,7 +57,40 @@ def check_numbers(draws: int | None, level: float = 0.9) -> None:
     check_draw_count(draws or 0)
 
 
-def check_method(name: str, via: str | None, draws: int | None, level: float = 0.9, joint: bool = False) -> AnyMethod:
+UNNAMED = "law"
+NAMED_LAW = re.compile(r"\s*([A-Za-z][\w-]*)\s*=(.+)", re.DOTALL)
+
+
+def parse_laws(given: Sequence[str] | None) -> dict[str, Law]:
+    """``["mine=E+A*N^-a"]`` → laws by name; one without a name is called ``law``.
+
+    Raises:
+        InputError: One is no formula, or two have one name.
+    """
+    if not given:
+        return {}
+    from flpjax.laws.formula.make import law
+    from flpjax.methods.registry import check_law_names
+
+    found: dict[str, Law] = {}
+    for text in given:
+        named = NAMED_LAW.fullmatch(text)
+        name, formula = named.groups() if named else (UNNAMED, text)
+        if name in found:
+            raise InputError(f"two laws are called '{name}'", where="--law", remedy="Write NAME=FORMULA")
+        found[name] = law(formula)
+    check_law_names(found)
+    return found
+
+
+def check_method(
+    name: str,
+    via: str | None,
+    draws: int | None,
+    level: float = 0.9,
+    joint: bool = False,
+    laws: Mapping[str, Law] | None = None,
+) -> AnyMethod:
     """The method of this name, before the table is read.
 
     Raises:
@@ -64,7 +99,7 @@ def check_method(name: str, via: str | None, draws: int | None, level: float = 0
     from flpjax.fitting.fit import check_asked, method
 
     check_numbers(draws, level)
-    chosen = method(name, via)
+    chosen = method(name, via, laws)
     check_asked(chosen, draws, joint)
     return chosen
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flpjax.cli import steps
-from flpjax.cli.options import Draws, Exclude, Force, Json, Level, Mapping, Only, RunsArgument, Seed
+from flpjax.cli.options import Draws, Exclude, Force, Json, Law, Level, Mapping, Only, RunsArgument, Seed
 from flpjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def mix(
             help="auto (laws of mixtures, weighed), or STAGE1+STAGE2: m3+network.",
         ),
     ] = "",
+    law: Law = None,
     task: Annotated[
         Pairs, typer.Option("--task", help="Be best at this task; NAME or NAME=WEIGHT. Repeatable.")
     ] = None,
@@ -68,7 +69,7 @@ def mix(
     """The mixture of data sources that is best for a model, and how much better than a baseline."""
     steps.prepare(json, force, inputs=[runs, mapping], picture=("--curve", curve))
     from flpjax.cli import session, show, show_mix
-    from flpjax.cli.asked import check_mix, check_numbers
+    from flpjax.cli.asked import check_mix, check_numbers, parse_laws
     from flpjax.results.constraints import Constraints
     from flpjax.results.goal import Goal
     from flpjax.results.target import Target, parse_mix, parse_target
@@ -104,7 +105,7 @@ def mix(
     from flpjax.fitting.fit import check_asked, mixing_method
 
     check_numbers(draws, level)
-    name, chosen = mixing_method(method, draws)
+    name, chosen = mixing_method(method, draws, parse_laws(law))
     check_asked(chosen, draws)
     table = steps.read(runs, mapping, only, exclude)
     if curve is not None and len(table.sources) not in (2, 3):

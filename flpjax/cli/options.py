@@ -43,6 +43,15 @@ Force = Annotated[bool, typer.Option("--force", help="Replace files that flpjax 
 Via = Annotated[
     str | None, typer.Option("--via", help="Loss domain that scores go through; 'own' for each task's own.")
 ]
+Law = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--law",
+        metavar="[NAME=]FORMULA",
+        help="A law of your own, such as mine=E+A*N^-a+B*D^-b: auto averages it with ours, --method mine is that alone. "
+        "Repeatable.",
+    ),
+]
 Draws = Annotated[int, typer.Option("--draws", min=0, help="Bootstrap draws; 0 for no intervals.")]
 UsualDraws = Annotated[
     int | None,

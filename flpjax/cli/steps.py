@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flpjax.ladder.table import Runs
     from flpjax.ladder.tasks import Task
     from flpjax.ladder.units import Unit
+    from flpjax.laws.law import Law
     from flpjax.methods.method import Model
     from flpjax.results.forecast import Forecast
     from flpjax.results.target import Target
@@ -39,6 +40,7 @@ class How:
     joint: bool = False
     via: str | None = None
     fits: bool = False
+    laws: Mapping[str, Law] = field(default_factory=dict)
 
 
 def prepare(
@@ -170,7 +172,7 @@ def forecast_and_show(
     from flpjax.results.review import review as run_review
 
     name = how.method or AUTO
-    chosen, key = method(name, how.via), jax.random.key(how.seed)
+    chosen, key = method(name, how.via, how.laws), jax.random.key(how.seed)
     check_table(table, chosen, targets, how.via)
     with session.progress(stages_of(chosen, table) + how.joint, f"fitting {name}:") as step:
         fitted = fit(chosen, table, key, draws=how.draws, joint=how.joint, progress=step)

@@ -16,7 +16,7 @@ from flpjax.fitting.point import bind, point, training_of
 from flpjax.ladder.table import Runs
 from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Method
-from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto
+from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, Laws
 from flpjax.methods.registry import method as method_of_one_model
 
 AnyMethod = Method | Auto | Discovered
@@ -29,18 +29,20 @@ def usual_draws(chosen: AnyMethod) -> int:
 
 
 @overload
-def method(name: Literal["auto"], via: str | None = None) -> Auto: ...  # type: ignore[overload-overlap]
+def method(name: Literal["auto"], via: str | None = None, laws: Laws | None = None) -> Auto: ...  # type: ignore[overload-overlap]
 @overload
-def method(name: Literal["discovered"], via: str | None = None) -> Discovered: ...  # type: ignore[overload-overlap]
+def method(name: Literal["discovered"], via: str | None = None, laws: Laws | None = None) -> Discovered: ...  # type: ignore[overload-overlap]
 @overload
-def method(name: str, via: str | None = None) -> Method: ...
-def method(name: str, via: str | None = None) -> AnyMethod:
+def method(name: str, via: str | None = None, laws: Laws | None = None) -> Method: ...
+def method(name: str, via: str | None = None, laws: Laws | None = None) -> AnyMethod:
     """The method of this name, in Python as on the command line.
 
     Args:
         name: ``auto``; ``discovered`` or ``LAW+discovered``, for mixtures; a method of the literature, such as ``flp``,
             ``fp`` or ``llama3``; or ``STAGE1+STAGE2``, such as ``chinchilla+sigmoid`` or ``m3+network``.
         via: The loss domain that scores are a function of, ``"own"`` for each task's own; None takes the first.
+        laws: Laws of your own, as :func:`flpjax.law` makes them, by name: ``mine+sigmoid`` has one as stage 1, ``mine``
+            alone means the same, and ``auto`` averages them with ours.
 
     Returns:
         What :func:`fit` takes. ``auto`` and ``discovered`` blend several models; every other method can be given to
@@ -50,25 +52,27 @@ def method(name: str, via: str | None = None) -> AnyMethod:
         InputError: There is no such method.
     """
     if name == AUTO:
-        return Auto(via=via)
+        return Auto(via=via, laws=tuple((laws or {}).items()))
     found = discovered_method(name)
     if found is not None and via is not None:
         raise InputError(f"method '{name}' goes through all losses", remedy="Leave the domain out")
-    return found or method_of_one_model(name, via)
+    return found or method_of_one_model(name, via, laws)
 
 
-def mixing_method(name: str, draws: int) -> tuple[str, AnyMethod]:
+def mixing_method(name: str, draws: int, laws: Laws | None = None) -> tuple[str, AnyMethod]:
     """The method that searches mixtures, and its name: laws of mixtures, weighed, unless one is named.
 
     Args:
         name: As :func:`method` takes it; '' for ``auto``, or for one law if no draws are asked for.
         draws: Number of draws; a blend has no point fit.
+        laws: Laws of your own, by name.
 
     Raises:
         InputError: There is no such method.
     """
     name = name or (AUTO if draws else DEFAULT_MIX)
-    return name, Auto(mixtures=True) if name == AUTO else method(name)
+    own = tuple((laws or {}).items())
+    return name, Auto(mixtures=True, laws=own) if name == AUTO else method(name, laws=laws)
 
 
 def check_asked(chosen: AnyMethod, draws: int | None, joint: bool = False) -> None:

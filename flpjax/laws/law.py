@@ -101,6 +101,12 @@ class Law(Protocol):
         ...
 
 
+def space_of(law: Law) -> Space:
+    """Where a law's residuals are taken: of logarithms, unless it says that values may be negative."""
+    space: Space = getattr(law, "space", "log")
+    return space
+
+
 def size(law: Law) -> int:
     """How many numbers a law has."""
     return sum(_count(p.shape) for p in law.parameters().values())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flpjax.errors import InputError, did_you_mean
 from flpjax.ladder.features import STANDARD
 from flpjax.ladder.table import Runs
@@ -27,6 +30,18 @@ def column_of(feature: str) -> str:
     if feature == "mix":
         return "mix/<source>"
     return feature if feature in STANDARD else f"x/{feature}"
+
+
+def law_for(law: Law, runs: Runs, values: NDArray[np.float64] | None = None) -> Law:
+    """A law as a table makes it: one that was written as text learns which of its names are features.
+
+    Args:
+        law: The law.
+        runs: The table.
+        values: What it will be fitted to, any shape; its priors then have their scale.
+    """
+    suited = getattr(law, "suited", None)
+    return law if suited is None else suited(runs.extra_features, runs.sources, values)
 
 
 def check_inputs(law: Law, runs: Runs) -> None:

@@ -17,7 +17,7 @@ from flpjax.ladder.table import Runs
 from flpjax.ladder.unfinished import distance_in_words
 from flpjax.laws.law import Law, Params, size
 from flpjax.laws.residual import Residual
-from flpjax.methods.inputs import Inputs, check_inputs
+from flpjax.methods.inputs import Inputs, check_inputs, law_for
 
 StageName = Literal["loss", "score"]
 """The two stages of a model, and the two kinds of what it predicts: losses of compute, and scores."""
@@ -157,9 +157,10 @@ def final_losses(
             where=runs.source,
             remedy=f"Measure losses where runs end: {distance_in_words(runs)}",
         )
-    check_inputs(residual.law, finals)
+    law = law_for(residual.law, runs, np.stack([finals.loss_of(d) for d in domains]))
+    check_inputs(law, finals)
     compute = finals.law_inputs
-    residual = replace(residual, law=residual.law.centred(compute))
+    residual = replace(residual, law=law.centred(compute))
     counts = {d: int(np.isfinite(finals.loss_of(d)).sum()) for d in domains}
     need = runs_needed(residual.law)
     fit = tuple(d for d in domains if counts[d] >= need or d in needed) or domains[:1]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from flpjax.errors import InputError, did_you_mean
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.laws.domain_sigmoid import DomainSigmoid
-from flpjax.laws.law import Law
+from flpjax.laws.law import Law, space_of
 from flpjax.laws.loss_score import Exponential, Linear, Saturating, Sigmoid
 from flpjax.laws.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
 from flpjax.laws.mixture_loss import M2, M3, M4
@@ -20,6 +20,7 @@ from flpjax.laws.repeated import Repeated, repeats
 from flpjax.methods.direct import FP
 from flpjax.methods.flp import FLP, OWN
 from flpjax.methods.flpm import FLPM
+from flpjax.methods.inputs import law_for
 from flpjax.methods.method import Method
 from flpjax.methods.mixtures import distinct
 
@@ -99,51 +100,67 @@ def compared(runs: Runs) -> tuple[str, ...]:
     return (*names, *(MIXTURES_COMPARED if mixed and runs.domains else ()))
 
 
-def law_of_compute(name: str) -> Law:
-    """A law of losses: a key of :data:`COMPUTE_LOSS`, with :data:`REPEATED` behind it if data are repeated."""
+Laws = Mapping[str, Law]
+"""Laws of your own by name, as :func:`flpjax.law` makes them."""
+
+
+def law_of_compute(name: str, laws: Laws | None = None) -> Law:
+    """A law of losses: a key of :data:`COMPUTE_LOSS`, with :data:`REPEATED` behind it if data are repeated; or yours."""
+    if laws and name in laws:
+        return laws[name]
     plain = name.removesuffix(REPEATED)
     return COMPUTE_LOSS[plain] if plain == name else Repeated(COMPUTE_LOSS[plain])
 
 
-def two_stages(compute_loss: str, loss_score: str, via: str | None = None) -> FLP:
+def two_stages(compute_loss: str, loss_score: str, via: str | None = None, laws: Laws | None = None) -> FLP:
     """FLP with other laws, priors weighed in. The linear map takes emerged checkpoints, the others take all."""
     selection = Selection(monotone=True) if loss_score == "linear" else ALL_EMERGED
-    first, second = law_of_compute(compute_loss), LOSS_SCORE[loss_score]
-    return FLP(first, second, via=via, selection=selection, prior=True, skill=loss_score == "skill")
+    first, second = law_of_compute(compute_loss, laws), LOSS_SCORE[loss_score]
+    space = space_of(first)
+    return FLP(first, second, via=via, selection=selection, space=space, prior=True, skill=loss_score == "skill")
 
 
-def mixed_stages(compute_loss: str, loss_score: str) -> FLPM:
+def mixed_stages(compute_loss: str, loss_score: str, laws: Laws | None = None) -> FLPM:
     """FLP-M with other laws; priors are weighed in where a law is not solved in closed form, or a score has bounds.
 
     Args:
-        compute_loss: A key of :data:`MIXTURE_LOSS`, with :data:`RECENT` behind it for the upper half of the ladder.
+        compute_loss: A key of :data:`MIXTURE_LOSS`, with :data:`RECENT` behind it for the upper half of the ladder; or
+            of ``laws``.
         loss_score: A key of :data:`DOMAINS_SCORE`.
+        laws: Laws of your own.
     """
+    known = {**MIXTURE_LOSS, **(laws or {})}
     law, score = compute_loss.removesuffix(RECENT), DOMAINS_SCORE[loss_score]
     bounded = getattr(score, "levels_off", False)  # asymptotes that small models never come near
     selection = ALL_EMERGED if bounded else Selection()
     prior, recent = bounded or law not in CLOSED_FORM, law != compute_loss
-    return FLPM(MIXTURE_LOSS[law], score, selection=selection, prior=prior, recent=recent)
+    space = space_of(known[law])
+    return FLPM(known[law], score, selection=selection, space=space, prior=prior, recent=recent)
 
 
-def method(name: str, via: str | None = None) -> Method:
+def method(name: str, via: str | None = None, laws: Laws | None = None) -> Method:
     """The method of this name: one of :data:`NAMED`, or ``stage1+stage2`` such as ``chinchilla+sigmoid``.
 
     Args:
-        name: The method.
+        name: The method. A law of your own alone is that law, and the sigmoid from its losses to scores.
         via: The loss domain that scores are a function of, for methods with two stages that go through one.
+        laws: Laws of your own, by the names that stand for them as stage 1.
 
     Raises:
-        InputError: There is no such method.
+        InputError: There is no such method, or a law has the name of one of ours.
     """
+    laws = laws or {}
+    check_law_names(laws)
     first, plus, second = name.partition("+")
-    if plus and first.removesuffix(REPEATED) in COMPUTE_LOSS and second in LOSS_SCORE:
-        return two_stages(first, second, via)
+    if name in laws:
+        first, plus, second = name, "+", "sigmoid"
+    if plus and (first.removesuffix(REPEATED) in COMPUTE_LOSS or first in laws) and second in LOSS_SCORE:
+        return two_stages(first, second, via, laws)
     predictor: Method | None = NAMED[name]() if name in NAMED else None
-    if plus and first.removesuffix(RECENT) in MIXTURE_LOSS and second in DOMAINS_SCORE:
-        predictor = mixed_stages(first, second)
+    if plus and (first.removesuffix(RECENT) in MIXTURE_LOSS or first in laws) and second in DOMAINS_SCORE:
+        predictor = mixed_stages(first, second, laws)
     if predictor is None:
-        raise InputError(f"there is no method '{name}'", remedy=_remedy(name))
+        raise InputError(f"there is no method '{name}'", remedy=_remedy(name, laws))
     if via is None:
         return predictor
     if isinstance(predictor, FLP) and predictor.via is None:
@@ -151,9 +168,21 @@ def method(name: str, via: str | None = None) -> Method:
     raise InputError(f"method '{name}' does not go through a loss domain of choice", remedy="Leave the domain out")
 
 
-def _remedy(name: str) -> str:
+def check_law_names(laws: Laws) -> None:
+    """Refuse a law with a name that means something else, or can't be part of a method's.
+
+    Raises:
+        InputError: There is one.
+    """
+    for name in laws:
+        if name in {*COMPUTE_LOSS, *MIXTURE_LOSS, *NAMED, AUTO} or not name or "+" in name:
+            why = "has '+' in it" if "+" in name else "is taken" if name else "is empty"
+            raise InputError(f"the name '{name}' of a law {why}", where="laws", remedy="Call it something else")
+
+
+def _remedy(name: str, laws: Laws) -> str:
     """The nearest name, or all there are."""
-    families = ((COMPUTE_LOSS, LOSS_SCORE), (MIXTURE_LOSS, DOMAINS_SCORE))
+    families = (({**COMPUTE_LOSS, **laws}, LOSS_SCORE), (MIXTURE_LOSS, DOMAINS_SCORE))
     remedy = did_you_mean(name, [*NAMED, *(f"{a}+{b}" for one, two in families for a in one for b in two)])
     if remedy.startswith("Did"):
         return remedy
@@ -165,17 +194,14 @@ def _remedy(name: str) -> str:
 
 
 LOSS_LAWS = ("power", "chinchilla-tied", "chinchilla")
-PLAIN = tuple(f"{law}+{score}" for law in LOSS_LAWS for score in ("sigmoid", "sigmoid4", "saturating"))
+PLAIN_MAPS = ("sigmoid", "sigmoid4", "saturating")
+PLAIN = tuple(f"{law}+{score}" for law in LOSS_LAWS for score in PLAIN_MAPS)
 """Laws of losses that err differently, and maps of scores that do."""
 AUTO = "auto"
 SCORES_ONLY = ("fp-gpt4", "fp-gpt4-all", "flat")
 """Where no loss is measured; near chance, 'flat' would be alone without one that takes all runs."""
-MIXED = (
-    "m3-e+domain-linear",
-    "m3-e+domain-sigmoid",
-    "mix-chinchilla+domain-linear",
-    "mix-chinchilla+domain-sigmoid",
-)
+MIXED_MAPS = ("domain-linear", "domain-sigmoid")
+MIXED = tuple(f"{law}+{score}" for law in ("m3-e", "mix-chinchilla") for score in MIXED_MAPS)
 """Of mixtures: laws with an irreducible loss, of compute and of N and D, each with a straight and a bent map to scores;
 M3, which falls to 0, errs more on the last rungs. Rolling
 hold-outs inside our own ladder's training runs chose them (``benchmarks.mixtures.held_out.rolling``)."""
@@ -189,11 +215,16 @@ class Auto:
         methods: The methods; () takes those that suit the table.
         via: The loss domain that scores are a function of, for methods that go through one; None takes the first.
         mixtures: Take methods that know mixtures only, as a search for the best mixture must.
+        laws: ``(law,)`` laws of your own, with their names, which are averaged with ours.
     """
 
     methods: tuple[str, ...] = ()
     via: str | None = None
     mixtures: bool = False
+    laws: tuple[tuple[str, Law], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_law_names(dict(self.laws))
 
     def members(self, runs: Runs) -> dict[str, Method]:
         """Name → method.
@@ -202,16 +233,24 @@ class Auto:
             InputError: There is neither a loss nor a score, or no such method or domain.
         """
         self.known_domain(runs)
+        laws = dict(self.laws)
         if self.methods:
-            return {name: method(name, self.via if "+" in name else None) for name in self.methods}
+            return {name: method(name, self.via if "+" in name else None, laws) for name in self.methods}
         if self.mixtures:
-            return {name: method(name) for name in MIXED}
+            own = {name: law for name, law in laws.items() if "mix" in law_for(law, runs).inputs()}
+            names = (*MIXED, *(f"{name}+{score}" for name in own for score in MIXED_MAPS))
+            return {name: method(name, laws=laws) for name in names}
         chosen: dict[str, Method] = {}
         training = runs.training()
         if runs.domains:
             suffix = REPEATED if repeats(training.features, training.tokens) else ""
             plain = [f"{law}{suffix}+{score}" for law, _, score in (name.partition("+") for name in PLAIN)]
             chosen |= {name: method(name, self.via) for name in plain}
+            for name, law in laws.items():
+                mixed = "mix" in law_for(law, runs).inputs()
+                for score in MIXED_MAPS if mixed else PLAIN_MAPS:
+                    full = f"{name}+{score}"
+                    chosen[full] = method(full, None if mixed else self.via, laws)
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
                 chosen |= {
                     f"{law}{suffix}, own loss": FLP(law_of_compute(law + suffix), via=OWN, prior=True, scores=False)
