@@ -1,0 +1,71 @@
+"""Which rows a candidate is fitted to, and which it must extrapolate to: the largest of each column, by turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.fitting.lawsearch.structure import Axis, Floats
+
+AHEAD = (0.25, 0.45)  # of the rows: about how many a fold leaves out
+LEAST_LEFT = 0.4  # of the rows, that a fold fits
+SPLITS = 5
+LEAST_LEVELS = 3  # values of a column, so that the largest can be left out
+
+
+class Folds(NamedTuple):
+    """Attributes:
+    seen: ``(fold, row)`` 1 for rows that are fitted; the first fold fits all.
+    ahead: ``(fold, row)`` rows that are judged; none in the first.
+    names: ``(fold,)`` what is extrapolated.
+    """
+
+    seen: Floats
+    ahead: NDArray[np.bool_]
+    names: tuple[str, ...]
+
+
+def folds_of(axes: Sequence[Axis], columns: Floats, cost: Floats | None) -> Folds:
+    """Folds that leave out the largest values of one column, by turns, and those of the costliest rows.
+
+    Args:
+        axes: ``(feature,)``.
+        columns: ``(feature, row)``.
+        cost: ``(row,)`` what a row cost; None leaves that fold out.
+    """
+    rows = columns.shape[1]
+    seen, ahead, names = [np.ones(rows)], [np.zeros(rows, bool)], ["all rows"]
+
+    def add(name: str, along: Floats) -> None:
+        for share in AHEAD:
+            out = _largest(along, share)
+            if out.any() and 1.0 - out.mean() >= LEAST_LEFT and not any((out == a).all() for a in ahead):
+                seen.append(1.0 - out)
+                ahead.append(out)
+                names.append(f"the largest of {name}")
+
+    if cost is not None:
+        add("cost", np.log(cost))
+    for axis, values in zip(axes, columns, strict=True):
+        if len(np.unique(values)) >= LEAST_LEVELS:
+            add(axis.name, values)
+    if len(names) == 1 or not all(axis.logarithm for axis in axes):  # shares have no large end: every fifth, by turns
+        for k in range(SPLITS):
+            out = np.arange(rows) % SPLITS == k
+            seen.append(1.0 - out)
+            ahead.append(out)
+            names.append(f"every {SPLITS}th row")
+    return Folds(np.array(seen), np.array(ahead), tuple(names))
+
+
+def _largest(values: Floats, share: float) -> NDArray[np.bool_]:
+    """The rows with the largest values, whole ties, about so many."""
+    levels = np.unique(values)
+    if len(levels) < LEAST_LEVELS:
+        return np.zeros(len(values), bool)
+    counts = np.array([(values >= level).mean() for level in levels])
+    best = int(np.argmin(np.abs(np.log(counts[1:] / share)))) + 1
+    return np.asarray(values >= levels[best])

@@ -1,0 +1,187 @@
+"""The grammar of laws of losses: sums of exponentials of what features do, and how each is written as a formula.
+
+``E + A·N^−a·D^−b`` is one: a term is the exponential of a sum, of logarithms (powers), their squares (bowls), and products
+(exponents that change with another feature), straight or levelling off. Features that may be 0 stand as they are, not as
+logarithms: ``c + k·exp(t·w)`` is the law of mixtures of Ye et al. 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.laws.formula.formula import FormulaLaw
+from flpjax.laws.formula.make import law
+
+Kind = Literal["slope", "square", "product", "saturating"]
+SATURATES = 0.1  # per e-fold: how fast a coupled exponent levels off (fitted by Farseer: .12 to .28)
+Floats = NDArray[np.float64]
+
+
+class Monomial(NamedTuple):
+    """What a coefficient multiplies in a term's exponent.
+
+    Attributes:
+        kind: ``slope`` z_i; ``square`` z_i²; ``product`` z_i·z_j; ``saturating`` u_i·z_j, or u_i if j = i, with
+            ``u_i = e^{−z_i/10}``.
+        i: A feature.
+        j: Another one.
+    """
+
+    kind: Kind
+    i: int
+    j: int = -1
+
+
+@dataclass(frozen=True)
+class Term:
+    """``±e^{a + Σ b·monomial}``; with sign 0 a constant of any sign."""
+
+    monomials: tuple[Monomial, ...] = ()
+    sign: int = 1
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A law without its numbers: the sum of its terms."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return sum(1 + len(term.monomials) for term in self.terms)
+
+    @property
+    def complexity(self) -> int:
+        """The same, a bowl counted twice: of all monomials a square errs most beyond the rows."""
+        return self.size + sum(m.kind == "square" for term in self.terms for m in term.monomials)
+
+    def slots(self) -> Iterator[tuple[int, Monomial | None]]:
+        """Term by term: its number, and None for its level, then its monomials."""
+        for k, term in enumerate(self.terms):
+            yield k, None
+            for monomial in term.monomials:
+                yield k, monomial
+
+    def same(self) -> tuple[object, ...]:
+        """Equal for structures that differ in the order of terms only."""
+        return tuple(sorted((t.sign, tuple(sorted(t.monomials))) for t in self.terms))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A feature as structures see it.
+
+    Attributes:
+        name: Its column.
+        logarithm: Whether z is a logarithm.
+        centre: Of the transformed values.
+        spread: Their standard deviation.
+    """
+
+    name: str
+    logarithm: bool
+    centre: float
+    spread: float
+
+    def departure(self, values: Floats) -> Floats:
+        """Z of values as a table has them."""
+        return (np.log(values) if self.logarithm else values) - self.centre
+
+
+def axis_of(name: str, values: Floats) -> Axis:
+    """An axis for a column: logarithms of what is positive and spans more than a factor of 1.5, else values."""
+    logarithm = bool((values > 0).all() and values.max() / values.min() > 1.5)
+    transformed = np.log(values) if logarithm else values
+    centre = float(np.mean(transformed))
+    centre = float(np.log(float(f"{np.exp(centre):.0e}"))) if logarithm else float(f"{centre:.1g}")
+    return Axis(name, logarithm, centre, float(np.std(transformed)) or 1.0)
+
+
+def basis(axes: Sequence[Axis], columns: Floats, monomial: Monomial | None) -> Floats:
+    """``(row,)`` what a slot's coefficient multiplies, in units in which its prior is standard normal.
+
+    Args:
+        axes: ``(feature,)``.
+        columns: ``(feature, row)`` as the table has them.
+        monomial: Of the slot; None for the level of a term.
+    """
+    if monomial is None:
+        return np.ones(columns.shape[1])
+    return prior_sd(axes, monomial) * _unit_basis(axes, columns, monomial)
+
+
+def _unit_basis(axes: Sequence[Axis], columns: Floats, monomial: Monomial) -> Floats:
+    """``(row,)`` the monomial, about 1 in size."""
+    kind, i, j = monomial
+    z = axes[i].departure(columns[i])
+    other = axes[j].departure(columns[j]) / axes[j].spread if j >= 0 else np.ones_like(z)
+    if kind == "slope":
+        return np.asarray(z / axes[i].spread)
+    if kind == "square":
+        return np.asarray((z / axes[i].spread) ** 2)
+    if kind == "product":
+        return np.asarray(z / axes[i].spread * other)
+    rate = SATURATES if axes[i].logarithm else 1.0 / axes[i].spread
+    saturating = (1.0 - np.exp(-rate * z)) / (rate * axes[i].spread)
+    return np.asarray(saturating * (other if j != i else 1.0))
+
+
+def prior_sd(axes: Sequence[Axis], monomial: Monomial) -> float:
+    """Of a coefficient, per s.d. of its monomial: exponents of .5 per e-fold, couplings and bends a third of that."""
+    kind, i, _ = monomial
+    wide = 0.5 * axes[i].spread if axes[i].logarithm else 1.0
+    return wide if kind == "slope" else 0.3 * max(wide, 0.3)
+
+
+def formula(structure: Structure, axes: Sequence[Axis]) -> str:
+    """A structure as the text of a law, its parameters numbered."""
+    terms = [_term(k, term, axes) for k, term in enumerate(structure.terms)]
+    return " ".join(("+ " if k and s >= 0 else "- " if s < 0 else "") + t for k, (s, t) in enumerate(terms))
+
+
+def _term(k: int, term: Term, axes: Sequence[Axis]) -> tuple[int, str]:
+    level = f"A{k}" if term.monomials else f"E{k}"
+    if not term.monomials:
+        return term.sign, level
+    powers, inside = [], []
+    for n, monomial in enumerate(term.monomials):
+        kind, i, j = monomial
+        name = f"{'abcdefgh'[n % 8]}{k}"
+        x, z = _ratio(axes[i]), _departure(axes[i])
+        if kind == "slope" and axes[i].logarithm:
+            powers.append(f"{x}^{name}")
+        elif kind == "slope":
+            inside.append(f"{name}*{z}")
+        elif kind == "square":
+            inside.append(f"{name}*{z}^2")
+        elif kind == "product":
+            inside.append(f"{name}*{z}*{_departure(axes[j])}")
+        else:
+            rate = SATURATES if axes[i].logarithm else 1.0 / axes[i].spread
+            falling = f"(1 - {x}^-{rate:g})" if axes[i].logarithm else f"(1 - exp(-{rate:.4g}*{z}))"
+            inside.append(f"{name}*{falling}" + ("" if i == j else f"*{_departure(axes[j])}"))
+    whole = "*".join([level, *powers])
+    return term.sign, f"{whole}*exp({' + '.join(inside)})" if inside else whole
+
+
+def _ratio(axis: Axis) -> str:
+    return f"({{{axis.name}}}/{np.exp(axis.centre):.0e})"
+
+
+def _departure(axis: Axis) -> str:
+    if axis.logarithm:
+        return f"log({{{axis.name}}}/{np.exp(axis.centre):.0e})"
+    return f"({{{axis.name}}} - {axis.centre:g})"
+
+
+def as_law(structure: Structure, axes: Sequence[Axis], signed: bool) -> FormulaLaw:
+    """A structure as a law that all of flpjax takes."""
+    text = formula(structure, axes)
+    names = [f"{'abcdefgh'[n % 8]}{k}" for k, t in enumerate(structure.terms) for n in range(len(t.monomials))]
+    return law(text, space="linear" if signed else "log", real=names)

@@ -1,0 +1,273 @@
+"""Structures fitted to all rows and to every fold, together, in one program; and how far each errs beyond its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.engine.batch import solve
+from flpjax.engine.moments import Anchor
+from flpjax.engine.settings import Settings
+from flpjax.fitting.lawsearch.folds import Folds
+from flpjax.fitting.lawsearch.powersum import CONSTANT, NOWHERE, SLOTS, TERMS, PowerSum
+from flpjax.fitting.lawsearch.structure import Axis, Floats, Monomial, Structure, basis
+from flpjax.laws.law import Space
+from flpjax.numerics import compiled
+
+CORNER = 1.5  # of the Huber loss, in units of the noise: a few odd rows must not bend a law
+WORST = 20.0  # of a held-out error, in units of the noise
+FLOOR = 0.2  # of the noise, added to held-out errors: below it they differ by luck
+PRICE = 0.025
+"""What a number must lower the held-out error by: a quarter of the standard error of a mean over 60 rows."""
+STEPS, LAST_STEPS = 40, 200
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be explained: rows of several cells, each a group and an output, which share a structure.
+
+    Attributes:
+        axes: ``(feature,)``.
+        columns: ``(cell, feature, row)`` values as the table has them; rows that a cell lacks repeat one.
+        y: ``(cell, row)``.
+        weight: ``(cell, row)`` 1 for a row, 0 for none.
+        space: Of the residuals.
+        folds: Of ``(row,)``, alike in all cells.
+    """
+
+    axes: tuple[Axis, ...]
+    columns: Floats
+    y: Floats
+    weight: Floats
+    space: Space
+    folds: Folds
+
+    @property
+    def signed(self) -> bool:
+        """Whether values may be negative."""
+        return self.space == "linear"
+
+    @property
+    def level(self) -> Floats:
+        """``(cell,)`` medians."""
+        return np.array([np.median(y[w > 0]) for y, w in zip(self.y, self.weight, strict=True)])
+
+    @property
+    def spread(self) -> Floats:
+        """``(cell,)`` standard deviations, of logarithms where residuals are."""
+        y = np.log(self.y) if self.space == "log" else self.y
+        return np.array([np.std(v[w > 0]) for v, w in zip(y, self.weight, strict=True)])
+
+
+class Trial(NamedTuple):
+    """One structure that was tried."""
+
+    structure: Structure
+    vector: Floats  # (cell, slot) fitted to all rows
+    error: float  # geometric mean over cells and folds of the mean absolute held-out error
+    price: float  # the same, what it costs in numbers included: lower is better
+    by_fold: Floats  # (fold,) root mean square held-out error, Huberised
+
+
+class Tables(NamedTuple):
+    """Structures as data."""
+
+    features: Floats  # (structure, cell, row, slot)
+    term: Floats  # (structure, slot)
+    sign: Floats  # (structure, term)
+
+
+def tables_of(structures: Sequence[Structure], axes: Sequence[Axis], columns: Floats) -> Tables:
+    """Structures at rows, ``columns`` ``(cell, feature, row)``."""
+    cells, _, rows = columns.shape
+    features = np.zeros((len(structures), cells, rows, SLOTS))
+    term = np.full((len(structures), SLOTS), float(NOWHERE))
+    sign = np.zeros((len(structures), TERMS))
+    known: dict[Monomial | None, Floats] = {}
+    for c, structure in enumerate(structures):
+        for s, (k, monomial) in enumerate(structure.slots()):
+            if monomial not in known:
+                known[monomial] = np.stack([basis(axes, own, monomial) for own in columns])
+            features[c, ..., s] = known[monomial]
+            term[c, s] = k if structure.terms[k].sign else CONSTANT
+        sign[c, : len(structure.terms)] = [t.sign for t in structure.terms]
+    return Tables(features, term, sign)
+
+
+def fit(
+    problem: Problem, structures: Sequence[Structure], starts: Floats, noise: Floats, seen: Floats, steps: int
+) -> tuple[Floats, Floats]:
+    """Fit structures to all cells under each fold's weights.
+
+    Args:
+        problem: The rows.
+        structures: ``(structure,)``.
+        starts: ``(structure, cell, start, slot)``.
+        noise: ``(cell,)`` s.d. of residuals.
+        seen: ``(fold, row)`` weights.
+        steps: At most so many.
+
+    Returns:
+        Vectors ``(fold, structure, cell, slot)``, and residuals ``(fold, structure, cell, row)`` over the noise.
+    """
+    tables = tables_of(structures, problem.axes, problem.columns)
+    count, cells, rows, _ = tables.features.shape
+    data = _rows(tables, problem.y, noise)
+    weight = np.broadcast_to(problem.weight, (count, cells, rows)).reshape(-1, rows)
+    ones = np.ones((len(seen), SLOTS))
+    found = solve(
+        PowerSum(problem.space),
+        data,
+        weight,
+        seen,
+        starts.reshape(count * cells, -1, SLOTS),
+        huber=CORNER,
+        anchor=Anchor(np.zeros_like(ones), ones),  # type: ignore[arg-type]
+        settings=Settings(steps=steps),
+    )
+    residual = np.stack([np.asarray(_residuals(PowerSum(problem.space), v, data)) for v in found.vector])
+    shape = (len(seen), count, cells)
+    return found.vector.reshape(*shape, SLOTS), residual.reshape(*shape, rows)
+
+
+def _rows(tables: Tables, y: Floats, noise: Floats) -> tuple[Floats, ...]:
+    """What the residual takes, leaves ``(structure·cell, row, …)``."""
+    count, cells, rows, slots = tables.features.shape
+
+    def wide(values: Any, *shape: int) -> Floats:
+        return np.ascontiguousarray(np.broadcast_to(values, (count, cells, rows, *shape))).reshape(-1, rows, *shape)
+
+    return (
+        tables.features.reshape(-1, rows, slots),
+        wide(tables.term[:, None, None], slots),
+        wide(tables.sign[:, None, None], TERMS),
+        wide(y),
+        wide(noise[:, None]),
+    )
+
+
+@partial(compiled, static_argnums=0)
+def _residuals(residual: PowerSum, vectors: Array, data: Any) -> Array:
+    """``(problem, row)`` for vectors ``(problem, slot)``."""
+    return jax.vmap(jax.vmap(residual, (None, 0)))(vectors, data)
+
+
+@partial(compiled, static_argnums=0)
+def values(residual: PowerSum, vectors: Array, features: Array, term: Array, sign: Array) -> Array:
+    """``(structure, cell, row)`` for vectors ``(structure, cell, slot)`` at :class:`Tables`."""
+    by_row = jax.vmap(residual.value, (None, 0, None, None))
+    return jax.vmap(jax.vmap(by_row, (0, 0, None, None)))(vectors, features, term, sign)
+
+
+def try_structures(
+    problem: Problem, structures: Sequence[Structure], best: Sequence[Trial], noise: Floats, rng: np.random.Generator
+) -> list[Trial]:
+    """Fit and judge structures.
+
+    Args:
+        problem: The rows.
+        structures: What to try.
+        best: Trials from whose numbers fits start.
+        noise: ``(cell,)``.
+        rng: For starts.
+    """
+    starts = np.stack([_starts(problem, s, best, rng) for s in structures])
+    vectors, residual = fit(problem, structures, starts, noise, problem.folds.seen, STEPS)
+    ahead = problem.folds.ahead[1:, None] & (problem.weight > 0)  # (fold, cell, row)
+    error = np.minimum(np.abs(np.nan_to_num(residual[1:], nan=WORST)), WORST)  # (fold, structure, cell, row)
+    count = np.maximum(ahead.sum(axis=-1), 1)[:, None]
+    mean = (error * ahead[:, None]).sum(axis=-1) / count + FLOOR
+    square = np.sqrt((error**2 * ahead[:, None]).sum(axis=(2, 3)) / np.maximum(ahead.sum(axis=(1, 2)), 1)[:, None])
+    judged = np.exp(np.mean(np.log(mean), axis=(0, 2)))
+    return [
+        Trial(s, vectors[0, i], float(judged[i]), float(judged[i] * (1.0 + PRICE * s.complexity)), square[:, i])
+        for i, s in enumerate(structures)
+    ]
+
+
+def noise_of(problem: Problem, trials: Sequence[Trial]) -> Floats:
+    """``(cell,)`` s.d. of the residuals of the best structures, by their medians: odd rows don't count."""
+    tables = tables_of([t.structure for t in trials], problem.axes, problem.columns)
+    data = _rows(tables, problem.y, np.ones(len(problem.y)))
+    vectors = np.stack([t.vector for t in trials]).reshape(-1, SLOTS)
+    residual = np.abs(np.asarray(_residuals(PowerSum(problem.space), jnp.asarray(vectors), data)))
+    residual = residual.reshape(len(trials), *problem.y.shape)
+    found = [
+        [1.48 * np.median(r[w > 0]) for r, w in zip(each, problem.weight, strict=True)] for each in residual
+    ]
+    spread = np.maximum(problem.spread, 1e-6)
+    return np.asarray(np.clip(np.median(found, axis=0), 1e-3 * spread, spread))
+
+
+def _starts(problem: Problem, structure: Structure, best: Sequence[Trial], rng: np.random.Generator) -> Floats:
+    """``(cell, start, slot)``: falling powers of equal size; and the numbers of the best structure that is most alike."""
+    plain = np.zeros((len(problem.y), SLOTS))
+    terms = max(1, sum(t.sign != 0 for t in structure.terms))
+    for s, (k, monomial) in enumerate(structure.slots()):
+        if monomial is None:
+            signed = structure.terms[k].sign == 0
+            plain[:, s] = problem.level if signed else np.log(np.abs(problem.level) / terms)
+        elif monomial.kind == "slope":
+            plain[:, s] = -0.7
+    if not best:
+        used = np.arange(SLOTS) < structure.size
+        others = plain[:, None] + 0.5 * used * rng.standard_normal((len(plain), 2, SLOTS))
+        return np.concatenate([plain[:, None], others], axis=1)
+    parent = min(best, key=lambda t: _unlike(t.structure, structure))
+    warm = carried(structure, parent, np.log(0.1 * np.abs(problem.level)))
+    return np.stack([plain, warm], axis=1)
+
+
+def _unlike(one: Structure, other: Structure) -> int:
+    """How many monomials two structures don't share."""
+    parts: Mapping[object, int] = {}
+    seen = [[(t.sign, m) for t in s.terms for m in (None, *t.monomials)] for s in (one, other)]
+    parts = {p: abs(seen[0].count(p) - seen[1].count(p)) for p in {*seen[0], *seen[1]}}
+    return sum(parts.values())
+
+
+def carried(structure: Structure, parent: Trial, small: Floats) -> Floats:
+    """``(cell, slot)`` the parent's numbers where terms are alike; a new term is small, a new monomial does nothing."""
+    places = {(k, m): s for s, (k, m) in enumerate(parent.structure.slots())}
+    match = _matched(structure.terms, parent.structure.terms)
+    vector = np.zeros_like(parent.vector)
+    for s, (k, monomial) in enumerate(structure.slots()):
+        if k in match:
+            at = places.get((match[k], monomial))
+            vector[:, s] = 0.0 if at is None else parent.vector[:, at]
+        elif monomial is None:
+            vector[:, s] = small if structure.terms[k].sign else 0.0
+        else:
+            vector[:, s] = -0.5 if monomial.kind == "slope" else 0.0
+    return vector
+
+
+def _matched(terms: Sequence[Any], parents: Sequence[Any]) -> dict[int, int]:
+    """Term → the parent's that it is, or came from."""
+    match: dict[int, int] = {}
+
+    def take(like: Any) -> None:
+        for k, term in enumerate(terms):
+            for i, parent in enumerate(parents):
+                if k not in match and i not in match.values() and like(term, parent):
+                    match[k] = i
+
+    take(lambda a, b: a == b)
+    take(lambda a, b: a.sign == b.sign and b.monomials and {*b.monomials} <= {*a.monomials})
+    take(lambda a, b: a.sign == b.sign and a.monomials and {*a.monomials} <= {*b.monomials})
+    if len(terms) == len(parents):
+        take(lambda a, b: a.sign == b.sign)
+    return match
+
+
+def spread_of(trials: Sequence[Trial]) -> NDArray[np.float64]:
+    """``(fold,)`` the typical held-out error of trials, in units of the noise."""
+    return np.median([t.by_fold for t in trials], axis=0)
