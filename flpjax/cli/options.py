@@ -48,7 +48,7 @@ Law = Annotated[
     typer.Option(
         "--law",
         metavar="[NAME=]FORMULA",
-        help="A law of your own, such as mine=E+A*N^-a+B*D^-b: auto averages it with ours, --method mine is that alone. "
+        help="A law of your own, such as mine=E+A*N^-a+B*D^-b: auto averages it with ours, --method mine takes it. "
         "Repeatable.",
     ),
 ]

@@ -14,7 +14,7 @@ from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_m
 from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
 from flpjax.ladder.table import Runs
-from flpjax.methods.inputs import Inputs
+from flpjax.methods.inputs import Inputs, check_inputs, law_for
 from flpjax.methods.method import Method
 from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, Laws
 from flpjax.methods.registry import method as method_of_one_model
@@ -103,7 +103,10 @@ def check_carried(chosen: AnyMethod, runs: Runs) -> Inputs:
         PrecisionError: JAX is in 32 bits.
     """
     if isinstance(chosen, Auto):
-        chosen.members(training_of(runs))
+        training = training_of(runs)
+        chosen.members(training)
+        for _, law in chosen.laws:  # ours drop out where a column is missing; yours was asked for
+            check_inputs(law_for(law, training), training)
     elif isinstance(chosen, Discovered):
         chosen.check(training_of(runs))
     else:
@@ -140,6 +143,7 @@ def fit(
     check_asked(method, draws, joint)
     draws = usual_draws(method) if draws is None else draws
     if isinstance(method, Auto | Discovered):
+        check_carried(method, runs)
         return auto(runs, key, draws=draws, methods=method, progress=progress)
     if draws:
         return bootstrap(method, runs, key, draws=draws, joint=joint, strict=False, progress=progress)

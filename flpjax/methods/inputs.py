@@ -21,7 +21,7 @@ def inputs_of(*laws: Law) -> dict[str, str]:
     read: dict[str, str] = {}
     for law in laws:
         for feature in law.inputs():
-            read.setdefault(feature, type(law).__name__)
+            read.setdefault(feature, getattr(law, "text", None) or type(law).__name__)
     return read
 
 

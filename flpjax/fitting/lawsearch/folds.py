@@ -13,14 +13,17 @@ from flpjax.fitting.lawsearch.structure import Axis, Floats
 AHEAD = (0.25, 0.45)  # of the rows: about how many a fold leaves out
 LEAST_LEFT = 0.4  # of the rows, that a fold fits
 SPLITS = 5
+MANY_FEATURES = 4  # of which each is extrapolated once only
 LEAST_LEVELS = 3  # values of a column, so that the largest can be left out
 
 
 class Folds(NamedTuple):
-    """Attributes:
-    seen: ``(fold, row)`` 1 for rows that are fitted; the first fold fits all.
-    ahead: ``(fold, row)`` rows that are judged; none in the first.
-    names: ``(fold,)`` what is extrapolated.
+    """Folds of rows.
+
+    Attributes:
+        seen: ``(fold, row)`` 1 for rows that are fitted; the first fold fits all.
+        ahead: ``(fold, row)`` rows that are judged; none in the first.
+        names: ``(fold,)`` what is extrapolated.
     """
 
     seen: Floats
@@ -37,13 +40,15 @@ def folds_of(axes: Sequence[Axis], columns: Floats, cost: Floats | None) -> Fold
         cost: ``(row,)`` what a row cost; None leaves that fold out.
     """
     rows = columns.shape[1]
-    seen, ahead, names = [np.ones(rows)], [np.zeros(rows, bool)], ["all rows"]
+    names = ["all rows"]
+    seen: list[Floats] = [np.ones(rows)]
+    ahead: list[NDArray[np.bool_]] = [np.zeros(rows, bool)]
 
     def add(name: str, along: Floats) -> None:
-        for share in AHEAD:
+        for share in AHEAD if len(axes) < MANY_FEATURES else AHEAD[:1]:
             out = _largest(along, share)
             if out.any() and 1.0 - out.mean() >= LEAST_LEFT and not any((out == a).all() for a in ahead):
-                seen.append(1.0 - out)
+                seen.append(np.where(out, 0.0, 1.0))
                 ahead.append(out)
                 names.append(f"the largest of {name}")
 
@@ -55,7 +60,7 @@ def folds_of(axes: Sequence[Axis], columns: Floats, cost: Floats | None) -> Fold
     if len(names) == 1 or not all(axis.logarithm for axis in axes):  # shares have no large end: every fifth, by turns
         for k in range(SPLITS):
             out = np.arange(rows) % SPLITS == k
-            seen.append(1.0 - out)
+            seen.append(np.where(out, 0.0, 1.0))
             ahead.append(out)
             names.append(f"every {SPLITS}th row")
     return Folds(np.array(seen), np.array(ahead), tuple(names))

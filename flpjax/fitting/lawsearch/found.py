@@ -182,12 +182,12 @@ class FoundLaws:
         ]
 
     def to_json(self) -> str:
-        """The log as JSON text; errors in units of the noise."""
+        """The log as JSON text."""
         whole = {"targets": self.targets, "features": self.features, "groups": self.groups, "laws": self.table()}
         return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
 
     def __str__(self) -> str:
-        lines = [f"{self.tried} laws tried; held-out errors in units of the noise; weight, error, formula"]
+        lines = [f"{self.tried} laws tried; weight, held-out error, formula"]
         for m in self.members[:SHOWN]:
             text = formula(m.structure, self.problem.axes)
             lines.append(f"{m.weight:5.0%}  {m.trial.error:6.3g}  {' + '.join(self.targets)} = {text}")

@@ -18,9 +18,9 @@ LEAST = 1e-9  # of a sum whose logarithm is taken
 
 @dataclass(frozen=True)
 class PowerSum:
-    """``Σ_k sign_k·exp(Σ_{s in k} v_s·f_s) + Σ_{s constant} v_s·f_s`` minus the value, or of logarithms, over the noise.
+    """``Σ_k sign_k·exp(Σ_{s in k} v_s·f_s) + Σ_{s constant} v_s·f_s`` minus the value, in units of the noise.
 
-    A row is ``(f (slot,), term (slot,), sign (term,), y, noise)``.
+    In log space, of the logarithms. A row is ``(f (slot,), term (slot,), sign (term,), y, noise)``.
     """
 
     space: Space = "log"

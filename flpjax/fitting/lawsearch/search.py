@@ -22,9 +22,10 @@ ROUNDS = 6
 BEAM = 6  # structures whose revisions are tried
 PER_ROUND = 100
 FITS = 2400  # in a round, one a structure, cell and fold: fewer structures are tried where there are many cells
-SEARCH_ROWS = 300  # of a cell, that candidates are fitted to: the laws that are found are fitted to all
+SEARCH_ROWS = 250  # of a cell, that candidates are fitted to: the laws that are found are fitted to all
 FEWEST_ROWS = 6  # of a cell
 FIRST_NOISE = 0.2  # of the spread of values
+FINER = 0.85  # of the noise: a smaller one is worth judging the best again
 
 
 def discover_law(
@@ -74,7 +75,9 @@ def discover_law(
     tried: dict[object, Trial] = {}
     best: list[Trial] = []
     for number in range(rounds):
-        asked = [s for s in proposer([t.structure for t in best], problem.axes, problem.signed) if s.same() not in tried]
+        asked = [
+            s for s in proposer([t.structure for t in best], problem.axes, problem.signed) if s.same() not in tried
+        ]
         most = min(per_round, max(FITS // (len(problem.y) * len(problem.folds.seen)), BEAM))
         if number and len(asked) > most:
             asked = [asked[i] for i in np.sort(rng.permutation(len(asked))[:most])]
@@ -82,17 +85,21 @@ def discover_law(
             break
         if progress is not None:
             progress(f"round {number + 1}: {len(asked)} laws")
-        for trial in try_structures(problem, asked, best, noise, rng):
-            tried[trial.structure.same()] = trial
-        if number < 2:  # what is noise shows when something explains the rest
-            ranked = sorted(tried.values(), key=lambda t: t.price)[:BEAM]
-            noise = noise_of(problem, ranked)
-            again = [t.structure for t in ranked]
-            tried |= {t.structure.same(): t for t in try_structures(problem, again, ranked, noise, rng)}
-        best = sorted(tried.values(), key=lambda t: t.price)[:BEAM]
+        tried |= {t.structure.same(): t for t in try_structures(problem, asked, best, noise, rng)}
+        best = _best(tried)
+        finer = np.minimum(noise, noise_of(problem, best[0]))
+        if (finer < FINER * noise).any():  # what is noise shows when something explains the rest: judge the best again
+            noise = finer
+            again = [t.structure for t in best]
+            tried |= {t.structure.same(): t for t in try_structures(problem, again, best, noise, rng)}
+            best = _best(tried)
     ranked = sorted(tried.values(), key=lambda t: t.price)
     members: tuple[Member, ...] = members_of(table.whole, ranked, noise, rng)
     return FoundLaws(tuple(names), table.names, table.groups, table.whole, members, noise, len(tried), tuple(ranked))
+
+
+def _best(tried: Mapping[object, Trial]) -> list[Trial]:
+    return sorted(tried.values(), key=lambda t: t.price)[:BEAM]
 
 
 class _Table:
@@ -191,5 +198,3 @@ def _numbers(name: str, values: Any) -> Floats:
             remedy="Leave the row out, or the column",
         )
     return found
-
-

@@ -1,8 +1,8 @@
 """The grammar of laws of losses: sums of exponentials of what features do, and how each is written as a formula.
 
-``E + A·N^−a·D^−b`` is one: a term is the exponential of a sum, of logarithms (powers), their squares (bowls), and products
-(exponents that change with another feature), straight or levelling off. Features that may be 0 stand as they are, not as
-logarithms: ``c + k·exp(t·w)`` is the law of mixtures of Ye et al. 2024.
+``E + A·N^−a·D^−b`` is one. A term is the exponential of a sum: of logarithms (powers), of their squares (bowls), and of
+products (exponents that change with another feature), straight or levelling off. Features that may be 0 stand as they
+are, not as logarithms: ``c + k·exp(t·w)`` is the law of mixtures of Ye et al. 2024.
 """
 
 from __future__ import annotations

@@ -27,7 +27,9 @@ WORST = 20.0  # of a held-out error, in units of the noise
 FLOOR = 0.2  # of the noise, added to held-out errors: below it they differ by luck
 PRICE = 0.025
 """What a number must lower the held-out error by: a quarter of the standard error of a mean over 60 rows."""
-STEPS, LAST_STEPS = 40, 200
+STEPS, LAST_STEPS = 30, 200
+WIDTHS = (10, 16, SLOTS)
+"""Slots of the programs there are: most structures need few, and what a fit costs goes with their square."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,9 @@ class Trial(NamedTuple):
 
     structure: Structure
     vector: Floats  # (cell, slot) fitted to all rows
-    error: float  # geometric mean over cells and folds of the mean absolute held-out error
+    error: float  # geometric mean over cells and folds of the mean absolute held-out error, in the residuals' unit
     price: float  # the same, what it costs in numbers included: lower is better
-    by_fold: Floats  # (fold,) root mean square held-out error, Huberised
+    by_fold: Floats  # (fold,) root mean square held-out error, in units of the noise, cut off at WORST
 
 
 class Tables(NamedTuple):
@@ -85,11 +87,11 @@ class Tables(NamedTuple):
     sign: Floats  # (structure, term)
 
 
-def tables_of(structures: Sequence[Structure], axes: Sequence[Axis], columns: Floats) -> Tables:
-    """Structures at rows, ``columns`` ``(cell, feature, row)``."""
+def tables_of(structures: Sequence[Structure], axes: Sequence[Axis], columns: Floats, width: int = SLOTS) -> Tables:
+    """Structures at rows, ``columns`` ``(cell, feature, row)``, with so many slots."""
     cells, _, rows = columns.shape
-    features = np.zeros((len(structures), cells, rows, SLOTS))
-    term = np.full((len(structures), SLOTS), float(NOWHERE))
+    features = np.zeros((len(structures), cells, rows, width))
+    term = np.full((len(structures), width), float(NOWHERE))
     sign = np.zeros((len(structures), TERMS))
     known: dict[Monomial | None, Floats] = {}
     for c, structure in enumerate(structures):
@@ -118,24 +120,27 @@ def fit(
     Returns:
         Vectors ``(fold, structure, cell, slot)``, and residuals ``(fold, structure, cell, row)`` over the noise.
     """
-    tables = tables_of(structures, problem.axes, problem.columns)
+    width = next(w for w in WIDTHS if w >= max(s.size for s in structures))
+    tables = tables_of(structures, problem.axes, problem.columns, width)
     count, cells, rows, _ = tables.features.shape
     data = _rows(tables, problem.y, noise)
     weight = np.broadcast_to(problem.weight, (count, cells, rows)).reshape(-1, rows)
-    ones = np.ones((len(seen), SLOTS))
+    ones = np.ones((len(seen), width))
     found = solve(
         PowerSum(problem.space),
         data,
         weight,
         seen,
-        starts.reshape(count * cells, -1, SLOTS),
+        starts[..., :width].reshape(count * cells, -1, width),
         huber=CORNER,
         anchor=Anchor(np.zeros_like(ones), ones),  # type: ignore[arg-type]
         settings=Settings(steps=steps),
     )
     residual = np.stack([np.asarray(_residuals(PowerSum(problem.space), v, data)) for v in found.vector])
     shape = (len(seen), count, cells)
-    return found.vector.reshape(*shape, SLOTS), residual.reshape(*shape, rows)
+    vectors = np.zeros((*shape, SLOTS))
+    vectors[..., :width] = found.vector.reshape(*shape, width)
+    return vectors, residual.reshape(*shape, rows)
 
 
 def _rows(tables: Tables, y: Floats, noise: Floats) -> tuple[Floats, ...]:
@@ -186,29 +191,23 @@ def try_structures(
     count = np.maximum(ahead.sum(axis=-1), 1)[:, None]
     mean = (error * ahead[:, None]).sum(axis=-1) / count + FLOOR
     square = np.sqrt((error**2 * ahead[:, None]).sum(axis=(2, 3)) / np.maximum(ahead.sum(axis=(1, 2)), 1)[:, None])
-    judged = np.exp(np.mean(np.log(mean), axis=(0, 2)))
+    judged = np.exp(np.mean(np.log(mean * noise), axis=(0, 2)))
     return [
         Trial(s, vectors[0, i], float(judged[i]), float(judged[i] * (1.0 + PRICE * s.complexity)), square[:, i])
         for i, s in enumerate(structures)
     ]
 
 
-def noise_of(problem: Problem, trials: Sequence[Trial]) -> Floats:
-    """``(cell,)`` s.d. of the residuals of the best structures, by their medians: odd rows don't count."""
-    tables = tables_of([t.structure for t in trials], problem.axes, problem.columns)
-    data = _rows(tables, problem.y, np.ones(len(problem.y)))
-    vectors = np.stack([t.vector for t in trials]).reshape(-1, SLOTS)
-    residual = np.abs(np.asarray(_residuals(PowerSum(problem.space), jnp.asarray(vectors), data)))
-    residual = residual.reshape(len(trials), *problem.y.shape)
-    found = [
-        [1.48 * np.median(r[w > 0]) for r, w in zip(each, problem.weight, strict=True)] for each in residual
-    ]
-    spread = np.maximum(problem.spread, 1e-6)
-    return np.asarray(np.clip(np.median(found, axis=0), 1e-3 * spread, spread))
+def noise_of(problem: Problem, trial: Trial) -> Floats:
+    """``(cell,)`` s.d. of the residuals of a structure, by their medians: odd rows don't count."""
+    data = _rows(tables_of([trial.structure], problem.axes, problem.columns), problem.y, np.ones(len(problem.y)))
+    residual = np.abs(np.asarray(_residuals(PowerSum(problem.space), jnp.asarray(trial.vector), data)))
+    found = [1.48 * np.median(r[w > 0]) for r, w in zip(residual, problem.weight, strict=True)]
+    return np.asarray(np.maximum(found, 1e-3 * np.maximum(problem.spread, 1e-6)))
 
 
 def _starts(problem: Problem, structure: Structure, best: Sequence[Trial], rng: np.random.Generator) -> Floats:
-    """``(cell, start, slot)``: falling powers of equal size; and the numbers of the best structure that is most alike."""
+    """``(cell, start, slot)``: falling powers of equal size; and the numbers of the most similar of the best."""
     plain = np.zeros((len(problem.y), SLOTS))
     terms = max(1, sum(t.sign != 0 for t in structure.terms))
     for s, (k, monomial) in enumerate(structure.slots()):

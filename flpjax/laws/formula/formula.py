@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError, did_you_mean, printable
 from flpjax.ladder.features import Feature, Features
 from flpjax.laws.formula.parse import parse
-from flpjax.laws.formula.roles import Role, roles_of
+from flpjax.laws.formula.roles import Role, Roles, roles_of
 from flpjax.laws.formula.tree import Input, Node, Symbol, Values, log_value, value, walk, written
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Parameter, Params, Space, centre_of
 
@@ -82,9 +82,13 @@ class FormulaLaw:
         return tuple(dict.fromkeys(n for n in walk(self.tree) if isinstance(n, Input)))
 
     @cached_property
+    def _roles(self) -> Roles:
+        return roles_of(self.tree, self.space == "linear", frozenset(self.real), frozenset(self.positive))
+
+    @property
     def roles(self) -> dict[str, Role]:
         """Parameter → what it does, those first on which others depend."""
-        return roles_of(self.tree, self.space == "linear", frozenset(self.real), frozenset(self.positive), self._where)
+        return self._roles.of
 
     @cached_property
     def _positive(self) -> frozenset[str]:
@@ -136,7 +140,7 @@ class FormulaLaw:
         return jnp.asarray(value(self.tree, self._values(params, x)))
 
     def guess(self, x: Features, y: Array, weight: Array) -> Params:
-        """Prior medians; then the levels and constants of the outermost sum by a weighted ridge, in which it is affine."""
+        """Prior medians; then levels and constants of the outermost sum, which is affine in them, by a ridge."""
         table = self.parameters()
         start = {name: jnp.asarray(p.bijector(jnp.asarray(p.loc, y.dtype))) for name, p in table.items()}
         linear = [_fitted(n, role) for n, role in self.roles.items() if role.top and role.outer is None]
@@ -150,7 +154,7 @@ class FormulaLaw:
 
         there, slopes = at(first), jax.jacfwd(at)(first)
         unit = jnp.where(jnp.abs(first) > 1e-6, jnp.abs(first), 1.0)
-        columns = jnp.nan_to_num(slopes * unit)
+        columns = jnp.nan_to_num(slopes * unit[None])
         ridge = 1e-2 * jnp.sum(weight) * (jnp.mean(jnp.abs(y)) ** 2 + 1e-12) * jnp.eye(len(linear), dtype=y.dtype)
         weighed = columns * weight[:, None]
         step = jnp.linalg.solve(weighed.T @ columns + ridge, weighed.T @ jnp.nan_to_num(y - there))
@@ -189,7 +193,7 @@ class FormulaLaw:
         for name, role in self.roles.items():
             fitted = params[_fitted(name, role)]
             if role.kind == "offset":
-                found[name] = fitted - role.side * value(role.rest, self._centre_values(found, logs))
+                found[name] = fitted - role.side * value(role.part, self._centre_values(found, logs))
             elif role.rest is not None:
                 at = self._centre_values(found, logs)
                 log = jnp.log(fitted) if role.outer is None else jnp.log(fitted) / value(role.outer, at)
@@ -220,7 +224,18 @@ class FormulaLaw:
         return inside
 
     def centred(self, x: Features) -> Self:
-        """Centred on the means of the transformed features of rows ``x``."""
+        """Centred on the means of the transformed features of rows ``x``.
+
+        Raises:
+            InputError: Two parameters do nothing but multiply, or add to, each other: no data tell them apart. Only
+                now is it known that neither is a feature of the table.
+        """
+        for names in self._roles.confounded:
+            raise InputError(
+                f"'{names[0]}' and '{names[1]}' only multiply, or add to, each other: no data tell them apart",
+                where=self._where,
+                remedy="Leave one of them out; or is one a column 'x/<name>' that is missing?",
+            )
 
         def centre(node: Input) -> Centre:
             values = np.asarray(x["mix"])[..., node.source] if node.source is not None else np.asarray(x[node.name])
@@ -268,7 +283,7 @@ def _fitted(name: str, role: Role) -> str:
 
 def _at_centre(name: str, role: Role, given: Array, at: Values) -> Array:
     if role.kind == "offset":
-        return given + role.side * value(role.rest, at)  # type: ignore[arg-type]
+        return given + role.side * value(role.part, at)
     if role.rest is None:
         return given
     log = role.side * jnp.log(given) + log_value(role.rest, at)

@@ -12,7 +12,7 @@ from jax import Array
 
 from flpjax.errors import InputError
 from flpjax.ladder.features import Feature, Features
-from flpjax.laws.formula.parse import FIELD_SYMBOLS
+from flpjax.laws.formula.tree import FIELD_SYMBOLS
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Parameter, Params, Space
 
 Function = Callable[[Mapping[str, Array], Mapping[str, Any]], Any]

@@ -9,7 +9,7 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.ladder.features import STANDARD, Feature
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.function import Function, FunctionLaw
-from flpjax.laws.formula.parse import FIELD_SYMBOLS
+from flpjax.laws.formula.tree import FIELD_SYMBOLS
 from flpjax.laws.law import Parameter, Space
 
 Named = Iterable[str | Feature]

@@ -9,13 +9,24 @@ from collections.abc import Iterable
 
 from flpjax.errors import InputError, did_you_mean, printable
 from flpjax.ladder.features import Feature
-from flpjax.laws.formula.tree import FUNCTIONS, Call, Input, Node, Number, Power, Product, Sum, Symbol, walk
+from flpjax.laws.formula.tree import (
+    FIELD_SYMBOLS,
+    FUNCTIONS,
+    PLAIN,
+    Call,
+    Input,
+    Node,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+    walk,
+)
 
 LONGEST = 2000  # characters: published laws have fewer than 200
 MOST_NODES = 400
 DEEPEST = 60
-FIELD_SYMBOLS = {"N": "params", "D": "tokens", "C": "flops"}
-"""What the field writes for features that have columns of their own (Hoffmann et al. 2022)."""
 SPELLINGS = str.maketrans({"−": "-", "–": "-", "·": "*", "×": "*", "⋅": "*", "∙": "*", "÷": "/", "^": "^"})
 QUOTED = re.compile(r"\{([^{}]*)\}")
 PLACEHOLDER = "__feature_{}__"
@@ -72,6 +83,8 @@ def parse(text: str, features: Iterable[Feature] = (), sources: Iterable[str] = 
             where=where,
             remedy="Use N, D or C, or name features: {unique_tokens} in braces is the column 'x/unique_tokens'",
         )
+    if not any(isinstance(n, Symbol) for n in nodes):
+        raise InputError("it has no parameter", where=where, remedy="There is nothing to fit: name what is not known")
     return tree
 
 
@@ -94,7 +107,7 @@ class _Reader:
         if depth > DEEPEST:
             raise self.refuse("it nests too deeply", f"Nest at most {DEEPEST} deep")
         match given:
-            case ast.Constant(value=number) if type(number) in (int, float):
+            case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
                 return self.number(number)
             case ast.Name(id=name):
                 return self.name(name)
@@ -132,8 +145,10 @@ class _Reader:
         if name.startswith("_") or name.endswith("_centre"):
             raise self.refuse(f"'{name}' is no name for a parameter", "Begin with a letter; '_centre' is ours")
         if name in FUNCTIONS:
-            raise self.refuse(f"'{name}' is a function, without an argument", f"Write {name}(…), or choose another name")
-        if name in self.features or name in self.sources or name in FIELD_SYMBOLS or name in FIELD_SYMBOLS.values():
+            raise self.refuse(
+                f"'{name}' is a function, without an argument", f"Write {name}(…), or choose another name"
+            )
+        if name in self.features or name in self.sources or name in PLAIN:
             return self.feature(name, name)
         return Symbol(name)
 
@@ -186,6 +201,8 @@ def multiplied(left: Node, side: int, right: Node) -> Node:
     if isinstance(left, Sum) and len(left.terms) == 1:  # −a·b is −(a·b)
         ((sign, inner),) = left.terms
         return Sum(((sign, multiplied(inner, side, right)),))
+    if isinstance(left, Number) and left.value < 0:
+        return Sum(((-1, multiplied(Number(-left.value), side, right)),))
     first = left.factors if isinstance(left, Product) else ((1, left),)
     second = right.factors if isinstance(right, Product) else ((1, right),)
     return Product((*first, *((side * s, factor) for s, factor in second)))

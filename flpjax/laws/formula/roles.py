@@ -1,12 +1,11 @@
-"""What each parameter of a formula does: a level, an exponent, an offset. From that follow its support and its prior."""
+"""What each parameter of a formula does: a level, an exponent, an offset. That gives its support and its prior."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from flpjax.errors import InputError
 from flpjax.laws.formula.tree import Call, Input, Node, Number, Power, Product, Sum, Symbol, children, sign_of, walk
 
 Unit = Literal["output", "exponent", "relative", "log"]
@@ -19,7 +18,7 @@ class Role:
 
     Attributes:
         kind: ``level`` multiplies a term; ``offset`` is added where logarithms or signed terms are summed; ``constant``
-            is added to terms of one sign; ``exponent``; ``share`` stands as p and as 1 − p; ``weight`` is anything else.
+            is added to terms of one sign; ``exponent``; ``share`` stands as p and as 1 − p; ``weight``: anything else.
         unit: Of the part that it stands in.
         support: ``positive``, ``real`` or ``unit``.
         rest: Of a level, the product without it; of an offset, the sum without it. At the ladder's centre it says how
@@ -28,7 +27,7 @@ class Role:
         outer: The exponent to which a level's product is raised, or None.
         terms: How many terms share the unit.
         top: Whether it is a level or constant of the formula's outermost sum, in which the value is then affine.
-        in_words: The part, as it is written.
+        of_sum: Whether an exponent's base is a sum without a number: it is about 1 then, not a third.
     """
 
     kind: Literal["level", "offset", "constant", "exponent", "share", "weight"]
@@ -39,10 +38,23 @@ class Role:
     outer: Node | None = None
     terms: int = 1
     top: bool = False
-    of_sum: bool = False  # an exponent whose base is a sum without a number: about 1, not a third
+    of_sum: bool = False
+
+    @property
+    def part(self) -> Node:
+        """The rest, of a role that has one."""
+        assert self.rest is not None
+        return self.rest
 
 
-def roles_of(tree: Node, signed: bool, real: frozenset[str], positive: frozenset[str], where: str) -> dict[str, Role]:
+class Roles(NamedTuple):
+    """What :func:`roles_of` finds."""
+
+    of: dict[str, Role]
+    confounded: tuple[tuple[str, ...], ...]  # parameters that only multiply, or add to, each other
+
+
+def roles_of(tree: Node, signed: bool, real: frozenset[str], positive: frozenset[str]) -> Roles:
     """Parameter → role, those first on which others depend.
 
     Args:
@@ -50,15 +62,11 @@ def roles_of(tree: Node, signed: bool, real: frozenset[str], positive: frozenset
         signed: Whether values may be negative, so that a constant may.
         real: Parameters that may be negative, whatever their role says.
         positive: Parameters that may not.
-        where: What to call the formula in messages.
-
-    Raises:
-        InputError: Two parameters do nothing but multiply, or add to, each other: no data tell them apart.
     """
-    reader = _Roles(tree, signed, real, positive, where)
+    reader = _Roles(tree, signed, real, positive)
     reader.visit(tree, "output", top=True, terms=_terms(tree))
     found = {name: reader.roles.get(name) or reader.plain(name) for name in reader.order()}
-    return dict(sorted(found.items(), key=lambda item: item[1].rest is not None))
+    return Roles(dict(sorted(found.items(), key=lambda item: item[1].rest is not None)), tuple(reader.confounded))
 
 
 def _terms(tree: Node) -> int:
@@ -68,11 +76,10 @@ def _terms(tree: Node) -> int:
 class _Roles:
     """The roles found so far, in the order in which they were."""
 
-    def __init__(
-        self, tree: Node, signed: bool, real: frozenset[str], positive: frozenset[str], where: str
-    ) -> None:
+    def __init__(self, tree: Node, signed: bool, real: frozenset[str], positive: frozenset[str]) -> None:
         self.count = Counter(node.name for node in walk(tree) if isinstance(node, Symbol))
-        self.signed, self.real, self.where = signed, real, where
+        self.signed, self.real = signed, real
+        self.confounded: list[tuple[str, ...]] = []
         self.shares = {
             term.name
             for node in walk(tree)
@@ -82,9 +89,7 @@ class _Roles:
         }
         self.positive = frozenset((_never_negative(tree) | positive | self.shares) - real)
         self.forced = positive
-        self.roles: dict[str, Role] = {
-            name: Role("share", "relative", "unit") for name in sorted(self.shares)
-        }
+        self.roles: dict[str, Role] = {name: Role("share", "relative", "unit") for name in sorted(self.shares)}
 
     def order(self) -> list[str]:
         """All parameters: those with a role in the order in which they were found, then the others."""
@@ -124,17 +129,17 @@ class _Roles:
         inner: Unit = "relative" if not top and _has_number(node) and unit == "output" else unit
         alone = [t.name for _, t in node.terms if isinstance(t, Symbol) and self.count[t.name] == 1]
         if len(alone) > 1:
-            raise self._not_told_apart(alone, "are only added to each other")
+            self.confounded.append(tuple(alone))
         for _, term in node.terms:
             if not isinstance(term, Symbol):
                 self.visit(term, inner, top=False, terms=terms if inner == "output" else 1)
                 self._mark_top(term, top)
         for name in alone:
             others = tuple((s, t) for s, t in node.terms if t != Symbol(name))
-            ((sign, _),) = ((s, t) for s, t in node.terms if t == Symbol(name))
+            sign = next(s for s, t in node.terms if t == Symbol(name))
             mixed = any(sign_of(t, self.positive) == 0 for _, t in others)
             moving = any(isinstance(n, Input) for _, t in others for n in walk(t))
-            if moving and (unit == "log" or unit == "exponent" and not top or (mixed and top)):
+            if moving and (unit == "log" or (unit == "exponent" and not top) or (mixed and top)):
                 support: Literal["positive", "real"] = "positive" if top and not self.signed else "real"
                 self._set(name, Role("offset", unit, support, Sum(others), sign, terms=terms, top=top))
             else:
@@ -156,7 +161,7 @@ class _Roles:
     def _product(self, node: Product, unit: Unit, top: bool, terms: int, outer: Node | None) -> None:
         single = [f.name for _, f in node.factors if isinstance(f, Symbol) and self.count[f.name] == 1]
         if len(single) > 1:
-            raise self._not_told_apart(single, "only multiply each other")
+            self.confounded.append(tuple(single))
         taken = bool(single)
         for _, factor in node.factors:
             if isinstance(factor, Symbol):
@@ -166,13 +171,15 @@ class _Roles:
             self.visit(factor, unit if inherits else "relative", terms=terms if inherits else 1)
         if not single:
             return
-        (name,) = single
+        name = single[0]
         rest = tuple((s, f) for s, f in node.factors if f != Symbol(name))
-        ((side, _),) = ((s, f) for s, f in node.factors if f == Symbol(name))
+        side = next(s for s, f in node.factors if f == Symbol(name))
         if all(sign_of(f, self.positive) > 0 for _, f in rest):
             self._set(name, Role("level", unit, "positive", Product(rest), side, outer, terms, top))
         else:
-            self._set(name, Role("weight", unit, "positive" if name in self.forced else "real", None, side, None, terms, top))
+            self._set(
+                name, Role("weight", unit, "positive" if name in self.forced else "real", None, side, None, terms, top)
+            )
 
     def _exponent(self, exponent: Node, base: Node) -> None:
         sign, inner = 1, exponent
@@ -190,13 +197,6 @@ class _Roles:
             self._set(inner.name, Role("exponent", "exponent", support, of_sum=of_sum))
         else:
             self.visit(exponent, "exponent")
-
-    def _not_told_apart(self, names: list[str], how: str) -> InputError:
-        return InputError(
-            f"{' and '.join(f'{n!r}' for n in names[:2])} {how}: no data tell them apart",
-            where=self.where,
-            remedy="Leave one of them out",
-        )
 
 
 def _has_number(node: Node) -> bool:

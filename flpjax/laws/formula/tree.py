@@ -95,6 +95,10 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Array]]] = {
 }
 """What a formula may call: name → number of arguments, and the function."""
 ALWAYS_POSITIVE = ("exp", "sigmoid", "softplus", "abs")
+FIELD_SYMBOLS = {"N": "params", "D": "tokens", "C": "flops"}
+"""What the field writes for features that have columns of their own (Hoffmann et al. 2022)."""
+PLAIN = {*FIELD_SYMBOLS, *FIELD_SYMBOLS.values()}
+"""Features that need no braces."""
 LOGS = {"log": 1.0, "log10": 2.302585092994046, "log2": 0.6931471805599453}
 
 
@@ -211,8 +215,8 @@ def sign_of(node: Node, positive: frozenset[str]) -> Sign:
             if function in ALWAYS_POSITIVE:
                 return 1
             signs = {sign_of(a, positive) for a in arguments}
-            same = signs.pop() if len(signs) == 1 else 0
-            return same if function in ("min", "max", "sqrt", "tanh", "log1p", "expm1") else 0
+            keeps = function in ("min", "max", "sqrt", "tanh", "log1p", "expm1")
+            return 1 if keeps and signs == {1} else 0
     raise AssertionError(node)
 
 
@@ -251,7 +255,7 @@ def written(node: Node, numbers: Mapping[str, float] | None = None, around: int 
             text = name if given is None else figure(given, ".4g")
             binds = 4 if given is None or given >= 0 else 1
         case Input(symbol=symbol):
-            text, binds = symbol if symbol.isidentifier() else f"{{{symbol}}}", 4
+            text, binds = symbol if symbol in PLAIN else f"{{{symbol}}}", 4
         case Sum(terms):
             parts = [("− " if s < 0 else "+ ", written(t, numbers, 2 if s < 0 else 1)) for s, t in terms]
             head = ("−" if terms[0][0] < 0 else "") + parts[0][1]
