@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from flpjax.fitting.draws import Draws as Draws
     from flpjax.fitting.fit import fit as fit
     from flpjax.fitting.fit import method as method
+    from flpjax.fitting.lawsearch.found import FoundLaws as FoundLaws
+    from flpjax.fitting.lawsearch.search import discover_law as discover_law
     from flpjax.fitting.point import bind as bind
     from flpjax.fitting.point import point as point
     from flpjax.fitting.posterior.arviz import to_arviz as to_arviz
@@ -153,6 +155,8 @@ _HOME = {
     "fitting.discovery.discovery": ("Discovery", "discover"),
     "fitting.draws": ("Draws",),
     "fitting.fit": ("fit", "method"),
+    "fitting.lawsearch.found": ("FoundLaws",),
+    "fitting.lawsearch.search": ("discover_law",),
     "fitting.point": ("bind", "point"),
     "fitting.posterior.posterior": ("posterior",),
     "fitting.posterior.priors": ("Normal", "Prior", "Priors", "priors_of"),

@@ -105,7 +105,7 @@ Laws = Mapping[str, Law]
 
 
 def law_of_compute(name: str, laws: Laws | None = None) -> Law:
-    """A law of losses: a key of :data:`COMPUTE_LOSS`, with :data:`REPEATED` behind it if data are repeated; or yours."""
+    """Yours by name; or a key of :data:`COMPUTE_LOSS`, with :data:`REPEATED` behind it if data are repeated."""
     if laws and name in laws:
         return laws[name]
     plain = name.removesuffix(REPEATED)
