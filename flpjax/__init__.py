@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from flpjax.laws.power_law import PowerLaw as PowerLaw
     from flpjax.laws.power_law import PowerLawE as PowerLawE
     from flpjax.laws.power_mix import PowerMix as PowerMix
+    from flpjax.laws.published import PublishedLaw as PublishedLaw
+    from flpjax.laws.published import published_law as published_law
     from flpjax.methods.direct import FP as FP
     from flpjax.methods.flp import FLP as FLP
     from flpjax.methods.flpm import FLPM as FLPM
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from flpjax.methods.registry import Auto as Auto
     from flpjax.readers.importing import Imported as Imported
     from flpjax.readers.importing import import_runs as import_runs
+    from flpjax.readers.read import read_columns as read_columns
     from flpjax.readers.read import read_runs as read_runs
     from flpjax.results.backtest import backtest as backtest
     from flpjax.results.check import Check as Check
@@ -171,13 +174,14 @@ _HOME = {
     "laws.network": ("DomainLinear", "Network"),
     "laws.power_law": ("Chinchilla", "LogPowerLaw", "PowerLaw", "PowerLawE"),
     "laws.power_mix": ("PowerMix",),
+    "laws.published": ("PublishedLaw", "published_law"),
     "methods.direct": ("FP",),
     "methods.flp": ("FLP",),
     "methods.flpm": ("FLPM",),
     "methods.method": ("BoundModel", "Method", "Model"),
     "methods.registry": ("Auto",),
     "readers.importing": ("Imported", "import_runs"),
-    "readers.read": ("read_runs",),
+    "readers.read": ("read_columns", "read_runs"),
     "ladder.compute": ("Compute",),
     "ladder.features": ("Feature",),
     "ladder.select": ("Selection",),

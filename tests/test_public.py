@@ -19,16 +19,25 @@ PYTHON = {
     "forecast": (flpjax.read_runs, flpjax.method, flpjax.fit, flpjax.forecast),
     "backtest": (flpjax.read_runs, flpjax.method, flpjax.backtest),
     "review": (flpjax.read_runs, flpjax.method, flpjax.fit, flpjax.review),
-    "mix": (flpjax.read_runs, flpjax.fit, flpjax.Goal, flpjax.Constraints, flpjax.Target, flpjax.optimise_mix),
+    "mix": (
+        flpjax.read_runs,
+        flpjax.method,
+        flpjax.fit,
+        flpjax.Goal,
+        flpjax.Constraints,
+        flpjax.Target,
+        flpjax.optimise_mix,
+    ),
     "compare": (flpjax.read_runs, flpjax.compare),
     "score": (flpjax.read_runs, flpjax.score),
     "import": (flpjax.import_runs,),
+    "discover": (flpjax.read_columns, flpjax.discover_law),
     "demo": (flpjax.fit, flpjax.forecast),
 }
 """Command → what does the same in Python."""
 OF_A_COMMAND = {
     "runs", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict", "output", "log_file",
-    "register", "from",
+    "register", "from", "predict", "level",
 }  # fmt: skip
 """Options about files and what is printed, which Python has no use for."""
 OTHERWISE = {"seed": "key"}  # JAX's own

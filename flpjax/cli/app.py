@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.cli import demo, ending, importing, mixing, scoring, steps
+from flpjax.cli import demo, discovering, ending, importing, mixing, scoring, steps
 from flpjax.cli.options import (
     Commands,
     Exclude,
@@ -144,6 +144,7 @@ def forecast(
 
 
 app.command()(scoring.score)
+app.command()(discovering.discover)
 
 
 @app.command()

@@ -62,7 +62,7 @@ NAMED_LAW = re.compile(r"\s*([A-Za-z][\w-]*)\s*=(.+)", re.DOTALL)
 
 
 def parse_laws(given: Sequence[str] | None) -> dict[str, Law]:
-    """``["mine=E+A*N^-a"]`` → laws by name; one without a name is called ``law``.
+    """``["mine=E+A*N^-a", "farseer"]`` → laws by name: published ones have theirs, others without one are ``law``.
 
     Raises:
         InputError: One is no formula, or two have one name.
@@ -70,15 +70,16 @@ def parse_laws(given: Sequence[str] | None) -> dict[str, Law]:
     if not given:
         return {}
     from flpjax.laws.formula.make import law
+    from flpjax.laws.published import PUBLISHED, published_law
     from flpjax.methods.registry import check_law_names
 
     found: dict[str, Law] = {}
     for text in given:
         named = NAMED_LAW.fullmatch(text)
-        name, formula = named.groups() if named else (UNNAMED, text)
+        name, formula = named.groups() if named else (text if text in PUBLISHED else UNNAMED, text)
         if name in found:
             raise InputError(f"two laws are called '{name}'", where="--law", remedy="Write NAME=FORMULA")
-        found[name] = law(formula)
+        found[name] = published_law(formula) if formula in PUBLISHED else law(formula)
     check_law_names(found)
     return found
 

@@ -48,8 +48,8 @@ Law = Annotated[
     typer.Option(
         "--law",
         metavar="[NAME=]FORMULA",
-        help="A law of your own, such as mine=E+A*N^-a+B*D^-b: auto averages it with ours, --method mine takes it. "
-        "Repeatable.",
+        help="A law of your own, such as mine=E+A*N^-a+B*D^-b, or a published one, such as farseer: auto averages it "
+        "with ours, --method mine takes it alone. Repeatable.",
     ),
 ]
 Draws = Annotated[int, typer.Option("--draws", min=0, help="Bootstrap draws; 0 for no intervals.")]

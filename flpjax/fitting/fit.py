@@ -14,7 +14,7 @@ from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_m
 from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
 from flpjax.ladder.table import Runs
-from flpjax.methods.inputs import Inputs, check_inputs, law_for
+from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Method
 from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, Laws
 from flpjax.methods.registry import method as method_of_one_model
@@ -104,9 +104,10 @@ def check_carried(chosen: AnyMethod, runs: Runs) -> Inputs:
     """
     if isinstance(chosen, Auto):
         training = training_of(runs)
-        chosen.members(training)
-        for _, law in chosen.laws:  # ours drop out where a column is missing; yours was asked for
-            check_inputs(law_for(law, training), training)
+        members = chosen.members(training)
+        for own, _ in chosen.laws:  # ours drop out where a ladder can't carry them; yours was asked for
+            for member in [m for name, m in members.items() if name.partition("+")[0] == own][:1]:
+                member.bind(training)
     elif isinstance(chosen, Discovered):
         chosen.check(training_of(runs))
     else:

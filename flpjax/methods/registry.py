@@ -237,8 +237,14 @@ class Auto:
         if self.methods:
             return {name: method(name, self.via if "+" in name else None, laws) for name in self.methods}
         if self.mixtures:
-            own = {name: law for name, law in laws.items() if "mix" in law_for(law, runs).inputs()}
-            names = (*MIXED, *(f"{name}+{score}" for name in own for score in MIXED_MAPS))
+            for name, law in laws.items():
+                if "mix" not in law_for(law, runs).inputs():
+                    raise InputError(
+                        f"law '{name}' reads no mixture",
+                        where=runs.source,
+                        remedy=f"Use the names of sources in it: {', '.join(runs.sources)}",
+                    )
+            names = (*MIXED, *(f"{name}+{score}" for name in laws for score in MIXED_MAPS))
             return {name: method(name, laws=laws) for name in names}
         chosen: dict[str, Method] = {}
         training = runs.training()

@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flpjax.errors import InputError
 from flpjax.ladder.table import Runs
+from flpjax.readers.cells import numbers
 from flpjax.readers.columns import TableMap, table_runs
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.frames import from_frame, read_parquet
@@ -47,6 +51,25 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
         table_map = read_mapping(Path(mapping) if isinstance(mapping, os.PathLike) else mapping)
     raw = _read_file(Path(source), table_map) if isinstance(source, str | os.PathLike) else from_frame(source)
     return table_runs(raw, table_map)
+
+
+def read_columns(source: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Read a table of any columns: numbers where every cell is one, texts elsewhere. A blank number is NaN.
+
+    Args:
+        source: The path of a CSV or Parquet file.
+
+    Raises:
+        InputError: It can't be read as a table.
+    """
+    raw = _read_file(Path(source), TableMap())
+    found: dict[str, NDArray[Any]] = {}
+    for name, cells in raw.cells.items():
+        try:
+            found[name] = numbers(cells, name, raw.place)
+        except InputError:
+            found[name] = np.array([str(cell) for cell in cells], object)
+    return found
 
 
 def _read_file(path: Path, table_map: TableMap) -> RawTable:

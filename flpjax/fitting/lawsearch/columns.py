@@ -49,15 +49,21 @@ class Table:
         targets: Sequence[str],
         features: Sequence[str] | None,
         group: str | None,
-        cost: ArrayLike | None,
+        cost: ArrayLike | str | None,
     ) -> Table:
+        """Check the columns, and cut them.
+
+        Raises:
+            InputError: A column is missing, not of numbers, or has too few rows in a group.
+        """
         there = [str(name) for name in _names(columns)]
-        for name in (*targets, *(features or ()), *((group,) if group else ())):
+        paid_by = (cost,) if isinstance(cost, str) else ()
+        for name in (*targets, *(features or ()), *((group,) if group else ()), *paid_by):
             if name not in there:
                 raise InputError(f"there is no column '{name}'", where="discover_law", remedy=did_you_mean(name, there))
         if not targets:
             raise InputError("there is nothing to explain", where="discover_law", remedy="Name a column of losses")
-        chosen = [n for n in there if n not in targets and n != group and _explains(n) and _numeric(columns[n])]
+        chosen = [n for n in there if n not in (*targets, group, *paid_by) and _explains(n) and _numeric(columns[n])]
         chosen = chosen if features is None else list(features)
         values = {name: _numbers(name, columns[name]) for name in (*chosen, *targets)}
         chosen = [name for name in chosen if np.ptp(values[name]) > 0]
@@ -69,7 +75,7 @@ class Table:
             text = np.asarray(columns[group]).astype(str)
             groups = tuple(dict.fromkeys(text.tolist()))
             labels = np.array([groups.index(t) for t in text])
-        paid = None if cost is None else _numbers("cost", cost)
+        paid = None if cost is None else _numbers("cost", columns[cost] if isinstance(cost, str) else cost)
         if paid is not None and not (paid > 0).all():
             raise InputError("a cost is not positive", where="discover_law", remedy="Give FLOPs, or leave it out")
         sizes = np.bincount(labels, minlength=len(groups))

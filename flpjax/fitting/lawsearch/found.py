@@ -181,10 +181,19 @@ class FoundLaws:
             for t in self.log
         ]
 
+    def formula_of(self, member: Member) -> str:
+        """A law of the ensemble as a formula."""
+        return formula(member.structure, self.problem.axes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ensemble and the log, for JSON."""
+        laws = [{"formula": self.formula_of(m), "weight": m.weight} for m in self.members]
+        names = {"targets": list(self.targets), "features": list(self.features), "groups": list(self.groups)}
+        return {**names, "laws": laws, "tried": self.table()}
+
     def to_json(self) -> str:
-        """The log as JSON text."""
-        whole = {"targets": self.targets, "features": self.features, "groups": self.groups, "laws": self.table()}
-        return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
+        """The same as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
     def __str__(self) -> str:
         lines = [f"{self.tried} laws tried; weight, held-out error, formula"]

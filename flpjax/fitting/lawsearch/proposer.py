@@ -16,7 +16,8 @@ def propose(best: Sequence[Structure], axes: Sequence[Axis], signed: bool) -> li
     """The first structures, or every revision of the best that the grammar has, each once."""
     found: dict[object, Structure] = {}
     for structure in begin(axes, signed) if not best else (r for b in best for r in revisions(b, axes)):
-        if structure.size <= SLOTS and 1 <= len(structure.terms) <= TERMS:
+        constants = sum(not term.monomials for term in structure.terms)
+        if structure.size <= SLOTS and 1 <= len(structure.terms) <= TERMS and constants <= 1:
             found.setdefault(structure.same(), structure)
     return list(found.values())
 

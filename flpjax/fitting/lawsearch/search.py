@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from jax import Array
 from numpy.typing import ArrayLike
 
 from flpjax.errors import InputError
@@ -13,7 +14,7 @@ from flpjax.fitting.lawsearch.found import FoundLaws, members_of
 from flpjax.fitting.lawsearch.proposer import Proposer, propose
 from flpjax.fitting.lawsearch.trials import Trial, noise_of, try_structures
 from flpjax.ladder.table import Runs
-from flpjax.numerics import require_x64
+from flpjax.numerics import generator, require_x64
 
 ROUNDS = 6
 BEAM = 6  # structures whose revisions are tried
@@ -25,12 +26,12 @@ FINER = 0.85  # of the noise: a smaller one is worth judging the best again
 
 def discover_law(
     columns: Mapping[str, ArrayLike] | Runs,
-    targets: str | Sequence[str] = (),
+    targets: str | Sequence[str],
+    key: Array,
     *,
     features: Sequence[str] | None = None,
     group: str | None = None,
-    cost: ArrayLike | None = None,
-    seed: int = 0,
+    cost: ArrayLike | str | None = None,
     rounds: int = ROUNDS,
     per_round: int = PER_ROUND,
     proposer: Proposer = propose,
@@ -47,10 +48,11 @@ def discover_law(
         columns: Name → ``(row,)`` values; a dictionary, or a polars or pandas frame. Or a ladder: the final rows of its
             runs that are not held out, with N, D, its features and mixture, and FLOPs as the cost.
         targets: The column, or columns, to explain: losses. They may be negative. Of a ladder, () for all its losses.
+        key: JAX random key, of starts, and of which proposals are tried where there are too many.
         features: The columns to explain them by; None for all other numbers.
         group: A column whose values set rows apart: the same structure, with numbers of its own for each.
-        cost: ``(row,)`` what a row cost, say its FLOPs: laws are judged by the costliest, too.
-        seed: Of starts, and of which proposals are tried where there are too many.
+        cost: ``(row,)`` what a row cost, say its FLOPs, or the column that says so: laws are judged by the costliest,
+            too.
         rounds: Of proposals.
         per_round: Structures in a round.
         proposer: What to try next.
@@ -70,7 +72,7 @@ def discover_law(
         cost = finals.flops if cost is None else cost
         columns = columns_of(finals)
     table = Table.of(columns, names, features, group, cost)
-    rng = np.random.default_rng(seed)
+    rng = generator(key, 0)
     problem = table.problem(rng)
     noise = FIRST_NOISE * np.maximum(problem.spread, 1e-6)
     tried: dict[object, Trial] = {}

@@ -1,0 +1,108 @@
+"""R² of laws over other columns on ScaleBench's own splits: laws that ship, and discovery told nothing but the columns.
+
+``python -m benchmarks.laws --json FILE [--only TASK …] [--seeds N] [--workers N]``. Needs ScaleBench's files:
+FLPJAX_DATA.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from benchmarks.laws.shipped import score
+from benchmarks.laws.tasks import TASKS, cost_of, r_squared, read
+from benchmarks.report import environment, finish, parser, show
+from benchmarks.workers import side_by_side
+from flpjax.fitting.lawsearch.search import discover_law
+
+SEEDS = 5
+
+
+class Search(NamedTuple):
+    """One search: a task and a seed; None scores the laws that ship."""
+
+    task: str
+    seed: int | None
+
+
+def one(search: Search) -> dict[str, Any]:
+    """The figures of one search, or of a task's published laws."""
+    jax.config.update("jax_enable_x64", True)
+    task = TASKS[search.task]
+    train, test = read(task, "train"), read(task, "test")
+    if search.seed is None:
+        return {name: {"r2": score(task, name, train, test)} for name in task.laws}
+    grouped = len(set(train["group"])) > 1
+    if not grouped:
+        train.pop("group")
+    start = time.perf_counter()
+    key, group = jax.random.key(search.seed), "group" if grouped else None
+    found = discover_law(train, task.targets, key, group=group, cost=cost_of(task, train))
+    seconds = time.perf_counter() - start
+    measured = np.stack([np.asarray(test[t], float) for t in task.targets], axis=1)
+    median, lower, upper = (
+        np.asarray(v).reshape(measured.shape) for v in found.predict(test, test["group"] if grouped else None)
+    )
+    return {
+        "r2": r_squared(median, measured),
+        "held": float(((measured >= lower) & (measured <= upper)).mean()),
+        "seconds": seconds,
+        "tried": found.tried,
+        "law": found.formula_of(found.members[0]),
+    }
+
+
+def main() -> None:
+    """Search, score, print, write."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--only", nargs="+", choices=TASKS, metavar="TASK", help="these tasks")
+    arguments.add_argument("--seeds", type=int, default=SEEDS, help=f"searches a task (default: {SEEDS})")
+    arguments.add_argument("--workers", type=int, default=1, help="processes, on CPU if more than one (default: 1)")
+    given = arguments.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    if given.workers > 1:
+        jax.config.update("jax_platforms", "cpu")
+    names = given.only or list(TASKS)
+    todo = [Search(name, seed) for name in names for seed in (*range(given.seeds), None)]
+    done = dict(zip(todo, side_by_side(one, todo, given.workers), strict=True))
+    tasks: dict[str, Any] = {}
+    for name in names:
+        each = [done[Search(name, seed)] for seed in range(given.seeds)]
+        mean = {key: float(np.mean([e[key] for e in each])) for key in ("held", "seconds", "tried")}
+        tasks[name] = {
+            "laws": done[Search(name, None)],
+            "discover": {
+                "r2": [e["r2"] for e in each],
+                "coverage90": mean["held"],
+                "seconds": mean["seconds"],
+                "candidates": mean["tried"],
+                "law": each[0]["law"],
+            },
+        }
+    rows = []
+    for name, found in tasks.items():
+        searched = found["discover"]
+        ships = ", ".join(f"{law} {figures['r2']:.3f}" for law, figures in found["laws"].items())
+        rows.append(
+            [
+                name,
+                f"{np.mean(searched['r2']):.3f}",
+                f"{min(searched['r2']):.3f}",
+                f"{100 * searched['coverage90']:.0f}",
+                f"{searched['seconds']:.0f}",
+                f"{searched['candidates']:.0f}",
+                ships,
+                *(f"{TASKS[name].published[who]:.3f}" if TASKS[name].published else "" for who in ("human", "agent")),
+            ]
+        )
+    columns = ["task", "discover R²", "worst", "held 90 %", "s", "laws tried", "laws that ship", "human", "SLDAgent"]
+    show("R² on the test rows", columns, rows, "s: of one search, beside as many others as there are workers")
+    overall = float(np.mean([np.mean(t["discover"]["r2"]) for t in tasks.values()]))
+    finish({**environment(), "workers": given.workers, "tasks": tasks, "mean_discover_r2": overall}, given.json)
+
+
+if __name__ == "__main__":
+    main()

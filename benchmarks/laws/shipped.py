@@ -1,0 +1,54 @@
+"""Published laws fitted to a task's training rows by the engine, and scored on its test rows."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.laws.tasks import Columns, Task, r_squared
+from flpjax.engine.batch import solve
+from flpjax.engine.moments import Anchor
+from flpjax.engine.settings import Settings
+from flpjax.ladder.features import Feature, Features
+from flpjax.laws.formula.formula import FormulaLaw
+from flpjax.laws.law import Law, pack, prior_normal, space_of, spread_starts, unpack
+from flpjax.laws.power_law import Chinchilla
+from flpjax.laws.published import published_law
+from flpjax.laws.repeated import Repeated
+from flpjax.laws.residual import Residual
+
+STARTS, STEPS = 32, 400
+NOISE = 0.005  # that priors are weighed against: what reruns differ by, roughly
+
+
+def score(task: Task, name: str, train: Columns, test: Columns) -> float:
+    """R² on the test rows of a published law, least squares on the training rows."""
+    y, measured = (np.asarray(part[task.targets[0]], float) for part in (train, test))
+    x, ahead = (_features(task, part) for part in (train, test))
+    law = _law(name, x, y)
+    space = space_of(law)
+    ones = np.ones((1, len(y)))
+    guess = np.asarray(pack(law, law.guess(x, jnp.asarray(y), jnp.ones(len(y)))))
+    starts = spread_starts(law, guess[None], STARTS, np.random.default_rng(0))
+    loc, sd = prior_normal(law)
+    anchor = Anchor(jnp.asarray(loc[None]), jnp.asarray((NOISE / sd[None]) ** 2))
+    data = (jax.tree.map(lambda v: v[None], x), y[None])
+    found = solve(Residual(law, space), data, ones, ones, starts, anchor=anchor, settings=Settings(steps=STEPS))
+    params = unpack(law, jnp.asarray(found.vector[0, 0]))
+    forecast = np.asarray(jax.vmap(law.apply, (None, 0))(params, ahead))
+    return r_squared(forecast[:, None], measured[:, None])
+
+
+def _features(task: Task, columns: Columns) -> Features:
+    found = {name: np.log(np.asarray(columns[name], float)) for name in task.features}
+    if {"params", "tokens"} <= set(found):
+        found["flops"] = np.log(6.0) + found["params"] + found["tokens"]
+    return Features(found)
+
+
+def _law(name: str, x: Features, y: np.ndarray) -> Law:
+    if name == "chinchilla~repeated":
+        return Repeated(Chinchilla()).centred(x)
+    law: FormulaLaw = published_law(name)
+    return law.suited(tuple(Feature(n) for n in law.inputs()), (), y).centred(x)

@@ -1,0 +1,176 @@
+"""Discovery of laws over columns: what it finds where the truth is known, and what it refuses."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from flpjax.cli.app import main
+from flpjax.errors import InputError
+from flpjax.fitting.lawsearch.folds import folds_of
+from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
+from flpjax.fitting.lawsearch.proposer import propose
+from flpjax.fitting.lawsearch.search import discover_law
+from flpjax.fitting.lawsearch.structure import Monomial, Structure, Term, as_law, axis_of, formula
+from flpjax.fitting.lawsearch.trials import PRICE, carried, tables_of, values
+from flpjax.ladder.features import Features
+
+SIZE, NOISE = 67, 0.003
+KEY = jax.random.key(0)
+
+
+def truth(n, width):
+    return 1.5 + 300.0 * n**-0.35 + 4.0 * width**-0.8
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Two columns whose powers add up, and one that does nothing."""
+    rng = np.random.default_rng(7)
+    n, width, idle = np.exp(rng.uniform(16.0, 21.0, SIZE)), np.exp(rng.uniform(3.0, 7.0, SIZE)), rng.uniform(1, 9, SIZE)
+    loss = truth(n, width) * np.exp(NOISE * rng.standard_normal(SIZE))
+    return {"n": n, "width": width, "idle": idle, "loss": loss}
+
+
+@pytest.fixture(scope="module")
+def found(rows):
+    return discover_law(rows, "loss", KEY, rounds=2, per_round=11)
+
+
+def test_the_law_is_found_and_extrapolates(found):
+    ahead = {"n": np.full(4, 5e10), "width": np.array([30.0, 300.0, 3000.0, 9000.0]), "idle": np.full(4, 3.0)}
+    there = truth(ahead["n"], ahead["width"])
+    forecasts = found.predict(ahead)
+    np.testing.assert_allclose(forecasts.median, there, rtol=0.02)
+    assert ((forecasts.lower <= there) & (there <= forecasts.upper)).all()
+    first = found.members[0].structure
+    assert {m.i for t in first.terms for m in t.monomials} >= {0, 1}
+    assert found.noise[0] < 2.0 * NOISE
+
+
+def test_intervals_widen_with_the_level_and_beyond_the_rows(found):
+    inside = {"n": np.array([1e8]), "width": np.array([100.0]), "idle": np.array([3.0])}
+    wide, narrow = found.predict(inside, level=0.99), found.predict(inside, level=0.5)
+    assert wide.lower < narrow.lower < narrow.median < narrow.upper < wide.upper
+    far = found.predict({**inside, "n": np.array([1e12])})
+    near = found.predict(inside)
+    assert np.log(far.upper / far.lower) > np.log(near.upper / near.lower)
+
+
+def test_a_number_must_pay_for_itself(found):
+    for trial in found.log:
+        assert trial.price == pytest.approx(trial.error * (1.0 + PRICE * trial.structure.complexity))
+    prices = [trial.price for trial in found.log]
+    assert prices == sorted(prices)
+    assert found.members[0].structure == found.log[0].structure
+
+
+def test_the_same_seed_finds_the_same(rows, found):
+    again = discover_law(rows, "loss", KEY, rounds=2, per_round=11)
+    assert [m.structure for m in again.members] == [m.structure for m in found.members]
+    other = {"n": np.array([1e9]), "width": np.array([50.0]), "idle": np.array([2.0])}
+    np.testing.assert_array_equal(again.predict(other).median, found.predict(other).median)
+
+
+def test_what_is_found_is_a_law_of_ours_too(found, rows):
+    """Its formula, read back, is what the search fitted."""
+    member = found.members[0]
+    axes = found.problem.axes
+    law = as_law(member.structure, axes, False)
+    assert set(law.inputs()) <= {"n", "width", "idle"}
+    assert str(law)
+    x = Features({name: np.log(rows[name]) for name in ("n", "width", "idle")})
+    centred = law.centred(x)
+    assert set(centred.order) == set(centred.roles)
+    columns = np.stack([rows[name] for name in ("n", "width", "idle")])[None]
+    tables = tables_of([member.structure], axes, columns)
+    fitted = values(PowerSum(), member.vector[None], *tables)[0, 0]
+    np.testing.assert_allclose(fitted, rows["loss"], rtol=0.02)
+
+
+def test_every_structure_is_written_as_a_law_and_read_back():
+    axes = [axis_of(name, np.exp(np.linspace(1.0, 4.0, 9))) for name in ("a", "b")] + [
+        axis_of("share", np.linspace(0.0, 0.5, 9))
+    ]
+    seen = propose([], axes, False)
+    more = propose(seen[1:3], axes, False)
+    assert len({s.same() for s in more}) == len(more)
+    seen += more
+    for structure in seen:
+        law = as_law(structure, axes, False) if structure.size > 1 else None
+        if law is not None:
+            assert len(law.order) == structure.size
+            assert formula(structure, axes) == law.text
+
+
+def test_a_child_starts_where_its_parent_ended(found):
+    parent = found.log[0]
+    child = Structure((*parent.structure.terms, Term((Monomial("slope", 2),))))
+    vector = carried(child, parent, np.log([0.1]))
+    np.testing.assert_array_equal(vector[:, : parent.structure.size], parent.vector[:, : parent.structure.size])
+    assert vector.shape == (1, SLOTS)
+
+
+def test_folds_leave_out_the_largest_of_each_column():
+    columns = np.stack([np.repeat([1.0, 2.0, 4.0, 8.0], 5), np.tile([1.0, 10.0, 100.0, 1e3, 1e4], 4)])
+    folds = folds_of([axis_of("a", columns[0]), axis_of("b", columns[1])], columns, None)
+    assert folds.names[:2] == ("all rows", "the largest of a")
+    assert (columns[0][folds.ahead[1]] == 8.0).all()
+    assert (folds.seen + folds.ahead == 1.0).all()
+
+
+def test_groups_and_several_losses_share_a_structure():
+    rng = np.random.default_rng(2)
+    share = rng.uniform(0.0, 1.0, 24)
+    group = np.repeat(["small", "large"], 12)
+    level = np.where(group == "small", 3.0, 2.0)
+    columns = {"share": share, "group": group, "one": level + np.exp(-3.0 * share), "two": level - 0.5 * share}
+    found = discover_law(columns, ["one", "two"], KEY, group="group", rounds=1)
+    forecasts = found.predict({"share": np.array([0.5, 0.5])}, ["small", "large"])
+    np.testing.assert_allclose(forecasts.median, [[3.223, 2.75], [2.223, 1.75]], rtol=0.02)
+    with pytest.raises(InputError, match="there is no group 'middle'"):
+        found.predict({"share": np.array([0.5])}, ["middle"])
+
+
+def test_losses_may_be_negative():
+    n = np.exp(np.linspace(15.0, 20.0, 20))
+    found = discover_law({"n": n, "loss": 80.0 * n**-0.25 - 4.0}, "loss", KEY, rounds=1)
+    ahead = np.array([3e9])
+    np.testing.assert_allclose(found.predict({"n": ahead}).median, 80.0 * ahead**-0.25 - 4.0, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "message"),
+    [
+        ({}, {"targets": "lost"}, "there is no column 'lost'"),
+        ({}, {"targets": []}, "there is nothing to explain"),
+        ({}, {"targets": "loss", "features": ["n", "wide"]}, "there is no column 'wide'"),
+        ({}, {"targets": "loss", "rounds": 0}, "0 rounds"),
+        ({"n": np.r_[np.nan, np.ones(SIZE - 1)]}, {"targets": "loss"}, "no finite value in row 0"),
+        ({}, {"targets": "loss", "group": "name"}, "has 1 rows"),
+        ({}, {"targets": "loss", "features": ["name"]}, "column 'name' is not of numbers"),
+        ({}, {"targets": "loss", "cost": -np.ones(SIZE)}, "a cost is not positive"),
+        ({"n": np.ones(SIZE)}, {"targets": "loss", "features": ["n"]}, "no feature varies"),
+    ],
+)
+def test_bad_columns_are_one_clear_error(rows, change, how, message):
+    columns = {**rows, "name": np.array([f"r{i}" for i in range(SIZE)], object), **change}
+    with pytest.raises(InputError, match=message):
+        discover_law(columns, key=KEY, **how)
+
+
+def test_on_the_command_line(rows, tmp_path, capsys):
+    table, ahead, out = tmp_path / "runs.csv", tmp_path / "ahead.csv", tmp_path / "found.json"
+    names = ("n", "width", "loss")
+    lines = [",".join(names), *(",".join(str(float(rows[c][i])) for c in names) for i in range(SIZE))]
+    table.write_text("\n".join(lines))
+    ahead.write_text("n,width\n5e10,300\n")
+    with pytest.raises(SystemExit, match="0"):
+        main(f"discover {table} --target loss --predict {ahead} --rounds 1 --json {out}".split())
+    shown = capsys.readouterr().out
+    assert "laws tried" in shown
+    assert "Forecasts" in shown
+    document = json.loads(out.read_text())
+    assert document["predictions"]["median"][0] == pytest.approx(truth(5e10, 300.0), rel=0.02)
+    assert document["laws"][0]["formula"].count("{") >= 2
