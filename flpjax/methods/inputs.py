@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError, did_you_mean
 from flpjax.ladder.features import STANDARD
 from flpjax.ladder.table import Runs
+from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law
 
 Inputs = Mapping[str, str]
@@ -21,7 +22,8 @@ def inputs_of(*laws: Law) -> dict[str, str]:
     read: dict[str, str] = {}
     for law in laws:
         for feature in law.inputs():
-            read.setdefault(feature, getattr(law, "text", None) or type(law).__name__)
+            inner = law.law if isinstance(law, Discrepancy) else law
+            read.setdefault(feature, getattr(inner, "text", None) or type(inner).__name__)
     return read
 
 

@@ -100,12 +100,15 @@ def _difference(finals: Runs, i: int, j: int) -> str:
 
 
 def _alike(finals: Runs) -> NDArray[np.bool_]:
-    """``(run, run)`` whether two runs are of one size, on as many tokens and of the same mixture."""
+    """``(run, run)`` whether two runs are of one size, on as many tokens, of one mixture and alike in features."""
     alike = np.ones((len(finals), len(finals)), bool)
     for log_size in log_sizes(finals):
         alike &= np.abs(log_size[:, None] - log_size[None, :]) < SAME_SIZE
     for weight in finals.mix.T:
         alike &= np.abs(weight[:, None] - weight[None, :]) < SAME
+    for feature in finals.extra_features:
+        value = feature.transformed(finals.features[feature.name])
+        alike &= np.abs(value[:, None] - value[None, :]) < SAME_FEATURE
     return alike
 
 

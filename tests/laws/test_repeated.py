@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flpjax.errors import InputError
 from flpjax.fitting.averaging.auto import auto
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.features import Features
@@ -13,8 +14,8 @@ from flpjax.laws.power_law import Chinchilla, PowerLaw
 from flpjax.laws.repeated import UNIQUE, Repeated, repeats
 from flpjax.methods.registry import method
 from flpjax.results.forecast import forecast
-from flpjax.results.ladder_checks import check_features
-from flpjax.results.target import targets_of
+from flpjax.results.ladder_checks import check_features, check_reruns
+from flpjax.results.target import Target, targets_of
 from flpjax.results.verdicts import Verdict
 
 LAW, RD = Chinchilla(centre_params=19.0, centre_tokens=22.0), 15.4
@@ -80,6 +81,10 @@ def test_a_ladder_that_repeats_its_data_is_forecast_by_them(key):
     assert unread.verdict == Verdict.REVIEW
     assert "'dropout', which no law here reads" in unread.figure
     assert list(check_features(draws, ladder(name="").training())) == []
+    assert check_reruns(runs.training()).verdict == Verdict.PASS, "runs of one size on other data are no reruns"
+    assert check_reruns(ladder(name="").training()).verdict != Verdict.PASS
+    with pytest.raises(InputError, match="'unique_tokens', which Repeated reads, is not given"):
+        forecast(draws, [Target("big", params=7e9, tokens=1.4e11)])
 
 
 def test_a_ladder_takes_part_only_where_some_run_repeats():
