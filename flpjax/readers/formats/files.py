@@ -132,7 +132,8 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 def value(cell: Any) -> float:
     """A number of JSON; NaN of anything else, such as the ``"N/A"`` of a standard error that nobody computed."""
     if isinstance(cell, str):
-        return float(cell) if len(cell) < HEAD and NUMBER.fullmatch(cell.strip()) else math.nan
+        text = cell.strip()
+        return float(text) if len(text) < HEAD and NUMBER.fullmatch(text) else math.nan
     if isinstance(cell, bool) or not isinstance(cell, int | float):
         return math.nan
     try:

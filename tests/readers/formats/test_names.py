@@ -2,6 +2,7 @@
 
 import pytest
 
+from flpjax.readers.formats.files import value
 from flpjax.readers.formats.names import meaning_of
 from flpjax.readers.formats.tasks import task_of
 
@@ -96,3 +97,20 @@ def test_of_several_names_of_one_thing_the_surest_is_taken() -> None:
 def test_chance_levels_by_whole_names(task: str, chance: float | None) -> None:
     found = task_of(task)
     assert (found.chance if found.chance_known else None) == chance
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("-0.01\x1d", -0.01),
+        (" 1e3 ", 1e3),
+        (5, 5.0),
+        ("N/A", None),
+        (True, None),
+        (10**400, None),
+        ("1_0", None),
+    ],
+)
+def test_numbers_of_json(cell: object, number: float | None) -> None:
+    found = value(cell)
+    assert (None if found != found else found) == number
