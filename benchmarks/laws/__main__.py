@@ -31,7 +31,7 @@ def main() -> None:
         jax.config.update("jax_platforms", "cpu")
     names = given.only or list(TASKS)
     todo = [Search(name, seed) for name in names for seed in (*range(given.seeds), None)]
-    done = dict(zip(todo, side_by_side(one, todo, given.workers), strict=True))
+    done = dict(side_by_side(one, todo, given.workers))
     tasks: dict[str, Any] = {}
     for name in names:
         each = [done[Search(name, seed)] for seed in range(given.seeds)]

@@ -20,13 +20,13 @@ class Search(NamedTuple):
     seed: int | None
 
 
-def one(search: Search) -> dict[str, Any]:
-    """The figures of one search, or of a task's published laws."""
+def one(search: Search) -> tuple[Search, dict[str, Any]]:
+    """A search and its figures, or those of a task's published laws."""
     jax.config.update("jax_enable_x64", True)
     task = TASKS[search.task]
     train, test = read(task, "train"), read(task, "test")
     if search.seed is None:
-        return {name: {"r2": score(task, name, train, test)} for name in task.laws}
+        return search, {name: {"r2": score(task, name, train, test)} for name in task.laws}
     grouped = len(set(train["group"])) > 1
     if not grouped:
         train.pop("group")
@@ -38,7 +38,7 @@ def one(search: Search) -> dict[str, Any]:
     median, lower, upper = (
         np.asarray(v).reshape(measured.shape) for v in found.predict(test, test["group"] if grouped else None)
     )
-    return {
+    return search, {
         "r2": r_squared(median, measured),
         "held": float(((measured >= lower) & (measured <= upper)).mean()),
         "seconds": seconds,

@@ -242,3 +242,21 @@ def test_a_function_is_a_law():
 def test_misuse_is_one_clear_error(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.public
+def test_besiroglu_et_al_in_a_line():
+    """The lowest known objective of the 240 points, .0010182740, and the constants there, from most of 64 starts."""
+    from benchmarks.chinchilla import HUBER, OBJECTIVE, OPTIMUM, points
+
+    known = points()
+    x, y = Features({"params": known.log_params, "tokens": known.log_tokens}), np.exp(known.log_loss)
+    law = flpjax.law(CHINCHILLA).suited((), (), y).centred(x)
+    guess = np.asarray(pack(law, law.guess(x, jnp.asarray(y), jnp.ones(len(y)))))
+    starts = spread_starts(law, guess[None], 64, np.random.default_rng(0))
+    ones = np.ones((1, len(y)))
+    found = solve(Residual(law), (jax.tree.map(lambda v: v[None], x), y[None]), ones, ones, starts, huber=HUBER)
+    assert float(found.value[0, 0]) == pytest.approx(OBJECTIVE, abs=5e-11)
+    assert found.agree[0, 0] > 0.9
+    for name, value in law.constants(unpack(law, jnp.asarray(found.vector[0, 0]))).items():
+        assert float(value) == pytest.approx(OPTIMUM[name], rel=2e-5)
