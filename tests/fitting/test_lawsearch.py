@@ -87,6 +87,8 @@ def test_what_is_found_is_a_law_of_ours_too(found, rows):
     tables = tables_of([member.structure], axes, columns)
     fitted = values(PowerSum(), member.vector[None], *tables)[0, 0]
     np.testing.assert_allclose(fitted, rows["loss"], rtol=0.02)
+    at = law.from_constants(found.constants_of(member)["loss"])
+    np.testing.assert_allclose(jax.vmap(law.apply, (None, 0))(at, x), fitted, rtol=1e-6)
 
 
 def test_every_structure_is_written_as_a_law_and_read_back():
@@ -120,6 +122,15 @@ def test_folds_leave_out_the_largest_of_each_column():
     assert (folds.seen + folds.ahead == 1.0).all()
 
 
+@pytest.mark.parametrize(
+    ("n", "level", "message"),
+    [(0.0, 0.9, "got 0 in row 0"), (np.nan, 0.9, "got nan in row 0"), (1e9, 1.5, "the level is 1.5")],
+)
+def test_rows_that_can_not_be_forecast_are_refused(found, n, level, message):
+    with pytest.raises(InputError, match=message):
+        found.predict({"n": np.array([n]), "width": np.array([50.0]), "idle": np.array([2.0])}, level=level)
+
+
 def test_groups_and_several_losses_share_a_structure():
     rng = np.random.default_rng(2)
     share = rng.uniform(0.0, 1.0, 24)
@@ -129,6 +140,7 @@ def test_groups_and_several_losses_share_a_structure():
     found = discover_law(columns, ["one", "two"], KEY, group="group", rounds=1)
     forecasts = found.predict({"share": np.array([0.5, 0.5])}, ["small", "large"])
     np.testing.assert_allclose(forecasts.median, [[3.223, 2.75], [2.223, 1.75]], rtol=0.02)
+    assert set(found.constants_of(found.members[0])) == {"small: one", "small: two", "large: one", "large: two"}
     with pytest.raises(InputError, match="there is no group 'middle'"):
         found.predict({"share": np.array([0.5])}, ["middle"])
 

@@ -244,9 +244,9 @@ def test_misuse_is_one_clear_error(make, message):
         make()
 
 
-@pytest.mark.public
-def test_besiroglu_et_al_in_a_line():
+def test_besiroglu_et_al_in_a_line(public_data, monkeypatch):
     """The lowest known objective of the 240 points, .0010182740, and the constants there, from most of 64 starts."""
+    monkeypatch.setenv("FLPJAX_DATA", str(public_data))
     from benchmarks.chinchilla import HUBER, OBJECTIVE, OPTIMUM, points
 
     known = points()

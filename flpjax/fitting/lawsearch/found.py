@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 from flpjax.errors import InputError
 from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
-from flpjax.fitting.lawsearch.structure import Floats, Structure, as_law, formula
+from flpjax.fitting.lawsearch.structure import Floats, Structure, as_law, constants, formula
 from flpjax.fitting.lawsearch.trials import LAST_STEPS, Problem, Trial, carried, fit, spread_of, tables_of, values
 from flpjax.laws.formula.formula import FormulaLaw
+from flpjax.laws.formula.tree import written
 
 MOST = 8  # laws of an ensemble
 WITHIN = 1.15  # of the best price: laws that err more are left out
@@ -102,6 +104,8 @@ class FoundLaws:
         Raises:
             InputError: A feature is missing, or there is no such group.
         """
+        if not 0.0 < level < 1.0:
+            raise InputError(f"the level is {level:g}", where="predict", remedy="Give a probability, say 0.9")
         x = self._columns(columns)
         which = self._groups(group, x.shape[1])
         cells = [[self._cell(g, t) for t in range(len(self.targets))] for g in range(len(self.groups))]
@@ -114,11 +118,9 @@ class FoundLaws:
         by_law = np.log(np.maximum(by_law, 1e-12)) if log else by_law
         middle = _weighted_median(by_law, weight)
         between = np.sqrt(np.tensordot(weight, (by_law - middle) ** 2, 1))
-        beyond = self._beyond(x)[:, None]
+        beyond = self._beyond(x, which)[:, None]
         ahead = float(np.sqrt(np.mean(spread_of([m.trial for m in self.members]) ** 2)))
         sd = np.sqrt(between**2 + noise**2 * np.where(beyond, max(ahead, 1.0), 1.0) ** 2)
-        from scipy.special import stdtrit
-
         half = float(stdtrit(4.0, 0.5 + 0.5 * level)) / np.sqrt(2.0) * sd  # Student's t with 4 df, of s.d. 1
         bounds = (middle, middle - half, middle + half)
         median, lower, upper = (np.exp(b) if log else b for b in bounds)
@@ -131,7 +133,16 @@ class FoundLaws:
         for name in self.features:
             if name not in there:
                 raise InputError(f"there is no column '{name}'", where="predict", remedy="Give every feature")
-        return np.stack([np.asarray(columns[name], np.float64) for name in self.features])
+        x = np.stack([np.asarray(columns[name], np.float64) for name in self.features])
+        for axis, given in zip(self.problem.axes, x, strict=True):
+            bad = np.flatnonzero(~np.isfinite(given) | (axis.logarithm & (given <= 0)))
+            if len(bad):
+                raise InputError(
+                    f"got {given[bad[0]]:g} in row {bad[0]}",
+                    where=f"predict, column '{axis.name}'",
+                    remedy="Give positive numbers" if axis.logarithm else "Give finite numbers",
+                )
+        return x
 
     def _groups(self, group: ArrayLike | None, rows: int) -> np.ndarray:
         if self.groups == ("",):
@@ -156,16 +167,17 @@ class FoundLaws:
         vectors = np.stack([m.vector[cells] for m in self.members])
         return np.asarray(values(PowerSum(self.problem.space), jnp.asarray(vectors), *map(jnp.asarray, tables)))
 
-    def _beyond(self, x: Floats) -> np.ndarray:
-        """``(row,)`` whether a row lies outside the range of some feature."""
-        inside = self.problem.columns[0]
-        low, high = inside.min(axis=1)[:, None], inside.max(axis=1)[:, None]
+    def _beyond(self, x: Floats, group: np.ndarray) -> np.ndarray:
+        """``(row,)`` whether a row lies outside the range of some feature in its group."""
+        inside = self.problem.columns[[self._cell(g, 0) for g in range(len(self.groups))]]
+        low, high = (edge[group].T for edge in (inside.min(axis=2), inside.max(axis=2)))
         return np.asarray(((x < low) | (x > high)).any(axis=0))
 
     @property
     def laws(self) -> tuple[FormulaLaw, ...]:
         """``(law,)`` as laws that :func:`flpjax.method` takes, the best first; their numbers are fitted anew."""
-        return tuple(as_law(m.structure, self.problem.axes, self.problem.signed) for m in self.members)
+        laws = [m.structure for m in self.members if m.structure.size > 1]  # a constant reads nothing
+        return tuple(as_law(structure, self.problem.axes, self.problem.signed) for structure in laws)
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per law tried, the best first."""
@@ -182,12 +194,28 @@ class FoundLaws:
         ]
 
     def formula_of(self, member: Member) -> str:
-        """A law of the ensemble as a formula."""
-        return formula(member.structure, self.problem.axes)
+        """A law of the ensemble as a formula; with its numbers, unless groups or targets have numbers of their own."""
+        if len(self.problem.y) > 1 or member.structure.size == 1:
+            return formula(member.structure, self.problem.axes)
+        law = as_law(member.structure, self.problem.axes, self.problem.signed)
+        return written(law.tree, self.constants_of(member)[self.targets[0]])
+
+    def constants_of(self, member: Member) -> dict[str, dict[str, float]]:
+        """The numbers of a law's formula: by target, or by ``group: target``."""
+        cells = [f"{g}: {t}" if g else t for g in self.groups for t in self.targets]
+        axes = self.problem.axes
+        return {c: constants(member.structure, axes, v) for c, v in zip(cells, member.vector, strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
         """The ensemble and the log, for JSON."""
-        laws = [{"formula": self.formula_of(m), "weight": m.weight} for m in self.members]
+        laws = [
+            {
+                "formula": formula(m.structure, self.problem.axes),
+                "weight": m.weight,
+                "constants": self.constants_of(m),
+            }
+            for m in self.members
+        ]
         names = {"targets": list(self.targets), "features": list(self.features), "groups": list(self.groups)}
         return {**names, "laws": laws, "tried": self.table()}
 
@@ -198,8 +226,7 @@ class FoundLaws:
     def __str__(self) -> str:
         lines = [f"{self.tried} laws tried; weight, held-out error, formula"]
         for m in self.members[:SHOWN]:
-            text = formula(m.structure, self.problem.axes)
-            lines.append(f"{m.weight:5.0%}  {m.trial.error:6.3g}  {' + '.join(self.targets)} = {text}")
+            lines.append(f"{m.weight:5.0%}  {m.trial.error:6.3g}  {', '.join(self.targets)} = {self.formula_of(m)}")
         more = len(self.members) - SHOWN
         return "\n".join([*lines, *([f"and {more} more"] if more > 0 else [])])
 

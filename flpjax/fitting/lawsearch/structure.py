@@ -18,6 +18,7 @@ from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.make import law
 
 Kind = Literal["slope", "square", "product", "saturating"]
+LETTERS = "abcdefgh"
 SATURATES = 0.1  # per e-fold: how fast a coupled exponent levels off (fitted by Farseer: .12 to .28)
 Floats = NDArray[np.float64]
 
@@ -127,7 +128,7 @@ def _unit_basis(axes: Sequence[Axis], columns: Floats, monomial: Monomial) -> Fl
         return np.asarray((z / axes[i].spread) ** 2)
     if kind == "product":
         return np.asarray(z / axes[i].spread * other)
-    rate = SATURATES if axes[i].logarithm else 1.0 / axes[i].spread
+    rate = _rate(axes[i])
     saturating = (1.0 - np.exp(-rate * z)) / (rate * axes[i].spread)
     return np.asarray(saturating * (other if j != i else 1.0))
 
@@ -137,6 +138,37 @@ def prior_sd(axes: Sequence[Axis], monomial: Monomial) -> float:
     kind, i, _ = monomial
     wide = 0.5 * axes[i].spread if axes[i].logarithm else 1.0
     return wide if kind == "slope" else 0.3 * max(wide, 0.3)
+
+
+def _scale(axes: Sequence[Axis], monomial: Monomial) -> float:
+    """What a slot's coefficient is multiplied by, to be that of the formula."""
+    kind, i, j = monomial
+    scale = prior_sd(axes, monomial) / axes[i].spread
+    if kind == "square":
+        scale /= axes[i].spread
+    if kind == "saturating":
+        scale /= _rate(axes[i])
+    return scale / axes[j].spread if kind in ("product", "saturating") and j != i else scale
+
+
+def _rate(axis: Axis) -> float:
+    """How fast a coupled exponent levels off along an axis, in its transformed unit."""
+    return SATURATES if axis.logarithm else float(f"{1.0 / axis.spread:.4g}")
+
+
+def constants(structure: Structure, axes: Sequence[Axis], vector: Floats) -> dict[str, float]:
+    """The numbers of :func:`formula`, from those that were fitted ``(slot,)``."""
+    found = {}
+    for s, (k, n, monomial) in enumerate(
+        (k, n, m) for k, term in enumerate(structure.terms) for n, m in enumerate((None, *term.monomials))
+    ):
+        term = structure.terms[k]
+        if monomial is not None:
+            found[f"{LETTERS[(n - 1) % len(LETTERS)]}{k}"] = float(vector[s]) * _scale(axes, monomial)
+        else:
+            level = float(vector[s]) if term.sign == 0 else float(np.exp(vector[s]))
+            found[f"{'A' if term.monomials else 'E'}{k}"] = level
+    return found
 
 
 def formula(structure: Structure, axes: Sequence[Axis]) -> str:
@@ -152,7 +184,7 @@ def _term(k: int, term: Term, axes: Sequence[Axis]) -> tuple[int, str]:
     powers, inside = [], []
     for n, monomial in enumerate(term.monomials):
         kind, i, j = monomial
-        name = f"{'abcdefgh'[n % 8]}{k}"
+        name = f"{LETTERS[n % len(LETTERS)]}{k}"
         x, z = _ratio(axes[i]), _departure(axes[i])
         if kind == "slope" and axes[i].logarithm:
             powers.append(f"{x}^{name}")
@@ -163,7 +195,7 @@ def _term(k: int, term: Term, axes: Sequence[Axis]) -> tuple[int, str]:
         elif kind == "product":
             inside.append(f"{name}*{z}*{_departure(axes[j])}")
         else:
-            rate = SATURATES if axes[i].logarithm else 1.0 / axes[i].spread
+            rate = _rate(axes[i])
             falling = f"(1 - {x}^-{rate:g})" if axes[i].logarithm else f"(1 - exp(-{rate:.4g}*{z}))"
             inside.append(f"{name}*{falling}" + ("" if i == j else f"*{_departure(axes[j])}"))
     whole = "*".join([level, *powers])
@@ -183,5 +215,5 @@ def _departure(axis: Axis) -> str:
 def as_law(structure: Structure, axes: Sequence[Axis], signed: bool) -> FormulaLaw:
     """A structure as a law that all of flpjax takes."""
     text = formula(structure, axes)
-    names = [f"{'abcdefgh'[n % 8]}{k}" for k, t in enumerate(structure.terms) for n in range(len(t.monomials))]
+    names = [f"{LETTERS[n % len(LETTERS)]}{k}" for k, t in enumerate(structure.terms) for n in range(len(t.monomials))]
     return law(text, space="linear" if signed else "log", real=names)
