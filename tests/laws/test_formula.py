@@ -39,6 +39,7 @@ def rows(count=23, **others):
         ("E - (A - B*log({lr}))^2", "E − (A − B·log({lr}))^2"),
         ("a*(N - (b - D))/(C/D)", "a·(N − b + D)·D/C"),
         ("E + A*N^-(a + 2)*{x/my column}", "E + A·N^(−a − 2)·{x/my column}"),
+        ("A*(N/7e7)^-a + 1e-9*D", "A·(N/7e7)^(−a) + 1e−9·D"),
         ("1.69 + 2e3*N^-(.3*a)", "1.69 + 2000·N^(−0.3·a)"),
     ],
 )

@@ -249,7 +249,8 @@ def written(node: Node, numbers: Mapping[str, float] | None = None, around: int 
     """
     match node:
         case Number(number):
-            text, binds = f"{number:g}".replace("-", "−"), 1 if number < 0 else 4
+            text = f"{number:g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-").replace("-", "−")
+            binds = 1 if number < 0 else 4
         case Symbol(name):
             given = None if numbers is None else numbers.get(name)
             text = name if given is None else figure(given, ".4g")
