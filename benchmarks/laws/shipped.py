@@ -48,7 +48,7 @@ def _features(task: Task, columns: Columns) -> Features:
 
 
 def _law(name: str, x: Features, y: np.ndarray) -> Law:
-    if name == "chinchilla~repeated":
+    if name == "chinchilla-repeated":
         return Repeated(Chinchilla()).centred(x)
     law: FormulaLaw = published_law(name)
     return law.suited(tuple(Feature(n) for n in law.inputs()), (), y).centred(x)

@@ -41,7 +41,7 @@ TASKS = {
         {"unique_tokens": "unique_tokens", "params": "params", "tokens": "tokens"},
         ("loss",),
         ("params", "tokens"),
-        ("chinchilla~repeated",),
+        ("chinchilla-repeated",),
         {"human": 0.911, "agent": 0.912},
     ),
     "domain_mixture": Task(

@@ -8,6 +8,7 @@ import pytest
 
 from flpjax.cli.app import main
 from flpjax.errors import InputError
+from flpjax.fitting.lawsearch.columns import Table
 from flpjax.fitting.lawsearch.folds import folds_of
 from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
 from flpjax.fitting.lawsearch.proposer import propose
@@ -122,9 +123,21 @@ def test_folds_leave_out_the_largest_of_each_column():
     assert (folds.seen + folds.ahead == 1.0).all()
 
 
+def test_folds_hold_the_largest_of_every_group_whatever_its_order():
+    n = np.exp(np.linspace(15.0, 20.0, 12))
+    group = np.repeat(["up", "down", "short"], [12, 12, 8])
+    columns = {"n": np.r_[n, n[::-1], n[:8]], "group": group}
+    columns["loss"] = 1.0 + 40.0 * columns["n"] ** -0.25
+    problem = Table.of(columns, ["loss"], None, "group", None).whole
+    for cell, weight in zip(problem.columns[:, 0], problem.weight > 0, strict=True):
+        ahead = problem.folds.ahead[1] & weight
+        assert ahead.any()
+        assert cell[ahead].min() > cell[~problem.folds.ahead[1] & weight].max()
+
+
 @pytest.mark.parametrize(
     ("n", "level", "message"),
-    [(0.0, 0.9, "got 0 in row 0"), (np.nan, 0.9, "got nan in row 0"), (1e9, 1.5, "the level is 1.5")],
+    [(0.0, 0.9, "got 0 in row 1"), (np.nan, 0.9, "got nan in row 1"), (1e9, 1.5, "the level is 1.5")],
 )
 def test_rows_that_can_not_be_forecast_are_refused(found, n, level, message):
     with pytest.raises(InputError, match=message):
@@ -157,9 +170,14 @@ def test_losses_may_be_negative():
     [
         ({}, {"targets": "lost"}, "there is no column 'lost'"),
         ({}, {"targets": []}, "there is nothing to explain"),
+        (
+            dict.fromkeys(("n", "width", "idle", "loss", "name"), np.ones(0)),
+            {"targets": "loss"},
+            "the table has 0 rows",
+        ),
         ({}, {"targets": "loss", "features": ["n", "wide"]}, "there is no column 'wide'"),
         ({}, {"targets": "loss", "rounds": 0}, "0 rounds"),
-        ({"n": np.r_[np.nan, np.ones(SIZE - 1)]}, {"targets": "loss"}, "no finite value in row 0"),
+        ({"n": np.r_[np.nan, np.ones(SIZE - 1)]}, {"targets": "loss"}, "no finite value in row 1"),
         ({}, {"targets": "loss", "group": "name"}, "has 1 rows"),
         ({}, {"targets": "loss", "features": ["name"]}, "column 'name' is not of numbers"),
         ({}, {"targets": "loss", "cost": -np.ones(SIZE)}, "a cost is not positive"),

@@ -37,10 +37,8 @@ def columns_of(finals: Runs) -> dict[str, Floats]:
 class Table:
     """The columns, checked, and cut into cells."""
 
-    def __init__(
-        self, names: tuple[str, ...], groups: tuple[str, ...], whole: Problem, rows: int, cost: Floats | None
-    ) -> None:
-        self.names, self.groups, self.whole, self.rows, self.cost = names, groups, whole, rows, cost
+    def __init__(self, names: tuple[str, ...], groups: tuple[str, ...], whole: Problem, rows: int) -> None:
+        self.names, self.groups, self.whole, self.rows = names, groups, whole, rows
 
     @classmethod
     def of(
@@ -61,15 +59,19 @@ class Table:
         for name in (*targets, *(features or ()), *((group,) if group else ()), *paid_by):
             if name not in there:
                 raise InputError(f"there is no column '{name}'", where="discover_law", remedy=did_you_mean(name, there))
+        targets = tuple(dict.fromkeys(targets))
         if not targets:
             raise InputError("there is nothing to explain", where="discover_law", remedy="Name a column of losses")
         chosen = [n for n in there if n not in (*targets, group, *paid_by) and _explains(n) and _numeric(columns[n])]
         chosen = chosen if features is None else list(features)
         values = {name: _numbers(name, columns[name]) for name in (*chosen, *targets)}
+        count = len(values[targets[0]])
+        if count < FEWEST_ROWS:
+            raise InputError(f"the table has {count} rows", where="discover_law", remedy=f"Give {FEWEST_ROWS} or more")
         chosen = [name for name in chosen if np.ptp(values[name]) > 0]
         if not chosen:
             raise InputError("no feature varies", where="discover_law", remedy="Give columns of numbers that differ")
-        labels = np.zeros(len(values[targets[0]]), int)
+        labels = np.zeros(count, int)
         groups: tuple[str, ...] = ("",)
         if group is not None:
             text = np.asarray(columns[group]).astype(str)
@@ -89,14 +91,18 @@ class Table:
         axes = tuple(axis_of(n, v) for n, v in zip(chosen, x, strict=True))
         widest = int(sizes.max())
         cells = [(g, t) for g in range(len(groups)) for t in targets]
-        rows = np.stack([_padded(np.flatnonzero(labels == g), widest) for g, _ in cells])
+        order = np.arange(count)
+        if len(groups) > 1:  # folds are of places in a group: the largest stand first in each, however many there are
+            keys = [values[n] for n in reversed(chosen)] + ([] if paid is None else [paid])
+            order = np.lexsort(keys)[::-1]
+        rows = np.stack([_padded(order[labels[order] == g], widest) for g, _ in cells])
         weight = np.stack([(np.arange(widest) < sizes[g]).astype(float) for g, _ in cells])
         y = np.stack([values[t][r] for (_, t), r in zip(cells, rows, strict=True)])
         space: Space = "linear" if (y <= 0).any() else "log"
-        order = None if paid is None else paid[rows[0]]
-        folds = folds_of(axes, x[:, rows[0]], order)
+        longest = rows[int(weight.sum(axis=1).argmax())]
+        folds = folds_of(axes, x[:, longest], None if paid is None else paid[longest])
         whole = Problem(axes, np.stack([x[:, r] for r in rows]), y, weight, space, folds)
-        return cls(tuple(chosen), groups, whole, widest, order)
+        return cls(tuple(chosen), groups, whole, widest)
 
     def problem(self, rng: np.random.Generator) -> Problem:
         """The rows that candidates are fitted to."""
@@ -136,7 +142,7 @@ def _numbers(name: str, values: Any) -> Floats:
     bad = np.flatnonzero(~np.isfinite(found))
     if len(bad):
         raise InputError(
-            f"there is no finite value in row {bad[0]}",
+            f"there is no finite value in row {bad[0] + 1}",
             where=f"discover_law, column '{name}'",
             remedy="Leave the row out, or the column",
         )

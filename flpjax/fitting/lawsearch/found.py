@@ -138,7 +138,7 @@ class FoundLaws:
             bad = np.flatnonzero(~np.isfinite(given) | (axis.logarithm & (given <= 0)))
             if len(bad):
                 raise InputError(
-                    f"got {given[bad[0]]:g} in row {bad[0]}",
+                    f"got {given[bad[0]]:g} in row {bad[0] + 1}",
                     where=f"predict, column '{axis.name}'",
                     remedy="Give positive numbers" if axis.logarithm else "Give finite numbers",
                 )

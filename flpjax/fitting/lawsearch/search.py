@@ -65,7 +65,7 @@ def discover_law(
     require_x64("discovery")
     if rounds < 1 or per_round < 1:
         raise InputError(f"{rounds} rounds of {per_round}", where="discover_law", remedy="Give at least one of each")
-    names = [targets] if isinstance(targets, str) else list(targets)
+    names = [targets] if isinstance(targets, str) else list(dict.fromkeys(targets))
     if isinstance(columns, Runs):
         finals = columns.training().finals()
         names = [f"loss/{d.removeprefix('loss/')}" for d in names or columns.domains]
