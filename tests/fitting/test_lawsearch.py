@@ -19,6 +19,7 @@ from flpjax.ladder.features import Features
 
 SIZE, NOISE = 67, 0.003
 KEY = jax.random.key(0)
+EMPTY = {name: np.ones(0) for name in ("n", "width", "idle", "loss", "name")}
 
 
 def truth(n, width):
