@@ -172,7 +172,7 @@ def test_losses_may_be_negative():
         ({}, {"targets": "lost"}, "there is no column 'lost'"),
         ({}, {"targets": []}, "there is nothing to explain"),
         (
-            dict.fromkeys(("n", "width", "idle", "loss", "name"), np.ones(0)),
+            EMPTY,
             {"targets": "loss"},
             "the table has 0 rows",
         ),
