@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from flpjax.laws.mixture_loss import M2 as M2
     from flpjax.laws.mixture_loss import M3 as M3
     from flpjax.laws.mixture_loss import M4 as M4
+    from flpjax.laws.module import ModuleLaw as ModuleLaw
     from flpjax.laws.network import DomainLinear as DomainLinear
     from flpjax.laws.network import Network as Network
     from flpjax.laws.power_law import Chinchilla as Chinchilla
@@ -171,6 +172,7 @@ _HOME = {
     "laws.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
     "laws.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
     "laws.mixture_loss": ("M2", "M3", "M4"),
+    "laws.module": ("ModuleLaw",),
     "laws.network": ("DomainLinear", "Network"),
     "laws.power_law": ("Chinchilla", "LogPowerLaw", "PowerLaw", "PowerLawE"),
     "laws.power_mix": ("PowerMix",),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,7 +61,7 @@ def train_stage(stage: Stage, counts: NDArray[np.float64], rng: np.random.Genera
     assert stage.recipe is not None
     used = stage.weight.any(axis=0)
     weight, run = stage.weight[:, used], stage.run[used]
-    data = (np.asarray(stage.x)[:, used], stage.y[:, used])
+    data = jax.tree.map(lambda leaf: np.asarray(leaf)[:, used], (stage.x, stage.y))
     loc, scale = prior_normal(stage.law)
     outputs = len(stage.outputs)
     first = loc + scale * rng.standard_normal((outputs, starts, len(loc)))

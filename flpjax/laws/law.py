@@ -46,6 +46,10 @@ class Parameter(NamedTuple):
     shape: tuple[int, ...] = ()
     affine: Space | None = None  # where the formula is affine in it, together with all others that say so
 
+    def __hash__(self) -> int:
+        """By the kind of support: NumPyro's constraints are equal by value, and some of them have no hash."""
+        return hash((type(self.support), self.loc, self.scale, self.about, self.shape, self.affine))
+
     @property
     def prior(self) -> dist.Distribution:
         """As NumPyro takes it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.laws.law import REAL, Parameter, Params
-
-Numbers = tuple[float, ...]
+from flpjax.laws.standardised import Numbers, power_of_two, rounded
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class DomainLinear:
 
     def centred(self, x: Array) -> Self:
         """Centred on the mean losses of ``x`` ``(row, domain)``."""
-        return replace(self, centre=_rounded(np.mean(x, axis=0)))
+        return replace(self, centre=rounded(np.mean(x, axis=0)))
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,8 @@ class Network:
         level: Mean score.
         scale: Standard deviation of the scores.
     """
+
+    trained: ClassVar[bool] = True  # by a recipe: weights tie, and Gauss–Newton fails at kinks
 
     hidden: int = 3
     centre: Numbers = (2.5, 2.5)
@@ -123,18 +124,8 @@ class Network:
 
     def centred(self, x: Array) -> Self:
         """Standardised for losses ``x`` ``(row, domain)``."""
-        return replace(self, centre=_rounded(np.mean(x, axis=0)), spread=tuple(map(_power_of_two, np.std(x, axis=0))))
+        return replace(self, centre=rounded(np.mean(x, axis=0)), spread=tuple(map(power_of_two, np.std(x, axis=0))))
 
     def scaled(self, y: NDArray) -> Self:
         """Standardised for scores ``y`` ``(row,)``."""
-        return replace(self, level=round(float(np.mean(y)), 1), scale=_power_of_two(np.std(y)))
-
-
-def _rounded(values: NDArray) -> Numbers:
-    """To fifths of a nat: round numbers read well, and nearby ladders share their compiled programs."""
-    return tuple(round(5.0 * float(v)) / 5.0 for v in values)
-
-
-def _power_of_two(spread: float) -> float:
-    """The nearest: a standardised number need only be about 1. Of numbers that don't vary, 1."""
-    return float(2.0 ** np.round(np.log2(spread))) if spread > 1e-3 else 1.0
+        return replace(self, level=round(float(np.mean(y)), 1), scale=power_of_two(np.std(y)))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from flpjax.engine.recipe import Recipe
 from flpjax.errors import InputError, did_you_mean
 from flpjax.ladder.features import Features
 from flpjax.ladder.joined import losses_at_scores
@@ -21,7 +22,7 @@ from flpjax.laws.power_law import PowerLaw
 from flpjax.laws.residual import TYPICAL_NOISE, Residual
 from flpjax.methods.emergence import emerged_checkpoints
 from flpjax.methods.inputs import Inputs, inputs_of
-from flpjax.methods.method import BoundModel, Prediction, Stage, StageParams, Units, final_losses
+from flpjax.methods.method import BoundModel, Prediction, Stage, StageParams, Units, final_losses, recipe_for
 from flpjax.methods.remedies import without_losses
 
 OWN: Literal["own"] = "own"
@@ -82,6 +83,7 @@ class FLP:
             loss or a ceiling, which small ladders hardly determine, from running away.
         skill: Fit stage 2 to skills, ``(P − chance) / (1 − chance)``: 0 is chance level for every task.
         scores: Whether scores are forecast; without, it is a method of losses alone.
+        recipe: How a network is trained, in either stage.
     """
 
     compute_loss: Law = field(default_factory=PowerLaw)
@@ -93,6 +95,7 @@ class FLP:
     prior: bool = False
     skill: bool = False
     scores: bool = True
+    recipe: Recipe = field(default_factory=Recipe)
 
     def bind(self, runs: Runs) -> BoundModel:
         """Bind to a ladder.
@@ -112,7 +115,7 @@ class FLP:
         noise = TYPICAL_NOISE[self.space] if self.prior else None
         residual = Residual(self.compute_loss, self.space, self.huber, noise)
         needed = frozenset(domains[d] for d in via) if self.scores else frozenset()
-        stage_1, warned = final_losses(runs, residual, domains, needed)
+        stage_1, warned = final_losses(runs, residual, domains, needed, self.recipe)
         if not self.scores:
             model = TwoStageModel(stage_1.law, self.loss_score, stage_1.outputs, (), ())
             return BoundModel(model, (stage_1,), runs, warned)
@@ -127,8 +130,11 @@ class FLP:
             )
         x = np.where(emerged.keep, loss[:, emerged.tasks].T, 1.0)
         law = self.loss_score.centred(x[emerged.keep])
+        scaled = getattr(law, "scaled", None)
+        if scaled is not None:
+            law = scaled(runs.score[:, emerged.tasks].T[emerged.keep])
         residual = Residual(law, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
-        stage_2 = emerged.stage(runs, residual, x)
+        stage_2 = emerged.stage(runs, residual, x, recipe_for(law, self.recipe))
         if self.skill:
             stage_2 = _skills(stage_2, [runs.tasks[i].chance for i in emerged.tasks])
         route = tuple((stage_1.outputs.index(domains[via[i]]),) for i in emerged.tasks)

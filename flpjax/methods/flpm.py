@@ -22,7 +22,16 @@ from flpjax.laws.network import Network
 from flpjax.laws.residual import TYPICAL_NOISE, Residual
 from flpjax.methods.emergence import Emerged, emerged_checkpoints
 from flpjax.methods.inputs import Inputs, inputs_of
-from flpjax.methods.method import BoundModel, Prediction, Stage, StageParams, Units, enough_runs, final_losses
+from flpjax.methods.method import (
+    BoundModel,
+    Prediction,
+    Stage,
+    StageParams,
+    Units,
+    enough_runs,
+    final_losses,
+    recipe_for,
+)
 from flpjax.methods.mixtures import check_mixtures, log_flops_of, own_first, upper_half
 from flpjax.methods.remedies import without_losses
 
@@ -89,7 +98,7 @@ class FLPM:
         space: Residuals of stage 1: of log losses, or ``"linear"``. A law that wants standardised losses has its own.
         huber: Corner of the Huber loss on the residuals of stage 1; None for squared loss.
         prior: Weigh the laws' priors in, against the typical noise of losses and scores.
-        recipe: How the network is trained.
+        recipe: How a network is trained, in either stage.
         recent: Fit stage 1 to the runs in the upper half of the ladder's range of log FLOPs only: small models may
             bend, or have learnt nothing yet, and say little of what lies beyond the large ones.
     """
@@ -115,7 +124,8 @@ class FLPM:
         warnings = check_mixtures(runs, self.compute_loss, domains)
         noise = TYPICAL_NOISE[self.space] if self.prior else None
         residual = Residual(self.compute_loss, self.space, self.huber, noise)
-        stage_1, warned = final_losses(runs, residual, domains, frozenset(domains) if runs.tasks else frozenset())
+        needed = frozenset(domains) if runs.tasks else frozenset()
+        stage_1, warned = final_losses(runs, residual, domains, needed, self.recipe)
         if getattr(self.compute_loss, "standardised", False):
             stage_1 = _standardised(stage_1)
         if self.recent:
@@ -150,10 +160,10 @@ class FLPM:
         used = np.asarray(emerged.keep.any(axis=0))
         law = self.loss_score.centred(loss[used])
         x = np.where(used[:, None], loss, loss[used].mean(axis=0))
-        recipe = None
-        if isinstance(law, Network):
+        recipe, scaled = recipe_for(law, self.recipe), getattr(law, "scaled", None)
+        if scaled is not None:
             scores = runs.score[used]
-            law, recipe = law.scaled(scores[np.isfinite(scores)]), self.recipe
+            law = scaled(scores[np.isfinite(scores)])
         residual = Residual(law, "linear", None, TYPICAL_NOISE["linear"] if self.prior else None)
         return emerged.stage(runs, residual, np.broadcast_to(x, (len(emerged.tasks), *x.shape)), recipe)
 

@@ -133,7 +133,7 @@ class Method(Protocol):
 
 
 def final_losses(
-    runs: Runs, residual: Residual, domains: tuple[str, ...], needed: frozenset[str]
+    runs: Runs, residual: Residual, domains: tuple[str, ...], needed: frozenset[str], recipe: Recipe
 ) -> tuple[Stage, tuple[str, ...]]:
     """The stage compute → loss: final checkpoints, one point a run, all domains at once.
 
@@ -142,6 +142,7 @@ def final_losses(
         residual: Form, space and robustness.
         domains: The domains to fit.
         needed: Those among them that scores go through.
+        recipe: How to train a law that the solver can't search.
 
     Returns:
         The stage, and warnings about domains that too few runs measured and no score needs: they are left out.
@@ -181,8 +182,14 @@ def final_losses(
         np.where(weight > 0, y, 1.0),
         weight,
         np.array([runs.names.index(n) for n in finals.names], np.int64)[finals.run],
+        recipe_for(residual.law, recipe),
     )
     return stage, warnings
+
+
+def recipe_for(law: Law, recipe: Recipe) -> Recipe | None:
+    """The recipe, of a law that is trained; None of one that the solver searches."""
+    return recipe if getattr(law, "trained", False) else None
 
 
 def runs_needed(law: Law) -> int:

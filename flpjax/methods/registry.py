@@ -115,7 +115,7 @@ def law_of_compute(name: str, laws: Laws | None = None) -> Law:
 def two_stages(compute_loss: str, loss_score: str, via: str | None = None, laws: Laws | None = None) -> FLP:
     """FLP with other laws, priors weighed in. The linear map takes emerged checkpoints, the others take all."""
     selection = Selection(monotone=True) if loss_score == "linear" else ALL_EMERGED
-    first, second = law_of_compute(compute_loss, laws), LOSS_SCORE[loss_score]
+    first, second = law_of_compute(compute_loss, laws), {**LOSS_SCORE, **(laws or {})}[loss_score]
     space = space_of(first)
     return FLP(first, second, via=via, selection=selection, space=space, prior=True, skill=loss_score == "skill")
 
@@ -127,10 +127,10 @@ def mixed_stages(compute_loss: str, loss_score: str, laws: Laws | None = None) -
         compute_loss: A key of :data:`MIXTURE_LOSS`, with :data:`RECENT` behind it for the upper half of the ladder; or
             of ``laws``.
         loss_score: A key of :data:`DOMAINS_SCORE`.
-        laws: Laws of your own.
+        laws: Laws of your own, and maps.
     """
     known = {**MIXTURE_LOSS, **(laws or {})}
-    law, score = compute_loss.removesuffix(RECENT), DOMAINS_SCORE[loss_score]
+    law, score = compute_loss.removesuffix(RECENT), {**DOMAINS_SCORE, **(laws or {})}[loss_score]
     bounded = getattr(score, "levels_off", False)  # asymptotes that small models never come near
     selection = ALL_EMERGED if bounded else Selection()
     prior, recent = bounded or law not in CLOSED_FORM, law != compute_loss
@@ -144,20 +144,23 @@ def method(name: str, via: str | None = None, laws: Laws | None = None) -> Metho
     Args:
         name: The method. A law of your own alone is that law, and the sigmoid from its losses to scores.
         via: The loss domain that scores are a function of, for methods with two stages that go through one.
-        laws: Laws of your own, by the names that stand for them as stage 1.
+        laws: Laws of your own, by the names that stand for them as stage 1; those that read no features, maps from
+            losses to scores, as stage 2.
 
     Raises:
         InputError: There is no such method, or a law has the name of one of ours.
     """
     laws = laws or {}
     check_law_names(laws)
+    maps = {own for own, law in laws.items() if not law.inputs()}
+    losses = {*laws} - maps
     first, plus, second = name.partition("+")
-    if name in laws:
+    if name in losses:
         first, plus, second = name, "+", "sigmoid"
-    if plus and (first.removesuffix(REPEATED) in COMPUTE_LOSS or first in laws) and second in LOSS_SCORE:
+    if plus and (first.removesuffix(REPEATED) in COMPUTE_LOSS or first in losses) and second in {*LOSS_SCORE, *maps}:
         return two_stages(first, second, via, laws)
     predictor: Method | None = NAMED[name]() if name in NAMED else None
-    if plus and (first.removesuffix(RECENT) in MIXTURE_LOSS or first in laws) and second in DOMAINS_SCORE:
+    if plus and (first.removesuffix(RECENT) in MIXTURE_LOSS or first in losses) and second in {*DOMAINS_SCORE, *maps}:
         predictor = mixed_stages(first, second, laws)
     if predictor is None:
         raise InputError(f"there is no method '{name}'", remedy=_remedy(name, laws))
@@ -175,7 +178,7 @@ def check_law_names(laws: Laws) -> None:
         InputError: There is one.
     """
     for name in laws:
-        if name in {*COMPUTE_LOSS, *MIXTURE_LOSS, *NAMED, AUTO} or not name or "+" in name:
+        if name in {*COMPUTE_LOSS, *MIXTURE_LOSS, *LOSS_SCORE, *DOMAINS_SCORE, *NAMED, AUTO} or not name or "+" in name:
             why = "has '+' in it" if "+" in name else "is taken" if name else "is empty"
             raise InputError(f"the name '{name}' of a law {why}", where="laws", remedy="Call it something else")
 
@@ -225,6 +228,14 @@ class Auto:
 
     def __post_init__(self) -> None:
         check_law_names(dict(self.laws))
+        for name, law in self.laws:
+            if getattr(law, "trained", False) or not law.inputs():
+                what = "is a network, which has no evidence" if law.inputs() else "is a map from losses to scores"
+                raise InputError(
+                    f"law '{name}' {what}: auto can't average it with others",
+                    where="laws",
+                    remedy=f"Fit it by a method of its own, '{name if law.inputs() else f'chinchilla+{name}'}'",
+                )
 
     def members(self, runs: Runs) -> dict[str, Method]:
         """Name → method.

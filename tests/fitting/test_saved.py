@@ -51,6 +51,34 @@ def test_draws_return_bit_by_bit(draws: Draws, tmp_path: Path) -> None:
     assert mine.to_json() == theirs.to_json()
 
 
+def by_size(params, inputs):
+    return params["E"] + params["A"] * (inputs["N"] / 1e8) ** -params["a"]
+
+
+def changed(params, inputs):
+    return 1.01 * by_size(params, inputs)
+
+
+changed.__qualname__ = by_size.__qualname__
+SIZES = {"E": flpjax.positive(1.5), "A": flpjax.positive(2.0), "a": flpjax.positive(0.3)}
+
+
+def test_a_law_that_is_a_function_is_saved_by_name_and_given_again(exact, tmp_path):
+    law = flpjax.law(by_size, features=("N",), parameters=SIZES)
+    assert hash(law) == hash(flpjax.law(by_size, features=("N",), parameters=dict(SIZES)))
+    drawn = flpjax.point(flpjax.FLP(law, prior=True, scores=False), exact.runs, jax.random.key(0), starts=4)
+    path = tmp_path / "draws.flp"
+    drawn.save(path)
+    with pytest.raises(InputError, match=r"needs the law of '.*:by_size', which is a program of yours.*classes="):
+        load(path)
+    other = flpjax.law(changed, features=("N",), parameters=SIZES)
+    with pytest.raises(InputError, match="is not the one that was saved"):
+        load(path, classes=[other])
+    again = load(path, classes=[law])
+    assert again.model == drawn.model
+    assert flpjax.forecast(again, [TARGET]).to_json() == flpjax.forecast(drawn, [TARGET]).to_json()
+
+
 @pytest.fixture
 def file(staged: Draws, tmp_path: Path) -> Path:
     path = tmp_path / "draws.flp"

@@ -10,6 +10,7 @@ from typing import Any
 from flpjax.errors import InputError
 from flpjax.fitting.saved.archive import packed, unpacked, write
 from flpjax.fitting.saved.structure import decoded, encoded
+from flpjax.laws.saved import is_own_law
 
 
 def bytes_of(kind: str, value: Any) -> bytes:
@@ -35,14 +36,15 @@ def save(kind: str, value: Any, path: str | os.PathLike[str]) -> None:
     write(Path(path), bytes_of(kind, value))
 
 
-def load(path: str | os.PathLike[str], *, classes: Iterable[type] = ()) -> Any:
+def load(path: str | os.PathLike[str], *, classes: Iterable[Any] = ()) -> Any:
     """Load what was saved: draws, of ``draws.save(path)``, or a forecast that was registered.
 
     Nothing in the file is run: it holds numbers and names of flpjax's own classes, and checksums of all of it.
 
     Args:
         path: The file.
-        classes: Laws of yours that are in it; flpjax's own are found.
+        classes: Laws of yours that are in it: their classes, or the laws that :func:`flpjax.law` made of a function or
+            a module. Those of flpjax, and laws in a line, are found.
 
     Returns:
         :class:`flpjax.Draws` or :class:`flpjax.Registration`, bit by bit what was saved.
@@ -53,7 +55,7 @@ def load(path: str | os.PathLike[str], *, classes: Iterable[type] = ()) -> Any:
     """
     where = str(path)
     content = unpacked(Path(path))
-    own = {f"{each.__module__}:{each.__qualname__}": each for each in classes}
+    own = {each.saved_name if is_own_law(each) else f"{each.__module__}:{each.__qualname__}": each for each in classes}
     value = decoded(content.content, content.arrays, own, where)
     expected = {"draws": "Draws", "forecast": "Registration"}.get(content.kind)
     if type(value).__name__ != expected:

@@ -3,7 +3,7 @@
 A value of JSON stands for itself, or is an object whose first key says what it is: ``{"array": n, …}``,
 ``{"float": "nan"}``, ``{"tuple": […]}``, ``{"dict": [[key, value], …]}``, ``{"class": "module:Name", "fields": {…}}``.
 Nothing is called to read one but the constructors of frozen dataclasses and named tuples of this package, and of those
-that a caller names.
+that a caller names. A law that is a function or a network of the caller's is saved by name, and given to read it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import FlpjaxError, InputError, shown
+from flpjax.laws.saved import is_own_law
 from flpjax.numerics import require_x64
 
 PACKAGE = "flpjax"
@@ -31,8 +32,8 @@ ARRAYS = "fiub"
 DEEPEST = 60  # levels of a structure; that of draws has eight
 ODD = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
-Classes = Mapping[str, type]
-"""``module:Name`` → a class that is not the package's own."""
+Given = Mapping[str, Any]
+"""``module:Name`` → a class, or a law of the caller's, that is not the package's own."""
 
 
 def encoded(value: Any) -> tuple[Any, list[NDArray]]:
@@ -45,13 +46,13 @@ def encoded(value: Any) -> tuple[Any, list[NDArray]]:
     return _encode(value, arrays, "it", 0), arrays
 
 
-def decoded(content: Any, arrays: Sequence[NDArray], classes: Classes, where: str) -> Any:
+def decoded(content: Any, arrays: Sequence[NDArray], classes: Given, where: str) -> Any:
     """What :func:`encoded` was given.
 
     Args:
         content: Of the JSON.
         arrays: Those beside it.
-        classes: Classes that are not the package's own.
+        classes: Classes and laws that are not the package's own.
         where: What to call it in messages.
 
     Raises:
@@ -91,6 +92,8 @@ def _encode(value: Any, arrays: list[NDArray], path: str, depth: int) -> Any:
     def inner(each: Any, key: object) -> Any:
         return _encode(each, arrays, f"{path}.{key}", depth + 1)
 
+    if is_own_law(value):
+        return {"own law": value.saved_name, "fields": inner(value.saved_fields(), value.saved_name)}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         fields = {name: inner(getattr(value, name), name) for name in value._fields}
         return {"class": _name(type(value)), "fields": fields}
@@ -111,7 +114,7 @@ def _encode(value: Any, arrays: list[NDArray], path: str, depth: int) -> Any:
     )
 
 
-def _decode(content: Any, arrays: Sequence[NDArray], classes: Classes, where: str, depth: int) -> Any:
+def _decode(content: Any, arrays: Sequence[NDArray], classes: Given, where: str, depth: int) -> Any:
     if depth > DEEPEST:
         raise InputError("the structure is too deep", where=where, remedy="Is this a file that flpjax saved?")
     if content is None or isinstance(content, bool | str | int | float):
@@ -138,6 +141,8 @@ def _decode(content: Any, arrays: Sequence[NDArray], classes: Classes, where: st
         case {"enum": str(name), "member": str(member)}:
             found = _class(name, classes, where)
             return found[member] if issubclass(found, enum.Enum) else _refuse(name, where)
+        case {"own law": str(name), "fields": fields}:
+            return _own_law(name, inner(fields), classes, where)
         case {"class": str(name), "fields": dict(fields)}:
             return _made(_class(name, classes, where), {key: inner(each) for key, each in fields.items()}, where)
     raise ValueError(f"an object with the keys {', '.join(map(str, content))}")
@@ -163,7 +168,29 @@ def _made(found: type, fields: dict[str, Any], where: str) -> Any:
         ) from None
 
 
-def _class(name: str, classes: Classes, where: str) -> type:
+def _own_law(name: str, fields: Any, given: Given, where: str) -> Any:
+    """The caller's law by that name, with the configuration that was saved.
+
+    Raises:
+        InputError: It is not given, or is not what it was.
+    """
+    if name not in given:
+        raise InputError(
+            f"it needs the law of '{name}', which is a program of yours",
+            where=where,
+            remedy="Give the law that flpjax.law() made of it: flpjax.load(path, classes=[law])",
+        )
+    law = given[name].restored(fields) if is_own_law(given[name]) else None
+    if law is None:
+        raise InputError(
+            f"the law of '{name}' that is given is not the one that was saved",
+            where=where,
+            remedy="Give the law as it was: the same parameters, features and formula",
+        )
+    return law
+
+
+def _class(name: str, classes: Given, where: str) -> type:
     """A class of this package by its module and name, or one that the caller gave.
 
     Raises:

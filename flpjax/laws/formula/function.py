@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from flpjax.errors import InputError
 from flpjax.ladder.features import Feature, Features
 from flpjax.laws.formula.tree import FIELD_SYMBOLS
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Parameter, Params, Space
+from flpjax.laws.saved import probed
 
 Function = Callable[[Mapping[str, Array], Mapping[str, Any]], Any]
 """``(params, inputs) -> value`` of ONE row, in JAX: parameters by name, features by name as a table has them."""
@@ -97,6 +99,29 @@ class FunctionLaw:
     def centred(self, x: Features) -> Self:
         """Itself: what a function does with its inputs is its own affair."""
         return self
+
+    @property
+    def saved_name(self) -> str:
+        """Under which it is found again when draws are loaded."""
+        home = getattr(self.function, "__module__", None) or "__main__"
+        return f"{home}:{getattr(self.function, '__qualname__', type(self.function).__name__)}"
+
+    def saved_fields(self) -> dict[str, Any]:
+        """What of it is data: names, features, and a value that tells whether the function is still the same."""
+        names = tuple((name, p.shape) for name, p in self.table)
+        return {"parameters": names, "features": self.features, "space": self.space, "probe": self._probe()}
+
+    def restored(self, fields: Mapping[str, Any]) -> Self | None:
+        """Itself; None if it is not the law that was saved."""
+        own = self.saved_fields()
+        alike = all(own[name] == fields[name] for name in ("parameters", "features", "space"))
+        return self if alike and np.isclose(own["probe"], fields["probe"], rtol=1e-6, equal_nan=True) else None
+
+    def _probe(self) -> float:
+        if "mix" in self.inputs():  # how many sources there are, a table says
+            return math.nan
+        at = Features({f.name: jnp.asarray(1.0) for f in self.features})
+        return probed(self.table, lambda params: self.apply(params, at))
 
     def __str__(self) -> str:
         return getattr(self.function, "__name__", "law")
