@@ -1,0 +1,185 @@
+"""Draws, a target and a spend in; the runs out whose results would narrow the target's interval most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError, did_you_mean
+from flpjax.fitting.draws import Draws
+from flpjax.results.completion import completed, law_inputs, with_mixture
+from flpjax.results.distance import extrapolation, place_of
+from flpjax.results.forecast import forecast
+from flpjax.results.prediction import Interval
+from flpjax.results.selection.candidates import Candidates, check_affordable, grid
+from flpjax.results.selection.choice import LEAST, MOST, choose
+from flpjax.results.selection.conditioning import Floats, Joint, gains, joint_of, replayed
+from flpjax.results.selection.result import NextRun, NextRuns
+from flpjax.results.target import Target
+
+FEW = 6  # losses that count if none is named: those of a table that has no more, else those that scores go through
+
+
+class Output(NamedTuple):
+    """A loss or a score of a model."""
+
+    kind: str
+    name: str
+    at: int  # among the model's domains, or tasks
+
+    @property
+    def label(self) -> str:
+        """As tables call it."""
+        return f"loss {self.name}" if self.kind == "loss" else self.name
+
+
+def next_runs(
+    draws: Draws,
+    target: Target,
+    spend: float,
+    *,
+    candidates: Candidates | Sequence[Target] | None = None,
+    domains: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    most: int = MOST,
+    level: float = 0.9,
+    method: str = "",
+) -> NextRuns:
+    """Choose the runs to train next, one after another, by how much they are expected to narrow the target's interval.
+
+    No law is fitted again for a candidate: draws of what it would measure, and of the target, are taken for jointly
+    normal, with the noise of a run, and each choice conditions them. What is expected after a run is therefore what
+    the laws believe of themselves now: fit again when its results are in, and plan again.
+
+    Args:
+        draws: With intervals, of the ladder as it stands.
+        target: What is to be known.
+        spend: What all runs together may cost: FLOPs, or the unit of the candidates' costs.
+        candidates: The runs that could be trained; None for a grid of N and D about the ladder.
+        domains: Losses that count, all alike; None for those that scores go through, or all of a few.
+        tasks: Scores that count.
+        most: Runs of the plan.
+        level: Probability of the intervals.
+        method: What to call the method in the result.
+
+    Raises:
+        InputError: The draws have no intervals, the target lies inside the ladder, an output is not forecast, a
+            candidate has no cost, or the spend buys none.
+    """
+    if not draws.has_intervals:
+        raise InputError(
+            draws.why_no_intervals or "one draw has no interval",
+            where="next_runs",
+            remedy="Fit auto, or ask for draws: what a run would tell is read off them",
+        )
+    if not 0.0 < spend < np.inf:
+        raise InputError(f"the spend is {spend:g}", where="spend", remedy="Give a positive number, in FLOPs")
+    if most < 1:
+        raise InputError(f"a plan of {most} runs", where="next_runs", remedy="Ask for 1 at least")
+    outputs = _outputs(draws, domains, tasks)
+    now = forecast(draws, [target], level=level, method=method)
+    target = now.targets[0]
+    if place_of(target, draws.ladder).inside:
+        raise InputError(
+            f"target '{target.name}' lies inside the ladder ({extrapolation(target, draws.ladder):.2g} × its largest)",
+            where="target",
+            remedy="`flpjax forecast` tells it already; name a larger one, or hold out the runs beyond it",
+        )
+    if candidates is None:
+        offered = grid(draws.ladder, target, spend)
+    else:
+        offered = candidates if isinstance(candidates, Candidates) else Candidates(tuple(candidates), ())
+        offered = offered.costed(draws.ladder)
+    check_affordable(offered, spend)
+    runs = [completed(with_mixture(r.filled(draws.ladder.rule), draws), draws.ladder) for r in offered.runs]
+    wanted, measured = _expected(draws, [target], outputs)[:, 0], _measured(now.loss_draws, now.score_draws, outputs)
+    there = _expected(draws, runs, outputs)
+    usable: NDArray[np.bool_] = (
+        np.isfinite(wanted).all(axis=1) & np.isfinite(measured).all(axis=1) & np.isfinite(there).all(axis=(1, 2))
+    )
+    if usable.mean() < 1.0 - draws.most_lost or usable.sum() < 2:
+        raise InputError(
+            f"{(~usable).sum()} of {usable.size} draws say nothing of the target or a candidate",
+            where="next_runs",
+            remedy="Name the losses that count, or another method",
+        )
+    wanted, measured, there = wanted[usable], measured[usable], there[usable]
+    noise = np.broadcast_to(_noise(draws, outputs), there.shape[1:])
+    joint = joint_of(there, wanted, noise, 1.0 / np.maximum(wanted.var(axis=0), np.finfo(float).tiny) / len(outputs))
+    cost = np.array(offered.cost)
+    choice = choose(joint, cost, spend, most=most, again=offered.again)
+    alone = gains(joint) / joint.variance
+    table = tuple(NextRun(r, float(c), float(a)) for r, c, a in zip(offered.runs, cost, alone, strict=True))
+    steps = _intervals(joint, choice.order, wanted, measured, outputs, level)
+    chosen = tuple(
+        replace(table[j], place=i + 1, left=float(choice.left[i + 1] / choice.left[0]), intervals=steps[i + 1])
+        for i, j in enumerate(choice.order)
+    )
+    warnings = [*now.warnings]
+    if not chosen:
+        warnings.append(f"no candidate takes away {LEAST:.0%} of the variance: what is open is noise, or far off")
+    if target.flops is not None and spend >= target.flops and candidates is None:
+        warnings.append(f"the spend would train '{target.name}' itself, which costs {target.flops:.3g}")
+    return NextRuns(target, now.method, level, float(spend), steps[0], chosen, table, tuple(dict.fromkeys(warnings)))
+
+
+def _outputs(draws: Draws, domains: Sequence[str] | None, tasks: Sequence[str] | None) -> list[Output]:
+    """What counts.
+
+    Raises:
+        InputError: One that is named is not forecast.
+    """
+    model = draws.model
+    if domains is None and tasks is None:
+        if not model.domains:
+            tasks = model.tasks
+        elif len(model.domains) <= FEW:
+            domains = model.domains
+        else:
+            domains = [model.domains[i] for i in draws.loss_routes[:FEW] or (0,)]
+    found = []
+    for kind, names, there in (("loss", domains or (), model.domains), ("score", tasks or (), model.tasks)):
+        for name in dict.fromkeys(names):
+            if name not in there:
+                raise InputError(f"there is no {kind} '{name}'", where="next_runs", remedy=did_you_mean(name, there))
+            found.append(Output(kind, name, there.index(name)))
+    return found
+
+
+def _expected(draws: Draws, targets: Sequence[Target], outputs: list[Output]) -> Floats:
+    """``(draw, target, output)`` log losses and scores, without noise."""
+    seen = draws.expected(law_inputs(targets, draws))
+    loss, score = np.log(np.asarray(seen.loss)), np.asarray(seen.score)
+    return np.stack([(loss if o.kind == "loss" else score)[..., o.at] for o in outputs], axis=-1)
+
+
+def _measured(loss: Floats, score: Floats, outputs: list[Output]) -> Floats:
+    """``(draw, output)`` the same of what the target's run will measure."""
+    return np.stack([np.log(loss[:, 0, o.at]) if o.kind == "loss" else score[:, 0, o.at] for o in outputs], axis=-1)
+
+
+def _noise(draws: Draws, outputs: list[Output]) -> Floats:
+    """``(output,)`` standard deviations of one run's measurement; of losses in logarithms."""
+    loss, score = (np.sqrt(np.nanmean(np.square(np.asarray(v)), axis=0)) for v in draws.noise)
+    return np.array([(loss if o.kind == "loss" else score)[o.at] for o in outputs])
+
+
+def _intervals(
+    joint: Joint, order: list[int], wanted: Floats, measured: Floats, outputs: list[Output], level: float
+) -> list[tuple[tuple[str, Interval], ...]]:
+    """The target's intervals now, and after each run: its draws drawn together, and a measurement's noise as it is."""
+    middle, noise = wanted.mean(axis=0), measured - wanted
+    found = []
+    for deviations in replayed(joint, order):
+        values = middle + np.sqrt(len(wanted)) * deviations + noise
+        intervals = []
+        for o, column in zip(outputs, values.T, strict=True):
+            interval = Interval.of(np.exp(column) if o.kind == "loss" else np.clip(column, 0.0, 1.0), level)
+            assert interval is not None
+            intervals.append((o.label, interval))
+        found.append(tuple(intervals))
+    return found
