@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flpjax import numerics as numerics
     from flpjax.cli.plots import plot_forecast as plot_forecast
     from flpjax.cli.plots_mix import plot_mix as plot_mix
+    from flpjax.cli.plots_selection import plot_next_runs as plot_next_runs
     from flpjax.engine.recipe import Recipe as Recipe
     from flpjax.engine.settings import Settings as Settings
     from flpjax.engine.settings import Status as Status
@@ -123,6 +124,11 @@ if TYPE_CHECKING:
     from flpjax.results.score_log import read_log as read_log
     from flpjax.results.scoring import Scoring as Scoring
     from flpjax.results.scoring import score as score
+    from flpjax.results.selection.candidates import Candidates as Candidates
+    from flpjax.results.selection.first_ladder import first_ladder as first_ladder
+    from flpjax.results.selection.next_runs import next_runs as next_runs
+    from flpjax.results.selection.result import NextRun as NextRun
+    from flpjax.results.selection.result import NextRuns as NextRuns
     from flpjax.results.target import Target as Target
     from flpjax.results.target import targets_of as targets_of
     from flpjax.results.verdicts import Finding as Finding
@@ -145,6 +151,10 @@ _HOME = {
     "results.review": ("review",),
     "results.score_log": ("Calibration", "read_log"),
     "results.scoring": ("Scoring", "score"),
+    "results.selection.candidates": ("Candidates",),
+    "results.selection.first_ladder": ("first_ladder",),
+    "results.selection.next_runs": ("next_runs",),
+    "results.selection.result": ("NextRun", "NextRuns"),
     "results.target": ("Target", "targets_of"),
     "results.verdicts": ("Finding", "Review", "Verdict"),
     "engine.recipe": ("Recipe",),
@@ -152,6 +162,7 @@ _HOME = {
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "cli.plots": ("plot_forecast",),
     "cli.plots_mix": ("plot_mix",),
+    "cli.plots_selection": ("plot_next_runs",),
     "fitting.averaging.auto": ("auto",),
     "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),

@@ -30,6 +30,15 @@ class Choice(NamedTuple):
     power: float
 
 
+class Rules(NamedTuple):
+    """As :func:`choose` takes them."""
+
+    most: int
+    least: float
+    fewest: int
+    again: bool
+
+
 def choose(
     joint: Joint,
     cost: Floats,
@@ -37,6 +46,7 @@ def choose(
     *,
     most: int = MOST,
     least: float = LEAST,
+    fewest: int = 0,
     again: bool = False,
     powers: tuple[float, ...] = POWERS,
     exchange: bool = True,
@@ -53,17 +63,19 @@ def choose(
         spend: Of all that are chosen.
         most: Of candidates that are chosen.
         least: Share of the variance left that a candidate must take away.
+        fewest: Candidates that are chosen though they take away less.
         again: Whether a candidate may be chosen more than once, as runs of other seeds.
         powers: Of the cost.
         exchange: Whether runs are taken back.
     """
     start = Conditioned.of(compressed(joint))
-    tried = [_filled(start, cost, spend, p, [], most, least, again) for p in powers]
+    rules = Rules(most, least, fewest, again)
+    tried = [_filled(start, cost, spend, p, [], rules) for p in powers]
     best = min(tried, key=lambda c: c.left[-1])
     better = exchange and len(best.order) > 1
     while better:
         again_tried = [
-            _filled(start, cost, spend, p, best.order[:i] + best.order[i + 1 :], most, least, again)
+            _filled(start, cost, spend, p, best.order[:i] + best.order[i + 1 :], rules)
             for i in range(len(best.order))
             for p in (powers[0], powers[-1])
         ]
@@ -79,26 +91,26 @@ def _filled(
     spend: float,
     power: float,
     first: list[int],
-    most: int,
-    least: float,
-    again: bool,
+    rules: Rules,
 ) -> Choice:
     """A set that begins with some candidates, filled up to the spend."""
     order: list[int] = []
     left = [state.joint.variance]
     free = np.ones(len(cost), bool)
-    while len(order) < most:
+    while len(order) < rules.most:
         if len(order) < len(first):
             taken = first[len(order)]
         else:
             gain = state.gains
-            allowed = free & (cost <= spend) & (gain > least * left[-1])
+            allowed = free & (cost <= spend)
+            if len(order) >= rules.fewest:
+                allowed &= gain > rules.least * left[-1]
             if not allowed.any():
                 break
             taken = int(np.argmax(np.where(allowed, np.maximum(gain, 0.0) / cost**power, -np.inf)))
         order.append(taken)
         spend -= float(cost[taken])
-        free[taken] = again
+        free[taken] = rules.again
         state = state.measured(taken)
         left.append(state.joint.variance)
     return Choice(order, np.array(left), power)

@@ -58,7 +58,8 @@ def compressed(joint: Joint) -> Joint:
     wide = count * outputs + joint.wanted.shape[1]
     if draws <= wide:
         return joint
-    root: Floats = np.linalg.qr(np.concatenate([joint.candidates.reshape(draws, -1), joint.wanted], axis=1), mode="r")
+    stacked = np.concatenate([joint.candidates.reshape(draws, -1), joint.wanted], axis=1)
+    root = np.asarray(np.linalg.qr(stacked, mode="r"))
     return joint._replace(
         candidates=root[:, : count * outputs].reshape(len(root), count, outputs), wanted=root[:, count * outputs :]
     )

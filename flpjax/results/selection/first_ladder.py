@@ -17,7 +17,7 @@ from flpjax.laws.mixture_laws import MixChinchilla
 from flpjax.laws.power_law import Chinchilla
 from flpjax.numerics import generator, require_x64
 from flpjax.results.selection.candidates import RATIOS, SIZES, Candidates, check_affordable, rounded, spread
-from flpjax.results.selection.choice import MOST, POWERS, choose
+from flpjax.results.selection.choice import LEAST, MOST, POWERS, choose
 from flpjax.results.selection.conditioning import gains, joint_of
 from flpjax.results.selection.possible import errors_of, possible_laws
 from flpjax.results.selection.result import NextRun, NextRuns
@@ -67,7 +67,8 @@ def first_ladder(
     offered = _grid(target, spend)
     check_affordable(offered, spend)
     sources = tuple(target.mix or ())
-    whole = _features([*offered.runs, target], sources)
+    others = [replace(target, mix=mix) for _, mix in _mixtures(target)[1:]]
+    whole = _features([*offered.runs, *others, target], sources)
     plain = law or (MixChinchilla(len(sources)) if len(sources) > 1 else Chinchilla())
     plain = plain.centred(whole)
     if most < size(plain):
@@ -75,17 +76,20 @@ def first_ladder(
     rng = generator(key, 0)
     possible = possible_laws(Discrepancy(plain).centred(whole), whole, LAWS, rng)
     truth, sd = possible.log_loss, float(np.sqrt(np.mean(possible.noise**2)))
-    joint = joint_of(truth[:, :-1, None], truth[:, -1:], np.full((len(offered.runs), 1), sd), np.ones(1))
+    here = len(offered.runs)
+    joint = joint_of(truth[:, :here, None], truth[:, here:], np.full((here, 1), sd), np.ones(1 + len(others)))
     cost = np.array(offered.cost)
     cheapest = int(np.argmin(cost))
     reruns = RERUNS if most - RERUNS >= size(plain) and (RERUNS + size(plain)) * cost[cheapest] < spend else 0
     rest = spend - reruns * cost[cheapest]
-    found = {
-        tuple(c.order): c
-        for p in POWERS
-        if len((c := choose(joint, cost, rest, most=most - reruns, least=0.0, powers=(p,), exchange=False)).order)
-        >= size(plain)
-    }
+    found = {}
+    for power in POWERS:
+        for least in (LEAST, 0.0):  # as many runs as say something, or as are allowed
+            choice = choose(
+                joint, cost, rest, most=most - reruns, least=least, fewest=size(plain), powers=(power,), exchange=False
+            )
+            if len(choice.order) >= size(plain):
+                found[tuple(choice.order)] = choice
     if not found:
         raise InputError(
             f"the spend {spend:.3g} buys fewer runs than the law has numbers, {size(plain)}",

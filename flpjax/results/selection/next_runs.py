@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, LadderSummary
 from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.distance import extrapolation, place_of
 from flpjax.results.forecast import forecast
@@ -76,31 +75,16 @@ def next_runs(
             where="next_runs",
             remedy="Fit auto, or ask for draws: what a run would tell is read off them",
         )
-    if not 0.0 < spend < np.inf:
-        raise InputError(f"the spend is {spend:g}", where="spend", remedy="Give a positive number, in FLOPs")
     if most < 1:
         raise InputError(f"a plan of {most} runs", where="next_runs", remedy="Ask for 1 at least")
     outputs = _outputs(draws, domains, tasks)
     now = forecast(draws, [target], level=level, method=method)
-    target = now.targets[0]
-    if place_of(target, draws.ladder).inside:
-        raise InputError(
-            f"target '{target.name}' lies inside the ladder ({extrapolation(target, draws.ladder):.2g} × its largest)",
-            where="target",
-            remedy="`flpjax forecast` tells it already; name a larger one, or hold out the runs beyond it",
-        )
-    if candidates is None:
-        offered = grid(draws.ladder, target, spend)
-    else:
-        offered = candidates if isinstance(candidates, Candidates) else Candidates(tuple(candidates), ())
-        offered = offered.costed(draws.ladder)
-    check_affordable(offered, spend)
+    target, offered = offer(draws.ladder, now.targets[0], spend, candidates)
     runs = [completed(with_mixture(r.filled(draws.ladder.rule), draws), draws.ladder) for r in offered.runs]
     wanted, measured = _expected(draws, [target], outputs)[:, 0], _measured(now.loss_draws, now.score_draws, outputs)
     there = _expected(draws, runs, outputs)
-    usable: NDArray[np.bool_] = (
-        np.isfinite(wanted).all(axis=1) & np.isfinite(measured).all(axis=1) & np.isfinite(there).all(axis=(1, 2))
-    )
+    parts = [np.isfinite(v).reshape(len(v), -1).all(axis=1) for v in (wanted, measured, there)]
+    usable = np.all(parts, axis=0)
     if usable.mean() < 1.0 - draws.most_lost or usable.sum() < 2:
         raise InputError(
             f"{(~usable).sum()} of {usable.size} draws say nothing of the target or a candidate",
@@ -127,6 +111,38 @@ def next_runs(
     return NextRuns(target, now.method, level, float(spend), steps[0], chosen, table, tuple(dict.fromkeys(warnings)))
 
 
+def offer(
+    ladder: LadderSummary, target: Target, spend: float, candidates: Candidates | Sequence[Target] | None = None
+) -> tuple[Target, Candidates]:
+    """What can be trained, and the target with N, D and C as far as the ladder tells; nothing is fitted for it.
+
+    Args:
+        ladder: The runs.
+        target: What is to be known.
+        spend: What may be spent.
+        candidates: None for a grid.
+
+    Raises:
+        InputError: The spend is no number or buys none, the target lies inside the ladder, or a candidate has no cost.
+    """
+    if not 0.0 < spend < np.inf:
+        raise InputError(f"the spend is {spend:g}", where="spend", remedy="Give a positive number, in FLOPs")
+    target = completed(target, ladder)
+    if place_of(target, ladder).inside:
+        raise InputError(
+            f"target '{target.name}' lies inside the ladder ({extrapolation(target, ladder):.2g} × its largest)",
+            where="target",
+            remedy="`flpjax forecast` tells it already; name a larger one, or hold out the runs beyond it",
+        )
+    if candidates is None:
+        offered = grid(ladder, target, spend)
+    else:
+        offered = candidates if isinstance(candidates, Candidates) else Candidates(tuple(candidates), ())
+        offered = offered.costed(ladder)
+    check_affordable(offered, spend)
+    return target, offered
+
+
 def _outputs(draws: Draws, domains: Sequence[str] | None, tasks: Sequence[str] | None) -> list[Output]:
     """What counts.
 
@@ -141,8 +157,25 @@ def _outputs(draws: Draws, domains: Sequence[str] | None, tasks: Sequence[str] |
             domains = model.domains
         else:
             domains = [model.domains[i] for i in draws.loss_routes[:FEW] or (0,)]
+    return named_outputs(model.domains, model.tasks, domains or (), tasks or ())
+
+
+def named_outputs(
+    domains: Sequence[str], tasks: Sequence[str], losses: Sequence[str], scores: Sequence[str]
+) -> list[Output]:
+    """Losses and scores by name.
+
+    Args:
+        domains: Those there are.
+        tasks: Those there are.
+        losses: Domains that are wanted.
+        scores: Tasks that are wanted.
+
+    Raises:
+        InputError: One that is wanted is not there.
+    """
     found = []
-    for kind, names, there in (("loss", domains or (), model.domains), ("score", tasks or (), model.tasks)):
+    for kind, names, there in (("loss", losses, domains), ("score", scores, tasks)):
         for name in dict.fromkeys(names):
             if name not in there:
                 raise InputError(f"there is no {kind} '{name}'", where="next_runs", remedy=did_you_mean(name, there))

@@ -1,0 +1,70 @@
+"""Plans of next runs as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flpjax.cli.layout import Sheet, table
+from flpjax.cli.text import fixed, number
+
+if TYPE_CHECKING:
+    from flpjax.results.forecast import Interval
+    from flpjax.results.selection.result import NextRuns
+
+SHOWN = 10  # candidates that were not chosen
+
+
+def show_next_runs(plan: NextRuns) -> list[Sheet]:
+    """The runs in order, with what is known of the target after each; and the candidates by value."""
+    outputs = [name for name, _ in (plan.runs[0].intervals if plan.runs else plan.now)]
+    interval = f"{100 * plan.level:g} %"
+    rows = [["now", "", "", "", "", "", *(_interval(name, v) for name, v in plan.now)]] if plan.now else []
+    rows += [
+        [
+            f"{r.place}",
+            _size(r.run.params),
+            _size(r.run.tokens),
+            _mixture(r.run.mix),
+            f"{r.cost:.3g}",
+            fixed(100.0 * r.left, 0),
+            *(_interval(name, v) for name, v in r.intervals),
+        ]
+        for r in plan.runs
+    ]
+    what = f"Next runs for {plan.target.name}" if plan.now else f"A first ladder for {plan.target.name}"
+    columns = ["", "N", "D", "mixture", "cost", "variance left %", *(f"{o}, {interval} expected" for o in outputs)]
+    title = f"{what}: {plan.spent:.3g} of {plan.spend:.3g}"
+    return [table(title, columns, rows), _candidates(plan)]
+
+
+def _candidates(plan: NextRuns) -> Sheet:
+    """The candidates that tell most, alone, for what they cost."""
+    ranked = sorted(plan.candidate_table(), key=lambda c: -c["alone"])
+    rows = [
+        [
+            c["run"],
+            f"{c['cost']:.3g}",
+            fixed(100.0 * c["alone"], 1),
+            ", ".join(map(str, c["places"])),
+        ]
+        for c in ranked[:SHOWN]
+    ]
+    more = len(ranked) - len(rows)
+    foot = f"and {more} more; --json FILE has them all" if more > 0 else ""
+    title = f"Candidates by what each alone would take away of the variance at {plan.target.name}"
+    return table(title, ["candidate", "cost", "takes away %", "chosen as"], rows, foot=foot)
+
+
+def _size(value: float | None) -> str:
+    return "" if value is None else number(value)
+
+
+def _mixture(mix: object) -> str:
+    weights = dict(mix) if mix else {}  # type: ignore[call-overload]
+    return " ".join(f"{name}={weight:.2g}" for name, weight in weights.items()) if len(weights) > 1 else ""
+
+
+def _interval(name: str, v: Interval) -> str:
+    if name.startswith("loss "):
+        return f"{fixed(v.lower, 3)} to {fixed(v.upper, 3)}"
+    return f"{fixed(100.0 * v.lower, 1)} to {fixed(100.0 * v.upper, 1)}"
