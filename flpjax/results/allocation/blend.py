@@ -1,0 +1,65 @@
+"""The blend of two roads: the law's, unless the other one disagrees by more than chance; then both, and wider.
+
+Under the law, its fit is efficient, so that a difference to another road has the difference of both variances
+(Hausman 1978). Disagreement beyond that is a variance between roads (DerSimonian & Laird 1986): the law errs, or the
+other road does, and nothing in the runs says which.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from flpjax.fitting.even import even_normal
+
+CHANCE = 3.84
+"""Of the squared difference over its variance: one in twenty is larger by chance, and is no disagreement."""
+LEAST = 0.5  # of the other road's variance, that of the difference at least
+SEED = 1618  # of the order of normal numbers: the same draws have the same blend
+
+Floats = NDArray[np.float64]
+
+
+class Blended(NamedTuple):
+    """At every budget."""
+
+    log_params: Floats  # (draw, budget)
+    weight: Floats  # (budget,) of the first road
+    between: Floats  # (budget,) s.d. of log N* between roads, beyond chance
+
+
+def blended(first: Floats, second: Floats) -> Blended:
+    """Blend log N* ``(draw, budget)`` of the law with that of another road, of as many draws.
+
+    Args:
+        first: Of the law.
+        second: Of a road that does not trust it; NaN where a draw has none.
+    """
+    middle, sd = zip(*(_centre(road) for road in (first, second)), strict=True)
+    one, other = (v**2 for v in sd)
+    # an estimate of a difference of variances, which noise may make too small; where the law is the less precise road
+    # it is not efficient, and as good as independent of the other
+    chance = np.where(other >= one, np.maximum(other - one, LEAST * other), one + other)
+    difference = (middle[1] - middle[0]) ** 2
+    between = np.nan_to_num(np.where(difference > CHANCE * chance, difference - chance, 0.0) / 2.0)
+    with np.errstate(invalid="ignore"):
+        share = np.nan_to_num((other + between) / (one + other + 2.0 * between), nan=1.0)
+    weight = np.where(between > 0, share, 1.0)
+    order = np.random.default_rng(SEED)
+    off = even_normal(len(first), order)[:, None] * np.sqrt(between)[None, :]
+    filled = np.where(np.isfinite(second), second, middle[1][None, :])
+    mixed = np.where(weight == 1.0, first, weight * first + (1.0 - weight) * np.nan_to_num(filled))
+    return Blended(mixed + off, weight, np.sqrt(between))
+
+
+def _centre(log_params: Floats) -> tuple[Floats, Floats]:
+    """Medians ``(budget,)`` and robust standard deviations; NaN where most draws have no optimum."""
+    known = np.isfinite(log_params)
+    enough = known.mean(axis=0) > 0.5
+    filled = np.where(enough[None, :], log_params, 0.0)
+    low, middle, high = np.nanquantile(filled, [0.16, 0.5, 0.84], axis=0)
+    sd = (high - low) / (ndtri(0.84) - ndtri(0.16))
+    return np.where(enough, middle, np.nan), np.where(enough, sd, np.nan)

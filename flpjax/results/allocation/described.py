@@ -1,0 +1,136 @@
+"""Roads in, the result out: medians and intervals, loss and scores there, regret, and what the reader should know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.fitting.predicted import predict
+from flpjax.results.allocation.allocation import Allocation, Optimum, Regret
+from flpjax.results.allocation.conventions import Convention
+from flpjax.results.allocation.law_road import LawRoad
+from flpjax.results.allocation.limits import Limits
+from flpjax.results.allocation.road import MOST_LOST
+from flpjax.results.allocation.roads import Roads
+from flpjax.results.allocation.valley import inputs_at
+from flpjax.results.prediction import Interval
+
+FAR = 10.0  # times the largest run, beyond which a warning says how far a budget is
+LOST = 0.05  # share of draws without an optimum that is worth a word
+AROUND, POINTS = np.log(8.0), 33  # of log N to either side of N*, and points of a curve of regret
+
+Floats = NDArray[np.float64]
+
+
+def described(
+    found: Roads,
+    own: LawRoad,
+    domain: str,
+    budgets: Sequence[float],
+    limits: Limits,
+    level: float,
+    features: Mapping[str, float] | None,
+    convention: str,
+    conventions: tuple[Convention, ...],
+) -> Allocation:
+    """Put roads into a result."""
+    draws, road = own.draws, found.headline
+    place = draws.model.domains.index(domain)
+    params, tokens, ratio = (of(level) for of in (road.params, road.tokens, road.ratio))
+    largest = draws.ladder.flops[1]
+    optima, regrets = [], []
+    for i, budget in enumerate(budgets):
+        n, d, r = params[i], tokens[i], ratio[i]
+        assert n is not None and d is not None and r is not None
+        loss, scores = _there(found, own, i, budget, n.median, d.median, place, level, limits, features)
+        flat = np.exp(np.nanmedian(found.valleys.flat[:, :, i] + found.shift[:, i], axis=1))
+        capped = bool(found.valleys.bound[:, i].mean() > 0.5)
+        optima.append(
+            Optimum(budget, n, d, r, loss, scores, (float(flat[0]), float(flat[1])), budget / largest, capped)
+        )
+        regrets.append(_regret(found, i, budget, n.median, level))
+    a, b = road.exponents(level)
+    groups = found.groups
+    grid, valley = np.zeros((0, 0)), np.zeros((0, 0))
+    group_optima: tuple[Interval | None, ...] = ()
+    if groups is not None:
+        grid, valley = np.exp(groups.grid), np.median(groups.curve, axis=0)
+        group_optima = tuple(Interval.of(np.exp(column), level, MOST_LOST) for column in groups.log_params.T)
+    return Allocation(
+        draws.ladder.source, domain, road.name, tuple(optima), found.roads, tuple(regrets), a, b, level, len(draws),
+        draws.has_intervals, limits, convention, conventions, found.explained, found.isoflops, grid, valley,
+        group_optima, tuple(dict.fromkeys((*draws.warnings, *found.notes, *_warnings(found, optima)))),
+    )  # fmt: skip
+
+
+def _there(
+    found: Roads,
+    own: LawRoad,
+    i: int,
+    budget: float,
+    params: float,
+    tokens: float,
+    place: int,
+    level: float,
+    limits: Limits,
+    features: Mapping[str, float] | None,
+) -> tuple[Interval, dict[str, Interval]]:
+    """Loss and scores that are expected of N and D, over draws."""
+    draws = own.draws
+    if limits.unique_tokens is not None:
+        features = {**(features or {}), "unique_tokens": limits.unique_tokens}
+    flops = float(limits.training(np.log(params), budget))
+    one = inputs_at(draws, [budget], features)
+    x = one.replace(params=np.log([params]), tokens=np.log([tokens]), flops=np.log([flops]))
+    loss, score = (np.asarray(v)[:, 0] for v in predict(draws.model, draws.params, x))
+    each = {t: Interval.of(np.clip(score[:, j], 0.0, 1.0), level, MOST_LOST) for j, t in enumerate(draws.model.tasks)}
+    there = Interval.of(loss[:, place], level, MOST_LOST)
+    assert there is not None
+    return there, {task: v for task, v in each.items() if v is not None}
+
+
+def _regret(found: Roads, i: int, budget: float, params: float, level: float) -> Regret:
+    """Loss over each draw's own best, less 1, around the optimum."""
+    valleys = found.valleys
+    grid, curve, best = valleys.grid[i], valleys.curve[:, i], valleys.loss[:, i]
+    at = np.log(params) + np.linspace(-AROUND, AROUND, POINTS)
+    at = at[(at >= grid[0]) & (at <= grid[-1])]
+    usable = np.flatnonzero(np.isfinite(best))
+    loss = np.stack([np.interp(at - found.shift[d, i], grid, curve[d]) for d in usable])
+    over = np.maximum(loss / best[usable, None] - 1.0, 0.0)
+    known = np.isfinite(over).all(axis=0)
+    tail = 0.5 * (1.0 - level)
+    lower, median, upper = np.quantile(over[:, known], [tail, 0.5, 1.0 - tail], axis=0)
+    return Regret(budget, np.exp(at[known]), median, lower, upper, np.median(loss[:, known], axis=0))
+
+
+def _warnings(found: Roads, optima: Sequence[Optimum]) -> list[str]:
+    """How far budgets are, optima at the ends of what was tried, draws without an optimum."""
+    said = []
+    far = [o for o in optima if o.extrapolation > FAR]
+    if far:
+        said.append(
+            f"{far[-1].flops:.3g} FLOPs are {far[-1].extrapolation:.3g} times the largest run's: exponents are carried on "
+            "as they are, and intervals don't know whether they change"
+        )
+    lost = float(1.0 - np.isfinite(found.headline.log_params).mean(axis=0).min(initial=1.0))
+    if lost > LOST:
+        said.append(f"{lost:.0%} of the draws have no lowest loss over N at some budget, and are left out")
+    iso = found.isoflops
+    if iso is not None and found.groups is not None:
+        outside = []
+        middle = np.nanmedian(found.groups.log_params, axis=0)
+        for g in range(len(iso)):
+            sizes = iso.points.log_params[iso.group == g]
+            if not sizes.min() <= middle[g] <= sizes.max():
+                outside.append(f"{np.exp(iso.log_flops[g]):.3g}")
+        if outside:
+            said.append(
+                f"at {', '.join(outside)} FLOPs the optimum lies outside the sizes that were tried: add runs beyond it"
+            )
+    capped = [f"{o.flops:.3g}" for o in optima if o.capped]
+    if capped:
+        said.append(f"at {', '.join(capped)} FLOPs the best N is the largest that is allowed")
+    return said

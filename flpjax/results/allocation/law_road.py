@@ -1,0 +1,147 @@
+"""Hoffmann et al.'s approach 3: a law of N and D, fitted so that single runs don't decide, and resampled by run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from flpjax.errors import InputError, some_of
+from flpjax.fitting.bootstrap import CANDIDATES, RESAMPLE_SALT, bootstrap, resample_runs
+from flpjax.fitting.draws import Draws
+from flpjax.fitting.point import bind, point
+from flpjax.fitting.predicted import predict
+from flpjax.ladder.design import design_of
+from flpjax.ladder.table import Runs
+from flpjax.laws.repeated import repeats
+from flpjax.methods.flp import FLP
+from flpjax.methods.registry import REPEATED, method
+from flpjax.numerics import generator
+
+FIRST_CORNER = 1e-3
+"""Of the Huber loss of the first fit, on log losses, as Hoffmann et al. 2022 take it: it finds the trend among outliers."""
+CORNER = 1.345
+"""Of the second, in s.d. of the residuals: 95 % as efficient as least squares if these are normal (Huber 1981)."""
+OUTLYING = 6.0
+"""S.d. beyond which a run is left out: a sound one is as far off in one of 5·10⁸ tables."""
+TO_SD = 1.4826  # median absolute residual → s.d., if normal
+LEAST_SD = 1e-4  # of log losses: below it tables round
+STEPS_OF_CORNER = 2.0  # per factor of 2: corners are rounded, so that like ladders share compiled programs
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LawRoad:
+    """A law's draws, and what they were fitted to.
+
+    Attributes:
+        draws: One a resample.
+        counts: ``(draw, run)`` how often each took each training run; None if that is not known.
+        runs: The runs that were fitted.
+        point: The fit to all runs as they are, one draw; None if there is none.
+        sd: Of log losses about it, robust; NaN if there is none.
+        outlying: Runs that were left out.
+    """
+
+    draws: Draws
+    counts: Floats | None
+    runs: Runs | None
+    point: Draws | None
+    sd: float
+    outlying: tuple[str, ...] = ()
+
+
+def law_road(runs: Runs, domain: str, key: Array, draws: int, progress: Callable[[str], None] | None = None) -> LawRoad:
+    """Fit ``L(N, D) = E + A/N^α + B/D^β`` robustly, leave outlying runs out, and resample the others.
+
+    Args:
+        runs: The training runs.
+        domain: The loss that is lowest at an optimum.
+        key: JAX random key.
+        draws: How many resamples.
+        progress: Called with what is fitted.
+
+    Raises:
+        InputError: The runs can't carry a law in N and D.
+    """
+    check_design(runs, domain)
+    suffix = REPEATED if repeats(runs.features, runs.tokens) else ""
+    chosen = method(f"chinchilla{suffix}+sigmoid", domain if runs.tasks else None)
+    assert isinstance(chosen, FLP)
+    if progress is not None:
+        progress("the law, for outlying runs")
+    alone = replace(chosen, scores=False)
+    away, sd = _residuals(point(replace(alone, huber=FIRST_CORNER), runs, key, strict=False), runs, domain)
+    outlying = tuple(name for name, r in away.items() if abs(r) > OUTLYING * sd)
+    kept = runs.without([_literal(name) for name in outlying]) if outlying else runs
+    check_design(kept, domain)
+    robust = replace(chosen, huber=_rounded(CORNER * sd))
+    if progress is not None:
+        progress("the law, resampled")
+    fitted = bootstrap(robust, kept, key, draws=draws, strict=False)
+    alone = replace(robust, scores=False)
+    middle = point(alone, kept, key, strict=False)
+    said = ()
+    if outlying:
+        said = (
+            f"left out, more than {OUTLYING:g} s.d. ({sd:.2%}) off the law of the others: {some_of(outlying, 5)}; "
+            "exclude them by name, or give a method, to decide yourself",
+        )
+    fitted = replace(fitted, warnings=(*fitted.warnings, *said))
+    return LawRoad(fitted, _counts(robust, kept, key, draws), kept, middle, sd, outlying)
+
+
+def check_design(runs: Runs, domain: str) -> None:
+    """Refuse runs whose N and D no law can tell apart.
+
+    Raises:
+        InputError: They have one D/N, one N, or one D.
+    """
+    finals = runs.finals()
+    finals = finals.rows(np.isfinite(finals.loss_of(domain)))
+    where, ask = f"{runs.source}, loss '{domain}'", "which a budget is divided by"
+    design = design_of(finals)
+    ratio = float(np.median(finals.tokens / finals.params)) if len(finals) else float("nan")
+    for varies, what, remedy in (
+        (
+            design.ratio,
+            f"all runs have {ratio:.3g} tokens per parameter: what another ratio would give, {ask}, they can't tell",
+            "Train some runs on more, or fewer, tokens per parameter",
+        ),
+        (design.params, "all runs have one N: what another would give they can't tell", "Train a second size"),
+        (design.tokens, "all runs have one D: what another would give they can't tell", "Train some longer"),
+    ):
+        if not varies:
+            raise InputError(what, where=where, remedy=remedy)
+
+
+def _residuals(fitted: Draws, runs: Runs, domain: str) -> tuple[dict[str, float], float]:
+    """Run → log loss less that of the law; and their robust s.d., with the law's parameters counted off."""
+    finals = runs.finals()
+    finals = finals.rows(np.isfinite(finals.loss_of(domain)))
+    known = predict(fitted.model, fitted.params, finals.law_inputs)
+    expected = np.asarray(known.loss)[0, :, fitted.model.domains.index(domain)]
+    off = np.log(finals.loss_of(domain)) - np.log(expected)
+    free = max(len(off) - 5, 1)
+    sd = max(TO_SD * float(np.median(np.abs(off - np.median(off)))) * np.sqrt(len(off) / free), LEAST_SD)
+    names = [finals.names[r] for r in finals.run]
+    return dict(zip(names, map(float, off), strict=True)), sd
+
+
+def _rounded(corner: float) -> float:
+    return float(2.0 ** (np.round(STEPS_OF_CORNER * np.log2(corner)) / STEPS_OF_CORNER))
+
+
+def _literal(name: str) -> str:
+    """A name as a pattern that matches it alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _counts(chosen: FLP, runs: Runs, key: Array, draws: int) -> Floats:
+    """How often each draw of :func:`~flpjax.fitting.bootstrap.bootstrap` took each run: it draws the same numbers."""
+    rng = generator(key, RESAMPLE_SALT)
+    return resample_runs(bind(chosen, runs), rng, rng.uniform(size=CANDIDATES * draws), draws)[0]

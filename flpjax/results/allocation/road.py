@@ -1,0 +1,70 @@
+"""One way to the optimal allocation, and what it says at every budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flpjax.results.prediction import Interval
+
+MOST_LOST = 0.25
+"""Share of the draws that may have no optimum; as of a bootstrap whose resamples took too few runs for a fit."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Road:
+    """N* and D* at every budget by one road.
+
+    Attributes:
+        name: ``law``, ``parabolas``, ``parabolas, corrected``, ``envelope`` or ``blend``.
+        log_params: ``(draw, budget)`` log N*; NaN where a draw has no optimum.
+        log_tokens: ``(draw, budget)`` log D*.
+        log_flops: ``(budget,)`` log C.
+        why: What it is, or why it differs, in one sentence.
+    """
+
+    name: str
+    log_params: Floats
+    log_tokens: Floats
+    log_flops: Floats
+    why: str = ""
+
+    def params(self, level: float) -> tuple[Interval | None, ...]:
+        """N* at each budget; None where too many draws have none."""
+        return tuple(_interval(column, level) for column in self.log_params.T)
+
+    def tokens(self, level: float) -> tuple[Interval | None, ...]:
+        """D* at each budget."""
+        return tuple(_interval(column, level) for column in self.log_tokens.T)
+
+    def ratio(self, level: float) -> tuple[Interval | None, ...]:
+        """Tokens per parameter at each budget."""
+        return tuple(_interval(column, level) for column in (self.log_tokens - self.log_params).T)
+
+    def exponents(self, level: float) -> tuple[Interval | None, Interval | None]:
+        """A and b of N* ∝ C^a and D* ∝ C^b over the budgets; None with one budget."""
+        x = self.log_flops - self.log_flops.mean()
+        if not (x**2).sum() > 0:
+            return None, None
+        a, b = ((y * x).sum(axis=1) / (x**2).sum() for y in (self.log_params, self.log_tokens))
+        return Interval.of(a, level, MOST_LOST), Interval.of(b, level, MOST_LOST)
+
+    def to_dict(self, level: float, bounds: bool) -> dict[str, Any]:
+        """As JSON has it."""
+        of = {"params": self.params, "tokens": self.tokens, "tokens_per_param": self.ratio}
+        a, b = self.exponents(level)
+        return {
+            **{name: [v and v.to_dict(bounds) for v in values(level)] for name, values in of.items()},
+            "a": a and a.to_dict(bounds),
+            "b": b and b.to_dict(bounds),
+            "why": self.why,
+        }
+
+
+def _interval(log_values: Floats, level: float) -> Interval | None:
+    return Interval.of(np.exp(log_values), level, MOST_LOST)
