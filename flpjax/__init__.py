@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flpjax import numerics as numerics
     from flpjax.cli.plots import plot_forecast as plot_forecast
     from flpjax.cli.plots_mix import plot_mix as plot_mix
+    from flpjax.cli.plots_plan import plot_plan as plot_plan
     from flpjax.cli.plots_selection import plot_next_runs as plot_next_runs
     from flpjax.engine.recipe import Recipe as Recipe
     from flpjax.engine.settings import Settings as Settings
@@ -95,6 +96,8 @@ if TYPE_CHECKING:
     from flpjax.readers.importing import import_runs as import_runs
     from flpjax.readers.read import read_columns as read_columns
     from flpjax.readers.read import read_runs as read_runs
+    from flpjax.results.allocation.allocation import Allocation as Allocation
+    from flpjax.results.allocation.plan import plan as plan
     from flpjax.results.backtest import backtest as backtest
     from flpjax.results.check import Check as Check
     from flpjax.results.check import check as check
@@ -136,6 +139,8 @@ if TYPE_CHECKING:
     from flpjax.results.verdicts import Verdict as Verdict
 
 _HOME = {
+    "results.allocation.allocation": ("Allocation",),
+    "results.allocation.plan": ("plan",),
     "results.backtest": ("backtest",),
     "results.check": ("Check", "check"),
     "results.compare": ("Comparison", "compare"),
@@ -162,6 +167,7 @@ _HOME = {
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "cli.plots": ("plot_forecast",),
     "cli.plots_mix": ("plot_mix",),
+    "cli.plots_plan": ("plot_plan",),
     "cli.plots_selection": ("plot_next_runs",),
     "fitting.averaging.auto": ("auto",),
     "fitting.posterior.arviz": ("to_arviz",),

@@ -29,6 +29,12 @@ PYTHON = {
         flpjax.optimise_mix,
     ),
     "compare": (flpjax.read_runs, flpjax.compare),
+    "plan": (
+        flpjax.read_runs,
+        flpjax.method,
+        flpjax.plan,
+        flpjax.next_runs,
+    ),
     "score": (flpjax.read_runs, flpjax.score),
     "import": (flpjax.import_runs,),
     "discover": (flpjax.read_columns, flpjax.discover_law),
@@ -37,7 +43,7 @@ PYTHON = {
 """Command → what does the same in Python."""
 OF_A_COMMAND = {
     "runs", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict", "output", "log_file",
-    "register", "from", "predict", "level",
+    "register", "from", "predict", "level", "csv",
 }  # fmt: skip
 """Options about files and what is printed, which Python has no use for."""
 OTHERWISE = {"seed": "key"}  # JAX's own

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.cli import demo, discovering, ending, importing, mixing, scoring, steps
+from flpjax.cli import demo, discovering, ending, importing, mixing, planning, scoring, steps
 from flpjax.cli.options import (
     Commands,
     Exclude,
@@ -71,6 +71,7 @@ def common(
 app.command("import")(importing.import_)
 app.command()(mixing.mix)
 app.command()(mixing.compare)
+app.command()(planning.plan)
 
 
 @app.command()

@@ -5,12 +5,14 @@ Nothing is replaced that flpjax did not make, unless told to: a result says in i
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flpjax.cli import ending
@@ -20,6 +22,8 @@ from flpjax.version import __version__
 STDOUT = Path("-")
 MADE_BY = f"flpjax {__version__}"
 JSON_MARK = re.compile(rb'\s*\{\s*"made_by": "flpjax ')
+TABLE_MARKS = (b"road,flops,params,",)
+"""How tables of results begin: nothing else in a CSV file could say what made it."""
 PICTURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml", ".eps": b"%!PS", ".ps": b"%!PS", ".jpg": b"\xff\xd8"}
 """How pictures begin in which :func:`flpjax.cli.session.save_figure` notes what made them."""
 PICTURE_MARK = b"flpjax "
@@ -125,6 +129,15 @@ def marked(text: str) -> str:
     return f'{{\n  "made_by": "{MADE_BY}",{text.removeprefix("{")}\n'
 
 
+def table_text(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of a result as CSV; None is an empty cell."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
 def _check_folder(folder: Path, where: str) -> None:
     """Refuse a folder in which no file can be made, by making one without a name."""
     try:
@@ -162,4 +175,4 @@ def _ours(path: Path, size: int, same: str | None) -> bool:
         return False
     begins = PICTURES.get(path.suffix.lower().replace(".jpeg", ".jpg"))
     picture = begins is not None and start.startswith(begins) and PICTURE_MARK in start + end
-    return picture or JSON_MARK.match(start) is not None
+    return picture or start.startswith(TABLE_MARKS) or JSON_MARK.match(start) is not None

@@ -52,6 +52,7 @@ def prepare(
     save: Path | None = None,
     saved: str | None = None,
     register: Path | None = None,
+    csv: Path | None = None,
 ) -> None:
     """Check every file that will be written, before anything is read; with the JSON on stdout, print no tables there.
 
@@ -63,6 +64,7 @@ def prepare(
         save: The file for a table.
         saved: That table.
         register: The file for a forecast that is kept.
+        csv: The file for the rows of a result.
 
     Raises:
         InputError: A file can't or must not be written.
@@ -72,7 +74,7 @@ def prepare(
     option, path = picture
     if path is not None and path != outputs.STDOUT:
         session.check_picture(path)
-    files = {"--json": json, option: path, "--save": save}
+    files = {"--json": json, option: path, "--save": save, "--csv": csv}
     outputs.check_outputs(files, inputs, force, {} if saved is None else {"--save": saved})
     if register is not None:
         if register.exists() and not force:

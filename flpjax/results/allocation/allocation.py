@@ -1,4 +1,4 @@
-"""What to train for a budget, as a result: N*, D*, the loss there, what near misses cost, and the roads side by side."""
+"""What to train for a budget, as a result: N*, D*, the loss there, what near misses cost, and the roads to it."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ def described(
     optima, regrets = [], []
     for i, budget in enumerate(budgets):
         n, d, r = params[i], tokens[i], ratio[i]
-        assert n is not None and d is not None and r is not None
+        assert n is not None
+        assert d is not None
+        assert r is not None
         loss, scores = _there(found, own, i, budget, n.median, d.median, place, level, limits, features)
         flat = np.exp(np.nanmedian(found.valleys.flat[:, :, i] + found.shift[:, i], axis=1))
         capped = bool(found.valleys.bound[:, i].mean() > 0.5)
@@ -112,8 +114,8 @@ def _warnings(found: Roads, optima: Sequence[Optimum]) -> list[str]:
     far = [o for o in optima if o.extrapolation > FAR]
     if far:
         said.append(
-            f"{far[-1].flops:.3g} FLOPs are {far[-1].extrapolation:.3g} times the largest run's: exponents are carried on "
-            "as they are, and intervals don't know whether they change"
+            f"{far[-1].flops:.3g} FLOPs are {far[-1].extrapolation:.3g} times the largest run's: exponents are carried "
+            "on as they are, and intervals don't know whether they change"
         )
     lost = float(1.0 - np.isfinite(found.headline.log_params).mean(axis=0).min(initial=1.0))
     if lost > LOST:

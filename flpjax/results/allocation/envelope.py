@@ -1,4 +1,4 @@
-"""Hoffmann et al.'s approach 1: at every compute the run whose training curve is lowest there, and a line through these."""
+"""Hoffmann et al.'s approach 1: at every compute the run whose training curve is lowest, and a line through these."""
 
 from __future__ import annotations
 

@@ -32,6 +32,11 @@ class Points(NamedTuple):
     log_flops: Floats
     loss: Floats
 
+    def rows(self, keep: NDArray[np.bool_]) -> Points:
+        """Those where ``keep`` ``(point,)`` is true."""
+        sizes = (self.log_params[keep], self.log_tokens[keep], self.log_flops[keep])
+        return Points(self.run[keep], *sizes, self.loss[keep])
+
 
 @dataclass(frozen=True, eq=False)
 class Budgets:
@@ -73,8 +78,8 @@ def points_of(runs: Runs, domain: str) -> Points:
     if not there.any():
         raise InputError("no run has a final value", where=f"{runs.source}, loss '{domain}'", remedy="Measure some")
     own = np.array([runs.names.index(name) for name in finals.names], np.int64)[finals.run]
-    sizes = (np.log(v)[there] for v in (finals.params, finals.tokens, finals.flops))
-    return Points(own[there], *sizes, loss[there])
+    sizes = [np.log(v)[there] for v in (finals.params, finals.tokens, finals.flops)]
+    return Points(own[there], sizes[0], sizes[1], sizes[2], loss[there])
 
 
 def budgets_of(points: Points) -> Budgets:
@@ -90,7 +95,7 @@ def budgets_of(points: Points) -> Budgets:
     group = best[1]
     kept = group >= 0
     centres = [points.log_flops[group == g].mean() for g in range(group.max(initial=-1) + 1)]
-    return Budgets(Points(*(leaf[kept] for leaf in points)), group[kept], np.array(centres, float))
+    return Budgets(points.rows(kept), group[kept], np.array(centres, float))
 
 
 def _grouped(level: Floats, log_params: Floats) -> tuple[NDArray[np.int64], float]:

@@ -22,7 +22,7 @@ from flpjax.methods.registry import REPEATED, method
 from flpjax.numerics import generator
 
 FIRST_CORNER = 1e-3
-"""Of the Huber loss of the first fit, on log losses, as Hoffmann et al. 2022 take it: it finds the trend among outliers."""
+"""Of the Huber loss of the first fit, on log losses, as of Hoffmann et al. 2022: it finds the trend among outliers."""
 CORNER = 1.345
 """Of the second, in s.d. of the residuals: 95 % as efficient as least squares if these are normal (Huber 1981)."""
 OUTLYING = 6.0
@@ -85,7 +85,7 @@ def law_road(runs: Runs, domain: str, key: Array, draws: int, progress: Callable
     fitted = bootstrap(robust, kept, key, draws=draws, strict=False)
     alone = replace(robust, scores=False)
     middle = point(alone, kept, key, strict=False)
-    said = ()
+    said: tuple[str, ...] = ()
     if outlying:
         said = (
             f"left out, more than {OUTLYING:g} s.d. ({sd:.2%}) off the law of the others: {some_of(outlying, 5)}; "

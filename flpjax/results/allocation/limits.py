@@ -1,4 +1,4 @@
-"""What a budget pays for, and what an allocation keeps to: FLOPs of training and of inference, tokens there are, a cap."""
+"""What a budget pays for, and what an allocation keeps to: FLOPs of training and inference, unique tokens, a cap."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from flpjax.results.allocation.isoflop import Budgets
 FEWEST = 2  # budgets for a line
 BEYOND = 0.5  # of a budget's range of log N: a lowest point farther out is extrapolated, and does not count
 CUBIC = 10.0
-"""By which the BIC of a cubic must be lower: very strong evidence (Kass & Raftery 1995), as its lowest point scatters more."""
+"""By which a cubic's BIC must be lower: very strong evidence (Kass & Raftery 1995). Its lowest point scatters more."""
 MOST_LEVERAGE = 0.9  # of a run on its polynomial: beyond, a residual says nothing of its error
 
 Floats = NDArray[np.float64]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ from jax import Array
 from flpjax.errors import FitError, InputError, did_you_mean
 from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.fit import AnyMethod, fit
+from flpjax.fitting.fit import check_carried as check_method
 from flpjax.fitting.point import training_of
 from flpjax.ladder.table import Runs
 from flpjax.numerics import require_x64
@@ -22,7 +22,7 @@ from flpjax.results.allocation.described import described
 from flpjax.results.allocation.law_road import LawRoad, check_design, law_road
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.road import Road
-from flpjax.results.allocation.roads import Roads, roads_of
+from flpjax.results.allocation.roads import roads_of
 from flpjax.results.allocation.valley import valleys
 from flpjax.results.prediction import check_level
 
@@ -104,8 +104,7 @@ def plan(
     _refuse_without(found.headline, own.draws, budgets, domain)
     compared: tuple[Convention, ...] = ()
     if runs is not None and compare and method is None and isinstance(source, Runs):
-        this = (params_by, flops_by)
-        compared = _compared(training_of(source), this, found.roads[0], domain, budgets, key, draws, level)
+        compared = _compared(training_of(source), domain, budgets, key, draws, level)
     return described(found, own, domain, budgets, limits, level, features, words_of(params_by, flops_by), compared)
 
 
@@ -179,14 +178,18 @@ def _of_draws(draws: Draws, limits: Limits, params_by: str, flops_by: str) -> La
     return LawRoad(draws, None, None, None, float("nan"))
 
 
-def _check_reads(draws: Draws, limits: Limits) -> None:
-    reads = draws.model.inputs
-    if not {"params", "tokens"} <= set(reads):
+def _check_inputs(inputs: Collection[str], where: str) -> None:
+    if not {"params", "tokens"} <= set(inputs):
         raise InputError(
-            "the law that was fitted does not read both N and D: any division of a budget is as good to it",
-            where=draws.ladder.source,
+            "this law does not read both N and D: any division of a budget is as good to it",
+            where=where,
             remedy="Fit chinchilla+sigmoid, or another method in N and D",
         )
+
+
+def _check_reads(draws: Draws, limits: Limits) -> None:
+    reads = draws.model.inputs
+    _check_inputs(reads, draws.ladder.source)
     if limits.unique_tokens is not None and "unique_tokens" not in reads:
         raise InputError(
             "the law that was fitted does not know what repeated tokens are worth",
@@ -207,6 +210,9 @@ def _fitted(runs: Runs, domain: str, key: Array, draws: int, method: AnyMethod |
     """The law's road: ours, or the method that was asked for."""
     if method is None:
         return law_road(runs, domain, key, draws, progress)
+    inputs = check_method(method, runs)
+    if inputs:  # a blend's are known when it is fitted
+        _check_inputs(inputs, runs.source)
     fitted = fit(method, runs, key, draws=draws, progress=progress)
     _check_reads(fitted, Limits())
     return LawRoad(fitted, None, runs, None, float("nan"))
@@ -228,14 +234,7 @@ def _refuse_without(road: Road, draws: Draws, budgets: Sequence[float], domain: 
 
 
 def _compared(
-    runs: Runs,
-    this: tuple[str, str],
-    law: Road,
-    domain: str,
-    budgets: list[float],
-    key: Array,
-    draws: int,
-    level: float,
+    runs: Runs, domain: str, budgets: list[float], key: Array, draws: int, level: float
 ) -> tuple[Convention, ...]:
     """The law's exponents by every way of counting; none if there is one way."""
     ways = choices(runs)
@@ -249,9 +248,9 @@ def _compared(
         try:
             own = law_road(converted(runs, params_by, flops_by), domain, key, draws)
             valley = valleys(own.draws, span, own.draws.model.domains.index(domain))
-            road = Road("law", valley.log_params, valley.log_tokens, np.log(span))
+            road = Road.of("law", valley.log_params, valley.log_tokens, np.log(span), len(span), "")
             (a, b), params = road.exponents(level), road.params(level)[-1]
         except (InputError, FitError) as error:
             failed = str(error)
         found.append(Convention(params_by, flops_by, a, b, params, failed))
-    return tuple(replace(c) for c in found)
+    return tuple(found)

@@ -25,6 +25,7 @@ class Road:
         log_params: ``(draw, budget)`` log N*; NaN where a draw has no optimum.
         log_tokens: ``(draw, budget)`` log D*.
         log_flops: ``(budget,)`` log C.
+        slopes: ``(2, draw)`` exponents a and b of N* ∝ C^a and D* ∝ C^b.
         why: What it is, or why it differs, in one sentence.
     """
 
@@ -32,7 +33,15 @@ class Road:
     log_params: Floats
     log_tokens: Floats
     log_flops: Floats
+    slopes: Floats
     why: str = ""
+
+    @classmethod
+    def of(cls, name: str, log_params: Floats, log_tokens: Floats, log_flops: Floats, keep: int, why: str) -> Road:
+        """A road over the first ``keep`` of several budgets, with exponents over all of them."""
+        x = log_flops - log_flops.mean()
+        slopes = np.stack([(y * x).sum(axis=1) / (x**2).sum() for y in (log_params, log_tokens)])
+        return cls(name, log_params[:, :keep], log_tokens[:, :keep], log_flops[:keep], slopes, why)
 
     def params(self, level: float) -> tuple[Interval | None, ...]:
         """N* at each budget; None where too many draws have none."""
@@ -47,11 +56,8 @@ class Road:
         return tuple(_interval(column, level) for column in (self.log_tokens - self.log_params).T)
 
     def exponents(self, level: float) -> tuple[Interval | None, Interval | None]:
-        """A and b of N* ∝ C^a and D* ∝ C^b over the budgets; None with one budget."""
-        x = self.log_flops - self.log_flops.mean()
-        if not (x**2).sum() > 0:
-            return None, None
-        a, b = ((y * x).sum(axis=1) / (x**2).sum() for y in (self.log_params, self.log_tokens))
+        """A and b of N* ∝ C^a and D* ∝ C^b; None where too many draws have none."""
+        a, b = self.slopes
         return Interval.of(a, level, MOST_LOST), Interval.of(b, level, MOST_LOST)
 
     def to_dict(self, level: float, bounds: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.predicted import predict
+from flpjax.ladder.compute import FlopsRule
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.numerics import generator
@@ -20,11 +21,12 @@ from flpjax.results.allocation.isoflop import Budgets, budgets_of, points_of
 from flpjax.results.allocation.law_road import LawRoad
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.parabola import degree_of, line_through, lowest_points, resampled
-from flpjax.results.allocation.road import Road
+from flpjax.results.allocation.road import MOST_LOST, Road
 from flpjax.results.allocation.valley import Valleys, inputs_at, valleys
 
 WILD_SALT, ENVELOPE_SALT = 11, 12
 LEAST_GROUPS = 2
+BEYOND = 10.0  # times a lone budget, a second one for exponents
 ENVELOPES = 100  # resamples of the envelope, each a loop on the host; its intervals are rough anyway
 SMALL = 0.02  # of N: roads that differ by less are said to agree
 
@@ -40,7 +42,6 @@ class Roads(NamedTuple):
     shift: Floats  # (draw, budget) of log N*, from the law's to the headline's
     isoflops: Budgets | None
     groups: Valleys | None  # of the law, at the budgets of the groups
-    group_lowest: Floats  # (draw, group) log N* of each group by parabolas, corrected
     explained: str
     notes: tuple[str, ...]
 
@@ -65,59 +66,87 @@ def roads_of(
         features: Other features that laws read.
         key: JAX random key of the resamples.
     """
-    at, rule = np.log(budgets), own.draws.ladder.rule
-    place = own.draws.model.domains.index(domain)
-    valley = valleys(own.draws, budgets, place, limits, features)
-    law = Road("law", valley.log_params, valley.log_tokens, at, "a law of N and D fitted to all runs (approach 3)")
-    found, headline, notes = [law], law, []
-    isoflops = groups = None
-    lowest = np.zeros((len(own.draws), 0))
-    explained = ""
+    draws = own.draws
+    span = _Span(np.log([*budgets, BEYOND * budgets[-1]][: max(len(budgets), 2)]), len(budgets), draws.ladder.rule)
+    place = draws.model.domains.index(domain)
+    valley = valleys(draws, list(np.exp(span.log_flops)), place, limits, features)
+    words = "a law of N and D fitted to all runs (approach 3)"
+    law = Road.of("law", valley.log_params, valley.log_tokens, span.log_flops, span.keep, words)
+    whole, valley = valley, _first(valley, span.keep)
+    none = np.zeros_like(valley.log_params)
+    only = Roads((law,), law, valley, none, None, None, "", ())
     fitted = own.runs if own.runs is not None else runs
     if fitted is None or limits != Limits() or features:
-        none = np.zeros_like(valley.log_params)
-        return Roads((law,), law, valley, none, None, None, lowest, "", ())
-
-    def road(name: str, log_params: Floats, why: str) -> Road:
-        log_tokens = np.stack([np.log(rule.tokens(np.exp(n), c)) for n, c in zip(log_params.T, budgets, strict=True)])
-        return Road(name, log_params, log_tokens.T, at, why)
-
+        return only
     iso = budgets_of(points_of(fitted, domain))
-    if len(iso):
-        isoflops = iso
-        groups = valleys(own.draws, list(np.exp(iso.log_flops)), place)
+    groups = valleys(draws, list(np.exp(iso.log_flops)), place) if len(iso) else None
+    found = only._replace(isoflops=iso if len(iso) else None, groups=groups)
     if groups is not None and len(iso) >= LEAST_GROUPS:
-        plain, corrected, lowest, words = _parabolas(own.draws, place, iso, groups, at, key)
-        found.append(road("parabolas", plain, "the lowest point of a parabola at each budget (approach 2)"))
-        second = road("parabolas, corrected", corrected, words)
-        found.append(second)
-        both = blended(law.log_params, corrected)
-        headline = road("blend", both.log_params, _words_of_blend(both.weight, both.between))
-        explained = _explained(law, found[1], second, both.between, len(at) - 1)
-        found.append(headline)
+        found = _with_parabolas(found, draws, place, whole, span, key)
     elif len(iso) == 1:
-        notes.append("one budget has several sizes: a line of N* over C needs two, so that there are no parabolas")
-    curves = curves_of(runs, domain) if runs is not None else None
-    if curves is not None:
-        rng = generator(key, ENVELOPE_SALT)
-        counts = rng.multinomial(len(curves.run), np.full(len(curves.run), 1 / len(curves.run)), ENVELOPES)
-        lines = envelope_line(curves, counts.astype(float), at)
-        why = (
-            "the lowest of the training curves at each compute (approach 1), whose rates have not decayed there: "
-            "it leans to small N where rates fall late"
-        )
-        if np.isfinite(lines).any(axis=1).mean() > 0.75:
-            found.append(road("envelope", lines, why))
-            if not explained:
-                explained = _of_envelope(law, found[-1], len(at) - 1)
+        note = "one budget has several sizes: a line of N* over C needs two, so that there are no parabolas"
+        found = found._replace(notes=(note,))
+    along = None if runs is None else _envelope(runs, domain, span, key)
+    if along is None:
+        return found
+    explained = found.explained or _of_envelope(law, along)
+    return found._replace(roads=(*found.roads, along), explained=explained)
+
+
+class _Span(NamedTuple):
+    """Budgets that roads are walked at; of a lone one a second, which exponents need and nobody is shown."""
+
+    log_flops: Floats  # (budget,)
+    keep: int
+    rule: FlopsRule
+
+    def road(self, name: str, log_params: Floats, why: str) -> Road:
+        """A road by its log N ``(draw, budget)``."""
+        budgets = np.exp(self.log_flops)
+        tokens = [np.log(self.rule.tokens(np.exp(n), c)) for n, c in zip(log_params.T, budgets, strict=True)]
+        return Road.of(name, log_params, np.stack(tokens, axis=1), self.log_flops, self.keep, why)
+
+
+def _first(valley: Valleys, keep: int) -> Valleys:
+    """Of the first budgets."""
+    by_draw = {n: getattr(valley, n)[:, :keep] for n in ("log_params", "log_tokens", "loss", "curve", "bound")}
+    return Valleys(flat=valley.flat[:, :, :keep], grid=valley.grid[:keep], **by_draw)
+
+
+def _with_parabolas(found: Roads, draws: Draws, place: int, whole: Valleys, span: _Span, key: Array) -> Roads:
+    """With parabolas, as they are and corrected, and the blend."""
+    law, iso, groups = found.roads[0], found.isoflops, found.groups
+    assert iso is not None
+    assert groups is not None
+    plain, corrected, words = _parabolas(draws, place, iso, groups, span.log_flops, key)
+    first = span.road("parabolas", plain, "the lowest point of a parabola at each budget (approach 2)")
+    second = span.road("parabolas, corrected", corrected, words)
+    both = blended(whole.log_params, corrected)
+    keep = span.keep
+    headline = span.road("blend", both.log_params, _words_of_blend(both.weight[:keep], both.between[:keep]))
+    explained = _explained(law, first, second, bool(both.between[keep - 1] > 0))
     shift = headline.log_params - law.log_params
-    return Roads(tuple(found), headline, valley, shift, isoflops, groups, lowest, explained, tuple(notes))
+    return found._replace(roads=(law, first, second, headline), headline=headline, shift=shift, explained=explained)
+
+
+def _envelope(runs: Runs, domain: str, span: _Span, key: Array) -> Road | None:
+    """The road of training curves; None if there are none that meet."""
+    curves = curves_of(runs, domain)
+    if curves is None:
+        return None
+    count = len(curves.run)
+    counts = generator(key, ENVELOPE_SALT).multinomial(count, np.full(count, 1.0 / count), ENVELOPES)
+    lines = envelope_line(curves, counts.astype(float), span.log_flops)
+    if np.isfinite(lines).any(axis=1).mean() < 1.0 - MOST_LOST:
+        return None
+    why = "the lowest of the training curves at each compute (approach 1), where learning rates have not decayed yet"
+    return span.road("envelope", lines, why)
 
 
 def _parabolas(
     draws: Draws, domain: int, iso: Budgets, groups: Valleys, at: Floats, key: Array
-) -> tuple[Floats, Floats, Floats, str]:
-    """Log N* ``(draw, budget)`` by parabolas, and corrected; of the groups ``(draw, group)``, corrected; and why."""
+) -> tuple[Floats, Floats, str]:
+    """Log N* ``(draw, budget)`` by parabolas, and corrected; and what the latter are."""
     points, rule = iso.points, draws.ladder.rule
     level = iso.log_flops[iso.group]
     log_tokens = np.log(rule.tokens(np.exp(points.log_params), np.exp(level)))
@@ -128,7 +157,7 @@ def _parabolas(
     to_budget = np.median(at_budget - as_run, axis=0)  # runs of a budget differ in C by a little
     log_loss = np.log(points.loss) + to_budget
     degree, evidence = degree_of(iso, log_loss)
-    lines, corrected_at = [], np.zeros(0)
+    lines: list[Floats] = []
     for own_degree in (2, degree):
         rng = generator(key, WILD_SALT)
         lowest = lowest_points(iso, resampled(iso, log_loss, own_degree, len(draws), rng), own_degree)
@@ -139,12 +168,11 @@ def _parabolas(
         bias = np.nanmedian(np.where(np.isfinite(of_law), of_law - groups.log_params, np.nan), axis=0)
         moved = lowest._replace(log_params=lowest.log_params - np.nan_to_num(bias)[None, :])
         lines.append(line_through(iso.log_flops, moved, at)[1:])
-        corrected_at = moved.log_params[1:]
     name = "cubic" if degree == 3 else "parabola"
     why = f"the same with what a {name} does to the law's own valley on these runs taken off" + (
         f"; cubics, since their BIC is {evidence:.0f} lower" if degree == 3 else ""
     )
-    return lines[0], lines[1], corrected_at, why
+    return lines[0], lines[1], why
 
 
 def _losses(draws: Draws, x: Features, domain: int) -> Floats:
@@ -153,34 +181,40 @@ def _losses(draws: Draws, x: Features, domain: int) -> Floats:
 
 def _words_of_blend(weight: Floats, between: Floats) -> str:
     if not between.any():
-        return "law and corrected parabolas agree within chance: the law's, which is more precise"
+        return "law and corrected parabolas agree within chance: the law's, which tells more"
+    at = int(np.argmax(between))
     return (
-        f"law ({weight[-1]:.0%} at the largest budget) and corrected parabolas, which disagree by more than chance; "
-        "intervals carry it"
+        f"law and corrected parabolas disagree by more than chance: both, the law's share {weight[at]:.0%} where they "
+        "differ most; intervals carry it"
     )
 
 
-def _explained(law: Road, plain: Road, corrected: Road, between: Floats, i: int) -> str:
-    """Why law and parabolas differ at budget ``i``."""
-    with np.errstate(invalid="ignore"):
-        n, p, c = (float(np.nanmedian(r.log_params[:, i])) for r in (law, plain, corrected))
-    budget = f"{np.exp(law.log_flops[i]):.3g} FLOPs"
+def _explained(law: Road, plain: Road, corrected: Road, beyond_chance: bool) -> str:
+    """Why law and parabolas differ at the largest budget."""
+    n, p, c = (_middle(r) for r in (law, plain, corrected))
+    budget = f"{np.exp(law.log_flops[-1]):.3g} FLOPs"
     if not np.isfinite(p + c):
         return f"At {budget} parabolas have no lowest point near the runs: the law alone tells."
     total, shape = float(np.exp(p - n) - 1.0), float(np.exp(p - c) - 1.0)
     if abs(total) < SMALL and abs(shape) < SMALL:
         return f"At {budget} parabolas and the law agree within {SMALL:.0%}."
-    rest = "more than chance: the law's form or the grid's ends err" if between[i] > 0 else "within chance"
+    rest = "more than chance: the law's form or the grid's ends err" if beyond_chance else "within chance"
     return (
-        f"At {budget} parabolas put N* {abs(total):.0%} {'above' if total > 0 else 'below'} the law: {shape:+.0%} is what "
-        f"their shape does to a lopsided valley on these runs, and the rest is {rest}."
+        f"At {budget} parabolas put N* {abs(total):.0%} {'above' if total > 0 else 'below'} the law: {shape:+.0%} is "
+        f"what their shape does to a lopsided valley on these runs, and the rest is {rest}."
     )
 
 
-def _of_envelope(law: Road, envelope: Road, i: int) -> str:
-    with np.errstate(invalid="ignore"):
-        off = float(np.exp(np.nanmedian(envelope.log_params[:, i]) - np.nanmedian(law.log_params[:, i])) - 1.0)
+def _of_envelope(law: Road, envelope: Road) -> str:
+    off = float(np.exp(_middle(envelope) - _middle(law)) - 1.0)
     return (
-        f"At {np.exp(law.log_flops[i]):.3g} FLOPs the envelope puts N* {abs(off):.0%} {'above' if off > 0 else 'below'} "
-        "the law: checkpoints before a run's end have learning rates that have not decayed, and few sizes bound it."
+        f"At {np.exp(law.log_flops[-1]):.3g} FLOPs the envelope puts N* {abs(off):.0%} "
+        f"{'above' if off > 0 else 'below'} the law: before a run's end learning rates have not decayed, which favours "
+        "sizes whose runs end there, and few sizes bound it."
     )
+
+
+def _middle(road: Road) -> float:
+    """Median log N* at the largest budget; NaN if no draw has one."""
+    known = road.log_params[np.isfinite(road.log_params[:, -1]), -1]
+    return float(np.median(known)) if len(known) else float("nan")

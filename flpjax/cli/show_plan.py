@@ -1,0 +1,122 @@
+"""Allocations as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flpjax.cli.layout import Sheet, table
+from flpjax.cli.text import fixed, number, percent
+
+if TYPE_CHECKING:
+    from flpjax.results.allocation.allocation import Allocation
+    from flpjax.results.prediction import Interval
+
+STEPS = (0.25, 0.5, 2.0, 4.0)  # times N*, of the table of regret
+
+
+def show_plan(found: Allocation) -> list[Sheet]:
+    """The optima, the roads side by side, what near misses cost, and ways of counting."""
+    sheets = [_optima(found)]
+    if found.optima[0].scores:
+        sheets.append(_scores(found))
+    if len(found.roads) > 1:
+        sheets.append(_roads(found))
+    sheets.append(_regret(found))
+    if found.conventions:
+        sheets.append(_conventions(found))
+    return sheets
+
+
+def words(found: Allocation) -> list[str]:
+    """What the tables don't say: exponents, why roads differ, what was kept to."""
+    lines = []
+    if found.a is not None and found.b is not None:
+        a, b = (_plain(v, found.intervals) for v in (found.a, found.b))
+        lines.append(f"N* grows as C^{a}, D* as C^{b}.")
+    road = next(road for road in found.roads if road.name == found.headline)
+    lines.append(f"{road.name.capitalize()}: {road.why}.")
+    if found.explained:
+        lines.append(found.explained)
+    lines.append(f"Counted: {found.convention}.")
+    if found.limits.words:
+        lines.append(f"Kept to: {found.limits.words}.")
+    return lines
+
+
+def _optima(found: Allocation) -> Sheet:
+    rows = [
+        [
+            f"{o.flops:.3g}",
+            *_with_bounds(o.params, found.intervals),
+            *_with_bounds(o.tokens, found.intervals),
+            fixed(o.ratio.median, 1),
+            fixed(o.loss.median, 3),
+            f"{number(o.flat[0])} to {number(o.flat[1])}",
+        ]
+        for o in found.optima
+    ]
+    interval = f"{100 * found.level:g} %" if found.intervals else ""
+    columns = ["C, FLOPs", "N*", interval, "D*", interval, "D*/N*", found.domain, "N within .1 %"]
+    return table(f"What to train on {found.source}'s evidence, by the {found.headline}", columns, rows)
+
+
+def _scores(found: Allocation) -> Sheet:
+    tasks = list(found.optima[0].scores)
+    rows = []
+    for o in found.optima:
+        cells = []
+        for task in tasks:
+            v = o.scores[task]
+            bounds = f" ({percent(v.lower)} to {percent(v.upper)})" if found.intervals else ""
+            cells.append(f"{percent(v.median)}{bounds}")
+        rows.append([f"{o.flops:.3g}", *cells])
+    return table("Scores that are expected there, %", ["C, FLOPs", *tasks], rows)
+
+
+def _roads(found: Allocation) -> Sheet:
+    rows = []
+    for road in found.roads:
+        a, _ = road.exponents(found.level)
+        cells = []
+        for v in road.params(found.level):
+            cells += list(_with_bounds(v, found.intervals)) if v is not None else ["-", ""]
+        rows.append([road.name, *cells, "" if a is None else _plain(a, found.intervals)])
+    columns = ["N* by"]
+    for o in found.optima:
+        columns += [f"{o.flops:.3g}", ""]
+    return table("Roads side by side", [*columns, "" if found.a is None else "a of C^a"], rows)
+
+
+def _regret(found: Allocation) -> Sheet:
+    import numpy as np
+
+    rows = []
+    for o, regret in zip(found.optima, found.regrets, strict=True):
+        log_n = np.log(regret.params)
+        cells = []
+        for step in STEPS:
+            at = np.log(o.params.median * step)
+            inside = log_n[0] - 1e-9 <= at <= log_n[-1] + 1e-9
+            cells.append(fixed(100.0 * float(np.interp(at, log_n, regret.median)), 2, sign=True) if inside else "-")
+        rows.append([f"{o.flops:.3g}", *cells])
+    return table("Loss over the best, %, of another N", ["C, FLOPs", *(f"{s:g} × N*" for s in STEPS)], rows)
+
+
+def _conventions(found: Allocation) -> Sheet:
+    rows = []
+    for c in found.conventions:
+        if c.a is None or c.b is None or c.params is None:
+            rows.append([c.words, "-", "-", "-"])
+        else:
+            bounds = found.intervals
+            rows.append([c.words, _plain(c.a, bounds), _plain(c.b, bounds), number(c.params.median)])
+    columns = ["counted", "a", "b", f"N* at {found.optima[-1].flops:.3g}"]
+    return table("Exponents change with how N and C are counted (the law's)", columns, rows)
+
+
+def _plain(v: Interval, bounds: bool) -> str:
+    return f"{v.median:.3f} ({v.lower:.3f} to {v.upper:.3f})" if bounds else f"{v.median:.3f}"
+
+
+def _with_bounds(v: Interval, bounds: bool) -> tuple[str, str]:
+    return number(v.median), f"{number(v.lower)} to {number(v.upper)}" if bounds else ""

@@ -1,0 +1,91 @@
+"""The command line on plans: what to train for a budget."""
+
+import csv
+import json
+import re
+
+import pytest
+
+from flpjax.cli.app import main
+from flpjax.ladder.export import csv_of
+from tests.results.allocation_truth import isoflops, optimum
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path_factory.getbasetemp() / "compiled"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plans") / "sweep.csv"
+    path.write_text(csv_of(isoflops(0.003)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line; exit code, stdout, stderr."""
+
+    def go(*args):
+        try:
+            main([str(a) for a in args])
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return go
+
+
+def test_a_plan_in_tables_files_and_a_picture(run, runs, tmp_path):
+    files = {kind: tmp_path / f"plan.{kind}" for kind in ("json", "csv", "svg")}
+    ask = ("plan", runs, "--budget", "1e20,1e21", "--budget", "1e23", "--draws", 23)
+    write = ("--json", files["json"], "--csv", files["csv"], "--plot", files["svg"])
+    code, out, err = run(*ask, *write)
+    assert code == 0, err
+    for line in ("What to train on", "Roads side by side", "Loss over the best, %, of another N", "N* grows as C^0.4"):
+        assert line in out
+    assert "Counted: N without embeddings (params), C as the table has it." in out
+    assert "times the largest run's" in err
+    told = json.loads(files["json"].read_text())
+    assert [o["flops"] for o in told["optima"]] == [1e20, 1e21, 1e23]
+    assert told["optima"][0]["params"]["median"] == pytest.approx(optimum(1e20), rel=0.1)
+    with files["csv"].open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["road"] for row in rows} == {"law", "parabolas", "parabolas, corrected", "blend"}
+    assert "runs of equal cost" in files["svg"].read_text()
+    code, out, err = run(*ask, *write)  # what flpjax made it may replace
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((), r"there is nothing to plan. Give --budget 1e24"),
+        (("--budget", "1e24", "--target", "N=1e9,D=1e11", "--spend", "1e20"), "two questions are asked at once"),
+        (("--target", "N=1e9,D=1e11"), "a target has no spend"),
+        (("--spend", "1e20"), "a spend has no target. Add --target"),
+        (("--budget", "1e24", "--most", "3"), "--most belongs to --target and --spend"),
+        (("--target", "N=1e9,D=1e11", "--spend", "1e20", "--most-params", "8B"), "--most-params belongs to --budget"),
+        (("--budget", "much"), "'much' is not a number"),
+        (("--budget", "-3"), "a budget of -3 FLOPs"),
+        (("--budget", "1e24", "--most-params", "0"), "most_params is 0"),
+        (("--budget", "1e24", "--method", "flp"), "does not read both N and D"),
+        (("--budget", "1e24", "--method", "chinchila+sigmoid"), "there is no method 'chinchila"),
+    ],
+)
+def test_what_is_refused_with_one_error(run, runs, args, message):
+    code, out, err = run("plan", runs, *args)
+    assert code == 2
+    assert re.search(message, err), err
+    assert err.count("error:") == 1
+    assert out == ""
+
+
+def test_a_budget_needs_runs(run):
+    code, _, err = run("plan", "--budget", "1e24")
+    assert code == 2
+    assert "there are no runs" in err

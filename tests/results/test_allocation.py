@@ -1,0 +1,236 @@
+"""What to train for a budget: the law, parabolas with their bias, envelopes, against optima in closed form."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from flpjax.errors import InputError
+from flpjax.fitting.point import point
+from flpjax.ladder.build import build_runs
+from flpjax.methods.registry import method
+from flpjax.results.allocation.blend import blended
+from flpjax.results.allocation.isoflop import budgets_of, points_of
+from flpjax.results.allocation.limits import Limits
+from flpjax.results.allocation.plan import plan
+from flpjax.results.allocation.valley import FLAT, valleys
+from tests.results.allocation_truth import isoflops, law, optimum, table
+
+DRAWS = 29
+BUDGETS = (1e20, 1e21)
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """Runs from N*/16 to N*·16, which a parabola follows badly."""
+    return isoflops(0.003)
+
+
+@pytest.fixture(scope="module")
+def found(wide, key):
+    return plan(wide, BUDGETS, key, draws=DRAWS)
+
+
+@pytest.fixture(scope="module")
+def exact(key):
+    """The law itself, found from runs without noise."""
+    return point(method("chinchilla+sigmoid"), isoflops(0.0), key)
+
+
+def centre(road, i=0):
+    return float(np.exp(np.nanmedian(road.log_params[:, i])))
+
+
+def test_the_lowest_point_is_that_of_the_closed_form(exact):
+    there = valleys(exact, [1e18, 1e21, 1e25], 0)
+    known = optimum(np.array([1e18, 1e21, 1e25]))
+    fitted = exact.fits["loss"].constants
+    a, b, alpha, beta = (float(fitted[name][0]) for name in ("A", "B", "alpha", "beta"))
+    own = (alpha * a / (beta * b)) ** (1 / (alpha + beta)) * (known * 0 + np.array([1e18, 1e21, 1e25]) / 6) ** (
+        beta / (alpha + beta)
+    )
+    np.testing.assert_allclose(np.exp(there.log_params[0]), own, rtol=1e-4)
+    np.testing.assert_allclose(own, known, rtol=0.02)  # a prior, weighed against usual noise, moves an exact fit
+    for side in there.flat[:, 0]:  # its ends lose a thousandth
+        loss = [
+            float(exact.fits["loss"].constants["E"][0]) + a * np.exp(-alpha * n) + b * (c / 6 / np.exp(n)) ** -beta
+            for n, c in zip(side, (1e18, 1e21, 1e25), strict=True)
+        ]
+        np.testing.assert_allclose(loss, there.loss[0] * (1 + FLAT), rtol=1e-4)
+
+
+def test_intervals_hold_the_optimum_and_roads_are_told_apart(found):
+    roads = {road.name: road for road in found.roads}
+    assert list(roads) == ["law", "parabolas", "parabolas, corrected", "blend"]
+    for i, c in enumerate(BUDGETS):
+        o = found.optima[i]
+        assert o.params.lower < optimum(c) < o.params.upper
+        assert o.params.upper / o.params.lower < 1.25
+        assert o.ratio.median == pytest.approx(o.tokens.median / o.params.median, rel=0.02)
+        assert o.loss.lower < law(optimum(c), c / 6 / optimum(c)) < o.loss.upper
+        assert o.flat[0] < o.params.median < o.flat[1]
+    assert found.a.lower < 0.28 / 0.62 < found.a.upper
+    assert found.a.median + found.b.median == pytest.approx(1.0)
+    assert "shape does to a lopsided valley" in found.explained
+
+
+def test_a_parabola_on_a_lopsided_valley_is_off_and_corrected():
+    """Without noise all that is off is the parabola's shape."""
+    exact = plan(isoflops(1e-5), 1e20, draws=DRAWS, compare=False)
+    _, plain, corrected, _ = exact.roads
+    true = optimum(1e20)
+    assert abs(np.log(centre(plain) / true)) > 0.05
+    assert abs(np.log(centre(corrected) / true)) < 0.005
+    assert exact.a.median == pytest.approx(0.28 / 0.62, abs=0.005)
+
+
+def test_off_centre_runs(key):
+    off = plan(isoflops(0.003, reach=4.0, shift=3.0, seed=2), 1e21, key, draws=DRAWS)
+    assert off.optima[0].params.lower < optimum(1e21) < off.optima[0].params.upper
+
+
+def test_one_diverged_run_changes_nothing(wide, found, key):
+    loss = wide.loss.copy()
+    loss[22] = 9.0
+    spoiled = plan(replace(wide, loss=loss), BUDGETS, key, draws=DRAWS)
+    assert any("left out, more than 6 s.d." in w and "run 22" in w for w in spoiled.warnings)
+    for one, other in zip(spoiled.optima, found.optima, strict=True):
+        assert one.params.median == pytest.approx(other.params.median, rel=0.03)
+
+
+def test_regret_is_that_of_the_law(found):
+    regret = found.regrets[0]
+    best = law(optimum(1e20), 1e20 / 6 / optimum(1e20))
+    true = law(regret.params, 1e20 / 6 / regret.params) / best - 1
+    assert (regret.median >= 0).all()
+    np.testing.assert_allclose(regret.median, true, atol=0.0015)
+
+
+def test_results_are_tables_and_json(found):
+    told = json.loads(found.to_json())
+    assert [o["flops"] for o in told["optima"]] == list(BUDGETS)
+    assert set(told["roads"]) == {"law", "parabolas", "parabolas, corrected", "blend"}
+    rows = found.table()
+    assert len(rows) == 8
+    assert {row["road"] for row in rows if row["loss"] is not None} == {found.headline}
+    assert "1e+20 FLOPs: N*" in str(found)
+
+
+def test_draws_alone_are_a_road(exact):
+    alone = plan(exact, 1e21)
+    assert [road.name for road in alone.roads] == ["law"]
+    assert not alone.intervals
+    assert json.loads(alone.to_json())["optima"][0]["params"]["lower"] is None
+    assert alone.optima[0].params.median == pytest.approx(optimum(1e21), rel=0.02)
+
+
+def test_budgets_are_found_however_flops_are_counted():
+    """Runs of one budget whose own count of FLOPs is by other parameters than the table's."""
+    sizes = np.geomspace(1e8, 3e9, 7)
+    params = np.tile(sizes, 4)
+    budget = np.repeat([1e19, 1.8e19, 3e19, 9e19], 7)
+    tokens = budget / 6 / (params * (params / 1e9) ** -0.09)  # small models have more embeddings than the table says
+    runs = build_runs(table(params, tokens, law(params, tokens)))
+    groups = budgets_of(points_of(runs, "web"))
+    np.testing.assert_array_equal(np.unique(groups.group, return_counts=True)[1], [7, 7, 7, 7])
+
+
+def test_a_ladder_of_sizes_is_no_set_of_budgets():
+    params, ratio = (v.ravel() for v in np.meshgrid(np.geomspace(1e8, 3e9, 6), [10.0, 23.0, 61.0]))
+    runs = build_runs(table(params, params * ratio, law(params, params * ratio)))
+    assert len(budgets_of(points_of(runs, "web"))) == 0
+
+
+def test_inference_moves_the_optimum_to_smaller_models(exact):
+    """Against scipy, with the tokens that are left."""
+    from scipy.optimize import minimize_scalar
+
+    served = plan(exact, 1e21, inference_tokens=1e11)
+    constants = {name: float(v[0]) for name, v in exact.fits["loss"].constants.items()}
+
+    def loss(log_n):
+        n = np.exp(log_n)
+        d = (1e21 - 2e11 * n) / 6 / n
+        return constants["E"] + constants["A"] * n ** -constants["alpha"] + constants["B"] * d ** -constants["beta"]
+
+    best = minimize_scalar(loss, bounds=(np.log(1e8), np.log(4e9)), method="bounded", options={"xatol": 1e-9})
+    assert served.optima[0].params.median == pytest.approx(np.exp(best.x), rel=1e-3)
+    assert served.optima[0].params.median < 0.9 * optimum(1e21)
+    assert 6 * served.optima[0].params.median * served.optima[0].tokens.median < 1e21
+
+
+def test_a_cap_binds_and_says_so(exact):
+    capped = plan(exact, 1e21, most_params=1e9)
+    assert capped.optima[0].params.median == pytest.approx(1e9)
+    assert capped.optima[0].capped
+    assert any("largest that is allowed" in w for w in capped.warnings)
+
+
+def test_a_blend_is_the_law_unless_the_other_disagrees():
+    rng = np.random.default_rng(3)
+    first = 20.0 + 0.05 * rng.standard_normal((400, 1))
+    agrees = blended(first, 20.1 + 0.1 * rng.standard_normal((400, 1)))
+    assert agrees.weight == 1.0
+    np.testing.assert_array_equal(agrees.log_params, first)
+    apart = blended(first, 21.0 + 0.1 * rng.standard_normal((400, 1)))
+    assert 0.4 < apart.weight < 0.7
+    assert 20.3 < np.median(apart.log_params) < 20.7
+    assert apart.log_params.std() > 0.5
+
+
+def grid(params, tokens):
+    return build_runs(table(params, tokens, law(params, tokens)))
+
+
+SIZES = np.geomspace(1e8, 2e9, 7)
+
+
+@pytest.mark.parametrize(
+    ("runs", "budget", "message"),
+    [
+        (grid(SIZES, 20 * SIZES), 1e22, r"all runs have 20 tokens per parameter.*Train some runs on more, or fewer"),
+        (grid(np.full(7, 1e9), 20 * SIZES), 1e22, r"all runs have one N.*Train a second size"),
+        (grid(SIZES, np.full(7, 1e10)), 1e22, r"all runs have one D.*Train some longer"),
+        (isoflops(0.003), 0.0, r"a budget of 0 FLOPs.*say 1e24"),
+        (isoflops(0.003), [], r"there is no budget"),
+        (isoflops(0.003), [1e20, 1e20], r"a budget is given twice"),
+        (isoflops(0.003), float("nan"), r"a budget of nan FLOPs"),
+    ],
+)
+def test_what_can_not_be_planned_is_refused(runs, budget, message):
+    with pytest.raises(InputError, match=message):
+        plan(runs, budget, draws=DRAWS)
+
+
+def test_what_the_runs_can_not_tell_is_refused(wide, key):
+    scores = {"run": np.array(["a", "b"], object), "params": SIZES[:2], "tokens": SIZES[:2] * 9, "score/x": [0.3, 0.4]}
+    scores = build_runs({name: np.asarray(v) for name, v in scores.items()})
+    for runs, options, message in (
+        (scores, {}, r"there is no column 'loss/<domain>'"),
+        (wide.hold_out(["*"]), {}, r"all runs are held out"),
+        (wide, {"unique_tokens": 1e9}, r"what repeated tokens are worth, no run tells"),
+        (wide, {"via": "wep"}, r"there is no loss domain 'wep'.*web"),
+        (wide, {"params_by": "active"}, r"there is no column 'x/active'"),
+        (wide, {"flops_by": "guess"}, r"flops_by is 'guess'"),
+        (wide, {"inference_tokens": -1.0}, r"-1 tokens of inference"),
+        (wide.only(["run 3"]), {}, r"all runs have .* tokens per parameter"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plan(runs, 1e21, draws=DRAWS, **options)
+    blind = point(method("flp"), wide, key)
+    with pytest.raises(InputError, match=r"does not read both N and D"):
+        plan(blind, 1e21)
+
+
+def test_limits_are_numbers():
+    with pytest.raises(InputError, match="most_params is 0"):
+        Limits(most_params=0.0)
+    assert Limits(1e12, 8e9).words == "1e+12 tokens of inference, N at most 8e+09"
+
+
+def test_the_same_plan_every_time(wide):
+    one, other = (plan(wide, 1e21, draws=DRAWS, compare=False) for _ in range(2))
+    assert one.to_json() == other.to_json()
+    assert plan(wide, 1e21, jax.random.key(5), draws=DRAWS, compare=False).to_json() != one.to_json()
