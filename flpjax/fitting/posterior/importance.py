@@ -13,6 +13,7 @@ other, which leaves the posterior as it is (Foreman-Mackey et al. 2013).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -225,9 +226,7 @@ def draw(
 def explore(
     layer: Layer, whitening: Whitening, evidence: PosteriorData, draws: int, rng: np.random.Generator
 ) -> Weighted:
-    """Draws in rounds, with the log ratio of the posterior's density to theirs.
-
-    Once no output's weights have a heavy tail, all that is left is drawn as before, and kernels are made no more.
+    """Draws in rounds of a layer's posterior, as :func:`explore_density` makes them.
 
     Args:
         layer: The stage.
@@ -236,9 +235,26 @@ def explore(
         draws: How many, :data:`ROUNDS` at least.
         rng: For the draws: on the host, where they need no compiled program.
     """
-    root = np.asarray(whitening.root)
+    mode, root = np.asarray(whitening.mode), np.asarray(whitening.root)
+    return explore_density(lambda vectors: _densities(layer, vectors, evidence), mode, root, draws, rng)
+
+
+def explore_density(
+    log_density_of: Callable[[Floats], Floats], mode: Floats, root: Floats, draws: int, rng: np.random.Generator
+) -> Weighted:
+    """Draws in rounds, with the log ratio of a density to theirs.
+
+    Once no output's weights have a heavy tail, all that is left is drawn as before, and kernels are made no more.
+
+    Args:
+        log_density_of: Vectors ``(draw, output, p)`` to ``(draw, output)``.
+        mode: ``(start, output, p)``; draws come from around all of them alike.
+        root: ``(start, output, p, p)`` square roots of covariances there.
+        draws: How many, :data:`ROUNDS` at least.
+        rng: For the draws.
+    """
     outputs, size = root.shape[1:3]
-    proposals = [StudentTMixture(np.asarray(whitening.mode)[:, None], root)]
+    proposals = [StudentTMixture(mode[:, None], root)]
     log_density, counts = [np.zeros((0, outputs))], [0]
     vector, density, light = np.zeros((0, outputs, size)), np.zeros((0, outputs)), False
     while True:
@@ -249,7 +265,7 @@ def explore(
         ]
         counts[-1] += len(new)
         vector = np.concatenate([vector, new])
-        density = np.concatenate([density, _densities(layer, new, evidence)])
+        density = np.concatenate([density, log_density_of(new)])
         share = np.log(np.array(counts) / len(vector))[:, None, None]
         found = Weighted(vector, density - logsumexp(share + np.stack(log_density), axis=0))
         if len(vector) == draws:

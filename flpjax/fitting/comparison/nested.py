@@ -1,0 +1,115 @@
+"""The joint laws that are averaged: from one factor at every scale to exponents and asymptotes of each recipe's own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from flpjax.fitting.averaging.hyperpriors import OF
+from flpjax.fitting.comparison.density import Lane, Slot
+from flpjax.ladder.table import Floats
+from flpjax.laws.compared import PARAMETERS, PLACE, Known
+from flpjax.laws.law import Space
+
+COMMON = 0.5
+"""Probability of one factor at all scales before anything is measured; the other laws share the rest alike. The
+exponents that Gadre et al. 2024 publish for three corpora differ by 5 to 12 %, hardly more than they are known to."""
+HEAVY = 0.2  # probability that noise is heavy-tailed: a run that went wrong in silence is no rarity, nor the rule
+FACTOR = 1.0  # s.d. of the log factor: 90 % from a fifth to five, the progress of 19 months (Ho et al. 2024)
+EXPONENTS = 0.15  # s.d. of the log ratio of exponents: published ones of those corpora differ by .05 to .12
+ASYMPTOTE = 0.3  # s.d. of a difference in the logit of the irreducible share: at a loss of 3 theirs is .14 to .45
+ALIKE = (1.0, 2.0)  # logit of the share of a pair's noise that is common: 90 % between 9 % and 99 %
+ALL = 40.0  # logit of 1, to machine precision
+
+
+class Nested(NamedTuple):
+    """What the second recipe has of its own, the factor aside."""
+
+    exponents: bool
+    asymptote: bool
+    heavy: bool
+
+    @property
+    def constant(self) -> bool:
+        """Whether the factor is the same at every scale."""
+        return not (self.exponents or self.asymptote)
+
+
+class Output(NamedTuple):
+    """One loss or score of both recipes.
+
+    Attributes:
+        space: ``"log"`` for losses, ``"linear"`` for scores.
+        slots: Runs of both recipes.
+        sizes: Whether the slots' sizes are logarithms of N and D, or of C alone.
+        growth: Of log N per e-fold of C, where factors are compared; 1 for C alone.
+        chance: Score of guessing.
+        level: Where the first parameter is expected: mean log loss, or logit of the mean score above chance.
+    """
+
+    space: Space
+    slots: Slot
+    sizes: bool
+    growth: float
+    chance: float
+    level: float
+
+
+def nested_laws(space: Space) -> list[tuple[Nested, float]]:
+    """The laws, with the logarithm of each one's probability.
+
+    Scores have no asymptote of each recipe's own: a ladder hardly sees its tasks' tops.
+    """
+    own = [(False, False), (True, False), *([(False, True), (True, True)] if space == "log" else [])]
+    found = []
+    for heavy in (False, True):
+        for exponents, asymptote in own:
+            law = Nested(exponents, asymptote, heavy)
+            share = COMMON if law.constant else (1.0 - COMMON) / (len(own) - 1)
+            found.append((law, float(np.log(share * (HEAVY if heavy else 1.0 - HEAVY)))))
+    return found
+
+
+def lanes_of(output: Output, laws: list[Nested]) -> Lane:
+    """One output under each law, leaves ``(lane, …)``."""
+    paired = bool((output.slots.there.min(axis=1) > 0).any())
+    lanes: Lane = jax.tree.map(lambda *leaves: np.stack(leaves), *(_lane(output, law, paired) for law in laws))
+    return lanes
+
+
+def _lane(output: Output, law: Nested, paired: bool) -> Lane:
+    loss = output.space == "log"
+    median, spread = OF[output.space].noise_prior
+    prior: dict[str, tuple[float, float]] = {
+        "level": (output.level, 0.5 if loss else 1.5),
+        "share": (0.0, 1.0) if loss else (-3.0, 1.0),
+        # As `power-e` and `chinchilla` have them; of scores, log odds per e-fold of C.
+        "decay": ((-1.1, 0.5) if output.sizes else (-2.0, 0.7)) if loss else (-1.2, 0.8),
+        # A law in C alone is one of size, which is C.
+        "size_share": ((0.0, 1.0) if output.sizes else (ALL, 0.0)) if loss else (0.0, 0.3 * output.sizes),
+        "data_decay": (-1.1, 0.5 * (loss and output.sizes)),
+        "log_factor": (0.0, FACTOR),
+        "exponents": (0.0, EXPONENTS * law.exponents),
+        "asymptote": (0.0, ASYMPTOTE * law.asymptote),
+        "balance": (0.0, ASYMPTOTE * (law.exponents and output.sizes and loss)),
+        "log_noise": (float(np.log(median)), spread),
+        "alike": (ALIKE[0], ALIKE[1] * paired),
+    }
+    loc, scale = np.zeros(len(PARAMETERS)), np.zeros(len(PARAMETERS))
+    for name, (at, by) in prior.items():
+        loc[PLACE[name]], scale[PLACE[name]] = at, by
+    known = Known(np.float64(output.growth), np.float64(output.chance))
+    return Lane(output.slots, known, loc, scale, np.float64(law.heavy))
+
+
+def tell(laws: list[Nested], probability: Floats) -> dict[str, float]:
+    """Probability of what was decided by evidence."""
+    each = list(zip(laws, probability, strict=True))
+    return {
+        "constant": float(sum(p for law, p in each if law.constant)),
+        "own_exponents": float(sum(p for law, p in each if law.exponents)),
+        "own_asymptote": float(sum(p for law, p in each if law.asymptote)),
+        "heavy_tails": float(sum(p for law, p in each if law.heavy)),
+    }

@@ -1,0 +1,1 @@
+"""One recipe against another: the factor in compute that the second is worth."""
