@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import logistic
 
 PARAMETERS = (
     "level", "share", "decay", "size_share", "data_decay", "log_factor", "exponents", "asymptote", "balance",
@@ -41,6 +41,10 @@ class Known(NamedTuple):
     size_growth: Any
     chance: Any
 
+    def along(self, log_compute: Any) -> Size:
+        """The size on the path at a log C about the centre."""
+        return Size(self.size_growth * log_compute, (1.0 - self.size_growth) * log_compute)
+
 
 @dataclass(frozen=True)
 class ComparedLosses:
@@ -48,30 +52,26 @@ class ComparedLosses:
 
     Of the second the same, with the first's N and D multiplied along the path, at the centre: there
     ``L_B = L_A(factor·C)``, and from there on it has its own α and β (times ``e^{exponents}``), its own irreducible
-    share (``logit s + asymptote``) and division between size and data (``logit q + balance``).
+    share (``logit s + asymptote``) and division between size and data (``logit q + balance``). Unconstrained, ``share``
+    and ``size_share`` are logits of s and q, ``decay`` and ``data_decay`` logarithms of α and β.
     """
 
-    def values(self, params: Array, size: Size, known: Known) -> tuple[Array, Array]:
-        """Log losses of both recipes at ONE size; ``params`` ``(p,)`` unconstrained."""
+    def values(self, params: Array, first: Size, second: Size, known: Known) -> tuple[Array, Array]:
+        """Log losses of the first recipe at one size, of the second at another; ``params`` ``(p,)`` unconstrained."""
         level, share, decay, size_share, data_decay, log_factor, exponents, asymptote, balance, *_ = params
-        alpha, beta = jnp.exp(decay), jnp.exp(data_decay)
-        log_floor, log_rest = jax.nn.log_sigmoid(share), jax.nn.log_sigmoid(-share)
-        log_size, log_data = jax.nn.log_sigmoid(size_share), jax.nn.log_sigmoid(-size_share)
-
-        def rest(log_q: Array, log_other: Array, alpha: Array, beta: Array, at: Size) -> Array:
-            return jnp.logaddexp(log_q - alpha * at.size, log_other - beta * at.data)
-
-        first = level + jnp.logaddexp(log_floor, log_rest + rest(log_size, log_data, alpha, beta, size))
-        moved = Size(log_factor * known.size_growth, log_factor * (1.0 - known.size_growth))
-        new_size, new_data = log_size - alpha * moved.size, log_data - beta * moved.data
-        new_rest = log_rest + jnp.logaddexp(new_size, new_data)
-        own_level = level + jnp.logaddexp(log_floor, new_rest)
-        own_share = log_floor - new_rest + asymptote
-        own_q = new_size - new_data + balance
-        faster = jnp.exp(exponents)
-        own = rest(jax.nn.log_sigmoid(own_q), jax.nn.log_sigmoid(-own_q), alpha * faster, beta * faster, size)
-        second = own_level + jnp.logaddexp(jax.nn.log_sigmoid(own_share), jax.nn.log_sigmoid(-own_share) + own)
-        return first, second
+        alpha, beta, faster = jnp.exp(decay), jnp.exp(data_decay), jnp.exp(exponents)
+        floor, rest = logistic(share), logistic(-share)
+        size, data = rest * logistic(size_share), rest * logistic(-size_share)
+        of_first = floor + size * jnp.exp(-alpha * first.size) + data * jnp.exp(-beta * first.data)
+        moved = known.along(log_factor)
+        size, data = size * jnp.exp(-alpha * moved.size), data * jnp.exp(-beta * moved.data)
+        total = floor + size + data
+        own_share = jnp.log(floor / (size + data)) + asymptote
+        own_size = jnp.log(size) - jnp.log(data) + balance
+        own = logistic(own_size) * jnp.exp(-alpha * faster * second.size)
+        own += logistic(-own_size) * jnp.exp(-beta * faster * second.data)
+        of_second = total * (logistic(own_share) + logistic(-own_share) * own)
+        return level + jnp.log(of_first), level + jnp.log(of_second)
 
 
 @dataclass(frozen=True)
@@ -82,20 +82,18 @@ class ComparedScores:
     ``(1 − top)/(1 − chance)``, ``decay`` is log k, ``size_share`` is v.
     """
 
-    def values(self, params: Array, size: Size, known: Known) -> tuple[Array, Array]:
-        """Scores of both recipes at ONE size; ``params`` ``(p,)`` unconstrained."""
+    def values(self, params: Array, first: Size, second: Size, known: Known) -> tuple[Array, Array]:
+        """Scores of the first recipe at one size, of the second at another; ``params`` ``(p,)`` unconstrained."""
         level, share, decay, tilt, _, log_factor, exponents, *_ = params
-        top = 1.0 - (1.0 - known.chance) * jax.nn.sigmoid(share)
+        height = (1.0 - known.chance) * logistic(-share)
+        slope = jnp.exp(decay)
 
         def way(at: Size) -> Array:
             return (1.0 + tilt) * at.size + (1.0 - tilt) * at.data
 
-        slope = jnp.exp(decay)
-        moved = slope * log_factor * way(Size(known.size_growth, 1.0 - known.size_growth))
-        first = level + slope * way(size)
-        second = level + moved + slope * jnp.exp(exponents) * way(size)
-        height = top - known.chance
-        return known.chance + height * jax.nn.sigmoid(first), known.chance + height * jax.nn.sigmoid(second)
+        of_first = level + slope * way(first)
+        of_second = level + slope * way(known.along(log_factor)) + slope * jnp.exp(exponents) * way(second)
+        return known.chance + height * logistic(of_first), known.chance + height * logistic(of_second)
 
 
 ComparedLaw = ComparedLosses | ComparedScores

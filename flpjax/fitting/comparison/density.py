@@ -49,14 +49,8 @@ def log_density(law: ComparedLaw, vector: Array, lane: Lane) -> Array:
     """Log density of ONE whitened vector ``(p,)``, which has a standard normal prior, but for a constant."""
     params = lane.loc + lane.scale * vector
     slots = lane.slots
-
-    def pair(size: Array, data: Array) -> Array:
-        """Predictions of the first recipe at the first size, and of the second at the second."""
-        first, _ = law.values(params, Size(size[0], data[0]), lane.known)
-        _, second = law.values(params, Size(size[1], data[1]), lane.known)
-        return jnp.stack([first, second])
-
-    residual = slots.value - jax.vmap(pair)(slots.size, slots.data)
+    first, second = (Size(slots.size[:, recipe], slots.data[:, recipe]) for recipe in (0, 1))
+    residual = slots.value - jnp.stack(law.values(params, first, second, lane.known), axis=1)
     noise = jnp.exp(2.0 * params[PLACE["log_noise"]])
     alike = jax.nn.sigmoid(params[PLACE["alike"]])
     different = jax.nn.sigmoid(-params[PLACE["alike"]])
@@ -84,13 +78,15 @@ def _log_probability(residual: Array, variance: Array, heavy: Array) -> Array:
 def derivatives(law: ComparedLaw, vectors: Array, lanes: Lane) -> tuple[Array, Array, Array]:
     """Minus the log density ``(lane,)``, its gradient ``(lane, p)`` and Hessian ``(lane, p, p)``."""
 
-    def minus(vector: Array, lane: Lane) -> Array:
-        return -log_density(law, vector, lane)
-
     def one(args: tuple[Array, Lane]) -> tuple[Array, Array, Array]:
-        slope = jax.grad(minus)
-        value, gradient = jax.value_and_grad(minus)(*args)
-        return value, gradient, jax.jacfwd(slope)(*args)
+        vector, lane = args
+
+        def slope(vector: Array) -> tuple[Array, tuple[Array, Array]]:
+            value, gradient = jax.value_and_grad(lambda v: -log_density(law, v, lane))(vector)
+            return gradient, (value, gradient)
+
+        hessian, (value, gradient) = jax.jacfwd(slope, has_aux=True)(vector)
+        return value, gradient, hessian
 
     return lax.map(one, (vectors, lanes), batch_size=TOGETHER)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -21,7 +21,16 @@ FACTOR = 1.0  # s.d. of the log factor: 90 % from a fifth to five, the progress 
 EXPONENTS = 0.15  # s.d. of the log ratio of exponents: published ones of those corpora differ by .05 to .12
 ASYMPTOTE = 0.3  # s.d. of a difference in the logit of the irreducible share: at a loss of 3 theirs is .14 to .45
 ALIKE = (1.0, 2.0)  # logit of the share of a pair's noise that is common: 90 % between 9 % and 99 %
+SHIFT = 0.1  # s.d. in nats of what a recipe's loss is worth more in scores: a tenth of what a ladder's losses span
+DECAY = {("loss", False): (-2.0, 0.7), ("loss", True): (-1.1, 0.5), ("map", False): (0.7, 0.7)} | {
+    ("score", sizes): (-1.2, 0.8) for sizes in (False, True)
+}
+"""Kind, and whether laws read N and D → log of the decay per e-fold: of losses as `power-e` and `chinchilla` have it,
+of log odds of a score per e-fold of C, from .1 to .8, and per nat of loss, from .7 to 6."""
 ALL = 40.0  # logit of 1, to machine precision
+
+
+Kind = Literal["loss", "score", "map"]
 
 
 class Nested(NamedTuple):
@@ -41,7 +50,7 @@ class Output(NamedTuple):
     """One loss or score of both recipes.
 
     Attributes:
-        space: ``"log"`` for losses, ``"linear"`` for scores.
+        kind: ``"loss"`` or ``"score"`` against compute, or a ``"map"`` from minus the loss, about its mean, to a score.
         slots: Runs of both recipes.
         sizes: Whether the slots' sizes are logarithms of N and D, or of C alone.
         growth: Of log N per e-fold of C, where factors are compared; 1 for C alone.
@@ -49,7 +58,7 @@ class Output(NamedTuple):
         level: Where the first parameter is expected: mean log loss, or logit of the mean score above chance.
     """
 
-    space: Space
+    kind: Kind
     slots: Slot
     sizes: bool
     growth: float
@@ -57,12 +66,17 @@ class Output(NamedTuple):
     level: float
 
 
-def nested_laws(space: Space) -> list[tuple[Nested, float]]:
+def nested_laws(kind: Kind) -> list[tuple[Nested, float]]:
     """The laws, with the logarithm of each one's probability.
 
-    Scores have no asymptote of each recipe's own: a ladder hardly sees its tasks' tops.
+    Scores have no asymptote of each recipe's own: a ladder hardly sees its tasks' tops. Of maps, what is each recipe's
+    own is how much a nat of loss is worth, and where.
     """
-    own = [(False, False), (True, False), *([(False, True), (True, True)] if space == "log" else [])]
+    own = {
+        "loss": [(False, False), (True, False), (False, True), (True, True)],
+        "score": [(False, False), (True, False)],
+        "map": [(False, False), (False, True), (True, True)],
+    }[kind]
     found = []
     for heavy in (False, True):
         for exponents, asymptote in own:
@@ -80,20 +94,20 @@ def lanes_of(output: Output, laws: list[Nested]) -> Lane:
 
 
 def _lane(output: Output, law: Nested, paired: bool) -> Lane:
-    loss = output.space == "log"
-    median, spread = OF[output.space].noise_prior
+    loss, sizes = output.kind == "loss", output.sizes
+    space: Space = "log" if loss else "linear"
+    median, spread = OF[space].noise_prior
     prior: dict[str, tuple[float, float]] = {
         "level": (output.level, 0.5 if loss else 1.5),
         "share": (0.0, 1.0) if loss else (-3.0, 1.0),
-        # As `power-e` and `chinchilla` have them; of scores, log odds per e-fold of C.
-        "decay": ((-1.1, 0.5) if output.sizes else (-2.0, 0.7)) if loss else (-1.2, 0.8),
+        "decay": DECAY[output.kind, sizes],
         # A law in C alone is one of size, which is C.
-        "size_share": ((0.0, 1.0) if output.sizes else (ALL, 0.0)) if loss else (0.0, 0.3 * output.sizes),
-        "data_decay": (-1.1, 0.5 * (loss and output.sizes)),
-        "log_factor": (0.0, FACTOR),
+        "size_share": ((0.0, 1.0) if sizes else (ALL, 0.0)) if loss else (0.0, 0.3 * sizes),
+        "data_decay": (DECAY["loss", True][0], DECAY["loss", True][1] * (loss and sizes)),
+        "log_factor": (0.0, SHIFT * law.asymptote if output.kind == "map" else FACTOR),
         "exponents": (0.0, EXPONENTS * law.exponents),
-        "asymptote": (0.0, ASYMPTOTE * law.asymptote),
-        "balance": (0.0, ASYMPTOTE * (law.exponents and output.sizes and loss)),
+        "asymptote": (0.0, ASYMPTOTE * (law.asymptote and loss)),
+        "balance": (0.0, ASYMPTOTE * (law.exponents and sizes and loss)),
         "log_noise": (float(np.log(median)), spread),
         "alike": (ALIKE[0], ALIKE[1] * paired),
     }

@@ -9,6 +9,7 @@ import numpy as np
 from flpjax.fitting.comparison.density import Slot
 from flpjax.ladder.design import SAME
 from flpjax.ladder.table import Floats, Runs
+from flpjax.laws.compared import Size
 
 VARY = 0.3  # range of log D/N from which on laws read N and D: below it a loss differs by less than runs scatter
 PATH = (0.2, 0.8)  # growth of log N per e-fold of C, which a sweep's own slope is kept within
@@ -42,15 +43,19 @@ class Frame(NamedTuple):
     log_tokens: float
     growth: float
 
+    def place(self, runs: Sizes) -> Size:
+        """Where runs lie about the centre, as laws read it."""
+        if self.sizes:
+            return Size(runs.params - self.log_params, runs.tokens - self.log_tokens)
+        return Size(runs.flops - self.log_flops, 0.0 * runs.flops)
+
 
 def sizes_of(finals: Runs) -> Sizes:
     """Of final checkpoints, one row a run."""
     features = finals.features
-    there = [
-        np.log(features[name]) if name in features else np.full(len(finals), np.nan) for name in ("params", "tokens")
-    ]
-    seed = features.get(SEED, np.full(len(finals), np.nan))
-    return Sizes(np.log(finals.flops), *there, np.asarray(seed, float))
+    none = np.full(len(finals), np.nan)
+    params, tokens = (np.log(features[name]) if name in features else none for name in ("params", "tokens"))
+    return Sizes(np.log(finals.flops), params, tokens, np.asarray(features.get(SEED, none), float))
 
 
 def frame_of(recipes: tuple[Sizes, Sizes]) -> Frame:
@@ -60,11 +65,11 @@ def frame_of(recipes: tuple[Sizes, Sizes]) -> Frame:
     )
     ratio = log_d - log_n
     vary = bool(np.isfinite(ratio).all() and np.ptp(ratio) > VARY)
-    centre = [float(np.mean([getattr(r, name).mean() for r in recipes])) for name in ("flops", "params", "tokens")]
+    c, n, d = (float(np.mean([getattr(r, name).mean() for r in recipes])) for name in ("flops", "params", "tokens"))
     if not vary:
-        return Frame(False, *centre, 1.0)
+        return Frame(False, c, n, d, 1.0)
     slope = np.polyfit(log_c - log_c.mean(), log_n, 1)[0] if np.ptp(log_c) > SAME else 0.5
-    return Frame(True, *centre, float(np.clip(slope, *PATH)))
+    return Frame(True, c, n, d, float(np.clip(slope, *PATH)))
 
 
 def pairs_of(recipes: tuple[Sizes, Sizes]) -> list[tuple[int, int]]:
@@ -87,31 +92,31 @@ def pairs_of(recipes: tuple[Sizes, Sizes]) -> list[tuple[int, int]]:
 
 
 def slots_of(
-    recipes: tuple[Sizes, Sizes], frame: Frame, values: tuple[Floats, Floats], errors: tuple[Floats, Floats]
+    recipes: tuple[Sizes, Sizes],
+    places: tuple[Size, Size],
+    values: tuple[Floats, Floats],
+    errors: tuple[Floats, Floats],
 ) -> Slot:
     """Pairs first, then the runs without a partner, then room. Runs whose value is NaN have no part.
 
     Args:
-        recipes: Their sizes.
-        frame: That they are seen in.
+        recipes: What makes pairs.
+        places: ``(run,)`` of each, where laws see them.
         values: ``(run,)`` of each, log losses or scores.
-        errors: ``(run,)`` known standard errors.
+        errors: ``(run,)`` of each, known standard errors.
     """
     seen = [np.flatnonzero(np.isfinite(v)) for v in values]
-    kept: list[Sizes] = [Sizes(*(leaf[rows] for leaf in r)) for r, rows in zip(recipes, seen, strict=True)]
+    kept = [Sizes(*(leaf[rows] for leaf in r)) for r, rows in zip(recipes, seen, strict=True)]
     pairs = pairs_of((kept[0], kept[1]))
-    placed = [[*pair] for pair in pairs]
-    placed += [[i, -1] for i in range(len(seen[0])) if i not in {p[0] for p in pairs}]
-    placed += [[-1, j] for j in range(len(seen[1])) if j not in {p[1] for p in pairs}]
-    count = -(-len(placed) // ROOM) * ROOM
-    size, data, value, error, there = (np.zeros((count, 2)) for _ in range(5))
-    for s, slot in enumerate(placed):
-        for r, row in enumerate(slot):
-            if row < 0:
+    slots: list[tuple[int, int]] = [*pairs]
+    slots += [(i, -1) for i in range(len(seen[0])) if i not in {p[0] for p in pairs}]
+    slots += [(-1, j) for j in range(len(seen[1])) if j not in {p[1] for p in pairs}]
+    size, data, value, error, there = (np.zeros((-(-len(slots) // ROOM) * ROOM, 2)) for _ in range(5))
+    for s, slot in enumerate(slots):
+        for r, number in enumerate(slot):
+            if number < 0:
                 continue
-            of = kept[r]
-            size[s, r] = of.params[row] - frame.log_params if frame.sizes else of.flops[row] - frame.log_flops
-            data[s, r] = of.tokens[row] - frame.log_tokens if frame.sizes else 0.0
-            value[s, r], error[s, r] = values[r][seen[r][row]], errors[r][seen[r][row]]
-            there[s, r] = 1.0
+            row = seen[r][number]
+            size[s, r], data[s, r] = places[r].size[row], places[r].data[row]
+            value[s, r], error[s, r], there[s, r] = values[r][row], errors[r][row], 1.0
     return Slot(size, data, value, error, there)

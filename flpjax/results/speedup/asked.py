@@ -1,0 +1,89 @@
+"""By which losses and scores two tables are compared, and whether what is asked of them makes sense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from flpjax.errors import InputError, count, some_of
+from flpjax.ladder.table import Runs
+from flpjax.results.speedup.checks import FEWEST, common
+
+FEW = 4  # losses, and tasks, that are compared if none is named: each takes most of a second
+
+
+def outputs_of(
+    finals: tuple[Runs, Runs],
+    domains: Sequence[str] | None,
+    tasks: Sequence[str] | None,
+    asked: Mapping[str, float],
+    where: str,
+) -> tuple[list[str], list[str], str]:
+    """Losses and tasks to compare by, and how many were left out, in words.
+
+    Args:
+        finals: Of both.
+        domains: Losses that were named, or None.
+        tasks: Scores that were named, or None.
+        asked: Values that are asked of losses and scores: with nothing named, these are compared by.
+        where: What to call both in messages.
+
+    Raises:
+        InputError: Nothing is in common, or what was asked for is not.
+    """
+    first, second = finals
+    if domains is None and tasks is None and asked:  # what a value is asked of comes first
+        domains = [name for name in asked if name in first.domains] or None
+        tasks = [name for name in asked if name in first.task_names] or None
+        if unknown := [name for name in asked if name not in (*first.domains, *first.task_names)]:
+            common(first.domains + first.task_names, second.domains + second.task_names, unknown, "loss or task", where)
+    general = [d for d in first.general_domains if d in second.domains]
+    losses = _measured(finals, common(first.domains, second.domains, domains, "loss", where), True)
+    scores = _measured(finals, common(first.task_names, second.task_names, tasks, "task", where), False)
+    if domains is None:
+        losses = [name for name in losses if name in general] or losses
+    if not (losses or scores):
+        raise InputError(
+            "they have no loss and no task in common that at least two runs of each have measured",
+            where=where,
+            remedy=f"The first has {_listed(first)}; the second {_listed(second)}. Name them alike in a mapping file",
+        )
+    kept = losses if domains is not None else losses[:FEW], scores if tasks is not None else scores[:FEW]
+    more = [
+        count(len(whole) - len(few), noun)
+        for whole, few, noun in ((losses, kept[0], "loss"), (scores, kept[1], "task"))
+        if len(whole) > len(few)
+    ]
+    left = f"{' and '.join(more)} more are in both tables: name them to compare by them" if more else ""
+    return [*kept[0]], [*kept[1]], left
+
+
+def _measured(finals: tuple[Runs, Runs], names: Sequence[str], loss: bool) -> list[str]:
+    """Those that enough runs of both recipes have."""
+    return [
+        name
+        for name in names
+        if all(np.isfinite(f.loss_of(name) if loss else f.score_of(name)).sum() >= FEWEST for f in finals)
+    ]
+
+
+def _listed(finals: Runs) -> str:
+    return some_of([*(f"loss/{d}" for d in finals.domains), *(f"score/{t}" for t in finals.task_names)])
+
+
+def check_values(
+    asked: Mapping[str, float], losses: Sequence[str], scores: Sequence[str], flops: Sequence[float]
+) -> None:
+    for name, value in asked.items():
+        if name not in (*losses, *scores):
+            raise InputError(
+                f"nothing is compared by '{name}'", where=f"value {value:g}", remedy="Name it to compare by it"
+            )
+        if name in losses and not value > 0:
+            raise InputError(f"no loss is {value:g}", where=name, remedy="Give a positive number of nats")
+        if name in scores and not 0.0 < value < 1.0:
+            raise InputError(f"no score to be reached is {value:g}", where=name, remedy="Give a fraction: 0.6 for 60 %")
+    for value in flops:
+        if not (np.isfinite(value) and value > 0):
+            raise InputError(f"no compute is {value:g} FLOPs", where="flops", remedy="Give a positive number")
