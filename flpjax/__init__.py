@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flpjax.cli.plots_mix import plot_mix as plot_mix
     from flpjax.cli.plots_plan import plot_plan as plot_plan
     from flpjax.cli.plots_selection import plot_next_runs as plot_next_runs
+    from flpjax.cli.plots_speedup import plot_speedup as plot_speedup
     from flpjax.engine.recipe import Recipe as Recipe
     from flpjax.engine.settings import Settings as Settings
     from flpjax.engine.settings import Status as Status
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from flpjax.methods.method import Method as Method
     from flpjax.methods.method import Model as Model
     from flpjax.methods.registry import Auto as Auto
+    from flpjax.readers.groups import read_groups as read_groups
     from flpjax.readers.importing import Imported as Imported
     from flpjax.readers.importing import import_runs as import_runs
     from flpjax.readers.read import read_columns as read_columns
@@ -132,6 +134,8 @@ if TYPE_CHECKING:
     from flpjax.results.selection.next_runs import next_runs as next_runs
     from flpjax.results.selection.result import NextRun as NextRun
     from flpjax.results.selection.result import NextRuns as NextRuns
+    from flpjax.results.speedup.result import Speedup as Speedup
+    from flpjax.results.speedup.speedup import speedup as speedup
     from flpjax.results.target import Target as Target
     from flpjax.results.target import targets_of as targets_of
     from flpjax.results.verdicts import Finding as Finding
@@ -160,6 +164,8 @@ _HOME = {
     "results.selection.first_ladder": ("first_ladder",),
     "results.selection.next_runs": ("next_runs",),
     "results.selection.result": ("NextRun", "NextRuns"),
+    "results.speedup.result": ("Speedup",),
+    "results.speedup.speedup": ("speedup",),
     "results.target": ("Target", "targets_of"),
     "results.verdicts": ("Finding", "Review", "Verdict"),
     "engine.recipe": ("Recipe",),
@@ -169,6 +175,7 @@ _HOME = {
     "cli.plots_mix": ("plot_mix",),
     "cli.plots_plan": ("plot_plan",),
     "cli.plots_selection": ("plot_next_runs",),
+    "cli.plots_speedup": ("plot_speedup",),
     "fitting.averaging.auto": ("auto",),
     "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),
@@ -199,6 +206,7 @@ _HOME = {
     "methods.flpm": ("FLPM",),
     "methods.method": ("BoundModel", "Method", "Model"),
     "methods.registry": ("Auto",),
+    "readers.groups": ("read_groups",),
     "readers.importing": ("Imported", "import_runs"),
     "readers.read": ("read_columns", "read_runs"),
     "ladder.compute": ("Compute",),

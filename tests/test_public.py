@@ -37,13 +37,14 @@ PYTHON = {
     ),
     "score": (flpjax.read_runs, flpjax.score),
     "import": (flpjax.import_runs,),
+    "speedup": (flpjax.read_runs, flpjax.read_groups, flpjax.speedup),
     "discover": (flpjax.read_columns, flpjax.discover_law),
     "demo": (flpjax.fit, flpjax.forecast),
 }
 """Command → what does the same in Python."""
 OF_A_COMMAND = {
-    "runs", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict", "output", "log_file",
-    "register", "from", "predict", "level", "csv",
+    "runs", "tables", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict", "output",
+    "log_file", "register", "from", "predict", "level", "csv",
 }  # fmt: skip
 """Options about files and what is printed, which Python has no use for."""
 OTHERWISE = {"seed": "key"}  # JAX's own

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.cli import demo, discovering, ending, importing, mixing, planning, scoring, steps
+from flpjax.cli import demo, discovering, ending, importing, mixing, planning, scoring, speeding, steps
 from flpjax.cli.options import (
     Commands,
     Exclude,
@@ -72,6 +72,7 @@ app.command("import")(importing.import_)
 app.command()(mixing.mix)
 app.command()(mixing.compare)
 app.command()(planning.plan)
+app.command()(speeding.speedup)
 
 
 @app.command()

@@ -44,13 +44,24 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
         if mapping is not None:
             raise InputError("a ladder by name takes no mapping", where=source, remedy="Leave the mapping out")
         return read_ladder(source)
+    return table_runs(*raw_table(source, mapping))
+
+
+def raw_table(
+    source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] | None = None
+) -> tuple[RawTable, TableMap]:
+    """A table's cells, and what a mapping says about them, as :func:`read_runs` takes both.
+
+    Raises:
+        InputError: Either can't be read.
+    """
     table_map = TableMap()
     if mapping is not None:
         from flpjax.readers.mapping import read_mapping  # pydantic is only needed here
 
         table_map = read_mapping(Path(mapping) if isinstance(mapping, os.PathLike) else mapping)
     raw = _read_file(Path(source), table_map) if isinstance(source, str | os.PathLike) else from_frame(source)
-    return table_runs(raw, table_map)
+    return raw, table_map
 
 
 def read_columns(source: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:

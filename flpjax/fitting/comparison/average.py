@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import gammaln, logsumexp
 
 from flpjax.fitting.comparison.density import Lane, densities
 from flpjax.fitting.comparison.modes import modes
-from flpjax.fitting.posterior.importance import explore_density, resample, smoothed
+from flpjax.fitting.posterior.importance import TAILS, explore_density, resample, smoothed
 from flpjax.ladder.table import Floats
 from flpjax.laws.compared import PARAMETERS, ComparedLaw
-from flpjax.numerics import require_x64
+from flpjax.numerics import on_device, require_x64
 
 PROPOSALS = 2000  # of each law
 STARTS = 4  # of each climb: the middle of the prior, and three half as wide about it
@@ -56,16 +56,44 @@ def average(law: ComparedLaw, lanes: Lane, log_prior: Floats, draws: int, rng: n
     starts = 0.5 * rng.standard_normal((STARTS, count + more, size)) * (whole.scale > 0)
     starts[0] = 0.0
     mode, root = modes(law, whole, starts)
-    found = explore_density(lambda v: densities(law, v, whole), mode[None], root[None], PROPOSALS, rng)
-    log_ratio = np.nan_to_num(found.log_ratio[:, :count], nan=-np.inf)
-    evidence = logsumexp(log_ratio, axis=0) + log_prior
+    evidence, found, khats = np.array(log_prior), [], []
+    for lane in range(count):
+        vector, log_ratio = _explored(law, lanes, lane, mode[lane], root[lane], rng)
+        weight, khat = smoothed(log_ratio)
+        evidence[lane] += logsumexp(np.nan_to_num(log_ratio, nan=-np.inf))
+        found.append((vector, weight))
+        khats.append(khat)
     probability = np.exp(evidence - logsumexp(evidence))
     of_draw = resample(probability, draws, rng)
-    params, khats = np.zeros((draws, size)), []
-    for lane in range(count):
+    params = np.zeros((draws, size))
+    for lane, (vector, weight) in enumerate(found):
         mine = np.flatnonzero(of_draw == lane)
-        weight, khat = smoothed(log_ratio[:, lane])
-        vector = found.vector[resample(weight, len(mine), rng), lane] if len(mine) else np.zeros((0, size))
-        params[mine] = lanes.loc[lane] + lanes.scale[lane] * vector
-        khats += [khat] if probability[lane] > SAY else []
-    return Averaged(params, probability, max(khats, default=np.inf))
+        params[mine] = lanes.loc[lane]
+        if len(mine):
+            params[mine] += lanes.scale[lane] * vector[resample(weight, len(mine), rng)]
+    say = [khat for khat, p in zip(khats, probability, strict=True) if p > SAY]
+    return Averaged(params, probability, max(say, default=np.inf))
+
+
+def _explored(
+    law: ComparedLaw, lanes: Lane, lane: int, mode: Floats, root: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Draws ``(draw, p)`` of one nested law in its free parameters, 0 in the others, and log importance ratios.
+
+    Ratios are normalised, so that their sums compare laws of different numbers of parameters.
+    """
+    free = np.flatnonzero(lanes.scale[lane] > 0)
+    one: Lane = on_device(jax.tree.map(lambda leaf: leaf[lane : lane + 1], lanes))
+
+    def whole(vectors: Floats) -> Floats:
+        full = np.zeros((*vectors.shape[:2], len(PARAMETERS)))
+        full[..., free] = vectors
+        return full
+
+    spread: Floats = np.asarray(np.linalg.cholesky((root @ root.T)[np.ix_(free, free)]), np.float64)
+    begin = mode[None, None, free], spread[None, None]
+    found = explore_density(lambda vectors: densities(law, whole(vectors), one), *begin, PROPOSALS, rng)
+    p = len(free)
+    normal = -0.5 * p * np.log(2.0 * np.pi)
+    student = gammaln(0.5 * (TAILS + p)) - gammaln(0.5 * TAILS) - 0.5 * p * np.log(TAILS * np.pi)
+    return whole(found.vector)[:, 0], found.log_ratio[:, 0] + normal - student

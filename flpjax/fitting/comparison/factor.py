@@ -15,8 +15,9 @@ from flpjax.numerics import compiled
 
 LARGEST = 1000.0  # factor beyond which, or beneath one over which, no comparison is of use: it stands for all those
 FARTHEST = 60.0  # e-folds of compute from the centre within which a value is looked for
-HALVINGS = 48  # of what is left of them: to 10⁻¹² of an e-fold
-PLACES = 64  # scales come in multiples, so that questions share a program
+EDGE = 1e-6  # e-folds before the farthest: what ends there was not found
+HALVINGS = 34  # of what is left of them: to 10⁻⁸ of an e-fold
+PLACES = 16  # scales come in multiples, so that questions share a program
 
 
 def log_factors(law: ComparedLaw, params: Floats, known: Known, log_compute: Floats) -> Floats:
@@ -33,7 +34,7 @@ def log_factors(law: ComparedLaw, params: Floats, known: Known, log_compute: Flo
     """
     at = np.broadcast_to(log_compute, (len(params), len(log_compute)))
     done = values_at(law, params, known, at)[1]
-    return within_reach(log_compute_at(law, params, known, done)[0] - log_compute)
+    return within_reach(log_compute_at(law, params, known, 0, done) - log_compute)
 
 
 def within_reach(log_factor: Floats) -> Floats:
@@ -47,20 +48,21 @@ def values_at(law: ComparedLaw, params: Floats, known: Known, log_compute: Float
     return found[..., : log_compute.shape[1]]
 
 
-def log_compute_at(law: ComparedLaw, params: Floats, known: Known, values: Floats) -> Floats:
-    """Log C about the centre at which each recipe reaches values; ±inf where it never does.
+def log_compute_at(law: ComparedLaw, params: Floats, known: Known, recipe: int, values: Floats) -> Floats:
+    """Log C about the centre at which a recipe reaches values; ±inf where it never does.
 
     Args:
         law: Of the draws.
         params: ``(draw, p)``.
         known: Beforehand.
+        recipe: 0 for the first, 1 for the second.
         values: ``(draw, value)`` log losses, or scores.
 
     Returns:
-        ``(recipe, draw, value)``.
+        ``(draw, value)``.
     """
-    found = np.asarray(_log_compute_at(law, params, known, _roomy(values)))[..., : values.shape[1]]
-    return np.where(np.abs(found) < FARTHEST * (1.0 - 1e-9), found, np.sign(found) * np.inf)
+    found = np.asarray(_log_compute_at(law, recipe, params, known, _roomy(values)))[:, : values.shape[1]]
+    return np.where(np.abs(found) < FARTHEST - EDGE, found, np.sign(found) * np.inf)
 
 
 def _roomy(values: Floats) -> Floats:
@@ -77,24 +79,24 @@ def _values_at(law: ComparedLaw, params: Array, known: Known, log_compute: Array
     return jax.vmap(one, out_axes=1)(params, log_compute)
 
 
-@partial(compiled, static_argnums=0)
-def _log_compute_at(law: ComparedLaw, params: Array, known: Known, values: Array) -> Array:
+@partial(compiled, static_argnums=(0, 1))
+def _log_compute_at(law: ComparedLaw, recipe: int, params: Array, known: Known, values: Array) -> Array:
     def one(vector: Array, value: Array) -> Array:
-        """``(recipe, value)``; what each recipe does is monotone in compute, up or down."""
+        """``(value,)``; what a recipe does is monotone in compute, up or down."""
 
-        def of(log_compute: Array) -> Array:  # the recipe's own row of what both do there
-            first, second = law.values(vector, known.along(log_compute[0]), known.along(log_compute[1]), known)
-            return jnp.stack([first, second])
+        def of(log_compute: Array) -> Array:
+            size = known.along(log_compute)
+            return law.values(vector, size, size, known)[recipe]
 
-        far = jnp.full((2, *value.shape), FARTHEST)
+        far = jnp.full(value.shape, FARTHEST)
         rises = of(far) > of(-far)
 
         def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
             middle = 0.5 * (ends[0] + ends[1])
-            beyond = (of(middle) >= value[None]) == rises
+            beyond = (of(middle) >= value) == rises
             return jnp.where(beyond, ends[0], middle), jnp.where(beyond, middle, ends[1])
 
         left, right = lax.fori_loop(0, HALVINGS, halve, (-far, far))
         return 0.5 * (left + right)
 
-    return jax.vmap(one, out_axes=1)(params, values)
+    return jax.vmap(one)(params, values)

@@ -16,9 +16,8 @@ from flpjax.results.speedup.compared import Compared
 from flpjax.results.speedup.fitted import Fitted, Tables
 from flpjax.results.speedup.result import Factor, OutputSpeedup
 
-CURVE = 49  # scales of the curve
+CURVE = 48  # scales of the curve
 BEYOND = (10.0, 100.0)  # times the largest compute, at which the factor is told, too
-SEARCH = 3  # of the largest compute where neither recipe is extrapolated, each from the factor at the one before
 Ends = tuple[float, float]
 """Log C of the smallest and the largest run."""
 
@@ -62,21 +61,19 @@ class Question:
         logs = [s.flops[np.isfinite(v)] for s, v in zip(self.tables.sizes, measured, strict=True)]
         first, second = ((float(v.min()), float(v.max())) for v in logs)
         compared = fitted.compared
-        top, bottom = max(first[1], second[1]), min(first[0], second[0])
-        ends = [self._end(compared, first, second, side) for side in (0, 1)]
+        top = max(first[1], second[1])
+        curve = np.linspace(min(first[0], second[0]), top + np.log(BEYOND[-1]), CURVE)
+        factors = compared.log_factors(curve)
+        tail = 0.5 * (1.0 - self.level)
+        bounds = np.quantile(factors, [0.5, tail, 1.0 - tail], axis=0)
+        ends = _tried(curve, bounds[0], first, second)
         there = ends[0] <= ends[1] + SAME
         nearest = ends[1] if there else 0.5 * (max(first[0], second[0]) + min(first[1], second[1]))
         inside = [ends[0], 0.5 * (ends[0] + ends[1]), ends[1]] if there and ends[1] - ends[0] > 1.0 else [nearest]
-        asked = sorted({*np.round([*inside, *(top + np.log(BEYOND)), *np.log(self.flops)], 9)})
-        curve = np.linspace(bottom, top + np.log(BEYOND[-1]), CURVE)
-        every = np.concatenate([[nearest], asked, curve])
-        factors, reached = compared.log_factors(every), compared.values(every)
-        each = [
-            self._factor(at, factors[:, k], float(np.median(reached[:, k])), first, second)
-            for k, at in enumerate(every[: 1 + len(asked)])
-        ]
-        tail = 0.5 * (1.0 - self.level)
-        bounds = np.exp(np.quantile(factors[:, 1 + len(asked) :], [0.5, tail, 1.0 - tail], axis=0))
+        every = [nearest, *sorted({*np.round([*inside, *(top + np.log(BEYOND)), *np.log(self.flops)], 9)})]
+        asked = compared.log_factors(np.array(every))
+        reached = np.median(compared.values(np.array(every)), axis=0)
+        each = [self._factor(at, asked[:, k], float(reached[k]), first, second) for k, at in enumerate(every)]
         runs, pairs = self.tables.counted(measured)
         value = self.values.get(name)
         values = () if value is None else (self._at_value(compared, name, value, first, second),)
@@ -86,22 +83,13 @@ class Question:
             via,
             runs,
             pairs,
-            (float(np.exp(ends[0])), float(np.exp(ends[1]))) if there else (float("nan"),) * 2,
+            (float(np.exp(ends[0])), float(np.exp(ends[1]))) if there else (float("nan"), float("nan")),
             each[0],
             tuple(each[1:]),
             values,
-            np.column_stack([np.exp(curve), bounds.T]),
+            np.exp(np.column_stack([curve, bounds.T])),
             fitted.evidence,
         )
-
-    def _end(self, compared: Compared, first: Ends, second: Ends, side: int) -> float:
-        """Log of the smallest or largest compute of B at which neither recipe is extrapolated, as the median has it."""
-        closest = max if side == 0 else min
-        at = closest(first[side], second[side])
-        for _ in range(SEARCH):
-            shift = float(np.median(compared.log_factors(np.array([at]))))
-            at = closest(second[side], first[side] - shift)
-        return at
 
     def _factor(
         self,
@@ -130,3 +118,17 @@ class Question:
             )
         at = float(np.median(np.clip(log_flops[known], -50.0, 150.0)))
         return self._factor(at, log_factor[known], value, first, second)
+
+
+def _tried(curve: Floats, log_factor: Floats, first: Ends, second: Ends) -> Ends:
+    """Log of the smallest and the largest compute of B at which neither recipe is extrapolated.
+
+    Args:
+        curve: ``(scale,)`` log C of B, ascending.
+        log_factor: ``(scale,)`` the median's; what A needs ascends along the curve.
+        first: Of A.
+        second: Of B.
+    """
+    needs = np.maximum.accumulate(curve + log_factor)
+    low, high = np.interp(first, needs, curve)
+    return max(float(low), second[0]), min(float(high), second[1])

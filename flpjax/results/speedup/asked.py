@@ -75,6 +75,11 @@ def _listed(finals: Runs) -> str:
 def check_values(
     asked: Mapping[str, float], losses: Sequence[str], scores: Sequence[str], flops: Sequence[float]
 ) -> None:
+    """Refuse losses, scores and computes that nothing can have.
+
+    Raises:
+        InputError: One is not among what is compared by, or is no loss, score or compute.
+    """
     for name, value in asked.items():
         if name not in (*losses, *scores):
             raise InputError(

@@ -43,7 +43,7 @@ def finished(runs: Runs, name: str) -> Runs:
             raise InputError(
                 f"its runs are of {len(mixtures)} mixtures, and a recipe is one",
                 where=name,
-                remedy="Choose the runs of one, say with --by and a column that tells them apart; `flpjax mix` finds the "
+                remedy="Choose the runs of one, say with --by and a column that differs; `flpjax mix` finds the "
                 "best mixture",
             )
     return finals

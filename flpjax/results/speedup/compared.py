@@ -63,12 +63,12 @@ class AlongCompute:
     def at_value(self, value: float) -> tuple[Floats, Floats]:
         """As :class:`Compared` says."""
         asked = np.log(value) if isinstance(self.law, ComparedLosses) else value
-        first, second = self.reached(np.full((len(self.params), 1), asked))[..., 0]
+        first, second = (self.reached(recipe, np.full((len(self.params), 1), asked))[:, 0] for recipe in (0, 1))
         return second + self.centre, _difference(first, second)
 
-    def reached(self, values: Floats) -> Floats:
-        """``(recipe, draw, value)`` log C about the centre at log losses, or scores, ``(draw, value)``."""
-        return log_compute_at(self.law, self.params, self.known, values)
+    def reached(self, recipe: int, values: Floats) -> Floats:
+        """``(draw, value)`` log C about the centre at which a recipe has log losses, or scores, ``(draw, value)``."""
+        return log_compute_at(self.law, self.params, self.known, recipe, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class ThroughLoss:
         below = self.middle - self.loss.values(log_flops)
         faster = np.exp(self.params[:, PLACE["exponents"]])[:, None]
         like = self.middle - self.params[:, PLACE["log_factor"]][:, None] - faster * below  # the loss of A's score
-        return within_reach(self._reached(like)[0] + self.loss.centre - log_flops)
+        return within_reach(self._reached(0, like) + self.loss.centre - log_flops)
 
     def values(self, log_flops: Floats) -> Floats:
         """As :class:`Compared` says."""
@@ -107,12 +107,14 @@ class ThroughLoss:
     def at_value(self, value: float) -> tuple[Floats, Floats]:
         """As :class:`Compared` says."""
         asked = np.full((len(self.params), 1), value)
-        below = log_compute_at(ComparedScores(), self.params, self.known, asked)
-        first, second = (self._reached(self.middle - below[recipe])[recipe, :, 0] for recipe in (0, 1))
+        first, second = (
+            self._reached(r, self.middle - log_compute_at(ComparedScores(), self.params, self.known, r, asked))[:, 0]
+            for r in (0, 1)
+        )
         return second + self.loss.centre, _difference(first, second)
 
-    def _reached(self, losses: Floats) -> Floats:
-        return self.loss.reached(np.log(np.maximum(losses, TINY)))
+    def _reached(self, recipe: int, losses: Floats) -> Floats:
+        return self.loss.reached(recipe, np.log(np.maximum(losses, TINY)))
 
 
 def _difference(first: Floats, second: Floats) -> Floats:
