@@ -31,10 +31,10 @@ def plot_speedup(result: Speedup) -> Figure:
     for output, ax in zip(shown, axes, strict=True):
         _draw(ax, output, handles)
     left = f" {len(result.outputs) - MOST} more are in the table." if len(result.outputs) > MOST else ""
-    a, b = result.names
+    a, b = (name if name == letter else f"{name} ({letter})" for name, letter in zip(result.names, "AB", strict=True))
     finish(
         figure,
-        f"By what factor the compute of {a} (A) would have to grow to do what {b} (B) does: above 1, B is better. With "
+        f"By what factor the compute of {a} would have to grow to do what {b} does: above 1, B is better. With "
         f"{100 * result.level:g} % intervals; dashed where it is extrapolated.{left}",
         handles,
     )

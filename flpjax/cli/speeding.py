@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,7 @@ def speedup(
             where="speedup",
             remedy="Write speedup TABLE A B --by COLUMN" if by else "Write speedup A.csv B.csv",
         )
-    mappings = [*(mapping or [None])]
+    mappings: Sequence[Path | None] = mapping or (None,)
     if len(mappings) > (1 if by else 2):
         raise InputError(
             "there are more mappings than tables", where="--mapping", remedy="Give one for each, or for all"

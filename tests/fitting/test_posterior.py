@@ -13,7 +13,6 @@ from flpjax.fitting.diagnostics import convergence, worth_of_distinct, worth_of_
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior import nuts
 from flpjax.fitting.posterior.assemble import verdict
-from flpjax.fitting.posterior.importance import resample
 from flpjax.fitting.posterior.laplace import _differentiated, find_modes
 from flpjax.fitting.posterior.likelihood import (
     NOISE,
@@ -27,6 +26,7 @@ from flpjax.fitting.posterior.likelihood import (
 )
 from flpjax.fitting.posterior.posterior import posterior
 from flpjax.fitting.posterior.priors import Normal, posterior_problem, priors_of
+from flpjax.fitting.posterior.weights import resample
 from flpjax.ladder.select import Selection
 from flpjax.ladder.simulate import LADDER, TASKS, simulate_ladder
 from flpjax.ladder.simulate_mixtures import simulate_mixtures

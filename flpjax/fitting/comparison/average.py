@@ -10,7 +10,8 @@ from scipy.special import gammaln, logsumexp
 
 from flpjax.fitting.comparison.density import Lane, densities
 from flpjax.fitting.comparison.modes import modes
-from flpjax.fitting.posterior.importance import TAILS, explore_density, resample, smoothed
+from flpjax.fitting.posterior.importance import TAILS, explore_density
+from flpjax.fitting.posterior.weights import resample, smoothed
 from flpjax.ladder.table import Floats
 from flpjax.laws.compared import PARAMETERS, ComparedLaw
 from flpjax.numerics import on_device, require_x64

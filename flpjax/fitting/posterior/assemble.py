@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from flpjax.errors import FitError, some_of
 from flpjax.fitting.diagnostics import ESS, RHAT, Convergence, Sampling, convergence
 from flpjax.fitting.draws import Draws, LadderSummary, StageFit
-from flpjax.fitting.posterior.importance import RELIABLE
 from flpjax.fitting.posterior.likelihood import (
     NOISE,
     Layer,
@@ -24,6 +23,7 @@ from flpjax.fitting.posterior.likelihood import (
     unpacked,
 )
 from flpjax.fitting.posterior.priors import PosteriorProblem, public_name
+from flpjax.fitting.posterior.weights import RELIABLE
 from flpjax.fitting.predicted import predict
 from flpjax.laws.law import Params
 from flpjax.methods.method import Prediction, StageName, StageParams

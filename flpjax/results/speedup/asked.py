@@ -10,7 +10,7 @@ from flpjax.errors import InputError, count, some_of
 from flpjax.ladder.table import Runs
 from flpjax.results.speedup.checks import FEWEST, common
 
-FEW = 4  # losses, and tasks, that are compared if none is named: each takes most of a second
+FEW = 3  # losses, and tasks, that are compared if none is named: each takes a second of one core
 
 
 def outputs_of(
@@ -26,18 +26,15 @@ def outputs_of(
         finals: Of both.
         domains: Losses that were named, or None.
         tasks: Scores that were named, or None.
-        asked: Values that are asked of losses and scores: with nothing named, these are compared by.
+        asked: Values that are asked of losses and scores, which take part.
         where: What to call both in messages.
 
     Raises:
         InputError: Nothing is in common, or what was asked for is not.
     """
     first, second = finals
-    if domains is None and tasks is None and asked:  # what a value is asked of comes first
-        domains = [name for name in asked if name in first.domains] or None
-        tasks = [name for name in asked if name in first.task_names] or None
-        if unknown := [name for name in asked if name not in (*first.domains, *first.task_names)]:
-            common(first.domains + first.task_names, second.domains + second.task_names, unknown, "loss or task", where)
+    if unknown := [name for name in asked if name not in (*first.domains, *first.task_names)]:
+        common(first.domains + first.task_names, second.domains + second.task_names, unknown, "loss or task", where)
     general = [d for d in first.general_domains if d in second.domains]
     losses = _measured(finals, common(first.domains, second.domains, domains, "loss", where), True)
     scores = _measured(finals, common(first.task_names, second.task_names, tasks, "task", where), False)
@@ -49,7 +46,10 @@ def outputs_of(
             where=where,
             remedy=f"The first has {_listed(first)}; the second {_listed(second)}. Name them alike in a mapping file",
         )
-    kept = losses if domains is not None else losses[:FEW], scores if tasks is not None else scores[:FEW]
+    kept = (
+        losses if domains is not None else [n for i, n in enumerate(losses) if i < FEW or n in asked],
+        scores if tasks is not None else [n for i, n in enumerate(scores) if i < FEW or n in asked],
+    )
     more = [
         count(len(whole) - len(few), noun)
         for whole, few, noun in ((losses, kept[0], "loss"), (scores, kept[1], "task"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from flpjax.errors import some_of
-from flpjax.fitting.posterior.importance import RELIABLE
+from flpjax.fitting.posterior.weights import RELIABLE
 from flpjax.results.speedup.fitted import Tables
 from flpjax.results.speedup.result import OutputSpeedup
 
