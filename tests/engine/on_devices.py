@@ -2,13 +2,15 @@
 
     python on_devices.py OUT DEVICES [COORDINATOR PROCESS PROCESSES]
 
-``DEVICES`` is how many of all devices make the mesh, or "default".
+``DEVICES`` is how many of all devices make the mesh, or "default"; several, with commas, are one batch each, and the
+file is OUT with the number before its name.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -58,8 +60,10 @@ def main(out: str, chosen: str, coordinator: str = "", process: str = "0", proce
     if coordinator:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(coordinator, int(processes), int(process))
-    mesh = None if chosen == "default" else Mesh(np.asarray(jax.devices())[: int(chosen)], ("x",))
-    save(out, solutions(mesh))
+    for devices in chosen.split(","):
+        mesh = None if devices == "default" else Mesh(np.asarray(jax.devices())[: int(devices)], ("x",))
+        path = Path(out)
+        save(str(path.with_name(f"{devices}-{path.name}")), solutions(mesh))
 
 
 if __name__ == "__main__":
