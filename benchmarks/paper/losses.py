@@ -42,12 +42,14 @@ def one_ratio(own: Runs) -> dict[str, dict[str, dict[str, Any]]]:
         except (InputError, FitError):  # too few runs of this ratio
             continue
         finals, targets = own.training().finals(), own.targets().finals()
-        whole = point(method(law), own.hold_out([]), key(), strict=False)
+        whole = _losses(point(method(law), own.hold_out([]), key(), strict=False), finals)
+        fitted = _losses(draws, finals)
+        ahead = _losses(draws, targets) if targets.names else {}
         for domain in draws.model.domains:
-            row: dict[str, Any] = {"r_squared": r_squared(finals.loss_of(domain), _losses(draws, finals, domain))}
-            row["straightness"] = straightness(finals.flops, _losses(whole, finals, domain))
-            if targets.names:
-                row["target_error"] = float(np.mean(_losses(draws, targets, domain) / targets.loss_of(domain) - 1))
+            row: dict[str, Any] = {"r_squared": r_squared(finals.loss_of(domain), fitted[domain])}
+            row["straightness"] = straightness(finals.flops, whole[domain])
+            if ahead:
+                row["target_error"] = float(np.mean(ahead[domain] / targets.loss_of(domain) - 1))
             found[domain][name] = row
     return {domain: laws for domain, laws in found.items() if laws}
 
@@ -105,6 +107,7 @@ def show_losses(figures: dict[str, Any]) -> None:
         show("Two seeds: final losses differ by, %", ["", *domains], rows)
 
 
-def _losses(draws: Draws, finals: Runs, domain: str) -> NDArray[np.float64]:
-    """``(row,)`` fitted losses at the compute of these rows."""
-    return np.array([row[domain].median for row in forecast(draws, targets_of(finals)).loss])
+def _losses(draws: Draws, finals: Runs) -> dict[str, NDArray[np.float64]]:
+    """Domain → ``(row,)`` fitted losses at the compute of these rows."""
+    rows = forecast(draws, targets_of(finals)).loss
+    return {domain: np.array([row[domain].median for row in rows]) for domain in draws.model.domains}
