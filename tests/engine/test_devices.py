@@ -79,8 +79,8 @@ def assert_same(path, alone, atol=1e-10):
 def test_devices_of_one_process(alone, tmp_path):
     """All eight, three of them and one of them."""
     ends_well(start(tmp_path / "found.npz", "default,3,1", 8))
-    for devices in ("default", "3", "1"):
-        assert_same(tmp_path / f"{devices}-found.npz", alone)
+    for chosen in ("default", "3", "1"):
+        assert_same(tmp_path / f"{chosen}-found.npz", alone)
 
 
 def test_devices_of_two_processes(alone, tmp_path):
