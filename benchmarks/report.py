@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import platform
@@ -40,12 +41,23 @@ def environment() -> dict[str, Any]:
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str | None = None) -> None:
     """Print a table; all columns but the first are set right."""
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(_table(title, columns, rows, caption))
+
+
+def tabulated(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str | None = None) -> str:
+    """A table as text."""
+    file = io.StringIO()
+    Console(file=file, width=WIDTH).print(_table(title, columns, rows, caption))
+    return file.getvalue().rstrip("\n")
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str | None) -> Table:
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
     for row in rows:
         table.add_row(*("–" if cell is None else str(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    return table
 
 
 def percent(value: float | None, digits: int = 2, *, signed: bool = False) -> str | None:

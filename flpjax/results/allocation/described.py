@@ -12,7 +12,7 @@ from flpjax.results.allocation.allocation import Allocation, Optimum, Regret
 from flpjax.results.allocation.conventions import Convention
 from flpjax.results.allocation.law_road import LawRoad
 from flpjax.results.allocation.limits import Limits
-from flpjax.results.allocation.road import MOST_LOST
+from flpjax.results.allocation.road import MOST_LOST, middle
 from flpjax.results.allocation.roads import Roads
 from flpjax.results.allocation.valley import inputs_at
 from flpjax.results.prediction import Interval
@@ -47,7 +47,7 @@ def described(
         assert d is not None
         assert r is not None
         loss, scores = _there(found, own, i, budget, n.median, d.median, place, level, limits, features)
-        flat = np.exp(np.nanmedian(found.valleys.flat[:, :, i] + found.shift[:, i], axis=1))
+        flat = np.exp(middle((found.valleys.flat[:, :, i] + found.shift[:, i]).T))
         capped = bool(found.valleys.bound[:, i].mean() > 0.5)
         optima.append(
             Optimum(budget, n, d, r, loss, scores, (float(flat[0]), float(flat[1])), budget / largest, capped)
@@ -123,10 +123,10 @@ def _warnings(found: Roads, optima: Sequence[Optimum]) -> list[str]:
     iso = found.isoflops
     if iso is not None and found.groups is not None:
         outside = []
-        middle = np.nanmedian(found.groups.log_params, axis=0)
+        best = middle(found.groups.log_params)
         for g in range(len(iso)):
             sizes = iso.points.log_params[iso.group == g]
-            if not sizes.min() <= middle[g] <= sizes.max():
+            if best[g] < sizes.min() or best[g] > sizes.max():
                 outside.append(f"{np.exp(iso.log_flops[g]):.3g}")
         if outside:
             said.append(

@@ -72,5 +72,14 @@ class Road:
         }
 
 
+def middle(values: Floats) -> Floats:
+    """Medians ``(…)`` of the draws ``(draw, …)`` that are finite; NaN where none is."""
+    known = np.isfinite(values)
+    some = known.any(axis=0)
+    return np.asarray(
+        np.where(some, np.nanmedian(np.where(known, values, np.where(some, np.nan, 0.0)), axis=0), np.nan)
+    )
+
+
 def _interval(log_values: Floats, level: float) -> Interval | None:
     return Interval.of(np.exp(log_values), level, MOST_LOST)

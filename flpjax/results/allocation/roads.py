@@ -21,7 +21,7 @@ from flpjax.results.allocation.isoflop import Budgets, budgets_of, points_of
 from flpjax.results.allocation.law_road import LawRoad
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.parabola import degree_of, line_through, lowest_points, resampled
-from flpjax.results.allocation.road import MOST_LOST, Road
+from flpjax.results.allocation.road import MOST_LOST, Road, middle
 from flpjax.results.allocation.valley import Valleys, inputs_at, valleys
 
 WILD_SALT, ENVELOPE_SALT = 11, 12
@@ -165,7 +165,7 @@ def _parabolas(
             lines.append(line_through(iso.log_flops, lowest, at)[1:])
             continue
         of_law = lowest_points(iso, at_budget, own_degree).log_params
-        bias = np.nanmedian(np.where(np.isfinite(of_law), of_law - groups.log_params, np.nan), axis=0)
+        bias = middle(of_law - groups.log_params)
         moved = lowest._replace(log_params=lowest.log_params - np.nan_to_num(bias)[None, :])
         lines.append(line_through(iso.log_flops, moved, at)[1:])
     name = "cubic" if degree == 3 else "parabola"
@@ -191,7 +191,7 @@ def _words_of_blend(weight: Floats, between: Floats) -> str:
 
 def _explained(law: Road, plain: Road, corrected: Road, beyond_chance: bool) -> str:
     """Why law and parabolas differ at the largest budget."""
-    n, p, c = (_middle(r) for r in (law, plain, corrected))
+    n, p, c = (float(middle(r.log_params)[-1]) for r in (law, plain, corrected))
     budget = f"{np.exp(law.log_flops[-1]):.3g} FLOPs"
     if not np.isfinite(p + c):
         return f"At {budget} parabolas have no lowest point near the runs: the law alone tells."
@@ -206,15 +206,9 @@ def _explained(law: Road, plain: Road, corrected: Road, beyond_chance: bool) -> 
 
 
 def _of_envelope(law: Road, envelope: Road) -> str:
-    off = float(np.exp(_middle(envelope) - _middle(law)) - 1.0)
+    off = float(np.exp(middle(envelope.log_params)[-1] - middle(law.log_params)[-1]) - 1.0)
     return (
         f"At {np.exp(law.log_flops[-1]):.3g} FLOPs the envelope puts N* {abs(off):.0%} "
         f"{'above' if off > 0 else 'below'} the law: before a run's end learning rates have not decayed, which favours "
         "sizes whose runs end there, and few sizes bound it."
     )
-
-
-def _middle(road: Road) -> float:
-    """Median log N* at the largest budget; NaN if no draw has one."""
-    known = road.log_params[np.isfinite(road.log_params[:, -1]), -1]
-    return float(np.median(known)) if len(known) else float("nan")

@@ -18,11 +18,12 @@ from flpjax.results.allocation.limits import Limits
 from flpjax.results.completion import law_inputs, with_mixture
 from flpjax.results.target import Target
 
-RATIOS = (1e-2, 1e6)
-"""Tokens per parameter that are searched: four orders of magnitude and more on either side of any published optimum."""
-COARSE, FINE = 121, 17
-"""Points of log N: the coarse ones .08 apart, where a valley between two curved power laws has one dip; the fine ones
-.01 apart, between which a parabola through three errs by 1e-5."""
+RATIOS = (1e-4, 1e12)
+"""Tokens per parameter that are searched: orders of magnitude beyond any published optimum, so that one that is found
+at an end is no optimum."""
+COARSE, FINE = 185, 17
+"""Points of log N: the coarse ones .1 apart, where a valley between two curved power laws has one dip; the fine ones
+.0125 apart, between which a parabola through three errs by 1e-5."""
 FLAT = 1e-3
 """Relative loss above the best within which sizes count as equally good: what reruns differ by is twice that."""
 
