@@ -168,12 +168,14 @@ def test_a_cap_binds_and_says_so(exact):
     assert any("largest that is allowed" in w for w in capped.warnings)
 
 
-def test_a_blend_is_the_law_unless_the_other_disagrees():
+def test_a_blend_goes_by_precision_and_is_wider_where_roads_disagree():
     rng = np.random.default_rng(3)
     first = 20.0 + 0.05 * rng.standard_normal((400, 1))
     agrees = blended(first, 20.1 + 0.1 * rng.standard_normal((400, 1)))
-    assert agrees.weight == 1.0
-    np.testing.assert_array_equal(agrees.log_params, first)
+    assert agrees.weight == pytest.approx(0.8, abs=0.03)
+    assert np.median(agrees.log_params) == pytest.approx(20.02, abs=0.01)
+    assert 1.0 < agrees.log_params.std() / first.std() < 1.1
+    np.testing.assert_array_equal(blended(first, np.full((400, 1), np.nan)).log_params, first)
     apart = blended(first, 21.0 + 0.1 * rng.standard_normal((400, 1)))
     assert 0.4 < apart.weight < 0.7
     assert 20.3 < np.median(apart.log_params) < 20.7

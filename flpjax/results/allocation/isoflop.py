@@ -18,6 +18,8 @@ TILTS = np.linspace(-0.2, 0.2, 41)
 """How log C of runs of one budget may grow with log N: whoever set the budgets may have counted embeddings or attention
 otherwise than the table does, which makes a difference of a third over two orders of magnitude of N."""
 LEAST_SIZES = 4  # of N in a budget: three are a parabola, which nothing then contradicts
+MOST = 2.0 / 3.0
+"""Of a table's runs, that must be in groups: of a ladder of other design some runs cost the same by chance."""
 SAME_SIZE = 0.01  # of log N
 
 Floats = NDArray[np.float64]
@@ -93,6 +95,8 @@ def budgets_of(points: Points) -> Budgets:
             best = (rank, group)
     assert best is not None
     group = best[1]
+    if (group >= 0).mean() < MOST:
+        group = np.full_like(group, -1)
     kept = group >= 0
     centres = [points.log_flops[group == g].mean() for g in range(group.max(initial=-1) + 1)]
     return Budgets(points.rows(kept), group[kept], np.array(centres, float))

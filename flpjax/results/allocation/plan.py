@@ -57,7 +57,7 @@ def plan(
     Of runs: a law of N and D (Hoffmann et al.'s approach 3), resampled by run; where runs of equal cost differ in N,
     parabolas through them (approach 2), as they are and with what a parabola does to the law's own lopsided valley
     taken off; where there are training curves, their lower envelope (approach 1); and the blend of law and corrected
-    parabolas, which is the headline: the law's, unless they disagree by more than chance. Of draws: theirs alone.
+    parabolas by their precision, which is the headline. Of draws: theirs alone.
 
     Args:
         source: A ladder, of which held-out runs are not used; or draws of a model that reads N and D.

@@ -180,13 +180,12 @@ def _losses(draws: Draws, x: Features, domain: int) -> Floats:
 
 
 def _words_of_blend(weight: Floats, between: Floats) -> str:
+    low, high = (f"{100 * v:.0f}" for v in (weight.min(), weight.max()))
+    share = f"{low} %" if low == high else f"{low} to {high} %"
+    how = f"law ({share}) and corrected parabolas, weighed by precision"
     if not between.any():
-        return "law and corrected parabolas agree within chance: the law's, which tells more"
-    at = int(np.argmax(between))
-    return (
-        f"law and corrected parabolas disagree by more than chance: both, the law's share {weight[at]:.0%} where they "
-        "differ most; intervals carry it"
-    )
+        return how + "; they agree within chance"
+    return how + "; they disagree by more than chance, which intervals carry"
 
 
 def _explained(law: Road, plain: Road, corrected: Road, beyond_chance: bool) -> str:
