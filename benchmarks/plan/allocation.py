@@ -52,8 +52,8 @@ def measure(options: Options) -> dict[str, Any]:
         found = plan(isoflops(name), [*SPAN, ASKED], jax.random.key(options.seed), level=LEVEL, compare=False)
         figures[name] = _roads(found)
     points = chinchilla.points()
-    sizes = (np.exp(v) for v in points)
-    runs = table("chinchilla", *sizes, np.zeros(len(points.log_params), bool))
+    params, tokens, loss = (np.exp(v) for v in points)
+    runs = table("chinchilla", params, tokens, loss, np.zeros(len(params), bool))
     key = jax.random.key(options.seed)
     figures["chinchilla"] = _roads(plan(runs, [*SPAN, ASKED], key, level=LEVEL))
     figures["chinchilla"][REPLICATED] = _roads(besiroglu(runs, key))["law"]
