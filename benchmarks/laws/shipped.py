@@ -14,7 +14,7 @@ from flpjax.ladder.features import Feature, Features
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.law import Law, pack, prior_normal, space_of, spread_starts, unpack
 from flpjax.laws.power_law import Chinchilla
-from flpjax.laws.published import published_law
+from flpjax.laws.published import USUAL_CORNER, published_law
 from flpjax.laws.repeated import Repeated
 from flpjax.laws.residual import Residual
 
@@ -22,19 +22,21 @@ STARTS, STEPS = 32, 400
 NOISE = 0.005  # that priors are weighed against: what reruns differ by, roughly
 
 
-def score(task: Task, name: str, train: Columns, test: Columns) -> float:
-    """R² on the test rows of a published law, least squares on the training rows."""
+def score(task: Task, name: str, train: Columns, test: Columns, starts: int = STARTS) -> float:
+    """R² on test rows of a published law, fitted to the training rows with its authors' loss, squares or Huber."""
     y, measured = (np.asarray(part[task.targets[0]], float) for part in (train, test))
     x, ahead = (_features(task, part) for part in (train, test))
     law = _law(name, x, y)
     space = space_of(law)
     ones = np.ones((1, len(y)))
     guess = np.asarray(pack(law, law.guess(x, jnp.asarray(y), jnp.ones(len(y)))))
-    starts = spread_starts(law, guess[None], STARTS, np.random.default_rng(0))
+    begun = spread_starts(law, guess[None], starts, np.random.default_rng(0))
     loc, sd = prior_normal(law)
     anchor = Anchor(jnp.asarray(loc[None]), jnp.asarray((NOISE / sd[None]) ** 2))
     data = (jax.tree.map(lambda v: v[None], x), y[None])
-    found = solve(Residual(law, space), data, ones, ones, starts, anchor=anchor, settings=Settings(steps=STEPS))
+    corner = USUAL_CORNER if isinstance(law, Repeated) else getattr(law, "huber", None)
+    residual, settings = Residual(law, space), Settings(steps=STEPS)
+    found = solve(residual, data, ones, ones, begun, anchor=anchor, huber=corner, settings=settings)
     params = unpack(law, jnp.asarray(found.vector[0, 0]))
     forecast = np.asarray(jax.vmap(law.apply, (None, 0))(params, ahead))
     return r_squared(forecast[:, None], measured[:, None])

@@ -41,7 +41,7 @@ TASKS = {
         {"unique_tokens": "unique_tokens", "params": "params", "tokens": "tokens"},
         ("loss",),
         ("params", "tokens"),
-        ("chinchilla-repeated",),
+        ("repeated", "chinchilla-repeated"),
         {"human": 0.911, "agent": 0.912},
     ),
     "domain_mixture": Task(
@@ -71,7 +71,7 @@ TASKS = {
         {"params": "non_vocab_parameters", "vocabulary": "vocab_size", "tokens": "num_characters"},
         ("unigram_normalized_loss",),
         ("params", "tokens"),
-        ("vocabulary",),
+        ("vocabulary-characters", "vocabulary"),
         {"human": 0.966, "agent": 0.986},
     ),
     "farseer": Task("farseer", {"params": "N", "tokens": "D"}, ("loss",), ("params", "tokens"), ("farseer",)),

@@ -112,7 +112,7 @@ def _draw_loss(
         flops.append(truth.flops)
     ax.set(
         xscale="log",
-        yscale="log",
+        yscale="linear" if via in runs.signed else "log",
         xlabel="training compute C (FLOPs)",
         ylabel=f"loss {words(label(via, runs), LETTERS)}",
     )

@@ -94,7 +94,7 @@ def _row(
     row = [text(value.median), f"{text(value.lower)} to {text(value.upper)}"]
     if truth is None:
         return [*row, "-", "-"]
-    return [*row, text(truth), signed(value.median / truth - 1.0 if truth else None)]
+    return [*row, text(truth), signed((value.median - truth) / abs(truth) if truth else None)]
 
 
 MANY = 12  # runs, or tasks, that are listed without being asked for

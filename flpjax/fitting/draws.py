@@ -69,7 +69,7 @@ class StageFit:
         objective: ``(output,)`` the sum of losses at the optimum.
         gradient: ``(output,)`` length of its gradient there, in unconstrained parameters.
         residual_sd: ``(output,)`` standard deviation of the residuals, with the parameters counted off: of losses
-            relative, of scores absolute.
+            relative, of scores, and losses that may be negative, absolute.
         start_status: ``(output, start)`` how every start ended.
         constants: The paper's symbols → ``(output,)``.
     """
@@ -161,7 +161,8 @@ class Draws:
     def noise(self) -> Prediction:
         """Standard deviations of what one measured value departs from the model by.
 
-        Of log losses ``(draw, domain)``, of scores ``(draw, task)``; 0 of draws without intervals.
+        Of log losses ``(draw, domain)``, or losses where they may be negative; of scores ``(draw, task)``. 0 of draws
+        without intervals.
         """
         if self.fitted_noise is not None:
             return self.fitted_noise

@@ -18,6 +18,7 @@ from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Method
 from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, Laws
 from flpjax.methods.registry import method as method_of_one_model
+from flpjax.methods.signs import positive_losses
 
 AnyMethod = Method | Auto | Discovered
 """What :func:`method` finds and :func:`fit` takes: a method of one model, or a blend of several."""
@@ -103,7 +104,7 @@ def check_carried(chosen: AnyMethod, runs: Runs) -> Inputs:
         PrecisionError: JAX is in 32 bits.
     """
     if isinstance(chosen, Auto):
-        training = training_of(runs)
+        training = positive_losses(training_of(runs))
         members = chosen.members(training)
         for own, _ in chosen.laws:  # ours drop out where a ladder can't carry them; yours was asked for
             for member in [m for name, m in members.items() if name.partition("+")[0] == own][:1]:

@@ -36,8 +36,8 @@ def predict(
         model: The model.
         params: Stage → parameter → ``(draw, …)``.
         compute: Leaves ``(target, …)``; or ``(draw, target, …)``, where draws differ in what a target is.
-        noise: What a measured value departs from the law by: log losses ``(draw, domain)``, scores ``(draw, task)``.
-            What a run's loss departs by moves its scores with it.
+        noise: What a measured value departs from the law by: log losses ``(draw, domain)``, of those that may be
+            negative losses; scores ``(draw, task)``. What a run's loss departs by moves its scores with it.
         bounds: What expected scores are kept within, and measured ones.
     """
     count = len(jax.tree.leaves(params)[0])
@@ -77,7 +77,7 @@ def _block(
 
     def one(p: StageParams, off: Prediction, x: Features, kept: tuple[Bounds, Bounds] | None) -> Prediction:
         loss, score = model.apply(p, x)
-        loss = loss * jnp.exp(off.loss)
+        loss = measured(model, loss, off.loss)
         through = model.score_from_loss(p, loss)
         score = score if through is None else through
         if kept is None:
@@ -86,6 +86,26 @@ def _block(
         return Prediction(loss, jnp.clip(score + off.score, *kept[1]))
 
     return jax.vmap(jax.vmap(one, (None, None, 0, 0)), (0, 0, 0, None))(params, noise, compute, bounds)
+
+
+def signed_domains(model: Model) -> NDArray[np.bool_]:
+    """``(domain,)`` whether a loss may be negative."""
+    signed = getattr(model, "signed", ()) or (False,) * len(model.domains)
+    return np.array(signed, bool)
+
+
+def measured(model: Model, loss: Array | NDArray[np.float64], off: Array | NDArray[np.float64]) -> Array:
+    """Measured losses ``(…, domain)``, which are off by a ratio, or, where they may be negative, by a difference.
+
+    Args:
+        model: Of the losses.
+        loss: Expected.
+        off: The logarithm of the ratio, or the difference.
+    """
+    signed = signed_domains(model)
+    if not signed.any():
+        return jnp.asarray(loss * jnp.exp(off))
+    return jnp.where(signed, loss + off, loss * jnp.exp(jnp.where(signed, 0.0, off)))
 
 
 def _size(count: int, sizes: tuple[int, ...]) -> int:

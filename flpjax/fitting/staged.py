@@ -202,7 +202,8 @@ def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
     if stage.residual.space == "linear":
         residual = unit * residual
     if stage.name == "loss" and stage.residual.space == "linear":
-        residual = residual / (zero + unit * stage.y)
+        signed = np.array(stage.signed or (False,) * len(stage.outputs), bool)[:, None]
+        residual = residual / np.where(signed, 1.0, zero + unit * stage.y)
     rows = (stage.weight > 0).sum(1)
     mean = (stage.weight * residual**2).sum(1) / np.maximum(stage.weight.sum(1), 1e-300)
     squares = mean * rows / np.maximum(rows - size(stage.law), 1.0)

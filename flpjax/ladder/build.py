@@ -34,6 +34,7 @@ def build_runs(
     final_average: int = 1,
     final_within: float = FINAL_WITHIN,
     mixture_is: MixtureIs = "constant",
+    allow_negative: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Runs:
     """Check canonical columns and make them a table of runs.
@@ -49,6 +50,7 @@ def build_runs(
         final_within: How far from a run's end a final value may stand, as a share of the run's tokens.
         mixture_is: What mixture weights are that change within a run: ``"constant"`` refuses them, ``"current"`` are
             those of the tokens since the row before, ``"so far"`` those of all tokens up to the row.
+        allow_negative: Losses, ``loss/<domain>``, that may be negative.
         notes: What was done to the table before.
 
     Raises:
@@ -84,7 +86,7 @@ def build_runs(
                 where=f"{source}, column 'stderr/{name}'",
                 remedy="Add the scores, or leave it out",
             )
-    check_values(columns, place)
+    check_values(columns, place, allow_negative)
     known_features = tuple((features or {}).get(name) or Feature(name) for name in extra)
     check_features(known_features, columns, place)
 
@@ -132,6 +134,7 @@ def build_runs(
         source=source,
         notes=tuple(notes),
         final_within=final_within,
+        signed=tuple(d for d in domains if f"loss/{d}" in allow_negative),
     )
 
 

@@ -46,13 +46,30 @@ def refuse(place: Place, values: NDArray, column: str, bad: NDArray[np.bool_], w
         raise InputError(f"{got}, but it {why}{more}", where=place.at(where[0], column), remedy=remedy)
 
 
-def check_values(columns: Mapping[str, NDArray], place: Place) -> None:
-    """Every run named; every loss, score and weight within its range."""
+def check_values(columns: Mapping[str, NDArray], place: Place, signed: Sequence[str] = ()) -> None:
+    """Every run named; every loss, score and weight within its range.
+
+    Args:
+        columns: By canonical names.
+        place: For messages.
+        signed: Losses, ``loss/<domain>``, that may be negative.
+
+    Raises:
+        InputError: One is not.
+    """
     for i, name in enumerate(columns["run"]):
         if name is None or name != name or not str(name).strip():  # a data frame says NaN for no text
             raise InputError("the run has no name", where=place.at(i, "run"), remedy="Every row needs one")
     for name, values in columns.items():
-        if name.startswith("loss/") or name == "train_loss":
+        if name in signed:
+            refuse(place, values, name, np.zeros(len(values), bool), "must be a number")
+        elif name.startswith("loss/"):
+            remedy = (
+                "Correct the row, or leave it out; of a loss that may be negative (relative to a unigram model, say), "
+                f'write allow_negative = ["{name}"] under [table] in a mapping file'
+            )
+            refuse(place, values, name, values <= 0, "must be a positive number", remedy)
+        elif name == "train_loss":
             refuse(place, values, name, values <= 0, "must be a positive number")
         elif name.startswith("score/"):
             points = np.nanmax(values, initial=0.0) > 1.5 and np.nanmax(values, initial=0.0) <= 100

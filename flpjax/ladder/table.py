@@ -54,6 +54,8 @@ class Runs:
         notes: What reading the table did to it, in words.
         doubts: What may have been read in another sense than was meant, each with a remedy.
         shown: Loss domain → what its losses are told in to people, where that is not nats.
+        signed: Loss domains whose values may be negative, as the table's owner said: losses relative to a unigram
+            model, say. They have no logarithm; only laws in a linear space are fitted to them.
     """
 
     names: tuple[str, ...]
@@ -80,6 +82,7 @@ class Runs:
     final_within: float = FINAL_WITHIN
     doubts: tuple[str, ...] = field(default=())
     shown: Mapping[str, Unit] = field(default_factory=dict)
+    signed: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
@@ -216,7 +219,16 @@ class Runs:
             return self
         general = [self.domains.index(d) for d in self.general_domains]
         mean = self.loss[:, general].mean(axis=1, keepdims=True)
-        return replace(self, domains=(AVERAGE, *self.domains), loss=np.hstack([mean, self.loss]))
+        signed = (AVERAGE, *self.signed) if {*self.signed} & {*self.general_domains} else self.signed
+        return replace(self, domains=(AVERAGE, *self.domains), loss=np.hstack([mean, self.loss]), signed=signed)
+
+    def without_signed(self) -> Runs:
+        """The same table without the losses that may be negative, for what takes logarithms."""
+        if not self.signed:
+            return self
+        kept = [d not in self.signed for d in self.domains]
+        domains = tuple(d for d in self.domains if d not in self.signed)
+        return replace(self, domains=domains, loss=self.loss[:, kept], signed=())
 
     def finals(self) -> Runs:
         """One row a run that has any final value: of each loss and score the last measured, near the run's end.

@@ -22,7 +22,7 @@ from flpjax.laws.power_law import PowerLaw
 from flpjax.laws.residual import TYPICAL_NOISE, Residual
 from flpjax.methods.emergence import emerged_checkpoints
 from flpjax.methods.inputs import Inputs, inputs_of
-from flpjax.methods.method import BoundModel, Prediction, Stage, StageParams, Units, final_losses, recipe_for
+from flpjax.methods.method import BoundModel, Prediction, Signed, Stage, StageParams, Units, final_losses, recipe_for
 from flpjax.methods.remedies import without_losses
 
 OWN: Literal["own"] = "own"
@@ -39,6 +39,7 @@ class TwoStageModel:
     via: tuple[tuple[int], ...]  # (task,) the domain that each task's score is a function of
     sources: tuple[str, ...] = ()
     singular: bool = False
+    signed: Signed = ()
     units: Units = ()  # (task,) chance level and the way from it to 1, of scores that the map gives as skills; or ()
 
     @property
@@ -117,13 +118,13 @@ class FLP:
         needed = frozenset(domains[d] for d in via) if self.scores else frozenset()
         stage_1, warned = final_losses(runs, residual, domains, needed, self.recipe)
         if not self.scores:
-            model = TwoStageModel(stage_1.law, self.loss_score, stage_1.outputs, (), ())
+            model = TwoStageModel(stage_1.law, self.loss_score, stage_1.outputs, (), (), signed=stage_1.signed)
             return BoundModel(model, (stage_1,), runs, warned)
         loss = losses_at_scores(runs)[:, [runs.domains.index(domains[d]) for d in via]]
         emerged = emerged_checkpoints(runs, self.selection, loss, self.loss_score)
         if not emerged.tasks:
             return BoundModel(
-                TwoStageModel(stage_1.law, self.loss_score, stage_1.outputs, (), ()),
+                TwoStageModel(stage_1.law, self.loss_score, stage_1.outputs, (), (), signed=stage_1.signed),
                 (stage_1,),
                 runs,
                 (*warned, *emerged.warnings),
@@ -138,7 +139,8 @@ class FLP:
         if self.skill:
             stage_2 = _skills(stage_2, [runs.tasks[i].chance for i in emerged.tasks])
         route = tuple((stage_1.outputs.index(domains[via[i]]),) for i in emerged.tasks)
-        chain = TwoStageModel(stage_1.law, law, stage_1.outputs, stage_2.outputs, route, units=stage_2.units)
+        names = (stage_1.outputs, stage_2.outputs)
+        chain = TwoStageModel(stage_1.law, law, *names, route, signed=stage_1.signed, units=stage_2.units)
         return BoundModel(chain, (stage_1, stage_2), runs, (*warned, *emerged.warnings))
 
     def _route(self, runs: Runs) -> tuple[tuple[str, ...], list[int]]:

@@ -25,6 +25,7 @@ from flpjax.methods.inputs import Inputs, inputs_of
 from flpjax.methods.method import (
     BoundModel,
     Prediction,
+    Signed,
     Stage,
     StageParams,
     Units,
@@ -46,6 +47,7 @@ class MixtureModel:
     domains: tuple[str, ...]
     tasks: tuple[str, ...]
     order: tuple[tuple[int, ...], ...] = ()  # (domain, source) the sources as each domain's law takes them; or ()
+    signed: Signed = ()
     units: Units = ()  # (domain,) of losses that the law gives standardised; or ()
 
     @property
@@ -134,7 +136,8 @@ class FLPM:
         if getattr(self.compute_loss, "own_first", False):
             order = own_first(runs, stage_1.outputs)
             stage_1 = replace(stage_1, x=_reordered(stage_1.x, order))
-        model = MixtureModel(stage_1.law, self.loss_score, runs.sources, stage_1.outputs, (), order, stage_1.units)
+        outputs = (runs.sources, stage_1.outputs, ())
+        model = MixtureModel(stage_1.law, self.loss_score, *outputs, order, stage_1.signed, stage_1.units)
         if not runs.tasks:
             return BoundModel(model, (stage_1,), runs, (*warnings, *warned))
         loss = losses_at_scores(runs)[:, [runs.domains.index(d) for d in stage_1.outputs]]

@@ -18,6 +18,7 @@ from flpjax.ladder.unfinished import distance_in_words
 from flpjax.laws.law import Law, Params, size
 from flpjax.laws.residual import Residual
 from flpjax.methods.inputs import Inputs, check_inputs, law_for
+from flpjax.methods.signs import for_signs
 
 StageName = Literal["loss", "score"]
 """The two stages of a model, and the two kinds of what it predicts: losses of compute, and scores."""
@@ -27,6 +28,8 @@ StageParams = dict[str, Params]
 
 Units = tuple[tuple[float, float], ...]
 """Output → zero and unit of standardised values."""
+Signed = tuple[bool, ...]
+"""``(domain,)`` whether a loss may be negative, so that measured values scatter about it by difference; () if none."""
 
 
 class Prediction(NamedTuple):
@@ -92,6 +95,7 @@ class Stage:
         run: ``(row,)`` which training run a row belongs to.
         recipe: How to train the form, if it is one that the solver can't search; None for the solver.
         units: Per output ``(zero, unit)`` of ``y``, where the law is fitted to standardised values; () where not.
+        signed: Of losses, per output whether it may be negative; () where none is.
     """
 
     name: StageName
@@ -103,6 +107,7 @@ class Stage:
     run: NDArray[np.int64]
     recipe: Recipe | None = None
     units: Units = ()
+    signed: Signed = ()
 
     @property
     def law(self) -> Law:
@@ -148,7 +153,8 @@ def final_losses(
         The stage, and warnings about domains that too few runs measured and no score needs: they are left out.
 
     Raises:
-        InputError: A needed domain, or every domain, has fewer runs than the law has parameters.
+        InputError: A needed domain, or every domain, has fewer runs than the law has parameters; or may be negative,
+            and the law is of positive losses.
     """
     finals = runs.finals()
     finals = finals.rows(np.isfinite(np.stack([finals.loss_of(d) for d in domains])).max(axis=0))
@@ -158,6 +164,7 @@ def final_losses(
             where=runs.source,
             remedy=f"Measure losses where runs end: {distance_in_words(runs)}",
         )
+    residual, domains, excluded = for_signs(runs, residual, domains, needed)
     law = law_for(residual.law, runs, np.stack([finals.loss_of(d) for d in domains]))
     check_inputs(law, finals)
     compute = finals.law_inputs
@@ -172,6 +179,7 @@ def final_losses(
         for d in domains
         if d not in fit
     )
+    signed = tuple(d in runs.signed for d in fit)
     y = np.stack([finals.loss_of(d) for d in fit])
     weight = np.isfinite(y).astype(float)
     stage = Stage(
@@ -183,8 +191,9 @@ def final_losses(
         weight,
         np.array([runs.names.index(n) for n in finals.names], np.int64)[finals.run],
         recipe_for(residual.law, recipe),
+        signed=signed if any(signed) else (),
     )
-    return stage, warnings
+    return stage, (*excluded, *warnings)
 
 
 def recipe_for(law: Law, recipe: Recipe) -> Recipe | None:

@@ -117,7 +117,8 @@ def two_stages(compute_loss: str, loss_score: str, via: str | None = None, laws:
     selection = Selection(monotone=True) if loss_score == "linear" else ALL_EMERGED
     first, second = law_of_compute(compute_loss, laws), {**LOSS_SCORE, **(laws or {})}[loss_score]
     space = space_of(first)
-    return FLP(first, second, via=via, selection=selection, space=space, prior=True, skill=loss_score == "skill")
+    huber, skill = getattr(first, "huber", None), loss_score == "skill"
+    return FLP(first, second, via, selection, space, huber, prior=True, skill=skill)
 
 
 def mixed_stages(compute_loss: str, loss_score: str, laws: Laws | None = None) -> FLPM:
@@ -134,8 +135,9 @@ def mixed_stages(compute_loss: str, loss_score: str, laws: Laws | None = None) -
     bounded = getattr(score, "levels_off", False)  # asymptotes that small models never come near
     selection = ALL_EMERGED if bounded else Selection()
     prior, recent = bounded or law not in CLOSED_FORM, law != compute_loss
-    space = space_of(known[law])
-    return FLPM(known[law], score, selection=selection, space=space, prior=prior, recent=recent)
+    own, space = known[law], space_of(known[law])
+    huber = getattr(own, "huber", None)
+    return FLPM(own, score, selection=selection, space=space, huber=huber, prior=prior, recent=recent)
 
 
 def method(name: str, via: str | None = None, laws: Laws | None = None) -> Method:

@@ -79,6 +79,7 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
         final_average=table_map.final_average,
         final_within=table_map.final_within,
         mixture_is=table_map.mixture,
+        allow_negative=table_map.allow_negative,
         notes=notes,
     )
     told_in = {name: unit for name, unit in {**table_map.units, **table_map.shown}.items() if unit.name != "nats"}
@@ -169,13 +170,15 @@ def _check_declared(theirs: Mapping[str, str], table_map: TableMap) -> None:
                 remedy=did_you_mean(name, others),
             )
     losses = [name for name in theirs if name.startswith("loss/")]
-    for name in () if isinstance(table_map.allow_missing, bool) else table_map.allow_missing:
-        if name not in losses:
-            raise InputError(
-                f"there is no column '{name}'",
-                where=f"{table_map.where}, [table], 'allow_missing'",
-                remedy=did_you_mean(name, losses),
-            )
+    missing = () if isinstance(table_map.allow_missing, bool) else table_map.allow_missing
+    for key, names in (("allow_missing", missing), ("allow_negative", table_map.allow_negative)):
+        for name in names:
+            if name not in losses:
+                raise InputError(
+                    f"there is no column '{name}'",
+                    where=f"{table_map.where}, [table], '{key}'",
+                    remedy=did_you_mean(name, losses),
+                )
 
 
 def _check_blank_losses(columns: Mapping[str, NDArray], place: Place, table_map: TableMap) -> None:

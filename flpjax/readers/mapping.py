@@ -8,6 +8,7 @@
     rows = "checkpoints"         # or "runs": each row is a training of its own, whatever its run is called
     mixture = "constant"         # or, where a run changes it: weights of the "current" stage, or of all tokens "so far"
     allow_missing = ["loss/c4"]  # losses that some run may lack; or true
+    allow_negative = ["loss/uni"]  # losses that may be negative, as those relative to a unigram model
     ignore = ["core/*"]          # columns that only look like misspelt ones
     separator = ";"              # of a text file; a comma, unless told
     decimal = ","                # its decimal point
@@ -148,6 +149,7 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
         separator=keys.table.separator,
         decimal=keys.table.decimal,
         allow_missing=allow if isinstance(allow, bool) else tuple(allow),
+        allow_negative=tuple(keys.table.allow_negative),
         ignore=tuple(keys.table.ignore),
         where=where,
     )

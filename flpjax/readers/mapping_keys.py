@@ -26,6 +26,7 @@ class TableKeys(BaseModel):
     rows: RowsAre | None = None
     mixture: MixtureIs = "constant"
     allow_missing: bool | list[str] = False
+    allow_negative: list[str] = []
     ignore: list[str] = []
     separator: str = Field(",", min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."

@@ -125,6 +125,7 @@ def _budgets(runs: Runs) -> bool:
 
 def _rises(runs: Runs) -> tuple[int, int]:
     """Steps from row to row of a run in which its first loss rises, and all steps."""
+    runs = runs.without_signed()
     if not runs.domains:
         return 0, 0
     loss = runs.loss_of(runs.general_domains[0])

@@ -34,6 +34,7 @@ class TableMap:
         final_average: How many of a run's last evaluations make its final losses and scores.
         final_within: How far from a run's end a final value may stand, as a share of the run's tokens.
         allow_missing: Loss columns, canonical, that some run may lack; True for all.
+        allow_negative: Loss columns, canonical, that may be negative.
         rows: Whether rows are ``"checkpoints"`` of the runs that they name, or each a run; None takes checkpoints, and
             says so where that is doubtful.
         mixture: What mixture weights are that change within a run: refused (``"constant"``), those of the ``"current"``
@@ -54,6 +55,7 @@ class TableMap:
     finished: tuple[str, ...] = ()
     final_average: int = 1
     final_within: float = FINAL_WITHIN
+    allow_negative: tuple[str, ...] = ()
     rows: RowsAre | None = None
     mixture: MixtureIs = "constant"
     allow_missing: bool | tuple[str, ...] = False

@@ -32,6 +32,8 @@ class Baseline(NamedTuple):
 def baseline(runs: Runs, targets: Sequence[Target], draws: int = 200) -> Baseline:
     """Least squares of log losses, and of scores, on log FLOPs; one new run's Student t about the line.
 
+    Losses that may be negative are taken as they are.
+
     Args:
         runs: The ladder; runs that are held out are not looked at.
         targets: With FLOPs.
@@ -44,7 +46,10 @@ def baseline(runs: Runs, targets: Sequence[Target], draws: int = 200) -> Baselin
         each = [_line(x, values[:, i], at, draws) for i in range(values.shape[1])]
         return np.stack(each, axis=2) if each else np.empty((draws, len(at), 0))
 
-    return Baseline(np.exp(quantiles(np.log(finals.loss))), np.clip(quantiles(finals.score), 0.0, 1.0))
+    signed = np.array([d in finals.signed for d in finals.domains], bool)
+    found = quantiles(np.where(signed, finals.loss, np.log(np.where(signed, 1.0, finals.loss))))
+    loss = np.where(signed, found, np.exp(np.where(signed, 0.0, found)))
+    return Baseline(loss, np.clip(quantiles(finals.score), 0.0, 1.0))
 
 
 def _line(x: Floats, values: Floats, at: Floats, draws: int) -> Floats:

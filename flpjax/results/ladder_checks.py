@@ -61,7 +61,7 @@ def check_reruns(training: Runs) -> Finding:
     Fits weigh runs by how noisy their sizes are, so two small runs that disagree spoil little and are to be looked at.
     It is fatal among the larger half of the runs, or if it is half of what all of the ladder's compute buys.
     """
-    finals = training.finals()
+    finals = training.without_signed().finals()
     pairs = np.argwhere(np.tril(_alike(finals), -1))
     if not len(pairs):
         return Finding("reruns", Verdict.PASS, "no reruns")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flpjax.engine.ascent import AscentStatus, Optima, ascend, spread_starts
 from flpjax.errors import FitError
 from flpjax.fitting.draws import Draws
+from flpjax.fitting.predicted import measured
 from flpjax.fitting.validation import RollingValidation
 from flpjax.methods.method import StageName
 from flpjax.numerics import generator, on_device, require_x64
@@ -160,7 +161,7 @@ def _measured(problem: Problem, outputs: NDArray[np.float64]) -> NDArray[np.floa
     noise = scatter(problem.draws)
     domains = len(problem.draws.model.domains)
     off = np.concatenate([np.asarray(leaf)[problem.usable] for leaf in noise], axis=1)
-    loss = outputs[:, :domains] * np.exp(off[:, :domains])
+    loss = -np.asarray(measured(problem.draws.model, -outputs[:, :domains], off[:, :domains]))
     return np.concatenate([loss, np.clip(outputs[:, domains:] + off[:, domains:], 0.0, 1.0)], axis=1)
 
 

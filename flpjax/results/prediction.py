@@ -20,6 +20,7 @@ from flpjax.fitting.draws import LOST, Draws
 from flpjax.fitting.even import even_normal
 from flpjax.fitting.predicted import Bounds as Bounds
 from flpjax.fitting.predicted import predict as predict
+from flpjax.fitting.predicted import signed_domains
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled, on_device
 
@@ -77,7 +78,7 @@ WITHIN = 2.0  # standard deviations of scores about their line, by which a measu
 
 
 def scatter(draws: Draws) -> Prediction:
-    """What a measured value departs from the fit by: log losses ``(draw, domain)`` and scores ``(draw, task)``.
+    """What a measured value departs from the fit by, as :attr:`~flpjax.fitting.draws.Draws.noise` has it.
 
     Normal, with the draws' own noise, or else each fit's residual standard deviation; a point fit has none. Every
     domain and task has the even quantiles of the normal law in an order of its own, always the same: as even for any
@@ -142,7 +143,7 @@ def factor_of(draws: Draws) -> float:
 
 
 def widened(draws: Draws, loss: Floats, score: Floats) -> tuple[Floats, Floats, list[str]]:
-    """Draws spread about their medians, losses by ratio and scores by difference, and a warning if they were.
+    """Draws spread about their medians, positive losses by ratio, all else by difference, and a warning if they were.
 
     Args:
         draws: What they are draws of.
@@ -157,7 +158,9 @@ def widened(draws: Draws, loss: Floats, score: Floats) -> tuple[Floats, Floats, 
         f"may still be too narrow; train {FEW_RUNS} at least"
     )
     middle, centre = _median(loss), _median(score)
-    return middle * (loss / middle) ** factor, centre + factor * (score - centre), [warning]
+    signed = signed_domains(draws.model)
+    by_ratio = middle * np.where(signed, 1.0, loss / middle) ** factor
+    return np.where(signed, middle + factor * (loss - middle), by_ratio), centre + factor * (score - centre), [warning]
 
 
 def _median(values: Floats) -> Floats:

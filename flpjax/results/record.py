@@ -41,13 +41,13 @@ class Cell:
 
     @property
     def rel_error(self) -> float:
-        """``(predicted − actual) / actual`` (Chen et al. 2024, eq. 4, with its sign); NaN for an actual of 0."""
-        return (self.predicted - self.actual) / self.actual if self.actual else float("nan")
+        """``(predicted − actual) / |actual|`` (Chen et al. 2024, eq. 4, with its sign); NaN for an actual of 0."""
+        return (self.predicted - self.actual) / abs(self.actual) if self.actual else float("nan")
 
     @property
     def rel_error_true_loss(self) -> float | None:
         """The relative error with the target's true loss."""
-        return None if self.true_loss is None or not self.actual else (self.true_loss - self.actual) / self.actual
+        return None if self.true_loss is None or not self.actual else (self.true_loss - self.actual) / abs(self.actual)
 
     @property
     def covered(self) -> bool:
@@ -98,7 +98,8 @@ class Means:
             relative: Divide widths and CRPS by what was measured: losses of several domains differ in size, and a
                 score is a fraction already.
         """
-        sized = [(c, c.actual if relative else 1.0) for c in cells] if intervals else []  # losses are above 0
+        sized = [(c, abs(c.actual) if relative else 1.0) for c in cells if c.actual or not relative]
+        sized = sized if intervals else []
         return cls(
             len(cells),
             _mean(abs(c.rel_error) for c in cells if c.actual),

@@ -201,8 +201,8 @@ def test_sources_are_weights():
 
 def test_values_may_be_negative_where_a_law_says_so():
     law = flpjax.law("A*N^-a - E", space="linear").centred(rows())
-    assert Residual(law, "linear").linear == (list(law.parameters()).index("E"),)
-    assert law.parameters()["E"].support is REAL
+    assert Residual(law, "linear").linear == (list(law.parameters()).index("E_centre"),)
+    assert law.parameters()["E_centre"].support is REAL
 
 
 def test_a_law_is_hashable_by_value_and_saved_as_its_text():

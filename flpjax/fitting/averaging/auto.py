@@ -21,6 +21,7 @@ from flpjax.fitting.validation import FEW_AHEAD, RollingValidation
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import BoundModel, Method
 from flpjax.methods.registry import Auto
+from flpjax.methods.signs import positive_losses
 from flpjax.numerics import generator, require_x64
 
 ORIGINS_SALT, BLEND_SALT, AUDIT_SALT = 5, 6, 7
@@ -73,7 +74,7 @@ def auto(
     if draws < 2:
         raise InputError(f"{draws} draws", where="auto", remedy="Ask for 2 at least; a blend has no point fit")
     check_draw_count(draws, "auto", MEMBERS * (len(runs.domains) + len(runs.tasks)))
-    training = training_of(runs)
+    training = positive_losses(training_of(runs))
     origins = Origins.of(training, generator(key, ORIGINS_SALT))
     members = (methods or Auto()).members(training)
     laws, maps, left_out, bounds = parts_of(members, training, origins, key, progress)
@@ -84,7 +85,8 @@ def auto(
     parts = (*average.laws, *average.maps)
     ladder = LadderSummary.of(training, [p.stage for p in parts])
     fits = {f"{p.name}, {p.stage.name}": p.report for p in parts}
-    warnings = (*ladder.remarks, *left_out, *_warnings(average, bounds, training, validation))
+    signed = [f"loss '{d}' is not forecast: it may be negative, and auto is of positive losses" for d in runs.signed]
+    warnings = (*ladder.remarks, *signed, *left_out, *_warnings(average, bounds, training, validation))
     return Draws(model, params, "blend", fits, ladder, warnings, fitted_noise=noise, validation=validation)
 
 

@@ -28,7 +28,7 @@ def layers_of(bound: BoundModel, emergence: bool | None) -> tuple[tuple[Layer, .
             it.
 
     Raises:
-        InputError: A stage of losses has several rows a run.
+        InputError: A stage of losses has several rows a run, or losses that may be negative.
     """
     layers, data, model = [], [], bound.model
     for stage in bound.stages:
@@ -50,6 +50,12 @@ def _kind(stage: Stage, mask: NDArray[np.bool_]) -> Kind:
             f"stage '{stage.name}' has {mask.shape[2]} rows in one run, and a posterior takes one loss a run",
             where="posterior",
             remedy="Fit the losses of final checkpoints, or use bootstrap()",
+        )
+    if stage.signed:
+        raise InputError(
+            f"loss '{stage.outputs[stage.signed.index(True)]}' may be negative, and a posterior is of log losses",
+            where="posterior",
+            remedy="Use bootstrap()",
         )
     return "loss"
 

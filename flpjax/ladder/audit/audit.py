@@ -13,17 +13,21 @@ from flpjax.ladder.table import Runs
 
 def audit_alone(runs: Runs) -> tuple[Fault, ...]:
     """Name what is likely wrong in runs without asking others, as of those held out."""
+    runs = runs.without_signed()
     return (*wrong_units(runs), *broken_checkpoints(runs)) if len(runs) else ()
 
 
 def audit(runs: Runs) -> tuple[Fault, ...]:
     """Name what is likely wrong, the grave first.
 
+    Losses that may be negative are not looked at: they have no logarithm.
+
     Args:
         runs: The ladder, without its held-out runs.
     """
     if not len(runs):
         return ()
+    runs = runs.without_signed()
     found = [
         *wrong_units(runs),
         *broken_checkpoints(runs),

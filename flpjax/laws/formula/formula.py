@@ -30,6 +30,9 @@ AT_CENTRE = "_centre"
 """Behind the name of a level or offset, for the size of its term at the centre of the ladder: what is fitted."""
 SUPPORTS = {"positive": POSITIVE, "real": REAL, "unit": UNIT}
 LEVEL_SD = 1.0  # of log sizes of terms: a factor of 7 either way at 95 %
+BOWL, BOWL_SD = 0.01, 1.5
+"""What a feature one e-fold off its best costs, as a share of the loss (Li et al. 2025, fig. 1), and how far off that may
+be; of a term of the loss, which is a tenth of it or so, ten times the share."""
 EXPONENT = (-1.1, 0.5)  # about a third, as published exponents are (Hoffmann et al. 2022; Gadre et al. 2024)
 
 
@@ -51,6 +54,7 @@ class FormulaLaw:
         space: ``"log"`` for positive losses with relative errors; ``"linear"`` where values may be negative.
         real: Parameters that may be negative although their place says otherwise.
         positive: Parameters that may not.
+        huber: Corner of the Huber loss that it is fitted with, unless a method has its own; None for squares.
         centres: ``(input,)`` where the ladder lies.
         level: What values are like: their mean size, for priors.
     """
@@ -61,6 +65,7 @@ class FormulaLaw:
     space: Space = "log"
     real: tuple[str, ...] = ()
     positive: tuple[str, ...] = ()
+    huber: float | None = None
     centres: tuple[Centre, ...] = ()
     level: float = 2.0
     tree: Node = field(init=False, repr=False, compare=False)
@@ -111,7 +116,9 @@ class FormulaLaw:
         elif role.kind == "share":
             about = "share"
         elif role.support == "positive":
-            if role.unit == "output":
+            if role.kind == "weight" and role.unit in ("output", "relative"):
+                loc, scale = math.log(BOWL * (size if role.unit == "output" else 10.0)), BOWL_SD
+            elif role.unit == "output":
                 loc, scale = math.log(size / role.terms), LEVEL_SD
             elif role.unit == "exponent":
                 loc, scale = EXPONENT

@@ -29,6 +29,7 @@ def law(
     space: Space = "log",
     positive: Iterable[str] = (),
     real: Iterable[str] = (),
+    huber: float | None = None,
 ) -> FormulaLaw: ...
 @overload
 def law(formula: nnx.Module, /, *, features: Named = (), space: Space = "log") -> ModuleLaw: ...
@@ -49,6 +50,7 @@ def law(
     space: Space = "log",
     positive: Iterable[str] = (),
     real: Iterable[str] = (),
+    huber: float | None = None,
     parameters: Mapping[str, Parameter] | None = None,
 ) -> FormulaLaw | FunctionLaw | ModuleLaw | Callable[[Function], FunctionLaw]:
     """A law of losses in a line, which then does all that the built-in laws do.
@@ -78,6 +80,7 @@ def law(
         space: ``"log"`` for positive losses with relative errors, ``"linear"`` where values may be negative.
         positive: Parameters of a formula that may not be negative.
         real: Parameters of a formula that may.
+        huber: Corner of the Huber loss on a formula's residuals, 0.001 as most papers have it; None for squares.
         parameters: Of a function: name → support and prior, from :func:`flpjax.positive`, :func:`flpjax.real` and
             :func:`flpjax.share`.
 
@@ -95,7 +98,9 @@ def law(
                 "parameters are given with a formula", where="law", remedy="Leave them out: the formula has them"
             )
         known = tuple(f if isinstance(f, Feature) else Feature(f) for f in features if f not in FIELD_SYMBOLS)
-        return FormulaLaw(formula, known, tuple(sources), space, tuple(real), tuple(positive))
+        if huber is not None and not huber > 0:
+            raise InputError(f"the corner is {huber:g}", where="law", remedy="Give a positive one, or leave it out")
+        return FormulaLaw(formula, known, tuple(sources), space, tuple(real), tuple(positive), huber)
     known = tuple(f if isinstance(f, Feature) else _feature(f) for f in features)
     if is_module(formula):
         if parameters is not None or tuple(positive) or tuple(real):

@@ -6,7 +6,20 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from flpjax.laws.formula.tree import Call, Input, Node, Number, Power, Product, Sum, Symbol, children, sign_of, walk
+from flpjax.laws.formula.tree import (
+    Call,
+    Input,
+    Node,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+    children,
+    may_vanish,
+    sign_of,
+    walk,
+)
 
 Unit = Literal["output", "exponent", "relative", "log"]
 """What a part of a formula is measured in: losses; an exponent; multiples of something else; logarithms."""
@@ -139,7 +152,7 @@ class _Roles:
             sign = next(s for s, t in node.terms if t == Symbol(name))
             mixed = any(sign_of(t, self.positive) == 0 for _, t in others)
             moving = any(isinstance(n, Input) for _, t in others for n in walk(t))
-            if moving and (unit == "log" or (unit == "exponent" and not top) or (mixed and top)):
+            if moving and (unit == "log" or mixed or (top and self.signed) or (unit == "exponent" and not top)):
                 support: Literal["positive", "real"] = "positive" if top and not self.signed else "real"
                 self._set(name, Role("offset", unit, support, Sum(others), sign, terms=terms, top=top))
             else:
@@ -174,12 +187,13 @@ class _Roles:
         name = single[0]
         rest = tuple((s, f) for s, f in node.factors if f != Symbol(name))
         side = next(s for s, f in node.factors if f == Symbol(name))
-        if all(sign_of(f, self.positive) > 0 for _, f in rest):
+        signed = any(sign_of(f, self.positive) <= 0 for _, f in rest)
+        vanishes = any(may_vanish(f, self.positive) for _, f in rest)  # nothing to be measured by at the centre
+        if not signed and not vanishes:
             self._set(name, Role("level", unit, "positive", Product(rest), side, outer, terms, top))
-        else:
-            self._set(
-                name, Role("weight", unit, "positive" if name in self.forced else "real", None, side, None, terms, top)
-            )
+            return
+        support: Literal["positive", "real"] = "positive" if name in self.forced or not signed else "real"
+        self._set(name, Role("weight", unit, support, None, side, None, terms, top))
 
     def _exponent(self, exponent: Node, base: Node) -> None:
         sign, inner = 1, exponent

@@ -220,6 +220,16 @@ def sign_of(node: Node, positive: frozenset[str]) -> Sign:
     raise AssertionError(node)
 
 
+def may_vanish(node: Node, positive: frozenset[str]) -> bool:
+    """Whether a node that is not negative may be 0: the square of what has no sign, as a bowl is."""
+    match node:
+        case Power(base, Number(number)) if number == int(number) and number % 2 == 0:
+            return sign_of(base, positive) == 0
+        case Product(factors):
+            return any(may_vanish(factor, positive) for _, factor in factors)
+    return False
+
+
 def walk(node: Node) -> Iterator[Node]:
     """The node and all below it."""
     yield node
