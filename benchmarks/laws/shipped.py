@@ -29,7 +29,7 @@ def score(task: Task, name: str, train: Columns, test: Columns, starts: int = ST
     law = _law(name, x, y)
     space = space_of(law)
     ones = np.ones((1, len(y)))
-    guess = np.asarray(pack(law, law.guess(x, jnp.asarray(y), jnp.ones(len(y)))))
+    guess = np.asarray(pack(law, jax.jit(law.guess)(x, jnp.asarray(y), jnp.ones(len(y)))))
     begun = spread_starts(law, guess[None], starts, np.random.default_rng(0))
     loc, sd = prior_normal(law)
     anchor = Anchor(jnp.asarray(loc[None]), jnp.asarray((NOISE / sd[None]) ** 2))
@@ -38,7 +38,7 @@ def score(task: Task, name: str, train: Columns, test: Columns, starts: int = ST
     residual, settings = Residual(law, space), Settings(steps=STEPS)
     found = solve(residual, data, ones, ones, begun, anchor=anchor, huber=corner, settings=settings)
     params = unpack(law, jnp.asarray(found.vector[0, 0]))
-    forecast = np.asarray(jax.vmap(law.apply, (None, 0))(params, ahead))
+    forecast = np.asarray(jax.jit(jax.vmap(law.apply, (None, 0)))(params, ahead))
     return r_squared(forecast[:, None], measured[:, None])
 
 

@@ -33,7 +33,7 @@ class PublishedLaw:
 
 
 USUAL_CORNER = 1e-3
-"""Of log losses (Hoffmann et al. 2022): what most papers after it fit with."""
+"""Of log losses (Hoffmann et al. 2022): what most papers after it fit with. Of losses as they are there is no custom."""
 UNIQUE, SHARE = "min(D, {unique_tokens})", "min(0.051*{unique_tokens}, N)"
 BOWL = "k*(log({lr}) - c0 - c1*log(N) - c2*log(D) - c3*log({batch}))^2 + q*(log({batch}) - d0 - d1*log(D))^2"
 
@@ -78,7 +78,6 @@ PUBLISHED = {
         "size of the vocabulary; losses normalised by unigrams, which are negative",
         "Tao et al. 2024, eq. 3",
         space="linear",
-        huber=USUAL_CORNER,
     ),
     "vocabulary-characters": PublishedLaw(
         "A1*N^-alpha1 + A2*{vocabulary}^-alpha2 - E + B*(D*"
@@ -86,7 +85,6 @@ PUBLISHED = {
         "the same where D are characters: tokens by how well a vocabulary compresses",
         "Tao et al. 2024, eq. 3, with the compression of its appendix",
         space="linear",
-        huber=USUAL_CORNER,
     ),
     "step-law": PublishedLaw(
         f"E + A*N^-alpha + B*D^-beta*(1 + {BOWL})",

@@ -87,15 +87,23 @@ def test_repeated_data_by_hand_and_never_seen_twice():
 
 
 @pytest.mark.public
-@pytest.mark.parametrize(("task", "law", "r2"), [("data_constrained", "repeated", 0.911), ("moe", "experts", 0.703)])
-def test_the_human_laws_of_sldbench_reach_their_published_figures(public_data, optimised_solver, task, law, r2):
+@pytest.mark.parametrize(
+    ("task", "law", "r2"),
+    [
+        ("data_constrained", "repeated", 0.911),
+        ("moe", "experts", 0.703),
+        pytest.param("vocab", "vocabulary-characters", 0.966, marks=pytest.mark.thorough),
+        pytest.param("lr_bsz", "step-law", 0.5, marks=pytest.mark.thorough),  # −.08 is published
+    ],
+)
+def test_the_human_laws_of_sldbench_reach_their_published_figures(public_data, task, law, r2):
     """R² on the test rows: with the published constants where those are of the same form; fitted, at least as much."""
     from benchmarks.laws.shipped import score
     from benchmarks.laws.tasks import TASKS, r_squared, read
 
     train, test = read(TASKS[task], "train"), read(TASKS[task], "test")
     assert score(TASKS[task], law, train, test, starts=4) >= r2
-    if PUBLISHED[law].constants:
+    if task == "data_constrained":
         form, names = published_law(law), TASKS[task].features
         x = Features({n: jnp.log(jnp.asarray(test[n], float)) for n in names})
         params = form.from_constants(PUBLISHED[law].constants)

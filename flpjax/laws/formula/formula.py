@@ -31,8 +31,8 @@ AT_CENTRE = "_centre"
 SUPPORTS = {"positive": POSITIVE, "real": REAL, "unit": UNIT}
 LEVEL_SD = 1.0  # of log sizes of terms: a factor of 7 either way at 95 %
 BOWL, BOWL_SD = 0.01, 1.5
-"""What a feature one e-fold off its best costs, as a share of the loss (Li et al. 2025, fig. 1), and how far off that may
-be; of a term of the loss, which is a tenth of it or so, ten times the share."""
+"""What a feature one e-fold off its best costs, as a share of the loss (Li et al. 2025, fig. 1), and the s.d. of its
+logarithm; of a term of the loss, which is a tenth of it or so, ten times the share."""
 EXPONENT = (-1.1, 0.5)  # about a third, as published exponents are (Hoffmann et al. 2022; Gadre et al. 2024)
 
 
