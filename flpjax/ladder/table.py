@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError, count, did_you_mean
 from flpjax.ladder.features import STANDARD, Feature, Features
 from flpjax.ladder.finals import FINAL_WITHIN, last_measured, mean_of_last, near_end
+from flpjax.ladder.position import index_of as index_of
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
 
@@ -54,8 +55,7 @@ class Runs:
         notes: What reading the table did to it, in words.
         doubts: What may have been read in another sense than was meant, each with a remedy.
         shown: Loss domain → what its losses are told in to people, where that is not nats.
-        signed: Loss domains whose values may be negative, as the table's owner said: losses relative to a unigram
-            model, say. They have no logarithm; only laws in a linear space are fitted to them.
+        signed: Loss domains that may be negative, as its owner said, such as losses relative to a unigram model.
     """
 
     names: tuple[str, ...]
@@ -222,14 +222,6 @@ class Runs:
         signed = (AVERAGE, *self.signed) if {*self.signed} & {*self.general_domains} else self.signed
         return replace(self, domains=(AVERAGE, *self.domains), loss=np.hstack([mean, self.loss]), signed=signed)
 
-    def without_signed(self) -> Runs:
-        """The same table without the losses that may be negative, for what takes logarithms."""
-        if not self.signed:
-            return self
-        kept = [d not in self.signed for d in self.domains]
-        domains = tuple(d for d in self.domains if d not in self.signed)
-        return replace(self, domains=domains, loss=self.loss[:, kept], signed=())
-
     def finals(self) -> Runs:
         """One row a run that has any final value: of each loss and score the last measured, near the run's end.
 
@@ -298,14 +290,3 @@ class Runs:
             f"{count(len(self), 'checkpoint')}, {count(len(self.domains), 'loss domain')}, "
             f"{count(len(self.tasks), 'task')}, " + ", ".join(ranges)
         )
-
-
-def index_of(name: str, names: tuple[str, ...], what: str, where: str) -> int:
-    """The position of ``name``, or an error that names the nearest.
-
-    Raises:
-        InputError: ``name`` is not among ``names``.
-    """
-    if name not in names:
-        raise InputError(f"there is no {what} '{name}'", where=where, remedy=did_you_mean(name, names))
-    return names.index(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 
 from flpjax.errors import InputError, some_of
+from flpjax.ladder.positive import without_signed
 from flpjax.ladder.table import Runs
 from flpjax.laws.residual import TYPICAL_NOISE, Residual
 
@@ -56,7 +57,7 @@ def positive_losses(runs: Runs) -> Runs:
     Raises:
         InputError: There is no other loss, and no score.
     """
-    left = runs.without_signed()
+    left = without_signed(runs)
     if runs.signed and not left.domains and not left.tasks:
         raise InputError(
             f"loss '{runs.signed[0]}' may be negative, and auto weighs laws of positive losses",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import count
+from flpjax.ladder.positive import without_signed
 from flpjax.ladder.table import Runs
 from flpjax.readers.cells import is_blank
 
@@ -125,7 +126,7 @@ def _budgets(runs: Runs) -> bool:
 
 def _rises(runs: Runs) -> tuple[int, int]:
     """Steps from row to row of a run in which its first loss rises, and all steps."""
-    runs = runs.without_signed()
+    runs = without_signed(runs)
     if not runs.domains:
         return 0, 0
     loss = runs.loss_of(runs.general_domains[0])

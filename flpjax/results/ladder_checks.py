@@ -12,6 +12,7 @@ from flpjax.fitting.draws import Draws
 from flpjax.ladder.audit.audit import audit
 from flpjax.ladder.audit.fault import Kind, listed
 from flpjax.ladder.design import log_sizes
+from flpjax.ladder.positive import without_signed
 from flpjax.ladder.table import Runs
 from flpjax.laws.repeated import UNIQUE, repeats
 from flpjax.methods.mixtures import SAME, distinct
@@ -61,7 +62,7 @@ def check_reruns(training: Runs) -> Finding:
     Fits weigh runs by how noisy their sizes are, so two small runs that disagree spoil little and are to be looked at.
     It is fatal among the larger half of the runs, or if it is half of what all of the ladder's compute buys.
     """
-    finals = training.without_signed().finals()
+    finals = without_signed(training).finals()
     pairs = np.argwhere(np.tril(_alike(finals), -1))
     if not len(pairs):
         return Finding("reruns", Verdict.PASS, "no reruns")

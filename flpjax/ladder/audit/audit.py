@@ -8,12 +8,13 @@ from flpjax.ladder.audit.fault import Fault
 from flpjax.ladder.audit.outlying import outlying_runs
 from flpjax.ladder.audit.repeats import repeated_values
 from flpjax.ladder.audit.units import wrong_units
+from flpjax.ladder.positive import without_signed
 from flpjax.ladder.table import Runs
 
 
 def audit_alone(runs: Runs) -> tuple[Fault, ...]:
     """Name what is likely wrong in runs without asking others, as of those held out."""
-    runs = runs.without_signed()
+    runs = without_signed(runs)
     return (*wrong_units(runs), *broken_checkpoints(runs)) if len(runs) else ()
 
 
@@ -27,7 +28,7 @@ def audit(runs: Runs) -> tuple[Fault, ...]:
     """
     if not len(runs):
         return ()
-    runs = runs.without_signed()
+    runs = without_signed(runs)
     found = [
         *wrong_units(runs),
         *broken_checkpoints(runs),
