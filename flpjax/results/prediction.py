@@ -159,8 +159,12 @@ def widened(draws: Draws, loss: Floats, score: Floats) -> tuple[Floats, Floats, 
     )
     middle, centre = _median(loss), _median(score)
     signed = signed_domains(draws.model)
-    by_ratio = middle * np.where(signed, 1.0, loss / middle) ** factor
-    return np.where(signed, middle + factor * (loss - middle), by_ratio), centre + factor * (score - centre), [warning]
+    if signed.any():
+        by_ratio = middle * np.where(signed, 1.0, loss / middle) ** factor
+        wide = np.where(signed, middle + factor * (loss - middle), by_ratio)
+    else:
+        wide = middle * (loss / middle) ** factor
+    return wide, centre + factor * (score - centre), [warning]
 
 
 def _median(values: Floats) -> Floats:
