@@ -100,6 +100,8 @@ if TYPE_CHECKING:
     from flpjax.readers.read import read_runs as read_runs
     from flpjax.results.allocation.allocation import Allocation as Allocation
     from flpjax.results.allocation.plan import plan as plan
+    from flpjax.results.allocation.sweep import SweepEnvelope as SweepEnvelope
+    from flpjax.results.allocation.sweep import sweep_envelope as sweep_envelope
     from flpjax.results.backtest import backtest as backtest
     from flpjax.results.check import Check as Check
     from flpjax.results.check import check as check
@@ -145,6 +147,7 @@ if TYPE_CHECKING:
 _HOME = {
     "results.allocation.allocation": ("Allocation",),
     "results.allocation.plan": ("plan",),
+    "results.allocation.sweep": ("SweepEnvelope", "sweep_envelope"),
     "results.backtest": ("backtest",),
     "results.check": ("Check", "check"),
     "results.compare": ("Comparison", "compare"),

@@ -27,6 +27,7 @@ NOISES = (0.002, 0.01)
 TIMES = (1.0, 10.0)  # the largest budget
 DRAWS = 200
 LEVEL = 0.9
+UNSEEN = 2603  # of all seeds here: the blend's constants were chosen on sweeps with others
 ROADS = ("law", "parabolas", "parabolas, corrected", "blend")
 ALLOWED = (0.85, 0.95)  # coverage of 90 % intervals that the issue asks for
 WITHIN = 1.1  # times the best single road's error, that of the blend
@@ -101,7 +102,7 @@ def measure(options: Options) -> dict[str, Any]:
 def sweep(truth: Truth, task: Task) -> Runs:
     """A simulated sweep."""
     half, first, last = DESIGNS[task.design]
-    rng = np.random.default_rng([task.seed, task.replicate, list(DESIGNS).index(task.design)])
+    rng = np.random.default_rng([UNSEEN, task.seed, task.replicate, list(DESIGNS).index(task.design)])
     centres = [np.log(truth.optimum(c)) for c in BUDGETS] + np.linspace(first, last, len(BUDGETS))
     params = np.exp(centres[:, None] + np.linspace(-half, half, SIZES)[None, :]).ravel()
     tokens = np.repeat(BUDGETS, SIZES) / 6.0 / params

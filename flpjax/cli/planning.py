@@ -150,13 +150,13 @@ def _allocate(
 
     draws = DRAWS if how.draws is None else how.draws
     check_numbers(draws, how.level)
-    check_budgets(numbers["budget"])
+    budgets = check_budgets(numbers["budget"])
     limits = Limits(**{name: value for name, value in numbers.items() if name != "budget"})
     chosen = None
     if how.method or how.laws:
         chosen = check_method(how.method or next(iter(how.laws)), how.via, draws, laws=how.laws)
     table = steps.read(runs, mapping, only, exclude)
-    check_carried(table, how.via, limits)
+    check_carried(table, budgets, how.via, limits)
     session.start_jax()
     import jax
 

@@ -19,6 +19,8 @@ from flpjax.results.prediction import Interval
 
 FAR = 10.0  # times the largest run, beyond which a warning says how far a budget is
 LOST = 0.05  # share of draws without an optimum that is worth a word
+WIDE = 10.0  # times its lower end, beyond which an interval of N* says hardly anything
+BEYOND = 1.5  # times the tokens per parameter of the runs, beyond which an optimum is far from all of them
 AROUND, POINTS = np.log(8.0), 33  # of log N to either side of N*, and points of a curve of regret
 
 Floats = NDArray[np.float64]
@@ -54,6 +56,7 @@ def described(
         )
         regrets.append(_regret(found, i, budget, n.median, level))
     a, b = road.exponents(level)
+    said = _warnings(found, optima, draws.ladder.ratio)
     groups = found.groups
     grid, valley = np.zeros((0, 0)), np.zeros((0, 0))
     group_optima: tuple[Interval | None, ...] = ()
@@ -63,7 +66,7 @@ def described(
     return Allocation(
         draws.ladder.source, domain, road.name, tuple(optima), found.roads, tuple(regrets), a, b, level, len(draws),
         draws.has_intervals, limits, convention, conventions, found.explained, found.isoflops, grid, valley,
-        group_optima, tuple(dict.fromkeys((*draws.warnings, *found.notes, *_warnings(found, optima)))),
+        group_optima, tuple(dict.fromkeys((*draws.warnings, *found.notes, *said))),
     )  # fmt: skip
 
 
@@ -108,7 +111,7 @@ def _regret(found: Roads, i: int, budget: float, params: float, level: float) ->
     return Regret(budget, np.exp(at[known]), median, lower, upper, np.median(loss[:, known], axis=0))
 
 
-def _warnings(found: Roads, optima: Sequence[Optimum]) -> list[str]:
+def _warnings(found: Roads, optima: Sequence[Optimum], ratios: tuple[float, float]) -> list[str]:
     """How far budgets are, optima at the ends of what was tried, draws without an optimum."""
     said = []
     far = [o for o in optima if o.extrapolation > FAR]
@@ -116,6 +119,20 @@ def _warnings(found: Roads, optima: Sequence[Optimum]) -> list[str]:
         said.append(
             f"{far[-1].flops:.3g} FLOPs are {far[-1].extrapolation:.3g} times the largest run's: exponents are carried "
             "on as they are, and intervals don't know whether they change"
+        )
+    open_ = [o for o in optima if o.params.upper > WIDE * o.params.lower]
+    if open_:
+        factor = open_[-1].params.upper / open_[-1].params.lower
+        said.append(
+            f"at {open_[-1].flops:.3g} FLOPs the interval of N* spans a factor of {factor:.3g}: the runs tell hardly "
+            "anything; add some on both sides of it"
+        )
+    low, high = ratios
+    beyond = [o for o in optima if not low / BEYOND <= o.ratio.median <= high * BEYOND]
+    if beyond:
+        said.append(
+            f"at {beyond[-1].flops:.3g} FLOPs the best is {beyond[-1].ratio.median:.3g} tokens per parameter, and runs "
+            f"have {low:.3g} to {high:.3g}: train some nearer to it"
         )
     lost = float(1.0 - np.isfinite(found.headline.log_params).mean(axis=0).min(initial=1.0))
     if lost > LOST:

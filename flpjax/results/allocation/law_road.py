@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from flpjax.fitting.bootstrap import CANDIDATES, RESAMPLE_SALT, bootstrap, resam
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import bind, point
 from flpjax.fitting.predicted import predict
-from flpjax.ladder.design import design_of
+from flpjax.ladder.design import SAME, design_of
 from flpjax.ladder.table import Runs
 from flpjax.laws.repeated import repeats
 from flpjax.methods.flp import FLP
@@ -95,21 +95,31 @@ def law_road(runs: Runs, domain: str, key: Array, draws: int, progress: Callable
     return LawRoad(fitted, _counts(robust, kept, key, draws), kept, middle, sd, outlying)
 
 
-def check_design(runs: Runs, domain: str) -> None:
-    """Refuse runs whose N and D no law can tell apart.
+def check_design(runs: Runs, domain: str, budgets: Sequence[float] = ()) -> None:
+    """Refuse runs from which no law can tell how a budget is best divided.
+
+    Args:
+        runs: The training runs.
+        domain: The loss.
+        budgets: What is asked.
 
     Raises:
-        InputError: They have one D/N, one N, or one D.
+        InputError: There is one run, they have one D/N, N or D, D follows from N, or they have one budget, and another
+            is asked.
     """
     finals = runs.finals()
     finals = finals.rows(np.isfinite(finals.loss_of(domain)))
-    where, ask = f"{runs.source}, loss '{domain}'", "which a budget is divided by"
+    where = f"{runs.source}, loss '{domain}'"
+    if len(finals) < 2:
+        raise InputError("there is one run only", where=where, remedy="Give runs that differ in N and in D")
     design = design_of(finals)
-    ratio = float(np.median(finals.tokens / finals.params)) if len(finals) else float("nan")
+    log_n, log_d = np.log(finals.params), np.log(finals.tokens)
+    ratio = float(np.exp(np.median(log_d - log_n)))
     for varies, what, remedy in (
         (
             design.ratio,
-            f"all runs have {ratio:.3g} tokens per parameter: what another ratio would give, {ask}, they can't tell",
+            f"all runs have {ratio:.3g} tokens per parameter: what another ratio would give, which a budget is divided "
+            "by, they can't tell",
             "Train some runs on more, or fewer, tokens per parameter",
         ),
         (design.params, "all runs have one N: what another would give they can't tell", "Train a second size"),
@@ -117,6 +127,21 @@ def check_design(runs: Runs, domain: str) -> None:
     ):
         if not varies:
             raise InputError(what, where=where, remedy=remedy)
+    other = [c for c in budgets if abs(np.log(c) - np.log(finals.flops).mean()) > SAME]
+    if design.one_budget and other:
+        raise InputError(
+            f"all runs cost {np.exp(np.log(finals.flops).mean()):.3g} FLOPs: how the best N grows with compute they "
+            "can't tell",
+            where=f"{where}, budget {other[0]:.3g}",
+            remedy="Train runs of a second budget, or ask for this one",
+        )
+    slope, level = np.polyfit(log_n, log_d, 1)
+    if not design.one_budget and len(finals) > 2 and np.ptp(log_d - slope * log_n - level) < SAME:
+        raise InputError(
+            f"every size has one D, which grows as N^{slope:.2g}: what another would give they can't tell",
+            where=where,
+            remedy="Train a size on more, or fewer, tokens, too",
+        )
 
 
 def _residuals(fitted: Draws, runs: Runs, domain: str) -> tuple[dict[str, float], float]:

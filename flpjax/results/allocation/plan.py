@@ -23,6 +23,7 @@ from flpjax.results.allocation.law_road import LawRoad, check_design, law_road
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.road import Road
 from flpjax.results.allocation.roads import roads_of
+from flpjax.results.allocation.sweep import is_sweep, sweep_envelope
 from flpjax.results.allocation.valley import valleys
 from flpjax.results.prediction import check_level
 
@@ -86,25 +87,31 @@ def plan(
     budgets = check_budgets(budget)
     limits = Limits(inference_tokens, most_params, unique_tokens)
     key = jax.random.key(SEED) if key is None else key
+    note: tuple[str, ...] = ()
     if isinstance(source, Draws):
         own = _of_draws(source, limits, params_by, flops_by)
         domain = _domain(source.model.domains, via, source.ladder.source)
-        runs = None
+        training = runs = None
     else:
         if draws < 2:
             raise InputError(f"{draws} draws", where="draws", remedy="Ask for 2 at least, or plan from a point fit")
         check_draw_count(draws)
-        check_carried(source, via, limits)
-        runs = converted(training_of(source), params_by, flops_by)
-        domain = _domain(runs.general_domains, via, runs.source)
+        check_carried(source, budgets, via, limits)
+        training = training_of(source)
+        domain = _domain(training.general_domains, via, source.source)
+        if is_sweep(training, domain):
+            swept = sweep_envelope(training, domain)
+            training, note = swept.runs, (swept.words,)
+        runs = converted(training, params_by, flops_by)
         own = _fitted(runs, domain, key, draws, method, progress)
     if progress is not None:
         progress("searching valleys")
     found = roads_of(own, runs, domain, budgets, limits, features, key)
+    found = found._replace(notes=(*note, *found.notes))
     _refuse_without(found.headline, own.draws, budgets, domain)
     compared: tuple[Convention, ...] = ()
-    if runs is not None and compare and method is None and isinstance(source, Runs):
-        compared = _compared(training_of(source), domain, budgets, key, draws, level)
+    if training is not None and compare and method is None:
+        compared = _compared(training, domain, budgets, key, draws, level)
     return described(found, own, domain, budgets, limits, level, features, words_of(params_by, flops_by), compared)
 
 
@@ -125,7 +132,7 @@ def check_budgets(budget: Budget) -> list[float]:
     return sorted(budgets)
 
 
-def check_carried(runs: Runs, via: str | None, limits: Limits) -> None:
+def check_carried(runs: Runs, budgets: Sequence[float], via: str | None, limits: Limits) -> None:
     """What can be refused before anything is fitted.
 
     Raises:
@@ -151,7 +158,7 @@ def check_carried(runs: Runs, via: str | None, limits: Limits) -> None:
             where=f"{runs.source}, unique_tokens",
             remedy="Add the column 'x/unique_tokens', and runs that repeat their data",
         )
-    check_design(training, _domain(training.general_domains, via, runs.source))
+    check_design(training, _domain(training.general_domains, via, runs.source), budgets)
 
 
 def _domain(domains: tuple[str, ...], via: str | None, where: str) -> str:
