@@ -140,6 +140,9 @@ if TYPE_CHECKING:
     from flpjax.results.speedup.speedup import speedup as speedup
     from flpjax.results.target import Target as Target
     from flpjax.results.target import targets_of as targets_of
+    from flpjax.results.tuning import Tuned as Tuned
+    from flpjax.results.tuning import Tuning as Tuning
+    from flpjax.results.tuning import tune as tune
     from flpjax.results.verdicts import Finding as Finding
     from flpjax.results.verdicts import Review as Review
     from flpjax.results.verdicts import Verdict as Verdict
@@ -170,6 +173,7 @@ _HOME = {
     "results.speedup.result": ("Speedup",),
     "results.speedup.speedup": ("speedup",),
     "results.target": ("Target", "targets_of"),
+    "results.tuning": ("Tuned", "Tuning", "tune"),
     "results.verdicts": ("Finding", "Review", "Verdict"),
     "engine.recipe": ("Recipe",),
     "engine.settings": ("Settings", "Status"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.cli import demo, discovering, ending, importing, mixing, planning, scoring, speeding, steps
+from flpjax.cli import demo, discovering, ending, importing, mixing, planning, scoring, speeding, steps, tuning
 from flpjax.cli.options import (
     Commands,
     Exclude,
@@ -147,6 +147,7 @@ def forecast(
 
 app.command()(scoring.score)
 app.command()(discovering.discover)
+app.command()(tuning.tune)
 
 
 @app.command()

@@ -74,7 +74,9 @@ class Target:
         names = [f.name for f in features]
         for name in given:
             if name not in names:
-                raise InputError(f"the ladder has no column 'x/{name}'", where=where, remedy=did_you_mean(name, names))
+                alike = did_you_mean(name, names) if names else "Leave it out"
+                remedy = alike if alike.startswith("Did") else f"{alike}; shares of a mixture are mix/{name}=…"
+                raise InputError(f"the ladder has no column 'x/{name}'", where=where, remedy=remedy)
         found = {}
         for feature in (f for f in features if f.name in inputs):
             name, value = feature.name, given.get(feature.name)
@@ -143,7 +145,8 @@ def parse_mix(text: str) -> dict[str, float]:
 def parse_target(text: str) -> Target:
     """Read ``N=7e9,D=4e12``, ``C=1e23`` or ``7B: N=7e9, D=4e12``.
 
-    Behind them may stand a mixture, ``mix/code=0.3,mix/web=0.7``, and other features, ``x/unique_tokens=1e11``.
+    Behind them may stand a mixture, ``mix/code=0.3,mix/web=0.7``, and other features, ``x/unique_tokens=1e11`` or
+    ``unique_tokens=1e11``.
 
     Raises:
         InputError: The text is something else.
@@ -154,6 +157,8 @@ def parse_target(text: str) -> Target:
     for piece in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, number = (p.strip() for p in piece.partition("="))
         group, slash, own = key.partition("/")
+        if key.isidentifier() and len(key) > 1 and key.lower() not in _KEYS:  # lr=3e-4: a column x/lr of the ladder
+            group, slash, own = "x", "/", key
         if equals and slash and group in grouped:
             if own in grouped[group]:
                 raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")

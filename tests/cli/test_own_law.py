@@ -1,6 +1,7 @@
 """A law of one's own through the commands: alone, beside others, and as a part of auto."""
 
 import json
+import math
 
 import pytest
 
@@ -72,3 +73,23 @@ def test_a_law_of_mixtures_searches_them(tmp_path, capsys):
 def test_two_laws_of_one_name(table, capsys):
     assert run("review", *table, "--law", LAW, "--law", LAW) == 2
     assert "two laws are called 'mine'" in capsys.readouterr().err
+
+
+def test_the_rate_that_is_best_by_a_law_in_a_line(tmp_path, capsys):
+    rows = ["params,tokens,x/lr,x/batch,loss/val"]
+    for n in (1e7, 3e7, 1e8, 3e8):
+        for lr in (1e-4, 1e-3, 1e-2):
+            for batch in (1e4, 1e5):
+                away = math.log(lr) - 2.0 + 0.5 * math.log(n)
+                loss = 1.8 + 30.0 * n**-0.2 + 0.02 * away**2 + 3.0 * batch**-0.3 + 0.001 * (len(rows) % 3)
+                rows.append(f"{n},{20 * n},{lr},{batch},{loss}")
+    path, out = tmp_path / "runs.csv", tmp_path / "best.json"
+    path.write_text("\n".join(rows))
+    law = "bowl=E + A*N^-a + B*{batch}^-b + k*(log({lr}) - c0 - c1*log(N))^2"
+    assert run("tune", path, "--law", law, "-t", "N=1e9,D=2e10,batch=1e5", "--draws", "20", "--json", out) == 0
+    assert "Where the loss is lowest" in capsys.readouterr().out
+    best = json.loads(out.read_text())["targets"][0]["best"]
+    assert list(best) == ["lr"]
+    assert best["lr"]["median"] == pytest.approx(math.exp(2.0) / math.sqrt(1e9), rel=0.1)
+    assert run("tune", path, "-t", "N=1e9,D=2e10") == 2
+    assert "there is no law" in capsys.readouterr().err

@@ -46,7 +46,6 @@ REFUSED = {
     "D=4e12": "target 'D=4e12': neither FLOPs nor both N and D are given",
     "C=1e23,mix/code=some": "target 'C=1e23,mix/code=some': 'some' is not a number. Write 7e9 or 7B",
     "C=1e23,mix/code": "target 'C=1e23,mix/code': 'mix/code' is not understood",
-    "C=1e23,code=0.3": "target 'C=1e23,code=0.3': 'code=0.3' is not understood",
     "": "target 'target': neither FLOPs nor both N and D are given",
     "N=7e9,params=8e9,D=1e12": "target 'N=7e9,params=8e9,D=1e12': 'params' is given twice. Give it once",
 }
@@ -120,3 +119,12 @@ def test_held_out_runs_are_targets_with_their_mixture():
     assert target.name == "3B-code0"
     assert target.mix == {"general": 1.0, "code": 0.0}
     np.testing.assert_array_equal(target.weights(runs.sources), [1.0, 0.0])
+
+
+def test_other_features_need_no_prefix_and_are_the_ladders_own():
+    target = parse_target("7B: N=7e9, D=4e12, lr=3e-4, x/experts=8")
+    assert target.features == {"lr": 3e-4, "experts": 8.0}
+    with pytest.raises(InputError, match="'lr' is given twice"):
+        parse_target("N=7e9,D=4e12,lr=3e-4,lr=1e-4")
+    with pytest.raises(InputError, match=r"no column 'x/code'.*shares of a mixture are mix/code=…"):
+        parse_target("C=1e23,code=0.3").transformed((), {})
