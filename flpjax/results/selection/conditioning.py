@@ -53,16 +53,16 @@ def joint_of(candidates: Floats, wanted: Floats, noise: Floats, weight: Floats) 
 
 
 def compressed(joint: Joint) -> Joint:
-    """The same moments in as few numbers a point as there are points, if draws are more."""
+    """The same gains from fewer numbers: draws as many as points, and what is wanted along its principal directions."""
+    left, length, _ = np.linalg.svd(joint.wanted * np.sqrt(joint.weight), full_matrices=False)
+    rank = max(int((length**2 > FLOOR * length[:1] ** 2).sum()), 1)
+    wanted = left[:, :rank] * length[:rank]
     draws, count, outputs = joint.candidates.shape
-    wide = count * outputs + joint.wanted.shape[1]
-    if draws <= wide:
-        return joint
-    stacked = np.concatenate([joint.candidates.reshape(draws, -1), joint.wanted], axis=1)
-    root = np.asarray(np.linalg.qr(stacked, mode="r"))
-    return joint._replace(
-        candidates=root[:, : count * outputs].reshape(len(root), count, outputs), wanted=root[:, count * outputs :]
-    )
+    points = joint.candidates.reshape(draws, -1)
+    if draws > points.shape[1] + rank:
+        root = np.asarray(np.linalg.qr(np.concatenate([points, wanted], axis=1), mode="r"))
+        points, wanted = root[:, : count * outputs], root[:, count * outputs :]
+    return Joint(points.reshape(-1, count, outputs), wanted, joint.noise, np.ones(rank))
 
 
 def gains(joint: Joint) -> Floats:
@@ -92,17 +92,29 @@ def gains_of(cross: Floats, own: Floats, noise: Floats, weight: Floats) -> Float
 
 
 class Conditioned(NamedTuple):
-    """A joint distribution with the covariances that gains are of, given some measurements."""
+    """A joint distribution given some measurements, by its covariances.
+
+    Attributes:
+        joint: Before any measurement.
+        cross: ``(candidate, output, value)`` covariances with what is wanted.
+        own: ``(candidate, output, output)`` covariances of what each candidate measures.
+        past: ``(measurement, candidate, output)`` what each measurement took: covariances of candidates fell by the
+            products of these.
+        variance: Of what is wanted, weighted.
+    """
 
     joint: Joint
-    cross: Floats  # (candidate, output, value)
-    own: Floats  # (candidate, output, output)
+    cross: Floats
+    own: Floats
+    past: Floats
+    variance: float
 
     @classmethod
     def of(cls, joint: Joint) -> Conditioned:
         """Before any measurement."""
         cross = np.einsum("sck,sv->ckv", joint.candidates, joint.wanted, optimize=True)
-        return cls(joint, cross, own_of(joint.candidates))
+        nothing = np.zeros((0, *joint.noise.shape))
+        return cls(joint, cross, own_of(joint.candidates), nothing, joint.variance)
 
     @property
     def gains(self) -> Floats:
@@ -111,17 +123,17 @@ class Conditioned(NamedTuple):
 
     def measured(self, candidate: int) -> Conditioned:
         """After a candidate was measured, one output after the other."""
-        joint, cross, own = self
-        points, wanted = joint.candidates, joint.wanted
-        for k in range(points.shape[2]):
-            a = points[:, candidate, k]
-            variance, towards = _gain(a, joint.noise[candidate, k])
-            with_points, with_wanted = np.tensordot(a, points, 1), a @ wanted
-            cross = cross - with_points[..., None] * (with_wanted / variance)
-            own = own - with_points[:, :, None] * with_points[:, None, :] / variance
-            points = points - towards * a[:, None, None] * with_points
-            wanted = wanted - towards * a[:, None] * with_wanted
-        return Conditioned(joint._replace(candidates=points, wanted=wanted), cross, own)
+        joint, cross, own, past, variance = self
+        for k in range(own.shape[1]):
+            with_points = np.tensordot(joint.candidates[:, candidate, k], joint.candidates, 1)
+            with_points -= np.tensordot(past[:, candidate, k], past, 1)
+            scale = np.sqrt(own[candidate, k, k] + joint.noise[candidate, k])
+            taken, with_wanted = with_points / scale, cross[candidate, k] / scale
+            cross = cross - taken[..., None] * with_wanted
+            own = own - taken[:, :, None] * taken[:, None, :]
+            past = np.concatenate([past, taken[None]])
+            variance -= float(with_wanted**2 @ joint.weight)
+        return Conditioned(joint, cross, own, past, max(variance, 0.0))
 
 
 def _gain(a: Floats, noise: float) -> tuple[float, float]:
