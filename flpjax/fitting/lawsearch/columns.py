@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flpjax.errors import InputError, did_you_mean
-from flpjax.fitting.lawsearch.folds import Folds, folds_of
+from flpjax.fitting.lawsearch.folds import Folds, folds_of, folds_towards
 from flpjax.fitting.lawsearch.structure import Floats, axis_of
 from flpjax.fitting.lawsearch.trials import Problem
 from flpjax.ladder.table import Runs
@@ -48,6 +48,7 @@ class Table:
         features: Sequence[str] | None,
         group: str | None,
         cost: ArrayLike | str | None,
+        towards: Mapping[str, ArrayLike] | None = None,
     ) -> Table:
         """Check the columns, and cut them.
 
@@ -101,6 +102,9 @@ class Table:
         space: Space = "linear" if (y <= 0).any() else "log"
         longest = rows[int(weight.sum(axis=1).argmax())]
         folds = folds_of(axes, x[:, longest], None if paid is None else paid[longest])
+        if towards is not None:
+            ahead = np.stack([_numbers(n, towards[n]) for n in chosen])
+            folds = folds_towards(axes, x[:, longest], ahead) or folds
         whole = Problem(axes, np.stack([x[:, r] for r in rows]), y, weight, space, folds)
         return cls(tuple(chosen), groups, whole, widest)
 

@@ -14,6 +14,8 @@ AHEAD = (0.25, 0.45)  # of the rows: about how many a fold leaves out
 LEAST_LEFT = 0.4  # of the rows, that a fold fits
 SPLITS = 5
 MANY_FEATURES = 4  # of which each is extrapolated once only
+TOWARDS = (0.15, 0.25, 0.35, 0.45)  # of the rows, that lie furthest towards what will be forecast
+NO_SHIFT = 0.5  # s.d. of a feature: rows that will be forecast lie no further off than this among those measured
 LEAST_LEVELS = 3  # values of a column, so that the largest can be left out
 
 
@@ -64,6 +66,31 @@ def folds_of(axes: Sequence[Axis], columns: Floats, cost: Floats | None) -> Fold
             ahead.append(out)
             names.append(f"every {SPLITS}th row")
     return Folds(np.array(seen), np.array(ahead), tuple(names))
+
+
+def folds_towards(axes: Sequence[Axis], columns: Floats, ahead: Floats) -> Folds | None:
+    """Folds that leave out the rows that lie furthest towards those that will be forecast; None if these lie among them.
+
+    Args:
+        axes: ``(feature,)``.
+        columns: ``(feature, row)``.
+        ahead: ``(feature, row to be forecast)``.
+    """
+    z, beyond = (np.stack([a.departure(v) for a, v in zip(axes, part, strict=True)]) for part in (columns, ahead))
+    spread = np.maximum(z.std(axis=1), 1e-9)
+    shift = (beyond.mean(axis=1) - z.mean(axis=1)) / spread
+    if np.abs(shift).max() < NO_SHIFT:
+        return None
+    order = np.argsort(-(shift @ (z / spread[:, None])), kind="stable")
+    rows = columns.shape[1]
+    seen, left_out, names = [np.ones(rows)], [np.zeros(rows, bool)], ["all rows"]
+    for count in dict.fromkeys(max(round(share * rows), 1) for share in TOWARDS):
+        out = np.zeros(rows, bool)
+        out[order[:count]] = True
+        seen.append(np.where(out, 0.0, 1.0))
+        left_out.append(out)
+        names.append("towards what is forecast")
+    return Folds(np.array(seen), np.array(left_out), tuple(names))
 
 
 def _largest(values: Floats, share: float) -> NDArray[np.bool_]:

@@ -32,6 +32,7 @@ def discover_law(
     features: Sequence[str] | None = None,
     group: str | None = None,
     cost: ArrayLike | str | None = None,
+    towards: Mapping[str, ArrayLike] | None = None,
     rounds: int = ROUNDS,
     per_round: int = PER_ROUND,
     proposer: Proposer = propose,
@@ -53,6 +54,8 @@ def discover_law(
         group: A column whose values set rows apart: the same structure, with numbers of its own for each.
         cost: ``(row,)`` what a row cost, say its FLOPs, or the column that says so: laws are judged by the costliest,
             too.
+        towards: Columns of the rows that will be forecast, their features alone: laws are judged by how they extrapolate
+            towards these, if they lie beyond what was measured. None judges by the largest of every column.
         rounds: Of proposals.
         per_round: Structures in a round.
         proposer: What to try next.
@@ -71,7 +74,7 @@ def discover_law(
         names = [f"loss/{d.removeprefix('loss/')}" for d in names or columns.domains]
         cost = finals.flops if cost is None else cost
         columns = columns_of(finals)
-    table = Table.of(columns, names, features, group, cost)
+    table = Table.of(columns, names, features, group, cost, towards)
     rng = generator(key, 0)
     problem = table.problem(rng)
     noise = FIRST_NOISE * np.maximum(problem.spread, 1e-6)
