@@ -25,8 +25,8 @@ NOISE = 0.005  # that priors are weighed against: what reruns differ by, roughly
 def score(task: Task, name: str, train: Columns, test: Columns, starts: int = STARTS) -> float:
     """R² on test rows of a published law, fitted to the training rows with its authors' loss, squares or Huber."""
     y, measured = (np.asarray(part[task.targets[0]], float) for part in (train, test))
-    x, ahead = (_features(task, part) for part in (train, test))
-    law = _law(name, x, y)
+    x, ahead = (features_of(task, part) for part in (train, test))
+    law = law_of(name, x, y)
     space = space_of(law)
     ones = np.ones((1, len(y)))
     guess = np.asarray(pack(law, jax.jit(law.guess)(x, jnp.asarray(y), jnp.ones(len(y)))))
@@ -42,14 +42,16 @@ def score(task: Task, name: str, train: Columns, test: Columns, starts: int = ST
     return r_squared(forecast[:, None], measured[:, None])
 
 
-def _features(task: Task, columns: Columns) -> Features:
+def features_of(task: Task, columns: Columns) -> Features:
+    """The columns of a task as laws see them, leaves ``(row,)``."""
     found = {name: np.log(np.asarray(columns[name], float)) for name in task.features}
     if {"params", "tokens"} <= set(found):
         found["flops"] = np.log(6.0) + found["params"] + found["tokens"]
     return Features(found)
 
 
-def _law(name: str, x: Features, y: np.ndarray) -> Law:
+def law_of(name: str, x: Features, y: np.ndarray) -> Law:
+    """A law that ships, centred on rows, its priors in the unit of their losses."""
     if name == "chinchilla-repeated":
         return Repeated(Chinchilla()).centred(x)
     law: FormulaLaw = published_law(name)

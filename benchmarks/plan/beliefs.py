@@ -106,9 +106,7 @@ def joint(rows: Sequence[Floats], points: Points, noise: Floats) -> Joint:
     return Joint(stacked[:, :n], wanted, variance, np.ones(wanted.shape[1]))
 
 
-def linearised(
-    points: Points, axes: Sequence[Axis], structure: Structure, vectors: Floats
-) -> tuple[Floats, Floats]:
+def linearised(points: Points, axes: Sequence[Axis], structure: Structure, vectors: Floats) -> tuple[Floats, Floats]:
     """A structure at all rows, in the space of the residuals.
 
     Args:

@@ -13,9 +13,9 @@ from benchmarks.plan.beliefs import AMPLITUDE, NOISE, Floats, Points, departures
 from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
 from flpjax.engine.settings import Settings
-from flpjax.fitting.lawsearch.folds import Folds
 from flpjax.fitting.averaging.hyperpriors import OF
-from flpjax.fitting.lawsearch.found import FoundLaws
+from flpjax.fitting.lawsearch.folds import Folds
+from flpjax.fitting.lawsearch.found import FoundLaws, weighted_median
 from flpjax.fitting.lawsearch.proposer import propose
 from flpjax.fitting.lawsearch.trials import CORNER, FLOOR, PRICE, Problem, carried, fit
 from flpjax.ladder.features import Features
@@ -28,7 +28,6 @@ PRIOR = np.exp(-0.5 * (np.log(SPREAD) / OF["log"].amplitude_prior[1]) ** 2)
 MOST = 6  # laws of a search that are weighed
 STARTS, STEPS = 16, 100
 LEAST_SHARE = 0.02  # of the largest weight: laws with less are left out
-VARIES = 0.75  # s.d. of the size of a normal error, over its mean
 
 
 class Fits(NamedTuple):
@@ -141,15 +140,14 @@ def weighed(laws: Sequence[Fits], problem: Problem, points: Points, measured: Se
     y = np.log(problem.y) if log else problem.y
     scale = np.ones(len(y)) if log else np.abs(problem.level)
     basis = departures(problem.axes, points.columns)
-    unsure = VARIES / np.sqrt(folds.ahead.any(axis=0).sum())  # of a mean held-out error, over itself
     found: list[Weighed] = []
+    scatter: list[float] = []
     for law in laws:
         outputs = law.value.shape[1]
         if not np.isfinite(law.value).all() or not np.isfinite(law.slope).all():
             continue
         rest = np.abs(y[:outputs] - law.value[0][:, list(measured)])
         noise = np.maximum(1.48 * np.median(rest, axis=1), 0.2 * NOISE * scale[:outputs])
-        optimism = 1.0 + unsure * np.sqrt(2.0 * np.log(law.tried))  # the least of so many errors is less than its mean
         for times, prior in zip(SPREAD, PRIOR, strict=True):
             wide = times * AMPLITUDE * scale[:outputs]
             forecasts = np.stack(
@@ -161,13 +159,22 @@ def weighed(laws: Sequence[Fits], problem: Problem, points: Points, measured: Se
             errors = np.abs(forecasts[1:][:, :, list(measured)] - y[:outputs])  # (fold, output, row)
             ahead = folds.ahead[1:, None]
             mean = (errors * ahead).sum(axis=2) / ahead.sum(axis=2) + FLOOR * noise
-            price = float(np.exp(np.log(mean).mean()) * (1.0 + PRICE * law.numbers) * optimism)
+            price = float(np.exp(np.log(mean).mean()) * (1.0 + PRICE * law.numbers))
             found.append(Weighed(law, wide, noise, forecasts[0], price, float(prior)))
-    best = min(w.price for w in found)
-    share = np.array([w.weight * np.exp(-(w.price / best - 1.0) / unsure) for w in found])
+            widest = errors[-1][:, folds.ahead[-1]]
+            scatter.append(float(np.mean(widest.std(axis=1) / (widest.mean(axis=1) * np.sqrt(widest.shape[1])))))
+    # a mean held-out error is known so well, and the least of many is less than what it stands for
+    unsure = scatter[int(np.argmin([w.price for w in found]))]
+    paid = np.array([w.price * (1.0 + unsure * np.sqrt(2.0 * np.log(w.fits.tried))) for w in found])
+    share = np.array([w.weight for w in found]) * np.exp(-(paid / paid.min() - 1.0) / unsure)
     kept = share >= LEAST_SHARE * share.max()
     total = share[kept].sum()
     return [w._replace(weight=float(s / total)) for w, s, k in zip(found, share, kept, strict=True) if k]
+
+
+def median_of(laws: Sequence[Weighed]) -> Floats:
+    """``(output, row)`` forecasts: the median of the laws, by weight."""
+    return weighted_median(np.array([law.forecast for law in laws]), np.array([law.weight for law in laws]))
 
 
 def after(laws: Sequence[Weighed], problem: Problem, points: Points, measured: Sequence[int]) -> Joint:

@@ -69,7 +69,7 @@ def folds_of(axes: Sequence[Axis], columns: Floats, cost: Floats | None) -> Fold
 
 
 def folds_towards(axes: Sequence[Axis], columns: Floats, ahead: Floats) -> Folds | None:
-    """Folds that leave out the rows that lie furthest towards those that will be forecast; None if these lie among them.
+    """Folds that leave out the rows furthest towards those that will be forecast; None if these lie among them.
 
     Args:
         axes: ``(feature,)``.

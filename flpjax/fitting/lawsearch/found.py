@@ -116,7 +116,7 @@ class FoundLaws:
         weight = np.array([m.weight for m in self.members])
         log = self.problem.space == "log"
         by_law = np.log(np.maximum(by_law, 1e-12)) if log else by_law
-        middle = _weighted_median(by_law, weight)
+        middle = weighted_median(by_law, weight)
         between = np.sqrt(np.tensordot(weight, (by_law - middle) ** 2, 1))
         beyond = self._beyond(x, which)[:, None]
         ahead = float(np.sqrt(np.mean(spread_of([m.trial for m in self.members]) ** 2)))
@@ -231,7 +231,7 @@ class FoundLaws:
         return "\n".join([*lines, *([f"and {more} more"] if more > 0 else [])])
 
 
-def _weighted_median(values: Floats, weight: Floats) -> Floats:
+def weighted_median(values: Floats, weight: Floats) -> Floats:
     """Over the first axis, halfway between neighbours where weights are equal."""
     order = np.argsort(values, axis=0)
     ranked = np.take_along_axis(values, order, axis=0)

@@ -54,8 +54,8 @@ def discover_law(
         group: A column whose values set rows apart: the same structure, with numbers of its own for each.
         cost: ``(row,)`` what a row cost, say its FLOPs, or the column that says so: laws are judged by the costliest,
             too.
-        towards: Columns of the rows that will be forecast, their features alone: laws are judged by how they extrapolate
-            towards these, if they lie beyond what was measured. None judges by the largest of every column.
+        towards: Columns of the rows that will be forecast, their features alone: laws are judged by how they
+            extrapolate towards these, if they lie beyond what was measured. None judges by the largest of every column.
         rounds: Of proposals.
         per_round: Structures in a round.
         proposer: What to try next.

@@ -105,8 +105,8 @@ def first_ladder(
     left = [*(choice.left[1:] / choice.left[0]), *(choice.left[-1:] / choice.left[0]).repeat(reruns)]
     runs = tuple(replace(table[j], place=i + 1, left=float(left[i])) for i, j in enumerate(order))
     note = (
-        f"on {TRUTHS} simulated ladders of these runs, {level:.0%} of forecasts of the target's loss err by at most "
-        f"{100.0 * errors[best]:.2g} %; {count(reruns, 'rerun')} with another seed show the noise"
+        f"on {TRUTHS} simulated ladders of these runs, {100.0 * level:g} % of forecasts of the target's loss err by at "
+        f"most {100.0 * errors[best]:.2g} %; {count(reruns, 'rerun')} with another seed show the noise"
     )
     return NextRuns(target, "priors", level, float(spend), (), runs, table, (note,), float(errors[best]))
 

@@ -11,7 +11,7 @@ import numpy as np
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Draws, LadderSummary
 from flpjax.results.completion import completed, law_inputs, with_mixture
-from flpjax.results.distance import extrapolation, place_of
+from flpjax.results.distance import INSIDE, NEAR, extrapolation, place_of
 from flpjax.results.forecast import forecast
 from flpjax.results.prediction import Interval
 from flpjax.results.selection.candidates import Candidates, check_affordable, grid
@@ -105,7 +105,9 @@ def next_runs(
     )
     warnings = [*now.warnings]
     if not chosen:
-        warnings.append(f"no candidate takes away {LEAST:.0%} of the variance: what is open is noise, or far off")
+        warnings.append(
+            f"no candidate takes away {100.0 * LEAST:g} % of the variance: what is open is noise, or far off"
+        )
     if target.flops is not None and spend >= target.flops and candidates is None:
         warnings.append(f"the spend would train '{target.name}' itself, which costs {target.flops:.3g}")
     return NextRuns(target, now.method, level, float(spend), steps[0], chosen, table, tuple(dict.fromkeys(warnings)))
@@ -128,7 +130,8 @@ def offer(
     if not 0.0 < spend < np.inf:
         raise InputError(f"the spend is {spend:g}", where="spend", remedy="Give a positive number, in FLOPs")
     target = completed(target, ladder)
-    if place_of(target, ladder).inside:
+    place = place_of(target, ladder)
+    if max(place.above, place.below) <= INSIDE and place.aside <= NEAR:
         raise InputError(
             f"target '{target.name}' lies inside the ladder ({extrapolation(target, ladder):.2g} × its largest)",
             where="target",
