@@ -16,7 +16,7 @@ from flpjax.ladder.features import Feature
 from flpjax.ladder.outline import Outline, outline_of
 from flpjax.ladder.size_rule import SizeRule, size_rule
 from flpjax.ladder.table import Runs
-from flpjax.ladder.unfinished import Kind, distance_in_words, listed, without_final
+from flpjax.ladder.unfinished import Kind, distance_in_words, listed, of_other_groups, without_final
 from flpjax.methods.method import Stage
 from flpjax.methods.mixtures import distinct
 
@@ -176,7 +176,8 @@ def _partly(runs: Runs, used: dict[str, NDArray[np.bool_]], fitted: NDArray[np.b
     """One sentence for all losses that the same runs lack."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for output, mask in used.items():
-        lacks = tuple(f"'{runs.names[i]}'" for i in np.flatnonzero(fitted & ~mask))
+        apart = of_other_groups(runs, output) if output in runs.domains else frozenset()
+        lacks = tuple(f"'{runs.names[i]}'" for i in np.flatnonzero(fitted & ~mask) if runs.names[i] not in apart)
         if lacks:
             groups.setdefault(lacks, []).append(output)
     remarks = []

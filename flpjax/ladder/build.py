@@ -13,11 +13,12 @@ from flpjax.ladder.check import check_checkpoints, check_features, check_values,
 from flpjax.ladder.compute import six_nd, transformer_flops, transformer_params
 from flpjax.ladder.features import Feature
 from flpjax.ladder.finals import FINAL_WITHIN
+from flpjax.ladder.grouped import apart
 from flpjax.ladder.mixing import MixtureIs, check_constant_mixture, mixture, mixture_so_far
 from flpjax.ladder.table import Floats, Runs
 from flpjax.ladder.tasks import Task, known_task
 
-SINGLE = ("run", "params", "tokens", "flops", "step", "final", "held_out", "train_loss")
+SINGLE = ("run", "group", "params", "tokens", "flops", "step", "final", "held_out", "train_loss")
 SHAPE = ("layers", "width", "ffn", "context")
 GROUPS = ("loss/", "score/", "stderr/", "mix/", "x/")
 SANE_RATIO = (0.1, 1000.0)
@@ -76,9 +77,7 @@ def build_runs(
     _fill_compute(columns, place, notes)
     _leave_out_empty(columns, notes)
 
-    domains, task_names, scored, sources, extra = (
-        tuple(c[len(g) :] for c in columns if c.startswith(g)) for g in GROUPS
-    )
+    _, task_names, scored, sources, extra = (tuple(c[len(g) :] for c in columns if c.startswith(g)) for g in GROUPS)
     for name in scored:
         if name not in task_names:
             raise InputError(
@@ -87,6 +86,8 @@ def build_runs(
                 remedy="Add the scores, or leave it out",
             )
     check_values(columns, place, allow_negative)
+    columns, domain_before = apart(columns, place, notes)
+    domains = tuple(domain_before)
     known_features = tuple((features or {}).get(name) or Feature(name) for name in extra)
     check_features(known_features, columns, place)
 
@@ -134,7 +135,8 @@ def build_runs(
         source=source,
         notes=tuple(notes),
         final_within=final_within,
-        signed=tuple(d for d in domains if f"loss/{d}" in allow_negative),
+        grouped=any(before != domain for domain, before in domain_before.items()),
+        signed=tuple(d for d in domains if f"loss/{domain_before[d]}" in allow_negative),
     )
 
 

@@ -56,6 +56,7 @@ class Runs:
         doubts: What may have been read in another sense than was meant, each with a remedy.
         shown: Loss domain → what its losses are told in to people, where that is not nats.
         signed: Loss domains that may be negative, as its owner said, such as losses relative to a unigram model.
+        grouped: Whether each loss is of one group of runs only, ``val@A``: they are fitted apart.
     """
 
     names: tuple[str, ...]
@@ -83,6 +84,7 @@ class Runs:
     doubts: tuple[str, ...] = field(default=())
     shown: Mapping[str, Unit] = field(default_factory=dict)
     signed: tuple[str, ...] = field(default=())
+    grouped: bool = False
 
     def __post_init__(self) -> None:
         for value in vars(self).values():

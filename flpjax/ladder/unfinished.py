@@ -45,6 +45,15 @@ def without_final(runs: Runs, kind: Kind, name: str) -> dict[str, str]:
     return reasons
 
 
+def of_other_groups(runs: Runs, domain: str) -> frozenset[str]:
+    """The runs that are of another group than a loss: that they have no value of it is no lack."""
+    if not runs.grouped:
+        return frozenset()
+    own = set(runs.run[np.isfinite(runs.loss_of(domain))])
+    others = set(runs.run[np.isfinite(runs.loss).any(axis=1)]) - own
+    return frozenset(runs.names[r] for r in others)
+
+
 def listed(reasons: Mapping[str, str]) -> str:
     """``'a', 'b' (no value of loss/c4); 'c' (its last …)``: runs by reason."""
     groups: dict[str, list[str]] = {}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean, nearest, short, some_of
 from flpjax.ladder.build import Place, build_runs, check_names, is_canonical, misspelt
+from flpjax.ladder.grouped import AT, GROUP
 from flpjax.ladder.table import Runs
 from flpjax.readers.bare import VALIDATION, bare_loss
 from flpjax.readers.cells import LONGEST_NAME
@@ -83,7 +84,8 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
         notes=notes,
     )
     told_in = {name: unit for name, unit in {**table_map.units, **table_map.shown}.items() if unit.name != "nats"}
-    runs = replace(runs, shown={d: told_in[f"loss/{d}"] for d in runs.domains if f"loss/{d}" in told_in})
+    told = {d: f"loss/{d.rpartition(AT)[0] if GROUP in columns and AT in d else d}" for d in runs.domains}
+    runs = replace(runs, shown={d: told_in[name] for d, name in told.items() if name in told_in})
     declared = "final" in columns and not runs.final.all()  # rows that are not final are checkpoints
     if rows_are is not None or declared:
         return runs
@@ -101,7 +103,8 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
 def _choose(raw: RawTable, table_map: TableMap) -> tuple[dict[str, str], list[str]]:
     """Canonical name → the table's name, and notes on what was guessed or left aside."""
     source = raw.place.source
-    chosen = {name: name for name in raw.cells if is_canonical(name)}
+    left = {GROUP} if _ignored(GROUP, table_map) else set()
+    chosen = {name: name for name in raw.cells if is_canonical(name) and name not in left}
     taken = set(table_map.columns.values())
     named = [*table_map.columns.items(), *((c, p) for c, parts in table_map.products.items() for p in parts)]
     for canonical, their in ((c, n) for c, n in named if isinstance(n, str)):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError
 from flpjax.ladder.build import Place
+from flpjax.ladder.grouped import GROUP
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
 from flpjax.readers.cells import flags, names, numbers
@@ -56,7 +57,7 @@ def converted(
     Raises:
         InputError: A cell can't be what the column says.
     """
-    if name == "run":
+    if name in ("run", GROUP):
         return names(cells[their], name, place)
     if name == "final" and table_map.finished:
         states = names(cells[their], name, place)

@@ -128,7 +128,7 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
         units[name] = unit_of(name, entry.unit, at)
         if entry.true is not None and name != "final":
             raise InputError("only 'final' has states", where=at, remedy="Leave the key 'true' out")
-        if entry.product is not None and name in ("run", "final", "held_out"):
+        if entry.product is not None and name in ("run", "group", "final", "held_out"):
             raise InputError(f"'{name}' is no product of numbers", where=at, remedy="Name a column")
     allow = keys.table.allow_missing
     tasks = {name: _task(name, entry, f"{where}, [tasks.{name}]") for name, entry in keys.tasks.items()}

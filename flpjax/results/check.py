@@ -12,6 +12,7 @@ import numpy as np
 
 from flpjax.errors import count
 from flpjax.ladder.audit.audit import audit, audit_alone
+from flpjax.ladder.grouped import AT
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
@@ -104,9 +105,16 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings), _feature_rows(runs), told_in)
 
 
+def _plain(domain: str) -> str:
+    """A loss without its group."""
+    return domain.rpartition(AT)[0]
+
+
 def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:
     ends = runs.ends()
     loss, score = (ends.loss_of(via) if via is not None else np.full(len(ends), np.nan)), ends.score
+    if runs.grouped:  # each run has the loss of its own group
+        loss = np.nansum(ends.loss[:, [_plain(d) == _plain(str(via)) for d in ends.domains]], axis=1)
     place = {ends.names[r]: i for i, r in enumerate(ends.run)}
     rows = []
     for i, name in enumerate(runs.names):

@@ -9,7 +9,7 @@ import numpy as np
 from flpjax.errors import count, some_of
 from flpjax.ladder.joined import joined_in_words
 from flpjax.ladder.table import Runs
-from flpjax.ladder.unfinished import NAMED, distance_in_words, listed, without_final
+from flpjax.ladder.unfinished import NAMED, distance_in_words, listed, of_other_groups, without_final
 
 
 def fitted_finals(runs: Runs, via: str | None = None) -> Runs:
@@ -42,7 +42,8 @@ def unfinished_warnings(runs: Runs, via: str | None) -> Iterator[str]:
     names = runs.domains if runs.domains else runs.task_names
     for name in sorted(names, key=lambda n: n != via):
         lacking = without_final(runs, "loss" if runs.domains else "score", name)
-        reasons = {run: why for run, why in lacking.items() if run not in unmarked}
+        apart = unmarked | (of_other_groups(runs, name) if runs.domains else frozenset())
+        reasons = {run: why for run, why in lacking.items() if run not in apart}
         if frozenset(reasons) in said:  # the same runs lack several losses: once is enough
             continue
         said.add(frozenset(reasons))
