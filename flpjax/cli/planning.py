@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from flpjax.results.allocation.allocation import Allocation
 
 Texts = list[str] | None
-OF_BUDGETS = ("inference_tokens", "most_params", "unique_tokens", "params_by", "flops_by", "csv")
+FREE = "free"  # in place of a mixture: the best one is searched
+OF_BUDGETS = ("inference_tokens", "mix", "most_params", "unique_tokens", "params_by", "flops_by", "csv")
 OF_NEXT_RUNS = ("target", "candidates", "domain", "task", "most")
 
 
@@ -48,6 +49,9 @@ def plan(
         str | None, typer.Option("--params-by", help="What N is: params, or NAME of a column x/NAME: active_params.")
     ] = None,
     flops_by: Annotated[str | None, typer.Option("--flops-by", help="How C is counted: table, or 6nd.")] = None,
+    mix: Annotated[
+        str | None, typer.Option("--mix", help="Mixture SOURCE=WEIGHT,…, or free: the best one with its N and D.")
+    ] = None,
     candidates: Annotated[
         Path | None, typer.Option("--candidates", help="Table of runs to choose from, with a column 'cost'.")
     ] = None,
@@ -77,7 +81,7 @@ def plan(
     options: dict[str, Any] = {
         "runs": runs, "budget": budget, "target": target, "spend": spend, "inference_tokens": inference_tokens,
         "most_params": most_params, "unique_tokens": unique_tokens, "params_by": params_by, "flops_by": flops_by,
-        "csv": csv, "candidates": candidates, "domain": domain, "task": task, "most": most,
+        "mix": mix, "csv": csv, "candidates": candidates, "domain": domain, "task": task, "most": most,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     _check_asked(given)
@@ -94,6 +98,10 @@ def plan(
     assert runs is not None
     numbers = _numbers(given)
     how_counted: dict[str, Any] = {name: given[name] for name in ("params_by", "flops_by") if name in given}
+    if mix is not None:
+        from flpjax.results.target import parse_mix
+
+        numbers["mix"] = mix if mix == FREE else parse_mix(mix)
     _allocate(runs, mapping, only, exclude, numbers, how_counted, how, json, csv, plot)
 
 
@@ -144,16 +152,21 @@ def _allocate(
     """Divide budgets, write what was asked for, and print the tables."""
     from flpjax.cli import session
     from flpjax.cli.asked import check_method, check_numbers
+    from flpjax.results.allocation.asked import check_budgets, check_carried
     from flpjax.results.allocation.limits import Limits
-    from flpjax.results.allocation.plan import DRAWS, check_budgets, check_carried
+    from flpjax.results.allocation.plan import DRAWS
     from flpjax.results.allocation.plan import plan as run_plan
 
     draws = DRAWS if how.draws is None else how.draws
     check_numbers(draws, how.level)
     budgets = check_budgets(numbers["budget"])
-    limits = Limits(**{name: value for name, value in numbers.items() if name != "budget"})
+    limits = Limits(**{name: value for name, value in numbers.items() if name not in ("budget", "mix")})
     chosen = None
-    if how.method or how.laws:
+    if "mix" in numbers and not how.method:
+        from flpjax.methods.registry import DEFAULT_MIX
+
+        chosen = check_method(DEFAULT_MIX, None, draws)
+    elif how.method or how.laws:
         chosen = check_method(how.method or next(iter(how.laws)), how.via, draws, laws=how.laws)
     table = steps.read(runs, mapping, only, exclude)
     check_carried(table, budgets, how.via, limits)

@@ -17,6 +17,8 @@ STEPS = (0.25, 0.5, 2.0, 4.0)  # times N*, of the table of regret
 def show_plan(found: Allocation) -> list[Sheet]:
     """The optima, the roads side by side, what near misses cost, and ways of counting."""
     sheets = [_optima(found)]
+    if found.optima[0].mix is not None:
+        sheets.append(_mixtures(found))
     if found.optima[0].scores:
         sheets.append(_scores(found))
     if len(found.roads) > 1:
@@ -58,6 +60,12 @@ def _optima(found: Allocation) -> Sheet:
     interval = f"{100 * found.level:g} %" if found.intervals else ""
     columns = ["C, FLOPs", "N*", interval, "D*", interval, "D*/N*", found.domain, "N within .1 %"]
     return table(f"What to train on {found.source}'s evidence, by the {found.headline}", columns, rows)
+
+
+def _mixtures(found: Allocation) -> Sheet:
+    sources = list(found.optima[0].mix or {})
+    rows = [[f"{o.flops:.3g}", *(f"{(o.mix or {})[s]:.3f}" for s in sources)] for o in found.optima]
+    return table("The mixture there", ["C, FLOPs", *sources], rows)
 
 
 def _scores(found: Allocation) -> Sheet:

@@ -12,6 +12,7 @@ from flpjax.fitting.point import point
 from flpjax.ladder.build import build_runs
 from flpjax.methods.registry import method
 from flpjax.results.allocation.blend import DOUBT, blended
+from flpjax.results.allocation.conventions import choices, converted, words_of
 from flpjax.results.allocation.isoflop import budgets_of, points_of
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.plan import plan
@@ -239,3 +240,30 @@ def test_the_same_plan_every_time(wide):
     one, other = (plan(wide, 1e21, draws=DRAWS, compare=False) for _ in range(2))
     assert one.to_json() == other.to_json()
     assert plan(wide, 1e21, jax.random.key(5), draws=DRAWS, compare=False).to_json() != one.to_json()
+
+
+def test_exponents_by_every_way_of_counting(key):
+    """FLOPs of attention on top of 6ND, which weigh more in small models."""
+    base = isoflops(0.0, sizes=5, reach=8.0)
+    columns = table(base.params, base.tokens, base.loss[:, 0])
+    columns |= {"flops": base.flops * (1 + 0.4 * (base.params / 1e8) ** -0.4)}
+    found = plan(build_runs(columns), 1e20, key, draws=11)
+    told = {(c.params_by, c.flops_by): c.a.median for c in found.conventions}
+    assert list(told) == [("params", "table"), ("params", "6nd")]
+    assert told["params", "6nd"] == pytest.approx(0.28 / 0.62, abs=0.01)
+    log_n = np.linspace(np.log(1e7), np.log(1e11), 200_001)
+    per_nd = 6 + 2.4 * (np.exp(log_n) / 1e8) ** -0.4
+    best = [log_n[law(np.exp(log_n), c / np.exp(log_n) / per_nd).argmin()] for c in (1e19, 1e21)]
+    assert told["params", "table"] == pytest.approx((best[1] - best[0]) / np.log(100), abs=0.01)
+    assert "C as the table has it" in found.convention
+
+
+def test_runs_counted_in_another_way():
+    base = isoflops(0.0, sizes=5)
+    whole = base.params + 2e6 * base.params**0.3
+    runs = build_runs(table(base.params, base.tokens, base.loss[:, 0]) | {"x/total_params": whole})
+    assert choices(runs) == (("params", "table"), ("total_params", "table"), ("total_params", "6nd"))
+    counted = converted(runs, "total_params", "6nd")
+    np.testing.assert_allclose(counted.params, runs.extra[:, 0])
+    np.testing.assert_allclose(counted.flops, 6 * runs.extra[:, 0] * runs.tokens)
+    assert words_of("total_params", "6nd") == "N by x/total_params, C = 6ND"

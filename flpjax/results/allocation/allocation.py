@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ class Optimum:
         flat: The lowest and the highest N within a thousandth of the best loss: medians over draws.
         extrapolation: The budget over the largest run's FLOPs.
         capped: Whether the best N is the largest that is allowed.
+        mix: Source → weight of the mixture there, if it was given or chosen.
     """
 
     flops: float
@@ -43,11 +45,13 @@ class Optimum:
     flat: tuple[float, float]
     extrapolation: float
     capped: bool
+    mix: Mapping[str, float] | None = None
 
     def to_dict(self, bounds: bool) -> dict[str, Any]:
         """As JSON has it."""
         return {
             "flops": self.flops,
+            "mix": self.mix and dict(self.mix),
             "params": self.params.to_dict(bounds),
             "tokens": self.tokens.to_dict(bounds),
             "tokens_per_param": self.ratio.to_dict(bounds),

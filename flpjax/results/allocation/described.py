@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from flpjax.results.allocation.law_road import LawRoad
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.road import MOST_LOST, middle
 from flpjax.results.allocation.roads import Roads
-from flpjax.results.allocation.valley import inputs_at
+from flpjax.results.allocation.valley import Others, inputs_at
 from flpjax.results.prediction import Interval
 
 FAR = 10.0  # times the largest run, beyond which a warning says how far a budget is
@@ -33,7 +33,7 @@ def described(
     budgets: Sequence[float],
     limits: Limits,
     level: float,
-    features: Mapping[str, float] | None,
+    others: Others,
     convention: str,
     conventions: tuple[Convention, ...],
 ) -> Allocation:
@@ -48,12 +48,12 @@ def described(
         assert n is not None
         assert d is not None
         assert r is not None
-        loss, scores = _there(found, own, i, budget, n.median, d.median, place, level, limits, features)
+        loss, scores = _there(found, own, i, budget, n.median, d.median, place, level, limits, others.at(i))
         flat = np.exp(middle((found.valleys.flat[:, :, i] + found.shift[:, i]).T))
         capped = bool(found.valleys.bound[:, i].mean() > 0.5)
-        optima.append(
-            Optimum(budget, n, d, r, loss, scores, (float(flat[0]), float(flat[1])), budget / largest, capped)
-        )
+        mix = others.mixes[i] if others.mixes else None
+        ends = (float(flat[0]), float(flat[1]))
+        optima.append(Optimum(budget, n, d, r, loss, scores, ends, budget / largest, capped, mix))
         regrets.append(_regret(found, i, budget, n.median, level))
     a, b = road.exponents(level)
     said = _warnings(found, optima, draws.ladder.ratio)
@@ -80,14 +80,12 @@ def _there(
     place: int,
     level: float,
     limits: Limits,
-    features: Mapping[str, float] | None,
+    others: Others,
 ) -> tuple[Interval, dict[str, Interval]]:
     """Loss and scores that are expected of N and D, over draws."""
     draws = own.draws
-    if limits.unique_tokens is not None:
-        features = {**(features or {}), "unique_tokens": limits.unique_tokens}
     flops = float(limits.training(np.log(params), budget))
-    one = inputs_at(draws, [budget], features)
+    one = inputs_at(draws, [budget], limits, others)
     x = one.replace(params=np.log([params]), tokens=np.log([tokens]), flops=np.log([flops]))
     loss, score = (np.asarray(v)[:, 0] for v in predict(draws.model, draws.params, x))
     each = {t: Interval.of(np.clip(score[:, j], 0.0, 1.0), level, MOST_LOST) for j, t in enumerate(draws.model.tasks)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import jax
 import numpy as np
 from jax import Array
 
-from flpjax.errors import FitError, InputError, did_you_mean
+from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.fit import AnyMethod, fit
 from flpjax.fitting.fit import check_carried as check_method
@@ -17,22 +17,32 @@ from flpjax.fitting.point import training_of
 from flpjax.ladder.table import Runs
 from flpjax.numerics import require_x64
 from flpjax.results.allocation.allocation import Allocation
+from flpjax.results.allocation.asked import (
+    Budget,
+    check_budgets,
+    check_carried,
+    check_inputs,
+    check_reads,
+    loss_domain,
+    road_of_draws,
+)
 from flpjax.results.allocation.conventions import PARAMS, Convention, choices, converted, words_of
 from flpjax.results.allocation.described import described
-from flpjax.results.allocation.law_road import LawRoad, check_design, law_road
+from flpjax.results.allocation.jointly import best_mixtures
+from flpjax.results.allocation.law_road import LawRoad, law_road
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.road import Road
 from flpjax.results.allocation.roads import roads_of
 from flpjax.results.allocation.sweep import is_sweep, sweep_envelope
-from flpjax.results.allocation.valley import valleys
+from flpjax.results.allocation.valley import Others, valleys
+from flpjax.results.constraints import Constraints
 from flpjax.results.prediction import check_level
+from flpjax.results.target import mixture_of
 
 DRAWS = 400
 SEED = 0  # of the key, where none is given: a plan of a table is the same whenever it is asked for
 EXPONENTS_OVER = (0.1, 10.0)
 """Times a lone budget: what exponents are read off over. A straight line's are the same whatever the span."""
-
-Budget = float | Sequence[float]
 
 
 def plan(
@@ -48,6 +58,8 @@ def plan(
     most_params: float | None = None,
     unique_tokens: float | None = None,
     features: Mapping[str, float] | None = None,
+    mix: Mapping[str, float] | Literal["free"] | None = None,
+    constraints: Constraints | None = None,
     params_by: str = PARAMS,
     flops_by: str = "table",
     compare: bool = True,
@@ -72,6 +84,9 @@ def plan(
         most_params: N at most.
         unique_tokens: Different tokens there are; the runs must tell what repetition is worth (``x/unique_tokens``).
         features: Other features that the law reads, by name.
+        mix: Source → weight of the mixture, for methods that know mixtures; ``"free"`` chooses that which is best with
+            its N and D; None takes the mean of the ladder's.
+        constraints: What a free mixture keeps to; None for weights within the ranges that were tried.
         params_by: What N is: ``params``, or the name of a column ``x/<name>``, say of active or of all parameters.
         flops_by: ``table``, or ``6nd``.
         compare: Fit by every way of counting N and FLOPs that the table allows, for one table of exponents.
@@ -89,8 +104,8 @@ def plan(
     key = jax.random.key(SEED) if key is None else key
     note: tuple[str, ...] = ()
     if isinstance(source, Draws):
-        own = _of_draws(source, limits, params_by, flops_by)
-        domain = _domain(source.model.domains, via, source.ladder.source)
+        own = road_of_draws(source, limits, params_by, flops_by)
+        domain = loss_domain(source.model.domains, via, source.ladder.source)
         training = runs = None
     else:
         if draws < 2:
@@ -98,7 +113,7 @@ def plan(
         check_draw_count(draws)
         check_carried(source, budgets, via, limits)
         training = training_of(source)
-        domain = _domain(training.general_domains, via, source.source)
+        domain = loss_domain(training.general_domains, via, source.source)
         if is_sweep(training, domain):
             swept = sweep_envelope(training, domain)
             training, note = swept.runs, (swept.words,)
@@ -106,111 +121,51 @@ def plan(
         own = _fitted(runs, domain, key, draws, method, progress)
     if progress is not None:
         progress("searching valleys")
-    found = roads_of(own, runs, domain, budgets, limits, features, key)
+    others = _others(own.draws, domain, budgets, limits, features, mix, constraints, key)
+    found = roads_of(own, runs, domain, budgets, limits, others, key)
     found = found._replace(notes=(*note, *found.notes))
     _refuse_without(found.headline, own.draws, budgets, domain)
     compared: tuple[Convention, ...] = ()
     if training is not None and compare and method is None:
         compared = _compared(training, domain, budgets, key, draws, level)
-    return described(found, own, domain, budgets, limits, level, features, words_of(params_by, flops_by), compared)
+    return described(found, own, domain, budgets, limits, level, others, words_of(params_by, flops_by), compared)
 
 
-def check_budgets(budget: Budget) -> list[float]:
-    """Budgets in ascending order.
-
-    Raises:
-        InputError: There is none, one is not a positive number, or two are the same.
-    """
-    budgets = [float(b) for b in ([budget] if isinstance(budget, int | float) else budget)]
-    if not budgets:
-        raise InputError("there is no budget", where="budget", remedy="Give training FLOPs, say 1e24")
-    for b in budgets:
-        if not 1.0 <= b < np.inf:
-            raise InputError(f"a budget of {b:g} FLOPs", where="budget", remedy="Give a positive number, say 1e24")
-    if len(set(budgets)) < len(budgets):
-        raise InputError("a budget is given twice", where="budget", remedy="Give each once")
-    return sorted(budgets)
-
-
-def check_carried(runs: Runs, budgets: Sequence[float], via: str | None, limits: Limits) -> None:
-    """What can be refused before anything is fitted.
+def _others(
+    draws: Draws,
+    domain: str,
+    budgets: Sequence[float],
+    limits: Limits,
+    features: Mapping[str, float] | None,
+    mix: Mapping[str, float] | Literal["free"] | None,
+    constraints: Constraints | None,
+    key: Array,
+) -> Others:
+    """What else the model is told of; with a free mixture, that which is best at each budget.
 
     Raises:
-        InputError: There is no loss, N or D; the runs don't vary what a budget is divided into; or a limit needs a
-            column that is not there.
+        InputError: There are constraints and no free mixture, or the mixture can't be.
     """
-    training = training_of(runs)
-    if not training.domains:
-        raise InputError(
-            "there is no column 'loss/<domain>'",
-            where=runs.source,
-            remedy="Add losses: the best division of a budget is that of the lowest loss",
+    features = dict(features or {})
+    if mix == "free":
+        place = draws.model.domains.index(domain)
+        return Others(
+            features, best_mixtures(draws, budgets, place, limits, constraints or Constraints(), features, key)
         )
-    if "params" not in training.features or "tokens" not in training.features:
+    if constraints is not None:
+        raise InputError("constraints have no free mixture to bind", where="constraints", remedy='Say mix="free"')
+    if mix is None:
+        return Others(features)
+    if isinstance(mix, str):
+        raise InputError(f"mix is '{mix}'", where="mix", remedy="Give weights by source, or 'free'")
+    mixture_of(mix, draws.ladder.sources, "mix")
+    if not draws.model.sources:
         raise InputError(
-            "the table has no N and D, between which a budget is divided",
-            where=runs.source,
-            remedy="Add the columns 'params' and 'tokens'",
-        )
-    if limits.unique_tokens is not None and "unique_tokens" not in training.features:
-        raise InputError(
-            "what repeated tokens are worth, no run tells",
-            where=f"{runs.source}, unique_tokens",
-            remedy="Add the column 'x/unique_tokens', and runs that repeat their data",
-        )
-    check_design(training, _domain(training.general_domains, via, runs.source), budgets)
-
-
-def _domain(domains: tuple[str, ...], via: str | None, where: str) -> str:
-    if not domains:
-        raise InputError("these draws are of no loss", where=where, remedy="Fit a method with losses")
-    if via is not None and via not in domains:
-        raise InputError(f"there is no loss domain '{via}'", where=where, remedy=did_you_mean(via, domains))
-    return via or domains[0]
-
-
-def _of_draws(draws: Draws, limits: Limits, params_by: str, flops_by: str) -> LawRoad:
-    """Draws as the law's road.
-
-    Raises:
-        InputError: They don't read N and D, or something is asked that only runs can tell.
-    """
-    if (params_by, flops_by) != (PARAMS, "table"):
-        raise InputError(
-            "draws count N and FLOPs as the runs did that they were fitted on",
-            where="params_by, flops_by",
-            remedy="Give the runs in place of draws",
-        )
-    _check_reads(draws, limits)
-    return LawRoad(draws, None, None, None, float("nan"))
-
-
-def _check_inputs(inputs: Collection[str], where: str) -> None:
-    if not {"params", "tokens"} <= set(inputs):
-        raise InputError(
-            "this law does not read both N and D: any division of a budget is as good to it",
-            where=where,
-            remedy="Fit chinchilla+sigmoid, or another method in N and D",
-        )
-
-
-def _check_reads(draws: Draws, limits: Limits) -> None:
-    reads = draws.model.inputs
-    _check_inputs(reads, draws.ladder.source)
-    if limits.unique_tokens is not None and "unique_tokens" not in reads:
-        raise InputError(
-            "the law that was fitted does not know what repeated tokens are worth",
-            where="unique_tokens",
-            remedy="Give runs that repeat their data, with the column 'x/unique_tokens'; or leave unique_tokens out",
-        )
-    design = draws.ladder.design
-    if not design.ratio:
-        raise InputError(
-            f"all runs have {draws.ladder.ratio[1]:.3g} tokens per parameter: what another ratio would give, which a "
-            "budget is divided by, they can't tell",
+            "the method that was fitted does not know data sources",
             where=draws.ladder.source,
-            remedy="Train some runs on more, or fewer, tokens per parameter",
+            remedy="Fit a method with mixtures, such as 'mix-chinchilla+domain-sigmoid'; or leave mix out",
         )
+    return Others(features, (mix,) * len(budgets))
 
 
 def _fitted(runs: Runs, domain: str, key: Array, draws: int, method: AnyMethod | None, progress: Any) -> LawRoad:
@@ -219,9 +174,9 @@ def _fitted(runs: Runs, domain: str, key: Array, draws: int, method: AnyMethod |
         return law_road(runs, domain, key, draws, progress)
     inputs = check_method(method, runs)
     if inputs:  # a blend's are known when it is fitted
-        _check_inputs(inputs, runs.source)
+        check_inputs(inputs, runs.source)
     fitted = fit(method, runs, key, draws=draws, progress=progress)
-    _check_reads(fitted, Limits())
+    check_reads(fitted, Limits())
     return LawRoad(fitted, None, runs, None, float("nan"))
 
 

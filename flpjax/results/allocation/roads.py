@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from flpjax.results.allocation.law_road import LawRoad
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.parabola import degree_of, line_through, lowest_points, resampled
 from flpjax.results.allocation.road import MOST_LOST, Road, middle
-from flpjax.results.allocation.valley import Valleys, inputs_at, valleys
+from flpjax.results.allocation.valley import Others, Valleys, inputs_at, valleys
 
 WILD_SALT, ENVELOPE_SALT = 11, 12
 LEAST_GROUPS = 2
@@ -52,7 +52,7 @@ def roads_of(
     domain: str,
     budgets: Sequence[float],
     limits: Limits,
-    features: Mapping[str, float] | None,
+    others: Others,
     key: Array,
 ) -> Roads:
     """Walk them.
@@ -63,20 +63,22 @@ def roads_of(
         domain: The loss.
         budgets: ``(budget,)`` FLOPs.
         limits: What to keep to; with limits only the law says anything.
-        features: Other features that laws read.
+        others: What else the model is told of; with features or mixtures only the law says anything.
         key: JAX random key of the resamples.
     """
     draws = own.draws
     span = _Span(np.log([*budgets, BEYOND * budgets[-1]][: max(len(budgets), 2)]), len(budgets), draws.ladder.rule)
     place = draws.model.domains.index(domain)
-    valley = valleys(draws, list(np.exp(span.log_flops)), place, limits, features)
+    if others.mixes and len(others.mixes) < len(span.log_flops):  # of a lone budget, the second one has the same
+        others = Others(others.features, others.mixes * 2)
+    valley = valleys(draws, list(np.exp(span.log_flops)), place, limits, others)
     words = "a law of N and D fitted to all runs (approach 3)"
     law = Road.of("law", valley.log_params, valley.log_tokens, span.log_flops, span.keep, words)
     whole, valley = valley, _first(valley, span.keep)
     none = np.zeros_like(valley.log_params)
     only = Roads((law,), law, valley, none, None, None, "", ())
     fitted = own.runs if own.runs is not None else runs
-    if fitted is None or limits != Limits() or features:
+    if fitted is None or limits != Limits() or others:
         return only
     iso = budgets_of(points_of(fitted, domain))
     groups = valleys(draws, list(np.exp(iso.log_flops)), place) if len(iso) else None
@@ -150,7 +152,7 @@ def _parabolas(
     points, rule = iso.points, draws.ladder.rule
     level = iso.log_flops[iso.group]
     log_tokens = np.log(rule.tokens(np.exp(points.log_params), np.exp(level)))
-    template = inputs_at(draws, list(np.exp(level)), None)
+    template = inputs_at(draws, list(np.exp(level)), Limits(), Others())
     here = template.replace(params=points.log_params, tokens=points.log_tokens, flops=points.log_flops)
     there = template.replace(params=points.log_params, tokens=log_tokens, flops=level)
     as_run, at_budget = (np.log(_losses(draws, x, domain)) for x in (here, there))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from flpjax.fitting.draws import Draws
 from flpjax.fitting.predicted import predict
 from flpjax.ladder.compute import FlopsRule
 from flpjax.ladder.features import Features
+from flpjax.laws.repeated import UNIQUE
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.completion import law_inputs, with_mixture
 from flpjax.results.target import Target
@@ -27,7 +28,29 @@ COARSE, FINE = 185, 17
 FLAT = 1e-3
 """Relative loss above the best within which sizes count as equally good: what reruns differ by is twice that."""
 
+ENDLESS = 1e30  # tokens: no budget repeats them
+
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Others:
+    """What else a model is told of, besides N, D and C.
+
+    Attributes:
+        features: Feature → value, of all budgets.
+        mixes: ``(budget,)`` source → weight; () for the mean of the ladder's.
+    """
+
+    features: Mapping[str, float] = field(default_factory=dict)
+    mixes: tuple[Mapping[str, float], ...] = ()
+
+    def at(self, i: int) -> Others:
+        """Of one budget alone."""
+        return replace(self, mixes=self.mixes[i : i + 1])
+
+    def __bool__(self) -> bool:
+        return bool(self.features or self.mixes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +81,7 @@ def valleys(
     budgets: Sequence[float],
     domain: int,
     limits: Limits | None = None,
-    features: Mapping[str, float] | None = None,
+    others: Others | None = None,
     rule: FlopsRule | None = None,
 ) -> Valleys:
     """Search every draw's valley at every budget.
@@ -68,16 +91,14 @@ def valleys(
         budgets: ``(budget,)`` FLOPs.
         domain: The loss that is lowest at an optimum.
         limits: What to keep to.
-        features: Other features that laws read, by name.
+        others: What else the model is told of.
         rule: How FLOPs are counted; None for the ladder's own way.
 
     Raises:
         InputError: Inference alone costs a budget, or a feature that laws read is not given.
     """
     limits, rule = limits or Limits(), rule or draws.ladder.rule
-    if limits.unique_tokens is not None:
-        features = {**(features or {}), "unique_tokens": limits.unique_tokens}
-    template = inputs_at(draws, budgets, features)
+    template = inputs_at(draws, budgets, limits, others or Others())
     parts = []
     for i, budget in enumerate(budgets):
         grid = _grid(budget, limits, rule)
@@ -89,9 +110,18 @@ def valleys(
     return Valleys(at.T, log_tokens.T, value.T, flat, grid, curve.swapaxes(0, 1), bound.T)
 
 
-def inputs_at(draws: Draws, budgets: Sequence[float], features: Mapping[str, float] | None) -> Features:
-    """Features of one model a budget, leaves ``(budget, …)``, in which N, D and C are to be replaced."""
-    targets = [Target(f"{c:.3g} FLOPs", 1e9, 1e9, c, features=features) for c in budgets]
+def inputs_at(draws: Draws, budgets: Sequence[float], limits: Limits, others: Others) -> Features:
+    """Features of one model a budget, leaves ``(budget, …)``, in which N, D and C are to be replaced.
+
+    A law that knows what repetition is worth is told of endless data, unless there is a limit.
+    """
+    features = dict(others.features)
+    if UNIQUE in draws.model.inputs and UNIQUE not in features:
+        features[UNIQUE] = ENDLESS if limits.unique_tokens is None else limits.unique_tokens
+    mixes = others.mixes or (None,) * len(budgets)
+    targets = [
+        Target(f"{c:.3g} FLOPs", 1e9, 1e9, c, mix=mix, features=features) for c, mix in zip(budgets, mixes, strict=True)
+    ]
     return law_inputs([with_mixture(t, draws) for t in targets], draws)
 
 
