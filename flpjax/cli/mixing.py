@@ -155,6 +155,7 @@ def compare(
     runs: RunsArgument,
     largest: Annotated[int | None, typer.Option("--largest", min=1, help="Hold out the K largest runs.")] = None,
     hold_out: Annotated[Pairs, typer.Option("--hold-out", help="Hold out these runs. Repeatable.")] = None,
+    law: Law = None,
     mapping: Mapping = None,
     only: Only = None,
     exclude: Exclude = None,
@@ -166,7 +167,9 @@ def compare(
     """Which law of mixtures, and which map from losses to scores, is best on the runs that are held out."""
     steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.cli import session, show_mix
+    from flpjax.cli.asked import parse_laws
 
+    laws = parse_laws(law)
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
     session.start_jax()
     import jax
@@ -174,8 +177,8 @@ def compare(
     from flpjax.results.compare import FORMS, MAPS
     from flpjax.results.compare import compare as run_compare
 
-    with session.progress(len(FORMS) + len(MAPS) + 4, "fitting") as step:
-        result = run_compare(table, jax.random.key(seed), progress=step)
+    with session.progress(len(FORMS) + len(laws) + len(MAPS) + 4, "fitting") as step:
+        result = run_compare(table, jax.random.key(seed), laws=laws, progress=step)
     steps.save(json, result.to_json())
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_mix.show_comparison(result):

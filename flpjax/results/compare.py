@@ -21,7 +21,7 @@ from flpjax.laws.mixture_loss import M4
 from flpjax.methods.direct import FP
 from flpjax.methods.flpm import FLPM
 from flpjax.methods.method import Method
-from flpjax.methods.registry import ALL_EMERGED, AUTO, FLOOR, MIXTURE_LOSS, RECENT, mixed_stages
+from flpjax.methods.registry import ALL_EMERGED, AUTO, FLOOR, MIXTURE_LOSS, RECENT, Laws, check_law_names, mixed_stages
 from flpjax.results.backtest import record_of
 from flpjax.results.record import Cell, Record
 
@@ -150,6 +150,7 @@ def compare(
     key: Array,
     *,
     forms: Sequence[str] = FORMS,
+    laws: Laws | None = None,
     recommend: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
@@ -160,6 +161,7 @@ def compare(
         key: JAX random key.
         forms: Names of mixture laws, keys of :data:`flpjax.methods.registry.MIXTURE_LOSS`, with or without
             ``-recent``.
+        laws: Laws of your own by name, beside those; and, of those that read no features, maps from losses to scores.
         recommend: Forecast the targets from end to end, too, by the best pair and by ``auto``.
         progress: Called with what is fitted, before it is.
 
@@ -183,12 +185,15 @@ def compare(
     unknown = [name for name in forms if name.removesuffix(RECENT) not in MIXTURE_LOSS]
     if unknown:
         raise InputError(f"there is no form '{unknown[0]}'", remedy=did_you_mean(unknown[0], MIXTURE_LOSS))
+    laws = laws or {}
+    check_law_names(laws)
+    own_maps = {name: name for name, law in laws.items() if not law.inputs()}
     say = progress or (lambda _: None)
     losses_only = replace(runs, tasks=(), score=np.empty((len(runs), 0)), stderr=np.empty((len(runs), 0)))
     first = []
-    for name in forms:
+    for name in (*forms, *(n for n in laws if n not in own_maps)):
         say(name)
-        predictor = replace(mixed_stages(name, "domain-linear"), domains=runs.general_domains)
+        predictor = replace(mixed_stages(name, "domain-linear", laws), domains=runs.general_domains)
         first.append(_row(name, predictor, losses_only, key, lambda record: record.losses))
     maps, discovery = [], None
     if runs.tasks:
@@ -196,33 +201,34 @@ def compare(
         zeros = bool((runs.training().finals().mix == 0).any()) if runs.sources else False
         straight: Law = M4(floor=FLOOR if zeros else None) if runs.sources else MIXTURE_LOSS["m1"]
         maps.append(_row("flops", FP(straight), runs, key, lambda record: record.scores))
-        for name, score in MAPS.items():
+        for name, score in {**MAPS, **own_maps}.items():
             say(name)
-            below = mixed_stages("m1", score)
+            below = mixed_stages("m1", score, laws)
             predictor = FLPM(MIXTURE_LOSS["m1"], below.loss_score, selection=below.selection, prior=below.prior)
             maps.append(_row(name, predictor, runs, key, _with_true_loss))
         say("discovery")
         discovered, discovery = _discovered(runs, key)
         maps.append(discovered)
     ranked = sorted(first, key=lambda row: (row.mean is None, row.mean or 0.0))
-    recommended = _recommended(ranked, maps, runs, key, say) if recommend else None
+    recommended = _recommended(ranked, maps, runs, key, laws, say) if recommend else None
     return Comparison(runs.targets().names, tuple(ranked), tuple(maps), discovery, recommended)
 
 
 def _recommended(
-    forms: Sequence[Row], maps: Sequence[Row], runs: Runs, key: Array, say: Callable[[str], None]
+    forms: Sequence[Row], maps: Sequence[Row], runs: Runs, key: Array, own: Laws, say: Callable[[str], None]
 ) -> Recommended | None:
     """The best law with the best map, and ``auto``, from end to end on the targets."""
     laws = [row for row in forms if row.mean is not None]
     if not laws:
         return None
-    scored = sorted((r for r in maps if r.mean is not None and r.name in STAGES), key=lambda r: r.mean or 0.0)
-    pair = f"{laws[0].name}+{STAGES[scored[0].name] if scored else 'domain-linear'}"
+    stages = {**STAGES, **{name: name for name in own}}
+    scored = sorted((r for r in maps if r.mean is not None and r.name in stages), key=lambda r: r.mean or 0.0)
+    pair = f"{laws[0].name}+{stages[scored[0].name] if scored else 'domain-linear'}"
     of, errors, failed = ("scores" if scored else "losses"), {}, {}
     for name in (pair, AUTO):
         say(name)
         try:
-            _, chosen = mixing_method(name, BLEND_DRAWS)
+            _, chosen = mixing_method(name, BLEND_DRAWS, own if name == pair else None)
             record = record_of(fit(chosen, runs, key, draws=BLEND_DRAWS), runs)
         except (InputError, FitError) as error:
             failed[name] = str(error)

@@ -216,3 +216,13 @@ def test_nothing_held_out_is_refused(runs, key):
         compare(runs.hold_out([]), key)
     with pytest.raises(InputError, match="all runs are held out"):
         compare(runs.hold_out("*"), key)
+
+
+def test_laws_of_ones_own_have_a_row(runs, key):
+    laws = {"line": flpjax.law("E + A*C^-a")}
+    found = compare(few(runs, ()), key, forms=("m1",), laws=laws, recommend=False)
+    errors = {row.name: row.mean for row in found.forms}
+    assert set(errors) == {"m1", "line"}
+    assert errors["line"] < 0.2
+    with pytest.raises(InputError, match="the name 'm1' of a law is taken"):
+        compare(runs, key, laws={"m1": laws["line"]})
