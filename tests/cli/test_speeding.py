@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from flpjax.cli.app import main
+from tests.cli.cases import SHAPES
 
 DRAWS = ("--draws", "200")
 
@@ -98,3 +99,36 @@ def test_a_wrong_use_is_one_error(run, tmp_path, args, message):
     assert (code, out) == (2, "")
     assert message in said
     assert said.count("error:") == 1
+
+
+REFUSED = {
+    "mixtures, losses only": "its runs are of",
+    "mixtures, both": "its runs are of",
+    "mixtures, scores only": "its runs are of",
+    "one run": "there is 1 finished run",
+    "all held out": "all runs are held out",
+    "equal compute": "all runs have one compute",
+}
+"""Shape of table → words of the one error that it ends in."""
+
+
+QUICK = (*REFUSED, "losses only", "scores only", "all tasks at chance", "two runs", "equal scores")
+EVERY = [name if name in QUICK else pytest.param(name, marks=pytest.mark.thorough) for name in SHAPES]
+
+
+@pytest.mark.parametrize("shape", EVERY)
+def test_every_shape_of_table_against_itself_is_worth_one_or_one_error(run, tmp_path, shape):
+    args = SHAPES[shape].write(tmp_path, "table")
+    code, out, err = run(args[0], *args, "--json", str(tmp_path / "r.json"), "--draws", "100")
+    said = " ".join(err.split())
+    if shape in REFUSED:
+        assert (code, out) == (2, "")
+        assert REFUSED[shape] in said
+        return
+    assert code == 0, said
+    found = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    kinds = {each["kind"] for each in found["outputs"]}
+    scored = SHAPES[shape].tasks and SHAPES[shape].odd != "equal scores"  # which tell nothing
+    assert kinds == {kind for kind, there in (("loss", SHAPES[shape].losses), ("score", scored)) if there}
+    for each in found["outputs"]:
+        assert each["factor"]["lower"] <= 1.0 <= each["factor"]["upper"], each["name"]

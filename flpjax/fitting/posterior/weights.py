@@ -23,7 +23,8 @@ def smoothed(log_ratio: Floats) -> tuple[Floats, float]:
         return ratio / ratio.sum(), -np.inf  # all alike: nothing to smooth
     k, scale = fit_tail(np.maximum(excess, 1e-300))
     level = (np.arange(tail) + 0.5) / tail
-    quantile = -scale * np.log1p(-level) if abs(k) < 1e-8 else scale * np.expm1(-k * np.log1p(-level)) / k
+    with np.errstate(over="ignore"):  # of a tail that has no end; weights end at 1
+        quantile = -scale * np.log1p(-level) if abs(k) < 1e-8 else scale * np.expm1(-k * np.log1p(-level)) / k
     ratio[largest] = np.minimum(cutoff + quantile, 1.0)
     return ratio / ratio.sum(), float(k)
 

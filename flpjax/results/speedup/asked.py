@@ -35,14 +35,13 @@ def outputs_of(
     first, second = finals
     if unknown := [name for name in asked if name not in (*first.domains, *first.task_names)]:
         common(first.domains + first.task_names, second.domains + second.task_names, unknown, "loss or task", where)
+    losses, scores = _shared(finals, domains, True, where), _shared(finals, tasks, False, where)
     general = [d for d in first.general_domains if d in second.domains]
-    losses = _measured(finals, common(first.domains, second.domains, domains, "loss", where), True)
-    scores = _measured(finals, common(first.task_names, second.task_names, tasks, "task", where), False)
     if domains is None:
         losses = [name for name in losses if name in general] or losses
     if not (losses or scores):
         raise InputError(
-            "they have no loss and no task in common that at least two runs of each have measured",
+            "they have no loss and no task in common, with values in two runs of each that are not all the same",
             where=where,
             remedy=f"The first has {_listed(first)}; the second {_listed(second)}. Name them alike in a mapping file",
         )
@@ -59,13 +58,22 @@ def outputs_of(
     return [*kept[0]], [*kept[1]], left
 
 
-def _measured(finals: tuple[Runs, Runs], names: Sequence[str], loss: bool) -> list[str]:
-    """Those that enough runs of both recipes have."""
-    return [
-        name
-        for name in names
-        if all(np.isfinite(f.loss_of(name) if loss else f.score_of(name)).sum() >= FEWEST for f in finals)
-    ]
+def _shared(finals: tuple[Runs, Runs], asked: Sequence[str] | None, loss: bool, where: str) -> list[str]:
+    """Losses, or tasks, that enough runs of both recipes have, and that are not the same in all of them."""
+    there = [f.domains if loss else f.task_names for f in finals]
+    found = []
+    for name in common(there[0], there[1], asked, "loss" if loss else "task", where):
+        each = [f.loss_of(name) if loss else f.score_of(name) for f in finals]
+        known = [values[np.isfinite(values)] for values in each]
+        if all(len(values) >= FEWEST for values in known) and np.ptp(np.concatenate(known)) > 0:
+            found.append(name)
+        elif asked is not None:
+            raise InputError(
+                f"'{name}' has too few values to compare by, or the same in all runs",
+                where=where,
+                remedy="Name another, or measure it in at least two runs of each",
+            )
+    return found
 
 
 def _listed(finals: Runs) -> str:
