@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError, count, did_you_mean
 from flpjax.fitting.draws import Draws, LadderSummary
 from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.distance import INSIDE, NEAR, extrapolation, place_of
@@ -18,6 +18,7 @@ from flpjax.results.selection.candidates import Candidates, check_affordable, gr
 from flpjax.results.selection.choice import LEAST, MOST, choose
 from flpjax.results.selection.conditioning import Floats, Joint, gains, joint_of, replayed
 from flpjax.results.selection.result import NextRun, NextRuns
+from flpjax.results.sizing import FEWEST_RUNS
 from flpjax.results.target import Target
 
 FEW = 6  # losses that count if none is named: those of a table that has no more, else those that scores go through
@@ -125,10 +126,17 @@ def offer(
         candidates: None for a grid.
 
     Raises:
-        InputError: The spend is no number or buys none, the target lies inside the ladder, or a candidate has no cost.
+        InputError: There is one run, the spend is no number or buys none, the target lies inside the ladder, or a
+            candidate has no cost.
     """
     if not 0.0 < spend < np.inf:
         raise InputError(f"the spend is {spend:g}", where="spend", remedy="Give a positive number, in FLOPs")
+    if ladder.runs < FEWEST_RUNS:
+        raise InputError(
+            f"{count(ladder.runs, 'run')} can't tell what others would",
+            where=ladder.source,
+            remedy="Plan a first ladder, with the same target and spend and no table",
+        )
     target = completed(target, ladder)
     place = place_of(target, ladder)
     if max(place.above, place.below) <= INSIDE and place.aside <= NEAR:
