@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flpjax.cli.picture import LADDER, TARGET, TRUTH, finish, log_ticks, picture, plain_ticks, power_of_ten, words
+from flpjax.cli.picture import LADDER, TARGET, TRUTH, finish, log_ticks, picture, power_of_ten, words
 from flpjax.cli.text import number
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TALL = 3.6  # inches of a panel
 AROUND = np.log(6.0)  # of log N beyond a group's runs that its valley is drawn
+ALONE = 1.5  # times: values nearer together are one on an axis of logarithms
 MOST_GROUPS = 8  # valleys that are named
 
 
@@ -137,11 +138,10 @@ def _band(
 
 
 def _log_axis(ax: Axes, label: str, values: Any, text: Any) -> None:
-    low, high = float(np.min(values)) / 1.3, float(np.max(values)) * 1.3
+    room = 1.3 if np.max(values) > ALONE * np.min(values) else 4.0  # around one value, ticks to see where it is
+    low, high = float(np.min(values)) / room, float(np.max(values)) * room
     ax.set_xscale("log")
-    ticks = log_ticks(low, high, 4)
-    if len(ticks) > 5:
-        ticks = plain_ticks(low, high, 4)
+    ticks = log_ticks(low, high)
     ax.set_xlim(low, high)
     ax.set_xticks(ticks, [text(t) for t in ticks])
     ax.minorticks_off()
