@@ -254,6 +254,10 @@ def check_audit(training: Runs) -> Iterator[Finding]:
         yield Finding(kind.value, verdict, listed([f.what for f in own]), own[0].remedy)
 
 
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[np.isfinite(values)]
+
+
 def check_widths(ahead: Forecast, training: Runs) -> Iterator[Finding]:
     """Intervals of targets are narrow enough to say something."""
     chance = {t.name: t.chance for t in training.tasks}
@@ -262,6 +266,8 @@ def check_widths(ahead: Forecast, training: Runs) -> Iterator[Finding]:
         for name, v in ahead.loss[i].items():
             bounds = np.array([v.lower, v.median, v.upper])
             ratio = v.upper / v.lower if v.lower > 0 else np.inf
+            if name in training.signed:  # no ratio: as wide as all of the ladder's losses is wide
+                ratio = WIDE ** ((v.upper - v.lower) / max(float(np.ptp(_known(training.loss_of(name)))), 1e-12))
             if not np.isfinite(bounds).all() or v.upper > MOST_LOSS or ratio > WIDE:
                 absurd |= not np.isfinite(ratio) or ratio > TOO_WIDE or v.upper > MOST_LOSS
                 wide.append(f"'loss/{name}' of '{target.name}' ({v.lower:.3g} to {v.upper:.3g})")

@@ -52,7 +52,8 @@ def test_a_law_of_ones_own_is_fitted_as_they_are_and_measured_values_scatter_by_
     assert beyond.upper - beyond.lower < 0.6
     check = flpjax.check(runs)
     assert not check.warnings
-    assert flpjax.review(drawn, runs, [target]).verdict is not None
+    findings = {f.name: f.verdict for f in flpjax.review(drawn, runs, [near_zero, target]).findings}
+    assert findings["interval widths"] == flpjax.Verdict.PASS
 
 
 @pytest.mark.parametrize("name", ["chinchilla+sigmoid", "flp"])

@@ -146,7 +146,8 @@ def test_the_command_line_shows_it(seen, runs, tmp_path, monkeypatch, capsys):
     table, file = tmp_path / "two.csv", tmp_path / "compare.json"
     table.write_text(csv_of(runs), encoding="utf-8")
 
-    def known(read, key, progress):
+    def known(read, key, laws, progress):
+        assert laws == {}
         assert (read.names, read.domains, read.task_names) == (runs.names, runs.domains, runs.task_names)
         assert read.targets().names == runs.targets().names
         for one, other in ((read.loss, runs.loss), (read.score, runs.score), (read.mix, runs.mix)):
