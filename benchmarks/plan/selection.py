@@ -29,7 +29,7 @@ from flpjax.results.selection.choice import choose
 SHARES = (1, 5, 10)  # of the cost of all training rows, %
 SHARES_OF = {"domain_mixture": (20, 35, 50)}
 FIRST, NEXT = 16, 32  # runs of the first plan, and of each later one
-FEW = 200  # candidates: of more, runs are not taken back
+FEW = 200  # measurements of candidates: of more, runs are not taken back
 ROUNDS = 4  # of the search: rows are few
 WIDE = 160  # letters of a line of the table
 FEWEST = 8  # rows that laws are fitted to
@@ -155,7 +155,7 @@ def _chosen(
     free = np.setdiff1d(np.arange(points.candidates), paid)
     joint = joint._replace(candidates=joint.candidates[:, free], noise=joint.noise[free])
     most = NEXT if paid else FIRST
-    choice = choose(joint, cost[free], rest, most=most, least=0.0, exchange=len(free) <= FEW)
+    choice = choose(joint, cost[free], rest, most=most, least=0.0, exchange=len(free) * points.outputs <= FEW)
     return [int(i) for i in free[choice.order]]
 
 

@@ -14,6 +14,7 @@ each order is tried, and that is kept which leaves the least variance (Leskovec 
 MOST = 16  # runs of one plan: more are planned again when the first results are there
 LEAST = 0.02  # of the variance that is left: a run that takes away less is not proposed
 SEEDS = 12  # candidates that are tried as the first of the order: those that tell most alone
+EXCHANGES = 5  # rounds of taking back: the first two or three find what there is to be found
 BETTER = 1e-9  # of the variance: differences below are of rounding
 
 
@@ -78,15 +79,15 @@ def choose(
         seeds = affordable[np.argsort(-start.gains[affordable])[:SEEDS]]
         tried += [_filled(start, cost, spend, p, [int(j)], rules) for j in seeds for p in (powers[0], powers[-1])]
         best = min(tried, key=lambda c: c.left[-1])
-    better = exchange and len(best.order) > 1
-    while better:
+    for _ in range(EXCHANGES if exchange and len(best.order) > 1 else 0):
         kept = [best.order[:i] + best.order[i + 1 :] for i in range(len(best.order))]
         found = min(
             (_filled(start, cost, spend, p, k, rules) for k in kept for p in (powers[0], powers[-1])),
             key=lambda c: c.left[-1],
         )
-        better = found.left[-1] < best.left[-1] - BETTER * best.left[0]
-        best = found if better else best
+        if found.left[-1] >= best.left[-1] - BETTER * best.left[0]:
+            break
+        best = found
     return best
 
 

@@ -1,0 +1,66 @@
+"""Selection on ScaleBench: a law with its discrepancy against a regression in closed form; published figures; words."""
+
+import numpy as np
+
+from benchmarks.laws.tasks import TASKS
+from benchmarks.plan.beliefs import CELLS, departures
+from benchmarks.plan.selection import PUBLISHED, SHARES, show
+from benchmarks.plan.weighed import Fits, _departed
+from flpjax.fitting.lawsearch.folds import Folds, folds_towards
+from flpjax.fitting.lawsearch.structure import axis_of
+
+ROWS, MEASURED, NUMBERS, CELL = 13, 7, 3, 5
+
+
+def test_a_law_and_its_discrepancy_are_a_regression():
+    rng = np.random.default_rng(0)
+    slope, basis = rng.standard_normal((ROWS, NUMBERS)), rng.standard_normal((ROWS, CELL))
+    away, measured = rng.standard_normal(NUMBERS), list(range(MEASURED))
+    value = rng.standard_normal(ROWS)
+    y = value[:MEASURED] + 0.01 * rng.standard_normal(MEASURED)  # within the Huber corner: squares
+    folds = Folds(np.ones((1, MEASURED)), np.zeros((1, MEASURED), bool), ("all rows",))
+    law = Fits(value[None, None], slope[None, None], away[None, None], float(NUMBERS))
+    forecast, deviations = _departed(law, 0, 0, y, 0.5, basis, folds, measured)
+    design = np.concatenate([slope, basis], axis=1)
+    prior = np.concatenate([-away, np.zeros(CELL)])  # of what is added to the fit
+    total = design[:MEASURED] @ design[:MEASURED].T + 0.25 * np.eye(MEASURED)
+    gain = design @ design[:MEASURED].T @ np.linalg.inv(total)
+    mean = value + design @ prior + gain @ (y - value[:MEASURED] - design[:MEASURED] @ prior)
+    np.testing.assert_allclose(forecast, mean, rtol=1e-9)
+    covariance = design @ design.T - gain @ design[:MEASURED] @ design.T
+    np.testing.assert_allclose(deviations.T @ deviations, covariance, atol=1e-9)
+
+
+def test_a_discrepancy_widens_with_the_distance():
+    n = np.geomspace(1e7, 1e10, 11)
+    sd = np.sqrt((departures([axis_of("N", n[:6])], n[None]) ** 2).sum(axis=1))
+    assert sd.shape == (11,)
+    assert departures([axis_of("N", n[:6])], n[None]).shape == (11, CELLS)
+    assert (np.diff(sd) > 0).all()
+    np.testing.assert_allclose(sd[-1], (np.log(1e3) ** 3 / 3) ** 0.5, rtol=0.05)  # of an integrated Wiener process
+
+
+def test_folds_leave_out_what_lies_towards_the_target():
+    n, d = np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 4))
+    columns = np.stack([n.ravel(), d.ravel()])
+    axes = [axis_of(name, v) for name, v in zip("ND", columns, strict=True)]
+    folds = folds_towards(axes, columns, np.array([[1e11], [1e10]]))  # N beyond all, D among them
+    assert folds is not None
+    for seen, out in zip(folds.seen[1:], folds.ahead[1:], strict=True):
+        assert columns[0, out].min() >= columns[0, seen > 0].max()
+    assert folds_towards(axes, columns, np.exp(np.log(columns).mean(axis=1))[:, None]) is None
+
+
+def test_means_and_published_figures_are_shown():
+    assert set(PUBLISHED) == set(TASKS)
+    figures = {
+        task: {
+            **{str(s): 0.9 for s in SHARES}, "random": [0.1, 0.2, 0.3], "published": PUBLISHED[task],
+            "rows": [16, 48, 80], "seconds": 50.0,
+        }
+        for task in TASKS
+    }  # fmt: skip
+    text = show(figures)
+    mean = next(line for line in text.split("\n") if "mean of 6" in line)
+    assert "0.90 / 0.90 / 0.90" in mean
+    assert "0.48 / 0.71 / 0.80" in mean  # of the published best: as in the issue and the paper's table
