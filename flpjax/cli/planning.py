@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flpjax.cli import steps
-from flpjax.cli.options import Exclude, Force, Json, Law, Level, Mapping, Only, OptionalRuns, Seed, UsualDraws, Via
+from flpjax.cli.options import Exclude, Force, Json, Law, Level, Mapping, Only, Seed, UsualDraws, Via
 from flpjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ OF_NEXT_RUNS = ("target", "candidates", "domain", "task", "most")
 
 
 def plan(
-    runs: OptionalRuns = None,
+    runs: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUNS]", help="A CSV or Parquet file, or a ladder by name; none for a first ladder."),
+    ] = None,
     budget: Annotated[
         Texts, typer.Option("--budget", "-b", help="Training FLOPs to divide between N and D. Repeatable.")
     ] = None,

@@ -56,6 +56,10 @@ def described(
         optima.append(Optimum(budget, n, d, r, loss, scores, ends, budget / largest, capped, mix))
         regrets.append(_regret(found, i, budget, n.median, level))
     a, b = road.exponents(level)
+    pooled = len(draws.ladder.mixtures)
+    blind = (f"this law is blind to mixtures: it pools the ladder's {pooled}",) * (
+        pooled > 1 and not draws.model.sources
+    )
     said = _warnings(found, optima, draws.ladder.ratio)
     groups = found.groups
     grid, valley = np.zeros((0, 0)), np.zeros((0, 0))
@@ -66,7 +70,7 @@ def described(
     return Allocation(
         draws.ladder.source, domain, road.name, tuple(optima), found.roads, tuple(regrets), a, b, level, len(draws),
         draws.has_intervals, limits, convention, conventions, found.explained, found.isoflops, grid, valley,
-        group_optima, tuple(dict.fromkeys((*draws.warnings, *found.notes, *said))),
+        group_optima, tuple(dict.fromkeys((*draws.warnings, *found.notes, *blind, *said))),
     )  # fmt: skip
 
 
