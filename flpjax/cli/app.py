@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.cli import demo, discovering, ending, importing, mixing, planning, scoring, speeding, steps, tuning
+from flpjax.cli import (
+    demo,
+    discovering,
+    ending,
+    importing,
+    mixing,
+    planning,
+    reporting,
+    scoring,
+    speeding,
+    steps,
+    tuning,
+)
 from flpjax.cli.options import (
     Commands,
     Exclude,
@@ -73,6 +85,7 @@ app.command()(mixing.mix)
 app.command()(mixing.compare)
 app.command()(planning.plan)
 app.command()(speeding.speedup)
+app.command()(reporting.report)
 
 
 @app.command()

@@ -24,6 +24,8 @@ MADE_BY = f"flpjax {__version__}"
 JSON_MARK = re.compile(rb'\s*\{\s*"made_by": "flpjax ')
 TABLE_MARKS = (b"road,flops,params,",)
 """How tables of results begin: nothing else in a CSV file could say what made it."""
+REPORT_MARKS = (b"<!doctype html>\n<!-- flpjax ", b"<!-- flpjax ")
+"""How pages and Markdown begin that :mod:`flpjax.cli.report` writes."""
 PICTURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml", ".eps": b"%!PS", ".ps": b"%!PS", ".jpg": b"\xff\xd8"}
 """How pictures begin in which :func:`flpjax.cli.session.save_figure` notes what made them."""
 PICTURE_MARK = b"flpjax "
@@ -175,4 +177,4 @@ def _ours(path: Path, size: int, same: str | None) -> bool:
         return False
     begins = PICTURES.get(path.suffix.lower().replace(".jpeg", ".jpg"))
     picture = begins is not None and start.startswith(begins) and PICTURE_MARK in start + end
-    return picture or start.startswith(TABLE_MARKS) or JSON_MARK.match(start) is not None
+    return picture or start.startswith((*TABLE_MARKS, *REPORT_MARKS)) or JSON_MARK.match(start) is not None

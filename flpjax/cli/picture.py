@@ -92,6 +92,7 @@ def words(text: str, letters: int = 10_000) -> str:
 
 def finish(figure: Figure, caption: str, handles: dict[str, Any], columns: int = 4) -> None:
     """A sentence above that says how to read the picture, and a legend of ``handles`` by name below."""
+    vars(figure)["told"] = (caption, handles)
     letters = int(figure.get_figwidth() * 15)
     figure.suptitle(words(caption, letters), x=0.01, ha="left", fontsize=8.5)
     if handles:
@@ -103,6 +104,12 @@ def finish(figure: Figure, caption: str, handles: dict[str, Any], columns: int =
             frameon=False,
             fontsize=8,
         )
+
+
+def told(figure: Figure) -> tuple[str, dict[str, Any]]:
+    """The caption of a finished picture, and the marks of its legend by name."""
+    caption, handles = vars(figure)["told"]
+    return caption, handles
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:

@@ -234,8 +234,8 @@ def print_forecast(
             session.out.print(paragraph)
 
 
-def picture_of(fitted: Draws, result: Forecast, table: Runs) -> Figure:
-    """The forecast with its law, on the way to the largest target."""
+def picture_of(fitted: Draws, result: Forecast, table: Runs, tasks: Sequence[str] | None = None) -> Figure:
+    """The forecast with its law, on the way to the largest target; of these tasks, or of all."""
     from flpjax.cli.plots import plot_forecast
     from flpjax.results.path import forecast_path, score_map
 
@@ -243,7 +243,7 @@ def picture_of(fitted: Draws, result: Forecast, table: Runs) -> Figure:
     path = forecast_path(fitted, table, largest, level=result.level)
     routes = [fitted.model.domains[task[0]] for task in fitted.model.via]
     via = (routes or table.general_domains)[0]
-    return plot_forecast(result, table, via, path=path, scores=score_map(fitted, table, path))
+    return plot_forecast(result, table, via, tasks, path=path, scores=score_map(fitted, table, path))
 
 
 def stages_of(chosen: AnyMethod, table: Runs) -> int:
