@@ -115,7 +115,7 @@ def show_check(result: Check, everything: bool = False) -> list[Sheet | Paragrap
         shown.append(_tasks(result, everything))
         shown += [Paragraph(f"{why}: {meaning}", hang=2) for why, meaning in result.reasons.items()]
     if many or (len(result.tasks) > MANY and not everything):
-        shown.append(Paragraph("--all lists every run and every task."))
+        shown.append(Paragraph("flpjax check --all lists every run and every task."))
     return shown
 
 

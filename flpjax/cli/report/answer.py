@@ -38,10 +38,11 @@ def answer(material: Material) -> tuple[str, ...]:
     more = len(scores) - FEW
     first = f"{_named(forecast.targets[i])} is forecast to reach {_joined(parts)}"
     first += f"; {count(more, 'more score')} stand below." if more > 0 else "."
+    how = f"Its compute is {forecast.extrapolation[i]:.3g} × that of the ladder's largest run."
     if forecast.intervals:
-        first += f" In brackets: {100 * forecast.level:g} % intervals" + (", and what it reached." if known else ".")
-    far = f"Its compute is {forecast.extrapolation[i]:.3g} × that of the ladder's largest run."
-    return (first, far, *_held(material))
+        what = f"{100 * forecast.level:g} % intervals" + (", and what it reached" if known else "")
+        how += f" In brackets stand {what}."
+    return (first, how, *_held(material))
 
 
 def _named(target: Target) -> str:

@@ -39,8 +39,9 @@ def compose(material: Material, pictures: bool = True) -> Document:
         methods.methods(material),
         methods.versions(material),
     )
+    others = len(material.forecast.targets) - 1
     return Document(
-        f"Forecast of {name}",
+        f"Forecast of {name}" + (f" and {count(others, 'other')}" if others else ""),
         answer(material),
         (reviewed.verdict.name, passed),
         _opening(material) if pictures else (),

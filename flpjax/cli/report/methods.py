@@ -53,18 +53,18 @@ def intervals(material: Material) -> Section:
     return Section("intervals", "How intervals were calibrated", tuple(blocks))
 
 
-def _calibration(past: RollingValidation) -> Sheet:
+def _calibration(past: RollingValidation) -> Facts:
     rows = [
-        ["runs forecast from smaller ones", f"{past.runs:,}"],
-        ["values forecast", f"{past.cells:,}"],
-        ["of them in 50 % intervals, %", percent(past.covered_50)],
-        ["of them in 90 % intervals, %", percent(past.covered_90)],
-        ["mean |error| of losses, %", percent(past.error[0])],
-        ["mean |error| of scores, points", percent(past.error[1])],
+        ["Runs forecast from smaller ones", f"{past.runs:,}"],
+        ["Values forecast", f"{past.cells:,}"],
+        ["Of them in 50 % intervals", f"{percent(past.covered_50)} %"],
+        ["Of them in 90 % intervals", f"{percent(past.covered_90)} %"],
+        ["Mean |error| of losses", f"{percent(past.error[0])} %"],
+        ["Mean |error| of scores", f"{percent(past.error[1])} points"],
     ]
     if math.isfinite(past.horizon):
-        rows.append(["farthest forecast, × the compute it knew", f"{math.exp(past.horizon):.3g}"])
-    return table("Rolling hold-outs inside the ladder", ["", "found"], [row for row in rows if row[1] != "-"])
+        rows.append(["Farthest forecast", f"{math.exp(past.horizon):.3g} × the largest compute it knew"])
+    return Facts(tuple((term, said) for term, said in rows if not said.startswith("-")))
 
 
 def methods(material: Material) -> Section:
@@ -108,7 +108,7 @@ def _constants(name: str, each: StageFit) -> Sheet:
         for i, output in enumerate(each.outputs)
     ]
     columns = ["", *constants, "fit", "starts agree, %", "residual, %"]
-    return table(f"Fitted constants of the {name} stage: {each.law}", columns, rows)
+    return table(f"Fitted constants of {name}: {each.law}", columns, rows)
 
 
 def versions(material: Material) -> Section:

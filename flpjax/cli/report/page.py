@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from importlib.resources import files
 
@@ -14,6 +15,8 @@ MARK = "<!doctype html>\n<!-- flpjax "
 """How a page begins, so that the next run may replace it."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """For browsers: nothing is fetched and nothing is run, whatever a table's names hold."""
+APART = re.compile(r"(\d) (%|×)")
+"""A number and its unit, between which no line may break."""
 WORDS = {"PASS": "all checks pass", "REVIEW": "look before you rely on it", "FAIL": "do not rely on it"}
 
 
@@ -46,7 +49,7 @@ def page(document: Document) -> str:
             *(f"<p>{sentence}</p>" for sentence in others),
             f'<p class="verdict {verdict.lower()}"><strong>{verdict}</strong> {escape(passed)}: '
             f'<a href="#review">{WORDS[verdict]}</a></p>',
-            *(_block(block) for block in document.opening),
+            *(_block(block, f"answer-{i}") for i, block in enumerate(document.opening)),
             "</section>",
             *(_section(section) for section in document.sections),
             "</main>",
@@ -59,23 +62,24 @@ def page(document: Document) -> str:
 
 def _text(text: str) -> str:
     """Text of the user's or ours, with nothing in it that a browser would act on."""
-    return escape(visible(text))
+    return APART.sub("\\1\u00a0\\2", escape(visible(text)))
 
 
 def _section(section: Section) -> str:
     title = f'<h2 id="{section.name}-title">{escape(section.heading)}</h2>'
-    blocks = "\n".join(_block(block) for block in section.blocks)
+    blocks = "\n".join(_block(block, f"{section.name}-{i}") for i, block in enumerate(section.blocks))
     return f'<section id="{section.name}" aria-labelledby="{section.name}-title">\n{title}\n{blocks}\n</section>'
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, name: str) -> str:
+    """One block; ``name`` is an id that no other has."""
     match block:
         case Paragraph():
             head = f"<strong>{_text(block.head)}</strong> " if block.head else ""
             kind = f' class="{block.head.rstrip(":").lower()}"' if block.head else ""
             return f"<p{kind}>{head}{_text(block.text)}</p>"
         case Sheet():
-            return _table(block)
+            return _table(block, name)
         case Picture():
             return _figure(block)
         case Facts():
@@ -84,11 +88,11 @@ def _block(block: Block) -> str:
         case Findings():
             return _findings(block)
         case Code():
-            return f'<pre tabindex="0"><code>{_text(block.text)}</code></pre>'
+            return f"<pre><code>{_text(block.text)}</code></pre>"
 
 
-def _table(sheet: Sheet) -> str:
-    """A table in a box of its own, which scrolls where it is wider than the page."""
+def _table(sheet: Sheet, name: str) -> str:
+    """A table in a box of its own, which scrolls where it is wider than the page; its title stays outside."""
     columns = shown_columns(sheet)
     rows, foot = cut(sheet)
 
@@ -105,19 +109,20 @@ def _table(sheet: Sheet) -> str:
         cells += [f"<td{kind(i)}>{_text(row[i])}</td>" for i in others]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     said = f'<p class="foot">{_text(foot)}</p>' if foot else ""
-    title = _text(sheet.title)
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">'
-        f"<table><caption>{title}</caption><thead><tr>{heads}</tr></thead>\n"
+        f'<p class="caption" id="{name}">{_text(sheet.title)}</p>'
+        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{name}">'
+        f'<table aria-labelledby="{name}"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{chr(10).join(lines)}</tbody></table></div>{said}"
     )
 
 
 def _figure(picture: Picture) -> str:
     panels = "".join(f'<div class="panel">{drawing}</div>' for _, drawing in picture.panels)
-    legend = f'<div class="legend">{picture.legend}</div>' if picture.legend else ""
+    if picture.legend:
+        panels += f'<div class="legend">{picture.legend}</div>'
     caption = f"<figcaption>{_text(picture.caption)}</figcaption>"
-    return f'<figure>{caption}<div class="panels">{panels}</div>{legend}</figure>'
+    return f'<figure>{caption}<div class="panels">{panels}</div></figure>'
 
 
 def _findings(block: Findings) -> str:
