@@ -35,6 +35,16 @@ PYTHON = {
         flpjax.plan,
         flpjax.next_runs,
     ),
+    "report": (
+        flpjax.read_runs,
+        flpjax.method,
+        flpjax.fit,
+        flpjax.forecast,
+        flpjax.review,
+        flpjax.backtest,
+        flpjax.plan,
+        flpjax.optimise_mix,
+    ),
     "score": (flpjax.read_runs, flpjax.score),
     "import": (flpjax.import_runs,),
     "speedup": (flpjax.read_runs, flpjax.read_groups, flpjax.speedup),
@@ -45,7 +55,7 @@ PYTHON = {
 """Command → what does the same in Python."""
 OF_A_COMMAND = {
     "runs", "tables", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict", "output",
-    "log_file", "register", "from", "predict", "level", "csv",
+    "log_file", "markdown", "mix", "register", "from", "predict", "level", "csv",
 }  # fmt: skip
 """Options about files and what is printed, which Python has no use for."""
 OTHERWISE = {"seed": "key"}  # JAX's own

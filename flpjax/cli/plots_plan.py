@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flpjax.results.allocation.allocation import Allocation
 
 TALL = 3.6  # inches of a panel
+LIGHTEST = 0.6  # of the colours of lines: lighter ones fade on white
 AROUND = np.log(6.0)  # of log N beyond a group's runs that its valley is drawn
 ALONE = 1.5  # times: values nearer together are one on an axis of logarithms
 MOST_GROUPS = 8  # valleys that are named
@@ -40,7 +41,7 @@ def plot_plan(found: Allocation) -> Figure:
     left = "runs of equal cost and the law's valleys" if found.isoflops is not None else "what another N costs"
     finish(
         figure,
-        f"Left: {left}, with each optimum. Middle: the lowest loss that a budget buys. Right: the N and D that it is "
+        f"First: {left}, with each optimum. Second: the lowest loss that a budget buys. Third: the N and D that it is "
         f"best divided into, by the {found.headline}. Bands are {100 * found.level:g} % intervals.",
         handles,
     )
@@ -52,7 +53,7 @@ def _isoflops(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
     assert iso is not None
     from matplotlib import colormaps
 
-    shades = colormaps["cividis"](np.linspace(0.0, 0.85, len(iso)))
+    shades = colormaps["cividis"](np.linspace(0.0, LIGHTEST, len(iso)))
     for g in range(len(iso)):
         mine = iso.group == g
         n, loss = np.exp(iso.points.log_params[mine]), iso.points.loss[mine]
@@ -82,7 +83,7 @@ def _isoflops(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
 def _regrets(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
     from matplotlib import colormaps
 
-    shades = colormaps["cividis"](np.linspace(0.0, 0.85, len(found.regrets)))
+    shades = colormaps["cividis"](np.linspace(0.0, LIGHTEST, len(found.regrets)))
     for regret, shade in zip(found.regrets, shades, strict=True):
         ax.fill_between(regret.params, 100 * regret.lower, 100 * regret.upper, color=shade, alpha=0.2, linewidth=0)
         (handles[f"{regret.flops:.3g} FLOPs"],) = ax.plot(regret.params, 100 * regret.median, color=shade)

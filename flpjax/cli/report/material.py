@@ -133,7 +133,7 @@ def gather(table: Runs, question: Question, chosen: AnyMethod, step: Callable[[s
         from flpjax.results.allocation.plan import plan
 
         allocation = plan(table, question.budgets, key, via=_one_domain(how.via, table), level=how.level)
-    mixture = _mixture(table, question, key, step) if question.mix else (None, None, None)
+    mixture = _mixture(table, question, fitted, chosen, key, step) if question.mix else (None, None, None)
     look = check(table, how.via)
     same = bool(table.held_out.any())
     return Material(question, table, look, fitted, made, reviewed, past, same, reason, allocation, *mixture)
@@ -146,7 +146,6 @@ def check_question(table: Runs, question: Question, chosen: AnyMethod) -> None:
         InputError: It can't carry the method, the targets, the budgets, the mixture or the backtest.
     """
     from flpjax.cli.asked import check_mix, check_table
-    from flpjax.fitting.fit import mixing_method
     from flpjax.results.allocation.limits import Limits
     from flpjax.results.allocation.plan import check_budgets, check_carried
     from flpjax.results.constraints import Constraints
@@ -160,7 +159,9 @@ def check_question(table: Runs, question: Question, chosen: AnyMethod) -> None:
     if question.mix:
         from dataclasses import replace
 
-        _, mixing = mixing_method("", MIX_DRAWS, how.laws)
+        from flpjax.methods.registry import Auto
+
+        mixing = chosen if _knows_mixtures(chosen, table) else Auto(mixtures=True, laws=tuple(how.laws.items()))
         check_mix(table, mixing, replace(question.main, mix=None), Goal(), Constraints(), None)
     if question.largest and table.held_out.any():
         raise InputError(
@@ -204,9 +205,19 @@ def _backtest(
     return (None, f"There is none: {failed}") if failed else (found, "")
 
 
+def _knows_mixtures(chosen: AnyMethod, table: Runs) -> bool:
+    """Whether the fit of the forecast can search mixtures, too; a blend has laws that can't."""
+    from flpjax.fitting.discovery.method import Discovered
+    from flpjax.fitting.point import bind
+    from flpjax.methods.registry import Auto
+
+    return not isinstance(chosen, Auto | Discovered) and bool(bind(chosen, table).model.sources)
+
+
 def _mixture(
-    table: Runs, question: Question, key: Array, step: Callable[[str], None]
+    table: Runs, question: Question, fitted: Draws, chosen: AnyMethod, key: Array, step: Callable[[str], None]
 ) -> tuple[Mix, MixCurve | None, Review]:
+    """The best mixture by the same draws, if they know mixtures; otherwise by a blend of laws of mixtures."""
     from dataclasses import replace
 
     from flpjax.fitting.fit import fit, mixing_method
@@ -214,10 +225,12 @@ def _mixture(
     from flpjax.results.mixture import optimise_mix
     from flpjax.results.review import review_mix
 
-    step("laws of mixtures")
     how, wanted = question.how, replace(question.main, mix=None)
-    name, chosen = mixing_method("", MIX_DRAWS, how.laws)
-    fitted = fit(chosen, table, key, draws=MIX_DRAWS)
+    name = how.method
+    if not _knows_mixtures(chosen, table):
+        step("laws of mixtures")
+        name, chosen = mixing_method("", MIX_DRAWS, how.laws)
+        fitted = fit(chosen, table, key, draws=MIX_DRAWS)
     step("best mixture")
     found = optimise_mix(fitted, wanted, key, level=how.level, method=name)
     curve = None

@@ -17,6 +17,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """For browsers: nothing is fetched and nothing is run, whatever a table's names hold."""
 APART = re.compile(r"(\d) (%|×)")
 """A number and its unit, between which no line may break."""
+COMMAND = re.compile(r"`([^`]+)`")
 WORDS = {"PASS": "all checks pass", "REVIEW": "look before you rely on it", "FAIL": "do not rely on it"}
 
 
@@ -36,7 +37,7 @@ def page(document: Document) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             f'<meta name="generator" content="{escape(document.made_by)}">',
-            f"<title>{_text(document.title)}</title>",
+            f"<title>{escape(visible(document.title))}</title>",
             f"<style>\n{style}</style>",
             "</head>",
             "<body>",
@@ -62,7 +63,7 @@ def page(document: Document) -> str:
 
 def _text(text: str) -> str:
     """Text of the user's or ours, with nothing in it that a browser would act on."""
-    return APART.sub("\\1\u00a0\\2", escape(visible(text)))
+    return COMMAND.sub(r"<code>\1</code>", APART.sub("\\1\u00a0\\2", escape(visible(text))))
 
 
 def _section(section: Section) -> str:
