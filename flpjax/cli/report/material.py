@@ -146,16 +146,16 @@ def check_question(table: Runs, question: Question, chosen: AnyMethod) -> None:
         InputError: It can't carry the method, the targets, the budgets, the mixture or the backtest.
     """
     from flpjax.cli.asked import check_mix, check_table
+    from flpjax.results.allocation.asked import check_budgets, check_carried
     from flpjax.results.allocation.limits import Limits
-    from flpjax.results.allocation.plan import check_budgets, check_carried
     from flpjax.results.constraints import Constraints
     from flpjax.results.goal import Goal
 
     how = question.how
     check_table(table, chosen, question.targets, how.via)
     if question.budgets:
-        check_budgets(list(question.budgets))
-        check_carried(table, _one_domain(how.via, table), Limits(0.0, None, None))
+        budgets = check_budgets(question.budgets)
+        check_carried(table, budgets, _one_domain(how.via, table), Limits(0.0, None, None))
     if question.mix:
         from dataclasses import replace
 
