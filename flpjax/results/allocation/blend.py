@@ -18,7 +18,7 @@ from flpjax.fitting.even import even_normal
 CHANCE = 3.84
 """Of the squared difference over its variance: one in twenty is larger by chance, and is no disagreement."""
 LEAST = 0.5  # of the other road's variance, that of the difference at least: variances are estimates
-DOUBT = 1.5
+DOUBT = 2.0
 """Times the other road's variance, by which it is weighed: off centre, noise moves lowest points one way, which
 resamples don't show. Chosen on simulated sweeps of other seeds than ``benchmarks.plan.bias`` has."""
 SEED = 1618  # of the order of normal numbers: the same draws have the same blend
