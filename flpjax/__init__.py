@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flpjax import errors as errors
     from flpjax import numerics as numerics
     from flpjax.cli.plots import plot_forecast as plot_forecast
+    from flpjax.cli.plots_backtest import plot_backtest as plot_backtest
     from flpjax.cli.plots_mix import plot_mix as plot_mix
     from flpjax.cli.plots_plan import plot_plan as plot_plan
     from flpjax.cli.plots_selection import plot_next_runs as plot_next_runs
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from flpjax.errors import FlpjaxError as FlpjaxError
     from flpjax.errors import InputError as InputError
     from flpjax.errors import PrecisionError as PrecisionError
+    from flpjax.face.answer import Answer as Answer
+    from flpjax.face.ladder import Ladder as Ladder
     from flpjax.fitting.averaging.auto import auto as auto
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
     from flpjax.fitting.diagnostics import Convergence as Convergence
@@ -179,10 +182,13 @@ _HOME = {
     "engine.settings": ("Settings", "Status"),
     "errors": ("FitError", "FlpjaxError", "InputError", "PrecisionError"),
     "cli.plots": ("plot_forecast",),
+    "cli.plots_backtest": ("plot_backtest",),
     "cli.plots_mix": ("plot_mix",),
     "cli.plots_plan": ("plot_plan",),
     "cli.plots_selection": ("plot_next_runs",),
     "cli.plots_speedup": ("plot_speedup",),
+    "face.answer": ("Answer",),
+    "face.ladder": ("Ladder",),
     "fitting.averaging.auto": ("auto",),
     "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),

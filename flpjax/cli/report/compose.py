@@ -33,7 +33,7 @@ def compose(material: Material, pictures: bool = True) -> Document:
         sections.forecast(material),
         methods.intervals(material),
         sections.review(material),
-        sections.backtest(material),
+        sections.backtest(material, pictures),
         sections.allocation(material, pictures),
         sections.mixture(material, pictures),
         methods.methods(material),

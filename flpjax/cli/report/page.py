@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
@@ -59,6 +60,16 @@ def page(document: Document) -> str:
             "",
         ]
     )
+
+
+def fragment(blocks: Sequence[Block], name: str) -> str:
+    """Some blocks alone, as notebooks show them.
+
+    Args:
+        blocks: Without pictures, which notebooks show as they are.
+        name: Begins all ids.
+    """
+    return f'<div class="flpjax">{"".join(_block(block, f"{name}-{i}") for i, block in enumerate(blocks))}</div>'
 
 
 def _text(text: str) -> str:

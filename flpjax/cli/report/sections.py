@@ -75,7 +75,7 @@ def review(material: Material) -> Section:
     return Section("review", "Review", (Paragraph(said), Findings(material.review)))
 
 
-def backtest(material: Material) -> Section:
+def backtest(material: Material, pictures: bool) -> Section:
     """Forecasts of runs that no fit saw, beside what they reached."""
     heading, found = "Backtest", material.backtest
     if found is None:
@@ -86,8 +86,11 @@ def backtest(material: Material) -> Section:
         else "by the same method, fitted without them; the forecast above is fitted on all runs"
     )
     runs = f"{count(len(found.held_out), 'run')} ({', '.join(found.held_out[:MOST_TARGETS])}"
+    from flpjax.cli.plots_backtest import plot_backtest
+
+    drawn = [embedded(plot_backtest(found), "backtest")] if pictures else []
     said = f"What {runs}{_and_more(len(found.held_out))}) reached, held against forecasts of them {how}."
-    return Section("backtest", heading, (Paragraph(said), *show.show_backtest(found)))
+    return Section("backtest", heading, (Paragraph(said), *drawn, *show.show_backtest(found)))
 
 
 def allocation(material: Material, pictures: bool) -> Section | None:

@@ -1,0 +1,66 @@
+"""A picture of a backtest: how far forecasts were off, with their intervals. Needs the extra ``viz``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flpjax.cli.picture import LADDER, LETTERS, TARGET, TRUTH, finish, picture, words
+from flpjax.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from flpjax.results.record import Backtest, Cell
+
+MOST = 40  # forecasts of a panel
+EACH = 0.17  # inches of one
+
+
+def plot_backtest(result: Backtest) -> Figure:
+    """Of each method, every forecast less what was measured, with its interval: those that miss stand out.
+
+    The table twin is :meth:`Backtest.table`; ``result.methods[name].scores`` and ``.losses`` are the single forecasts.
+
+    Raises:
+        InputError: No method forecast anything.
+    """
+    shown = {name: record.cells(result.judged_by)[:MOST] for name, record in result.methods.items()}
+    shown = {name: cells for name, cells in shown.items() if cells}
+    if not shown:
+        raise InputError("no method forecast anything", where="backtest", remedy="Look at its table")
+    scores = result.judged_by == "score"
+    figure, axes = picture(len(shown), max(1.6, EACH * max(map(len, shown.values()))))
+    handles: dict[str, Any] = {}
+    for (name, cells), ax in zip(shown.items(), axes, strict=True):
+        _draw(ax, cells, scores, result.methods[name].intervals, handles)
+        ax.set_title(words(name, LETTERS), fontsize=9)
+    what = "score less what was measured, in points" if scores else "loss less what was measured, in %"
+    with_bars = (
+        f", with {100 * result.level:g} % intervals" if any(r.intervals for r in result.methods.values()) else ""
+    )
+    finish(figure, f"Each forecast {what}{with_bars}: at 0 it was right.", handles)
+    return figure
+
+
+def _draw(ax: Axes, cells: tuple[Cell, ...], scores: bool, intervals: bool, handles: dict[str, Any]) -> None:
+    ax.axvline(0.0, color=LADDER, linewidth=0.8)
+    for held, name, color, marker in ((True, "holds what came", TARGET, "o"), (False, "misses it", TRUTH, "D")):
+        some = [i for i, cell in enumerate(cells) if cell.covered == held or not intervals]
+        if not some or (not intervals and not held):
+            continue
+        off = [[_off(cells[i], end, scores) for i in some] for end in ("predicted", "lower", "upper")]
+        middle, low, high = off
+        bars = [[m - a for m, a in zip(middle, low, strict=True)], [b - m for m, b in zip(middle, high, strict=True)]]
+        handles[name if intervals else "forecast"] = ax.errorbar(
+            middle, some, xerr=bars if intervals else None, fmt=marker, ms=4, color=color, linewidth=1.2, capsize=2
+        )
+    ax.set_yticks(range(len(cells)), [words(f"{c.target}: {c.name}", 40) for c in cells], fontsize=6.5)
+    ax.set_ylim(len(cells) - 0.4, -0.6)
+    ax.set_xlabel("forecast less measured " + ("(points)" if scores else "(%)"))
+
+
+def _off(cell: Cell, end: str, scores: bool) -> float:
+    """Points of a score; of a loss, per cent of what was measured."""
+    value: float = getattr(cell, end) - cell.actual
+    return 100.0 * (value if scores else value / cell.actual)

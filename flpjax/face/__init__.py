@@ -1,0 +1,1 @@
+"""The short road in Python: a ladder, and answers that show themselves."""

@@ -1,0 +1,80 @@
+"""A result that shows itself: as text, as a table in a notebook, as a data frame, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from flpjax.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from flpjax.cli.report.document import Block
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(Generic[R]):
+    """What a ladder says to one question; attributes of the result are its own: ``answer.verdict``.
+
+    Attributes:
+        result: As the function of the same name returns it, such as :func:`flpjax.forecast`.
+        rows: Its tidy rows.
+        blocks: Its tables, as the command line prints them; made when they are shown.
+        draw: Makes its picture; None where there is none.
+    """
+
+    result: R
+    rows: Callable[[], Sequence[dict[str, Any]]]
+    blocks: Callable[[], Sequence[Block]]
+    draw: Callable[[], Figure] | None = None
+
+    def table(self, backend: str = "polars") -> Any:
+        """The tidy rows as a data frame.
+
+        Args:
+            backend: ``polars``, ``pandas`` or ``pyarrow``, which must be installed.
+
+        Raises:
+            InputError: It is not installed, or there is no such kind of frame.
+        """
+        import narwhals as nw
+
+        rows = list(self.rows())
+        columns = dict.fromkeys(name for row in rows for name in row)
+        try:
+            frame = nw.from_dict({c: [row.get(c) for row in rows] for c in columns}, backend=backend)  # type: ignore[arg-type]
+        except (ImportError, ValueError) as error:
+            raise InputError(
+                f"there is no frame of '{backend}'", where="table", remedy="Ask for polars, pandas or pyarrow"
+            ) from error
+        return frame.to_native()
+
+    def plot(self) -> Figure:
+        """Its picture, which shows itself in a notebook and can be saved.
+
+        Raises:
+            InputError: There is none, or matplotlib is not installed.
+        """
+        if self.draw is None:
+            raise InputError(f"there is no picture of a {type(self.result).__name__}", remedy="Look at .table()")
+        return self.draw()
+
+    def _repr_html_(self) -> str:
+        from flpjax.cli.report.page import fragment
+
+        return fragment(self.blocks(), f"flpjax-{id(self):x}")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # of copying, pickling and notebooks: not the result's
+            raise AttributeError(name)
+        return getattr(self.result, name)
+
+    def __str__(self) -> str:
+        return str(self.result)
+
+    def __repr__(self) -> str:
+        return f"{type(self.result).__name__}:\n{self.result}"
