@@ -20,7 +20,7 @@ class PublishedLaw:
         topic: What it is about.
         source: Where it was published.
         space: Of its residuals.
-        huber: Corner of the Huber loss on them that its authors fitted with; None where they took squares.
+        huber: Corner of the Huber loss on them that it is fitted with here; None for squares.
         constants: Symbol → published value, where one is used here.
     """
 
@@ -33,7 +33,7 @@ class PublishedLaw:
 
 
 USUAL_CORNER = 1e-3
-"""Of log losses (Hoffmann et al. 2022): what most papers after it fit with. Of others there is no custom."""
+"""Of log losses: that of Hoffmann et al. 2022. Of other losses there is no custom."""
 UNIQUE, SHARE = "min(D, {unique_tokens})", "min(0.051*{unique_tokens}, N)"
 BOWL = "k*(log({lr}) - c0 - c1*log(N) - c2*log(D) - c3*log({batch}))^2 + q*(log({batch}) - d0 - d1*log(D))^2"
 
