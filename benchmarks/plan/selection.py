@@ -23,6 +23,7 @@ from benchmarks.workers import side_by_side
 from flpjax.cli.layout import RULE, table
 from flpjax.fitting.lawsearch.found import FoundLaws
 from flpjax.fitting.lawsearch.search import discover_law
+from flpjax.laws.law import size
 from flpjax.numerics import generator
 from flpjax.results.selection.choice import choose
 
@@ -32,6 +33,7 @@ FIRST, NEXT = 16, 32  # runs of the first plan, and of each later one
 FEW = 200  # measurements of candidates: of more, runs are not taken back
 ROUNDS = 4  # of the search: rows are few
 WIDE = 160  # letters of a line of the table
+ROWS_A_NUMBER = 2  # of a law that ships: fewer rows don't determine it (as `flpjax.laws.law.determined_by` has it)
 FEWEST = 8  # rows that laws are fitted to
 SIZES = {"70M": 70e6, "160M": 160e6, "305M": 305e6, "410M": 410e6}  # groups of the mixtures, which are sizes of models
 PUBLISHED = {
@@ -172,12 +174,13 @@ def _random(paid: list[int], cost: Floats, rest: float, rng: np.random.Generator
 def _shipped(
     task: Task, both: Columns, own: Columns, found: FoundLaws, paid: list[int], rng: np.random.Generator
 ) -> list[Any]:
-    """Laws that ship, fitted."""
+    """Laws that ship, as far as the rows can determine them, fitted."""
     fits = []
     for name in task.laws:
         x = features_of(task, both)
         law = law_of(name, jax.tree.map(lambda v: v[paid], x), np.asarray(own[task.targets[0]], float))
-        fits.append(law_fits(law, x, found.problem, paid, rng))
+        if size(law) <= len(paid) // ROWS_A_NUMBER:
+            fits.append(law_fits(law, x, found.problem, paid, rng))
     return fits
 
 

@@ -39,7 +39,6 @@ class Fits(NamedTuple):
         away: ``(fold, output, number)`` where the fit lies, in these units.
         numbers: How many it has.
         tried: Of how many laws it was the best on these folds; 1 if it was there before.
-        ships: Whether it was published of such columns, and not found in these rows.
     """
 
     value: Floats
@@ -47,7 +46,6 @@ class Fits(NamedTuple):
     away: Floats
     numbers: float
     tried: int = 1
-    ships: bool = False
 
 
 class Weighed(NamedTuple):
@@ -126,7 +124,7 @@ def law_fits(law: Law, x: Features, problem: Problem, measured: Sequence[int], r
     both = jax.jit(jax.vmap(jax.vmap(jax.value_and_grad(one), (None, 0)), (0, None)))
     value, slope = map(np.asarray, both(vectors, x))
     away = (np.asarray(vectors) - loc) / sd
-    return Fits(value[:, None], slope[:, None] * sd, away[:, None], float(len(sd)), ships=True)
+    return Fits(value[:, None], slope[:, None] * sd, away[:, None], float(len(sd)))
 
 
 def weighed(laws: Sequence[Fits], problem: Problem, points: Points, measured: Sequence[int]) -> list[Weighed]:
@@ -168,9 +166,7 @@ def weighed(laws: Sequence[Fits], problem: Problem, points: Points, measured: Se
     # a mean held-out error is known so well, and the least of many is less than what it stands for
     unsure = scatter[int(np.argmin([w.price for w in found]))]
     paid = np.array([w.price * (1.0 + unsure * np.sqrt(2.0 * np.log(w.fits.tried))) for w in found])
-    families = np.array([w.fits.ships for w in found])  # half is theirs that ship, however many others there are
-    own = np.array([w.weight for w in found]) / np.array([(families == f).sum() for f in families])
-    share = own * np.exp(-(paid / paid.min() - 1.0) / unsure)
+    share = np.array([w.weight for w in found]) * np.exp(-(paid / paid.min() - 1.0) / unsure)
     kept = share >= LEAST_SHARE * share.max()
     total = share[kept].sum()
     return [w._replace(weight=float(s / total)) for w, s, k in zip(found, share, kept, strict=True) if k]

@@ -202,3 +202,12 @@ def test_a_first_ladder_varies_size_tokens_mixture_and_seed(first):
 def test_wrong_uses_from_nothing(target, spend, message, key):
     with pytest.raises(InputError, match=message):
         first_ladder(parse_target(target), spend, key)
+
+
+def test_runs_that_would_not_narrow_what_is_measured_are_left_out():
+    joint, cost = linear(2)
+    everything = choose(joint, cost, cost.sum(), least=0.05)
+    some = choose(joint, cost, cost.sum(), least=0.05, own=2.0 * joint.variance)
+    assert len(some.order) < len(everything.order)
+    gained = -np.diff(some.left)
+    assert (gained[-1:] > 0.05 * (some.left[-1] + 2.0 * joint.variance)).all()

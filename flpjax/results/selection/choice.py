@@ -39,6 +39,7 @@ class Rules(NamedTuple):
     least: float
     fewest: int
     again: bool
+    own: float
 
 
 def choose(
@@ -50,6 +51,7 @@ def choose(
     least: float = LEAST,
     fewest: int = 0,
     again: bool = False,
+    own: float = 0.0,
     powers: tuple[float, ...] = POWERS,
     exchange: bool = True,
 ) -> Choice:
@@ -67,11 +69,12 @@ def choose(
         least: Share of the variance left that a candidate must take away.
         fewest: Candidates that are chosen though they take away less.
         again: Whether a candidate may be chosen more than once, as runs of other seeds.
+        own: Variance of what is wanted that no candidate can take away, weighted: ``least`` is a share of all.
         powers: Of the cost.
         exchange: Whether other first runs are tried, and runs are taken back.
     """
     start = Conditioned.of(compressed(joint))
-    rules = Rules(most, least, fewest, again)
+    rules = Rules(most, least, fewest, again, own)
     tried = [_filled(start, cost, spend, p, [], rules) for p in powers]
     best = min(tried, key=lambda c: c.left[-1])
     if exchange:
@@ -110,7 +113,7 @@ def _filled(
             gain = state.gains
             allowed = free & (cost <= spend)
             if len(order) >= rules.fewest:
-                allowed &= gain > rules.least * left[-1]
+                allowed &= gain > rules.least * (left[-1] + rules.own)
             if not allowed.any():
                 break
             taken = int(np.argmax(np.where(allowed, np.maximum(gain, 0.0) / cost**power, -np.inf)))

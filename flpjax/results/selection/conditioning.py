@@ -37,7 +37,9 @@ class Joint(NamedTuple):
         return float((self.wanted**2).sum(axis=0) @ self.weight)
 
 
-def joint_of(candidates: Floats, wanted: Floats, noise: Floats, weight: Floats) -> Joint:
+def joint_of(
+    candidates: Floats, wanted: Floats, noise: Floats, weight: Floats, counted: NDArray[np.bool_] | None = None
+) -> Joint:
     """Second moments of draws that are equally probable.
 
     Args:
@@ -45,11 +47,13 @@ def joint_of(candidates: Floats, wanted: Floats, noise: Floats, weight: Floats) 
         wanted: ``(draw, value)``.
         noise: ``(candidate, output)`` standard deviations.
         weight: ``(value,)``.
+        counted: ``(draw,)`` those that means and moments are of; None for all.
     """
-    scale = 1.0 / np.sqrt(len(wanted))
-    deviations = scale * (candidates - candidates.mean(axis=0))
-    least = FLOOR * np.maximum((deviations**2).sum(axis=0), np.finfo(float).tiny)
-    return Joint(deviations, scale * (wanted - wanted.mean(axis=0)), noise**2 + least, weight)
+    some = slice(None) if counted is None else counted
+    scale = 1.0 / np.sqrt(len(wanted[some]))
+    deviations = scale * (candidates - candidates[some].mean(axis=0))
+    least = FLOOR * np.maximum((deviations[some] ** 2).sum(axis=0), np.finfo(float).tiny)
+    return Joint(deviations, scale * (wanted - wanted[some].mean(axis=0)), noise**2 + least, weight)
 
 
 def compressed(joint: Joint) -> Joint:
@@ -136,22 +140,27 @@ class Conditioned(NamedTuple):
         return Conditioned(joint, cross, own, past, max(variance, 0.0))
 
 
-def _gain(a: Floats, noise: float) -> tuple[float, float]:
-    """The variance of a measurement, and Potter's factor: ``A − factor·a·(aᵀA)`` are the deviations after it."""
-    variance = float(a @ a + noise)
-    return variance, 1.0 / (variance + np.sqrt(variance * noise))
+def replayed(joint: Joint, order: list[int], counted: NDArray[np.bool_] | None = None) -> list[Floats]:
+    """``(draw, value)`` deviations of what is wanted before the first, and after each of some measurements.
 
+    Every draw is moved towards the mean by what the measurement and it have in common: ``A − factor·a·(aᵀA)`` with
+    Potter's factor, whose sums of squares are the variances after it.
 
-def replayed(joint: Joint, order: list[int]) -> list[Floats]:
-    """``(draw, value)`` deviations of what is wanted before the first, and after each of some measurements."""
+    Args:
+        joint: Of all draws.
+        order: The measurements.
+        counted: ``(draw,)`` those that moments are of; None for all.
+    """
+    weight = np.ones(len(joint.wanted)) if counted is None else counted.astype(float)
     found = [joint.wanted]
     chosen, wanted = joint.candidates[:, order], joint.wanted
     for i, candidate in enumerate(order):
         for k in range(chosen.shape[2]):
-            a = chosen[:, i, k]
-            _, towards = _gain(a, joint.noise[candidate, k])
-            with_chosen, with_wanted = np.tensordot(a, chosen, 1), a @ wanted
-            chosen = chosen - towards * a[:, None, None] * with_chosen
-            wanted = wanted - towards * a[:, None] * with_wanted
+            a, noise = chosen[:, i, k], joint.noise[candidate, k]
+            variance = float((weight * a) @ a + noise)
+            factor = 1.0 / (variance + np.sqrt(variance * noise))
+            with_chosen, with_wanted = np.tensordot(weight * a, chosen, 1), (weight * a) @ wanted
+            chosen = chosen - factor * a[:, None, None] * with_chosen
+            wanted = wanted - factor * a[:, None] * with_wanted
         found.append(wanted)
     return found

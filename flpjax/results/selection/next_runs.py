@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean
 from flpjax.fitting.draws import Draws, LadderSummary
@@ -21,6 +22,8 @@ from flpjax.results.selection.result import NextRun, NextRuns
 from flpjax.results.sizing import FEWEST_RUNS
 from flpjax.results.target import Target
 
+NORMAL = 1.4826  # standard deviations of a normal law in a median absolute deviation
+FAR = 4.0  # standard deviations: beyond it lies one draw of 2,000 in eight plans, if draws are normal
 FEW = 6  # losses that count if none is named: those of a table that has no more, else those that scores go through
 
 
@@ -94,12 +97,15 @@ def next_runs(
         )
     wanted, measured, there = wanted[usable], measured[usable], there[usable]
     noise = np.broadcast_to(_noise(draws, outputs), there.shape[1:])
-    joint = joint_of(there, wanted, noise, 1.0 / np.maximum(wanted.var(axis=0), np.finfo(float).tiny) / len(outputs))
+    counted = _inside(wanted)
+    weight = 1.0 / np.maximum(wanted[counted].var(axis=0), np.finfo(float).tiny) / len(outputs)
+    every = joint_of(there, wanted, noise, weight, counted)
+    joint = every._replace(candidates=every.candidates[counted], wanted=every.wanted[counted])
     cost = np.array(offered.cost)
-    choice = choose(joint, cost, spend, most=most, again=offered.again)
+    choice = choose(joint, cost, spend, most=most, again=offered.again, own=float(weight @ noise[0] ** 2))
     alone = gains(joint) / joint.variance
     table = tuple(NextRun(r, float(c), float(a)) for r, c, a in zip(offered.runs, cost, alone, strict=True))
-    steps = _intervals(joint, choice.order, wanted, measured, outputs, level)
+    steps = _intervals(every, choice.order, counted, wanted, measured, outputs, level)
     chosen = tuple(
         replace(table[j], place=i + 1, left=float(choice.left[i + 1] / choice.left[0]), intervals=steps[i + 1])
         for i, j in enumerate(choice.order)
@@ -212,14 +218,30 @@ def _noise(draws: Draws, outputs: list[Output]) -> Floats:
     return np.array([(loss if o.kind == "loss" else score)[o.at] for o in outputs])
 
 
+def _inside(wanted: Floats) -> NDArray[np.bool_]:
+    """``(draw,)`` draws near enough to the median to count: a few far off make a variance, but no interval.
+
+    Args:
+        wanted: ``(draw, output)``.
+    """
+    away = np.abs(wanted - np.median(wanted, axis=0))
+    return np.asarray((away <= FAR * NORMAL * np.median(away, axis=0)).all(axis=1))
+
+
 def _intervals(
-    joint: Joint, order: list[int], wanted: Floats, measured: Floats, outputs: list[Output], level: float
+    joint: Joint,
+    order: list[int],
+    counted: NDArray[np.bool_],
+    wanted: Floats,
+    measured: Floats,
+    outputs: list[Output],
+    level: float,
 ) -> list[tuple[tuple[str, Interval], ...]]:
     """The target's intervals now, and after each run: its draws drawn together, and a measurement's noise as it is."""
-    middle, noise = wanted.mean(axis=0), measured - wanted
+    middle, noise = wanted[counted].mean(axis=0), measured - wanted
     found = []
-    for deviations in replayed(joint, order):
-        values = middle + np.sqrt(len(wanted)) * deviations + noise
+    for deviations in replayed(joint, order, counted):
+        values = middle + np.sqrt(counted.sum()) * deviations + noise
         intervals = []
         for o, column in zip(outputs, values.T, strict=True):
             interval = Interval.of(np.exp(column) if o.kind == "loss" else np.clip(column, 0.0, 1.0), level)
