@@ -57,7 +57,8 @@ def measure(options: Options) -> dict[str, Any]:
     key = jax.random.key(options.seed)
     figures["chinchilla"] = _roads(plan(runs, [*SPAN, ASKED], key, level=LEVEL))
     figures["chinchilla"][REPLICATED] = _roads(besiroglu(runs, key))["law"]
-    return {name: {**roads, "published": PUBLISHED.get(name, {})} for name, roads in figures.items()}
+    told = {name: {f"published: {who}": of for who, of in rows.items()} for name, rows in PUBLISHED.items()}
+    return {name: {**roads, **told.get(name, {})} for name, roads in figures.items()}
 
 
 def isoflops(experiment: str) -> Runs:
@@ -83,8 +84,9 @@ def _roads(found: Allocation) -> dict[str, Any]:
         a, b = road.exponents(LEVEL)
         params = road.params(LEVEL)[-1]
         if a is not None and b is not None:
-            roads[road.name] = {**_told(a, "a"), "b": b.median, "params": params and params.median}
-    return {**roads, "headline": found.headline, "explained": found.explained}
+            how = {"b": b.median, "params": params and params.median, "headline": road.name == found.headline}
+            roads[road.name] = {**_told(a, "a"), **how}
+    return roads
 
 
 def _told(value: Interval, name: str) -> dict[str, float]:
@@ -96,10 +98,8 @@ def show(figures: dict[str, Any]) -> str:
     rows = []
     for name, roads in figures.items():
         for road, found in roads.items():
-            if isinstance(found, dict) and "a" in found:
-                n = found["params"]
-                rows.append((name, road, f"{found['a']:.3f}", _between(found), "–" if n is None else f"{n / 1e9:.1f}"))
-        rows += [(name, source, f"{of['a']:.3f}", _between(of), "") for source, of in roads["published"].items()]
+            n = found.get("params")
+            rows.append((name, road, f"{found['a']:.3f}", _between(found), "" if n is None else f"{n / 1e9:.1f}"))
     return tabulated(
         f"Exponent a of N* ∝ C^a, {100 * LEVEL:g} % intervals, and N* at {ASKED:.3g} FLOPs",
         ("set", "road, or who published it", "a", "interval", "N*, billions"),
