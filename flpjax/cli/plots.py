@@ -91,7 +91,7 @@ def _draw_loss(
     handles["ladder"] = ax.scatter(finals.flops, measured, s=16, color=LADDER, zorder=2)
     if path is not None and via in path.domains:
         j = path.domains.index(via)
-        handles["law"] = _band(ax, path.flops, *path.loss.output(j))
+        handles["law"] = draw_band(ax, path.flops, *path.loss.output(j))
         ax.axvline(path.edge, color=LADDER, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         ax.annotate(
             "largest run", (path.edge, 0.02), xycoords=("data", "axes fraction"), fontsize=7, color=LADDER,
@@ -100,8 +100,8 @@ def _draw_loss(
         shown += [path.loss.lower[:, j], path.loss.upper[:, j]]
     for i, (target, losses) in enumerate(zip(result.targets, result.loss, strict=True)):
         if via in losses:
-            bar = _interval(ax, target.flops, losses[via], 1.0, i, len(result.targets))
-            handles[_named(result, i)] = bar
+            bar = draw_interval(ax, target.flops, losses[via], 1.0, i, len(result.targets))
+            handles[named(result, i)] = bar
             flops.append(np.array([target.flops]))
             shown.append(np.array([losses[via].lower, losses[via].upper]))
     if len(truth):
@@ -117,8 +117,8 @@ def _draw_loss(
         ylabel=f"loss {words(label(via, runs), LETTERS)}",
     )
     ax.set_title(words(f"loss {via}", LETTERS), fontsize=9)
-    _log_axis(ax, "x", np.concatenate(flops), power_of_ten)
-    _log_axis(ax, "y", np.concatenate(shown), "{:g}".format)
+    log_axis(ax, "x", np.concatenate(flops), power_of_ten)
+    log_axis(ax, "y", np.concatenate(shown), "{:g}".format)
 
 
 def _draw_score(
@@ -134,13 +134,13 @@ def _draw_score(
     size = 4 if len(ladder) > CROWD else 14
     ax.scatter(loss, measured, s=size, color=LADDER, alpha=0.5, zorder=2, linewidths=0)
     if scores is not None and mapped is not None:
-        _band(ax, scores.loss[:, mapped], *scores.score.output(mapped, 100.0))
+        draw_band(ax, scores.loss[:, mapped], *scores.score.output(mapped, 100.0))
     elif path is not None and task in path.tasks and via in path.domains:
         i, j = path.domains.index(via), path.tasks.index(task)
-        _band(ax, path.loss.median[:, i], *path.score.output(j, 100.0))
+        draw_band(ax, path.loss.median[:, i], *path.score.output(j, 100.0))
     for i, (losses, values) in enumerate(zip(result.loss, result.score, strict=True)):
         if via in losses and task in values:
-            _interval(ax, losses[via].median, values[task], 100.0, i, len(result.targets))
+            draw_interval(ax, losses[via].median, values[task], 100.0, i, len(result.targets))
             shown.append(100 * np.array([values[task].lower, values[task].upper]))
     if len(truth):
         reached = 100 * truth.score_of(task)
@@ -159,14 +159,14 @@ def _draw_score(
     ax.set_xlim(*reversed(ends))
 
 
-def _band(ax: Axes, x: NDArray[np.float64], median: Any, lower: Any, upper: Any) -> Any:
+def draw_band(ax: Axes, x: NDArray[np.float64], median: Any, lower: Any, upper: Any) -> Any:
     """A median with its interval; what the legend shows of both."""
     shade = ax.fill_between(x, lower, upper, color=TARGET, alpha=0.18, linewidth=0, zorder=1)
     (line,) = ax.plot(x, median, color=TARGET, linewidth=1.2, zorder=3)
     return (shade, line)
 
 
-def _interval(ax: Axes, x: Any, value: Interval, unit: float, i: int, targets: int) -> Any:
+def draw_interval(ax: Axes, x: Any, value: Interval, unit: float, i: int, targets: int) -> Any:
     """One target's forecast."""
     below, above = unit * (value.median - value.lower), unit * (value.upper - value.median)
     marker = MARKERS[i] if targets <= len(MARKERS) else MARKERS[0]
@@ -176,13 +176,13 @@ def _interval(ax: Axes, x: Any, value: Interval, unit: float, i: int, targets: i
     )  # fmt: skip
 
 
-def _named(result: Forecast, i: int) -> str:
+def named(result: Forecast, i: int) -> str:
     """How the legend calls a target: by name, as long as there are markers to tell them apart."""
     many = len(result.targets)
     return f"forecast: {result.targets[i].name}" if many <= len(MARKERS) else f"forecast of {many} targets"
 
 
-def _log_axis(ax: Axes, which: str, values: NDArray[np.float64], text: Any) -> None:
+def log_axis(ax: Axes, which: str, values: NDArray[np.float64], text: Any) -> None:
     """Round ticks, and limits a little beyond all values."""
     known = values[np.isfinite(values) & (values > 0)]
     if not len(known):

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from flpjax.results.record import Backtest, Cell
 
-MOST = 40  # forecasts of a panel
-EACH = 0.17  # inches of one
+MOST = 48  # forecasts of a panel
+ROW = 0.8  # of the room of a task that its forecasts take
+EACH = 0.13  # inches of one
 
 
 def plot_backtest(result: Backtest) -> Figure:
@@ -25,7 +26,7 @@ def plot_backtest(result: Backtest) -> Figure:
     Raises:
         InputError: No method forecast anything.
     """
-    shown = {name: record.cells(result.judged_by)[:MOST] for name, record in result.methods.items()}
+    shown = {name: _some(record.cells(result.judged_by)) for name, record in result.methods.items()}
     shown = {name: cells for name, cells in shown.items() if cells}
     if not shown:
         raise InputError("no method forecast anything", where="backtest", remedy="Look at its table")
@@ -39,13 +40,27 @@ def plot_backtest(result: Backtest) -> Figure:
     with_bars = (
         f", with {100 * result.level:g} % intervals" if any(r.intervals for r in result.methods.values()) else ""
     )
-    finish(figure, f"Each forecast {what}{with_bars}: at 0 it was right.", handles)
+    per = "task" if scores else "loss"
+    finish(figure, f"Each forecast {what}{with_bars}, {per} by {per}: at 0 it was right.", handles)
     return figure
+
+
+def _some(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """All forecasts of as many outputs as there is room for."""
+    names = dict.fromkeys(cell.name for cell in cells)
+    each = max(sum(cell.name == name for cell in cells) for name in names) if names else 1
+    kept = list(names)[: max(MOST // each, 1)]
+    return tuple(cell for cell in cells if cell.name in kept)
 
 
 def _draw(ax: Axes, cells: tuple[Cell, ...], scores: bool, intervals: bool, handles: dict[str, Any]) -> None:
     ax.axvline(0.0, color=LADDER, linewidth=0.8)
-    for held, name, color, marker in ((True, "holds what came", TARGET, "o"), (False, "misses it", TRUTH, "D")):
+    names, targets = (list(dict.fromkeys(values)) for values in ([c.name for c in cells], [c.target for c in cells]))
+    height = [names.index(c.name) + ROW * ((targets.index(c.target) + 0.5) / len(targets) - 0.5) for c in cells]
+    for held, name, color, marker in (
+        (True, "interval holds what came", TARGET, "o"),
+        (False, "interval misses it", TRUTH, "D"),
+    ):
         some = [i for i, cell in enumerate(cells) if cell.covered == held or not intervals]
         if not some or (not intervals and not held):
             continue
@@ -53,10 +68,17 @@ def _draw(ax: Axes, cells: tuple[Cell, ...], scores: bool, intervals: bool, hand
         middle, low, high = off
         bars = [[m - a for m, a in zip(middle, low, strict=True)], [b - m for m, b in zip(middle, high, strict=True)]]
         handles[name if intervals else "forecast"] = ax.errorbar(
-            middle, some, xerr=bars if intervals else None, fmt=marker, ms=4, color=color, linewidth=1.2, capsize=2
+            middle,
+            [height[i] for i in some],
+            xerr=bars if intervals else None,
+            fmt=marker,
+            ms=3.5,
+            color=color,
+            elinewidth=1.0,
+            capsize=1.5,
         )
-    ax.set_yticks(range(len(cells)), [words(f"{c.target}: {c.name}", 40) for c in cells], fontsize=6.5)
-    ax.set_ylim(len(cells) - 0.4, -0.6)
+    ax.set_yticks(range(len(names)), [words(name, LETTERS) for name in names], fontsize=8)
+    ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel("forecast less measured " + ("(points)" if scores else "(%)"))
 
 

@@ -237,10 +237,13 @@ def print_forecast(
 def picture_of(fitted: Draws, result: Forecast, table: Runs, tasks: Sequence[str] | None = None) -> Figure:
     """The forecast with its law, on the way to the largest target; of these tasks, or of all."""
     from flpjax.cli.plots import plot_forecast
+    from flpjax.cli.plots_scores import plot_scores
     from flpjax.results.path import forecast_path, score_map
 
     largest = max(result.targets, key=lambda target: target.flops or 0.0)
     path = forecast_path(fitted, table, largest, level=result.level)
+    if not table.domains:
+        return plot_scores(result, table, path, tasks)
     routes = [fitted.model.domains[task[0]] for task in fitted.model.via]
     via = (routes or table.general_domains)[0]
     return plot_forecast(result, table, via, tasks, path=path, scores=score_map(fitted, table, path))

@@ -105,9 +105,11 @@ class Ladder:
         found = forecast(self._fitted_for(wanted), wanted, level=self.level, method=self.method)
         truth = steps.reached(self.runs) if self.runs.held_out.any() else {}
         told = told_in(self.runs.shown, self.runs.tasks)
-        draw = (lambda: steps.picture_of(self.fitted, found, self.runs)) if self.runs.domains else None
         return Answer(
-            found, found.table, lambda: show.show_forecast(found, truth, self.fitted.model.domains, told), draw
+            found,
+            found.table,
+            lambda: show.show_forecast(found, truth, self.fitted.model.domains, told),
+            lambda: steps.picture_of(self.fitted, found, self.runs),
         )
 
     def review(self, *targets: str | Target) -> Answer[Review]:

@@ -148,6 +148,14 @@ def test_its_own_command_makes_it_again(made, folder):
         assert (folder / f"report.{kind}").read_text(encoding="utf-8") == text
 
 
+def test_scores_alone_are_drawn_against_compute(folder):
+    args, file = SHAPES["scores only"].write(folder, "scores"), folder / "scores.html"
+    assert go("report", *args, "--target", "N=8e9,D=2e11", "--method", "fp-gpt4", "--draws", 8, "-o", file) == 0
+    text = file.read_text(encoding="utf-8")
+    assert 'aria-label="Panel 1 of 2: quiz; score (%) against training compute C (FLOPs)"' in text
+    assert not Parsed(text).open
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

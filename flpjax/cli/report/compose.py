@@ -52,11 +52,9 @@ def compose(material: Material, pictures: bool = True) -> Document:
 
 
 def _opening(material: Material) -> tuple[Block, ...]:
-    """The forecast with its law; without losses there is none to draw, and the table says all."""
+    """The forecast with its law."""
     from flpjax.cli.report.svg import embedded
 
-    if not material.table.domains:
-        return (Paragraph("Without losses there is no law to draw; the tables below say what is forecast."),)
     tasks = list(dict.fromkeys(name for each in material.forecast.score for name in each))
     shown = tasks[: MOST_PANELS - 1]
     figure = steps.picture_of(material.fitted, material.forecast, material.table, shown)

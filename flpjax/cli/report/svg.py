@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flpjax.cli.picture import SCREEN, drawn, told
+from flpjax.cli.picture import COLUMNS, SCREEN, WIDTH, drawn, told
 from flpjax.cli.report.document import Picture
 from flpjax.cli.text import visible
 from flpjax.errors import count
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BAR = "<colorbar>"  # how matplotlib labels the axes of a scale of colours
 CROWD = 300  # points of a panel from which on they are one image: each would cost a hundred bytes
 SHARP = 2 * SCREEN  # dots an inch of such an image
 LEGEND_COLUMNS = 2  # so that a telephone has room for them
@@ -33,7 +34,7 @@ def embedded(figure: Figure, name: str) -> Picture:
     _clear(figure)
     figure.draw_without_rendering()  # places everything; from here on nothing moves
     figure.set_layout_engine("none")
-    panels = [(ax, _with_its_bar(ax)) for ax in figure.axes if ax.get_label() != "<colorbar>"]
+    panels = [(ax, _with_its_bar(ax)) for ax in figure.axes if ax.get_label() != BAR]
     cut = []
     for i, (ax, parts) in enumerate(panels):
         for other in figure.axes:
@@ -48,6 +49,8 @@ def embedded(figure: Figure, name: str) -> Picture:
 def _clear(figure: Figure) -> None:
     """No background, since the page has its own; crowds of points as one image; no legend and no caption."""
     figure.patch.set_facecolor("none")
+    panels = sum(ax.get_label() != BAR for ax in figure.axes)
+    figure.set_figwidth(WIDTH * min(COLUMNS, panels))  # without the room that a caption takes
     for ax in figure.axes:
         ax.patch.set_facecolor("none")
         for marks in ax.collections:
