@@ -23,7 +23,7 @@ from flpjax.results.selection.conditioning import Joint
 
 Floats = NDArray[np.float64]
 FALL, SCATTER = -0.7, 0.5  # slopes of features before any measurement, in units of their priors: where searches start
-LAWS = 64  # a structure, drawn before any measurement
+LAWS = 256  # a structure, drawn before any measurement
 CELLS = 8  # of a discrepancy along an axis: places from which its slope wanders
 AMPLITUDE = OF["log"].amplitude_prior[0]  # of a discrepancy, as ladders of the past had it
 NOISE = OF["log"].noise_prior[0]
