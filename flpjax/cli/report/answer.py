@@ -37,7 +37,7 @@ def answer(material: Material) -> tuple[str, ...]:
         parts.append(f"{name} {said}")
     more = len(scores) - FEW
     first = f"{_named(forecast.targets[i])} is forecast to reach {_joined(parts)}"
-    first += f"; {count(more, 'more score')} stand below." if more > 0 else "."
+    first += f"; {count(more, 'more score')} {'stands' if more == 1 else 'stand'} below." if more > 0 else "."
     how = f"Its compute is {forecast.extrapolation[i]:.3g} × that of the ladder's largest run."
     if forecast.intervals:
         what = f"{100 * forecast.level:g} % intervals" + (", and what it reached" if known else "")

@@ -59,5 +59,5 @@ def _opening(material: Material) -> tuple[Block, ...]:
     shown = tasks[: MOST_PANELS - 1]
     figure = steps.picture_of(material.fitted, material.forecast, material.table, shown)
     more = len(tasks) - len(shown)
-    note = (Paragraph(f"{count(more, 'more task')} are in the tables below."),) if more else ()
+    note = (Paragraph(f"The tables below have {count(more, 'more task')}."),) if more else ()
     return (embedded(figure, "forecast"), *note)
