@@ -18,6 +18,7 @@ from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
 from flpjax.ladder.units import Unit
 from flpjax.results.finished import finals_notes, fitted_finals, unfinished_warnings
+from flpjax.results.notebook import ShownAsTable
 
 FEW_RUNS = 5  # below this, an interval says little
 FEW_TASKS = 4  # that are worth a warning each
@@ -25,7 +26,7 @@ SAME_RATIO = 1.05  # tokens per parameter that differ by less don't tell N from 
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(ShownAsTable):
     """The contents of a table and the remarks on it.
 
     Attributes:

@@ -23,6 +23,7 @@ from flpjax.methods.flpm import FLPM
 from flpjax.methods.method import Method
 from flpjax.methods.registry import ALL_EMERGED, AUTO, FLOOR, MIXTURE_LOSS, RECENT, Laws, check_law_names, mixed_stages
 from flpjax.results.backtest import record_of
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.record import Cell, Record
 
 MAPS = {
@@ -95,7 +96,7 @@ class Recommended:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(ShownAsTable):
     """Errors on held-out targets.
 
     Attributes:

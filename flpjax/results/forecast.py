@@ -24,6 +24,7 @@ from flpjax.results.completion import (
     words_of_sizes,
 )
 from flpjax.results.distance import extrapolation, extrapolation_warning
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Bounds, bounds_of, lost, widened
 from flpjax.results.prediction import Interval as Interval
 from flpjax.results.prediction import check_level as check_level
@@ -35,7 +36,7 @@ from flpjax.results.target import Target
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class Forecast(ShownAsTable):
     """Losses and scores of targets.
 
     Attributes:

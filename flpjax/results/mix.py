@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flpjax.errors import some_of
 from flpjax.methods.method import StageName
 from flpjax.results.forecast import Interval
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.target import Target
 
 
@@ -57,7 +58,7 @@ class Change:
 
 
 @dataclass(frozen=True, eq=False)
-class Mix:
+class Mix(ShownAsTable):
     """The best mixture for one target.
 
     Attributes:

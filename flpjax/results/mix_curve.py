@@ -18,13 +18,14 @@ from flpjax.results.completion import completed
 from flpjax.results.forecast import check_level
 from flpjax.results.goal import Goal
 from flpjax.results.mix_grid import Measured, Objective, expected_at, measured_near, mixture_grid, objective
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.path import Band
 from flpjax.results.sizing import at_known_size
 from flpjax.results.target import Target
 
 
 @dataclass(frozen=True, eq=False)
-class MixCurve:
+class MixCurve(ShownAsTable):
     """Expected scores and losses of a target over a grid of mixtures.
 
     Attributes:

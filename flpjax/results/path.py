@@ -15,6 +15,7 @@ from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import StageName
 from flpjax.results.completion import completed, law_inputs, with_mixture
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import bounds_of, check_level, lost, predict, predict_from_loss, scatter
 from flpjax.results.target import Target
 
@@ -63,7 +64,7 @@ class Band:
 
 
 @dataclass(frozen=True, eq=False)
-class ForecastPath:
+class ForecastPath(ShownAsTable):
     """Losses and scores along the ladder and on to a target.
 
     Attributes:
@@ -177,7 +178,7 @@ def _way(runs: Runs, target: Target, points: int) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreMap:
+class ScoreMap(ShownAsTable):
     """Scores over losses.
 
     Attributes:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.methods.method import StageName
+from flpjax.results.notebook import ShownAsTable
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Backtest:
+class Backtest(ShownAsTable):
     """The records of several methods on the same held-out runs.
 
     Attributes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flpjax.errors import InputError
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.scoring import Scored, Scoring
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -39,7 +40,7 @@ class Logged:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(ShownAsTable):
     """How well forecasts of a log were calibrated.
 
     Attributes:

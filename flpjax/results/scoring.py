@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError, some_of
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.methods.method import StageName
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.record import crps
 from flpjax.results.registration import Registration
 from flpjax.results.target import Target
@@ -61,7 +62,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class Scoring(ShownAsTable):
     """A registered forecast against what came.
 
     Attributes:

@@ -22,6 +22,7 @@ from flpjax.fitting.predicted import predict
 from flpjax.ladder.features import STANDARD, Features
 from flpjax.ladder.table import Runs
 from flpjax.results.completion import completed, law_inputs, with_mixture
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval, check_level
 from flpjax.results.target import Target
 
@@ -66,7 +67,7 @@ class Tuned:
 
 
 @dataclass(frozen=True, eq=False)
-class Tuning:
+class Tuning(ShownAsTable):
     """Of several targets.
 
     Attributes:

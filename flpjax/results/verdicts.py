@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from flpjax.results.notebook import ShownAsTable
+
 
 class Verdict(IntEnum):
     """What a check says, from good to bad."""
@@ -34,7 +36,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Review:
+class Review(ShownAsTable):
     """All checks of a forecast."""
 
     findings: tuple[Finding, ...]

@@ -14,6 +14,7 @@ from flpjax.results.allocation.conventions import Convention
 from flpjax.results.allocation.isoflop import Budgets
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.road import Road
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval
 
 Floats = NDArray[np.float64]
@@ -94,7 +95,7 @@ class Regret:
 
 
 @dataclass(frozen=True, eq=False)
-class Allocation:
+class Allocation(ShownAsTable):
     """The compute-optimal N and D of every budget.
 
     Attributes:

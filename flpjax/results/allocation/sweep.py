@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean, some_of
 from flpjax.ladder.table import Runs
+from flpjax.results.notebook import ShownAsTable
 
 SAME = 0.01  # of log N and log D: runs of one size, counted to whole batches
 NEAR = 0.02
@@ -47,7 +48,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SweepEnvelope:
+class SweepEnvelope(ShownAsTable):
     """What the best setting reaches at every N and D.
 
     Attributes:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval
 from flpjax.results.target import Target
 
@@ -50,7 +51,7 @@ class NextRun:
 
 
 @dataclass(frozen=True)
-class NextRuns:
+class NextRuns(ShownAsTable):
     """The next runs for a target, chosen one after another.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from flpjax.ladder.table import Floats
+from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval
 
 
@@ -119,7 +120,7 @@ class OutputSpeedup:
 
 
 @dataclass(frozen=True, eq=False)
-class Speedup:
+class Speedup(ShownAsTable):
     """The speed-up of recipe B over recipe A.
 
     Attributes:
