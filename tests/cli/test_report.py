@@ -156,6 +156,19 @@ def test_scores_alone_are_drawn_against_compute(folder):
     assert not Parsed(text).open
 
 
+@pytest.mark.thorough
+def test_budgets_have_a_section_with_a_picture(folder):
+    args, file = SHAPES["both"].write(folder, "budgets"), folder / "budgets.html"
+    options = ("--target", "N=8e9,D=2e11", "--method", "flp", "--draws", 8, "--budget", "1e22,1e23")
+    assert go("report", *args, *options, "-o", file, "--json", folder / "budgets.json") == 0
+    text = file.read_text(encoding="utf-8")
+    assert not Parsed(text).open
+    section = text.split('<section id="allocation"')[1].split("</section>")[0]
+    assert section.count("<svg ") >= 3
+    found = json.loads((folder / "budgets.json").read_text(encoding="utf-8"))["allocation"]
+    assert [o["flops"] for o in found["optima"]] == [1e22, 1e23]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
