@@ -49,7 +49,16 @@ class Points(NamedTuple):
     @property
     def axes(self) -> tuple[Axis, ...]:
         """``(feature,)`` as laws see them."""
-        return tuple(axis_of(n, v) for n, v in zip(self.names, self.columns[:, : self.candidates], strict=True))
+        n = self.candidates
+        return tuple(axis_of(name, v[:n], v[n:]) for name, v in zip(self.names, self.columns, strict=True))
+
+    def seen_by(self, axes: Sequence[Axis]) -> Points:
+        """Where every row paid for is positive, logarithms are taken; a candidate's zero is half of the least there."""
+        columns = self.columns.copy()
+        for values, axis in zip(columns, axes, strict=True):
+            if axis.logarithm:
+                values[values <= 0] = 0.5 * values[values > 0].min()
+        return self._replace(columns=columns)
 
 
 def before(points: Points, rng: np.random.Generator) -> Joint:

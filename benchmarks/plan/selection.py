@@ -138,8 +138,9 @@ def one(study: Study) -> tuple[Study, dict[str, Any]]:
             own, task.targets, key, features=names, cost=None if paid_for is None else cost[paid], towards=ahead,
             rounds=ROUNDS,
         )  # fmt: skip
-        fits = found_fits(found, points, rng) + _shipped(task, both, own, found, paid, rng)
-        laws = weighed(fits, found.problem, points, paid)
+        there = points.seen_by(found.problem.axes)
+        fits = found_fits(found, there, rng) + _shipped(task, both, own, found, paid, rng)
+        laws = weighed(fits, found.problem, there, paid)
         forecast = median_of(laws)[:, count:].T
         r2.append(r_squared(forecast if signed else np.exp(forecast), measured))
         rows.append(len(paid))
@@ -153,7 +154,10 @@ def _chosen(
     rng: np.random.Generator,
 ) -> list[int]:  # fmt: skip
     """The next plan."""
-    joint = before(points, rng) if found is None else after(laws, found.problem, points, paid)
+    if found is None:
+        joint = before(points, rng)
+    else:
+        joint = after(laws, found.problem, points.seen_by(found.problem.axes), paid)
     free = np.setdiff1d(np.arange(points.candidates), paid)
     joint = joint._replace(candidates=joint.candidates[:, free], noise=joint.noise[free])
     most = NEXT if paid else FIRST

@@ -89,7 +89,9 @@ class Table:
                 remedy=f"Give {FEWEST_ROWS} or more, leave it out, or leave the group out",
             )
         x = np.stack([values[n] for n in chosen])
-        axes = tuple(axis_of(n, v) for n, v in zip(chosen, x, strict=True))
+        ahead = None if towards is None else np.stack([_numbers(n, towards[n]) for n in chosen])
+        forecast = [None] * len(chosen) if ahead is None else ahead
+        axes = tuple(axis_of(n, v, a) for n, v, a in zip(chosen, x, forecast, strict=True))
         widest = int(sizes.max())
         cells = [(g, t) for g in range(len(groups)) for t in targets]
         order = np.arange(count)
@@ -102,8 +104,7 @@ class Table:
         space: Space = "linear" if (y <= 0).any() else "log"
         longest = rows[int(weight.sum(axis=1).argmax())]
         folds = folds_of(axes, x[:, longest], None if paid is None else paid[longest])
-        if towards is not None:
-            ahead = np.stack([_numbers(n, towards[n]) for n in chosen])
+        if ahead is not None:
             folds = folds_towards(axes, x[:, longest], ahead) or folds
         whole = Problem(axes, np.stack([x[:, r] for r in rows]), y, weight, space, folds)
         return cls(tuple(chosen), groups, whole, widest)

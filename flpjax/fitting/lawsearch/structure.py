@@ -95,9 +95,16 @@ class Axis:
         return (np.log(values) if self.logarithm else values) - self.centre
 
 
-def axis_of(name: str, values: Floats) -> Axis:
-    """An axis for a column: logarithms of what is positive and spans more than a factor of 1.5, else values."""
-    logarithm = bool((values > 0).all() and values.max() / values.min() > 1.5)
+def axis_of(name: str, values: Floats, ahead: Floats | None = None) -> Axis:
+    """An axis for a column: logarithms of what is positive and spans more than a factor of 1.5, else values.
+
+    Args:
+        name: The column.
+        values: ``(row,)`` as measured.
+        ahead: ``(row,)`` of what will be forecast, which has to be positive, too.
+    """
+    positive = bool((values > 0).all() and (ahead is None or (ahead > 0).all()))
+    logarithm = positive and bool(values.max() / values.min() > 1.5)
     transformed = np.log(values) if logarithm else values
     centre = float(np.mean(transformed))
     centre = float(np.log(float(f"{np.exp(centre):.0e}"))) if logarithm else float(f"{centre:.1g}")
