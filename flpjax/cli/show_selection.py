@@ -8,6 +8,8 @@ from flpjax.cli.layout import Sheet, table
 from flpjax.cli.text import fixed, number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flpjax.results.forecast import Interval
     from flpjax.results.selection.result import NextRuns
 
@@ -18,21 +20,24 @@ def show_next_runs(plan: NextRuns) -> list[Sheet]:
     """The runs in order, with what is known of the target after each; and the candidates by value."""
     outputs = [name for name, _ in (plan.runs[0].intervals if plan.runs else plan.now)]
     interval = f"{100 * plan.level:g} %"
-    rows = [["now", "", "", "", "", "", *(_interval(name, v) for name, v in plan.now)]] if plan.now else []
+    mixtures = [_mixture(r.run.mix) for r in plan.runs]
+    mixed = ["mixture"] if any(mixtures) else []
+    empty = [""] * (5 + len(mixed))
+    rows = [["now", *empty[1:], *(_interval(name, v) for name, v in plan.now)]] if plan.now else []
     rows += [
         [
             f"{r.place}",
             _size(r.run.params),
             _size(r.run.tokens),
-            _mixture(r.run.mix),
+            *(mixture for _ in mixed),
             f"{r.cost:.3g}",
             fixed(100.0 * r.left, 0),
             *(_interval(name, v) for name, v in r.intervals),
         ]
-        for r in plan.runs
+        for r, mixture in zip(plan.runs, mixtures, strict=True)
     ]
     what = f"Next runs for {plan.target.name}" if plan.now else f"A first ladder for {plan.target.name}"
-    columns = ["", "N", "D", "mixture", "cost", "variance left %", *(f"{o}, {interval} expected" for o in outputs)]
+    columns = ["", "N", "D", *mixed, "cost", "variance left %", *(f"{o}, {interval} expected" for o in outputs)]
     title = f"{what}: {plan.spent:.3g} of {plan.spend:.3g}"
     return [table(title, columns, rows), _candidates(plan)]
 
@@ -59,9 +64,9 @@ def _size(value: float | None) -> str:
     return "" if value is None else number(value)
 
 
-def _mixture(mix: object) -> str:
-    weights = dict(mix) if mix else {}  # type: ignore[call-overload]
-    return " ".join(f"{name}={weight:.2g}" for name, weight in weights.items()) if len(weights) > 1 else ""
+def _mixture(mix: Mapping[str, float] | None) -> str:
+    """Nothing where there is but one source."""
+    return "" if mix is None or len(mix) < 2 else " ".join(f"{name}={weight:.2g}" for name, weight in mix.items())
 
 
 def _interval(name: str, v: Interval) -> str:
