@@ -163,8 +163,6 @@ def forecast_and_show(
     """Fit, forecast, write what was asked for, and print the tables; warnings come last."""
     from flpjax.cli import session
 
-    if plot is not None and not table.domains:
-        raise InputError("there is no loss to draw scores against", where=str(plot), remedy="Leave --plot out")
     session.start_jax()
     import jax
 

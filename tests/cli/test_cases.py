@@ -143,6 +143,14 @@ def test_a_method_that_a_table_cannot_carry_is_one_error(run, tables, shape, met
         assert parsed is None
 
 
+def test_scores_alone_are_drawn_against_compute(run, tables, tmp_path):
+    picture = tmp_path / "scores.png"
+    how = options("forecast", "scores only", "fp-gpt4")
+    code, out, err, parsed = run("forecast", *tables["scores only"], *how, "--plot", str(picture))
+    is_result(code, out, err, parsed)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("shape", ["losses only", "scores only"])
 def test_a_backtest_without_options_is_one_row_a_method(run, tables, shape):
     code, out, err, parsed = run("backtest", *tables[shape], "--largest", "2", *DRAWS)
