@@ -2,12 +2,10 @@
 
 import json
 import math
-import os
 import re
 
 import pytest
 
-from flpjax.cli.app import main
 from tests.cli.cases import NO_LOSS, NO_MIX, RUNS, SHAPES
 
 DRAWS = ("--draws", "8")
@@ -22,19 +20,13 @@ def tables(tmp_path_factory):
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch, tmp_path_factory):
+def run(run, tmp_path):
     """Run the command line with JSON; exit code, stdout, stderr and what the JSON says."""
-    monkeypatch.setenv("FLPJAX_CACHE", os.environ.get("FLPJAX_CACHE", str(tmp_path_factory.getbasetemp() / "compiled")))
 
     def go(*args):
         file = tmp_path / "out.json"
-        try:
-            main([*map(str, args), "--json", str(file)])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err, json.loads(file.read_text()) if file.exists() else None
+        said = run(*args, "--json", file)
+        return *said, json.loads(file.read_text()) if file.exists() else None
 
     return go
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from flpjax.cli.app import main
 from flpjax.ladder.export import csv_of
 
 TARGET = ("--target", "N=70e9,D=2e13")
@@ -29,22 +28,6 @@ def tables(tmp_path_factory, noisy):
     (folder / "candidates.csv").write_text("run,params,tokens,cost\nsmall,1e9,2e10,1\nlarge,7e9,1e12,9\n")
     (folder / "free.csv").write_text("run,x/lr\nsmall,1e-3\n")
     return folder
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command line; exit code, stdout, stderr."""
-
-    def go(*args):
-        try:
-            main([str(a) for a in args])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return go
 
 
 @pytest.fixture

@@ -6,14 +6,8 @@ import sys
 
 import pytest
 
-from flpjax.cli.app import main
 from flpjax.ladder.export import csv_of
 from flpjax.ladder.simulate import simulate_ladder
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path_factory.getbasetemp() / "compiled"))
 
 
 @pytest.fixture(scope="module")
@@ -22,22 +16,6 @@ def ladder(tmp_path_factory):
     path = tmp_path_factory.mktemp("ladder") / "ladder.csv"
     path.write_text(csv_of(simulate_ladder(3).runs), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command line; exit code, stdout, stderr."""
-
-    def go(*args):
-        try:
-            main([str(a) for a in args])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return go
 
 
 def edited(ladder, tmp_path, edit):

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flpjax.cli.app import main
 from flpjax.ladder.export import csv_of
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
 from tests.results.test_compare import few
@@ -14,12 +13,6 @@ from tests.results.test_compare import few
 METHOD = ("--method", "m3+domain-linear")
 BIG = ("--target", "N=7e9,D=1.4e12")
 SIZES = ("0.12B", "0.2B", "0.5B", "1B", "3B")
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path_factory.getbasetemp() / "compiled"))
-    monkeypatch.setenv("MPLBACKEND", "Agg")
 
 
 @pytest.fixture(scope="module")
@@ -33,22 +26,6 @@ def tables(tmp_path_factory):
     four = replace(runs, sources=(*runs.sources, "web"), mix=halved)
     (folder / "4.csv").write_text(csv_of(four), encoding="utf-8")
     return folder
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command line; exit code, stdout, stderr."""
-
-    def go(*args):
-        try:
-            main([str(a) for a in args])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return go
 
 
 def test_every_option_is_heard(run, tables, tmp_path):

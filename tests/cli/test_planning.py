@@ -6,15 +6,8 @@ import re
 
 import pytest
 
-from flpjax.cli.app import main
 from flpjax.ladder.export import csv_of
 from tests.results.allocation_truth import isoflops, optimum
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path_factory.getbasetemp() / "compiled"))
-    monkeypatch.setenv("MPLBACKEND", "Agg")
 
 
 @pytest.fixture(scope="module")
@@ -22,22 +15,6 @@ def runs(tmp_path_factory):
     path = tmp_path_factory.mktemp("plans") / "sweep.csv"
     path.write_text(csv_of(isoflops(0.003)), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command line; exit code, stdout, stderr."""
-
-    def go(*args):
-        try:
-            main([str(a) for a in args])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return go
 
 
 def test_a_plan_in_tables_files_and_a_picture(run, runs, tmp_path):

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from flpjax.cli.app import main
 from tests.cli.cases import SHAPES
 
 CHECKED = "--draws", "8"
@@ -22,19 +21,14 @@ ISO = [
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(run, tmp_path, monkeypatch):
     """Run the command line in a folder of its own; exit code, output with spaces and line ends as one space, errors."""
     monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path / "compiled"))
     monkeypatch.chdir(tmp_path)
 
     def go(*args):
-        try:
-            main([str(a) for a in args])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, " ".join(captured.out.split()), " ".join(captured.err.split())
+        code, *texts = run(*args)
+        return code, *(" ".join(text.split()) for text in texts)
 
     return go
 

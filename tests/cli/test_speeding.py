@@ -2,11 +2,11 @@
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
-from flpjax.cli.app import main
 from tests.cli.cases import SHAPES
 
 DRAWS = ("--draws", "200")
@@ -30,24 +30,16 @@ def write(path, factors, **odd):
 
 
 @pytest.fixture
-def run(capsys):
-    def go(*args):
-        try:
-            main(["speedup", *args])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return go
+def compared(run):
+    """Run the command; exit code, stdout, stderr."""
+    return partial(run, "speedup")
 
 
-def test_two_groups_of_one_table_with_picture_and_json(run, tmp_path):
+def test_two_groups_of_one_table_with_picture_and_json(compared, tmp_path):
     table = write(tmp_path / "runs.csv", {"old": 1.0, "new": 1.5})
     file, picture = tmp_path / "r.json", tmp_path / "p.png"
     asked = ("--value", "quiz=0.5", "--flops", "1e24", "--json", str(file), "--plot", str(picture))
-    code, out, err = run(table, "old", "new", "--by", "recipe", *DRAWS, *asked)
+    code, out, err = compared(table, "old", "new", "--by", "recipe", *DRAWS, *asked)
     assert (code, picture.stat().st_size > 10_000) == (0, True)
     found = json.loads(file.read_text("utf-8"))
     assert (found["a"], found["b"]) == ("old", "new")
@@ -60,9 +52,9 @@ def test_two_groups_of_one_table_with_picture_and_json(run, tmp_path):
     assert "4 and 4 runs tell little" in " ".join(err.split())
 
 
-def test_two_tables_and_the_score_through_the_loss(run, tmp_path):
+def test_two_tables_and_the_score_through_the_loss(compared, tmp_path):
     a, b = write(tmp_path / "a.csv", {"x": 1.0}), write(tmp_path / "b.csv", {"y": 1.5})
-    code, out, _ = run(a, b, *DRAWS)
+    code, out, _ = compared(a, b, *DRAWS)
     assert code == 0
     for text in ("B is b", "loss c4", "quiz", "scores through c4", "one factor at every scale"):
         assert text in out
@@ -85,7 +77,7 @@ def test_two_tables_and_the_score_through_the_loss(run, tmp_path):
         (("A", "other"), "no loss and no task in common"),
     ],
 )
-def test_a_wrong_use_is_one_error(run, tmp_path, args, message):
+def test_a_wrong_use_is_one_error(compared, tmp_path, args, message):
     tables = {
         "A": write(tmp_path / "A.csv", {"x": 1.0}),
         "B": write(tmp_path / "B.csv", {"y": 1.5}),
@@ -94,7 +86,7 @@ def test_a_wrong_use_is_one_error(run, tmp_path, args, message):
         "percent": write(tmp_path / "percent.csv", {"y": 1.5}, more={"score/quiz": 60}),
         "other": write(tmp_path / "other.csv", {"y": 1.5}, without=("loss/c4", "score/quiz"), more={"loss/pile": 3}),
     }
-    code, out, err = run(*(tables.get(arg, arg) for arg in args), *DRAWS)
+    code, out, err = compared(*(tables.get(arg, arg) for arg in args), *DRAWS)
     said = " ".join(err.split())
     assert (code, out) == (2, "")
     assert message in said
@@ -117,9 +109,9 @@ EVERY = [name if name in QUICK else pytest.param(name, marks=pytest.mark.thoroug
 
 
 @pytest.mark.parametrize("shape", EVERY)
-def test_every_shape_of_table_against_itself_is_worth_one_or_one_error(run, tmp_path, shape):
+def test_every_shape_of_table_against_itself_is_worth_one_or_one_error(compared, tmp_path, shape):
     args = SHAPES[shape].write(tmp_path, "table")
-    code, out, err = run(args[0], *args, "--json", str(tmp_path / "r.json"), "--draws", "100")
+    code, out, err = compared(args[0], *args, "--json", str(tmp_path / "r.json"), "--draws", "100")
     said = " ".join(err.split())
     if shape in REFUSED:
         assert (code, out) == (2, "")
