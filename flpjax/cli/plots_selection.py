@@ -74,7 +74,7 @@ def _candidates(ax: Axes, plan: NextRuns, handles: dict[str, Any]) -> None:
     ticks = log_ticks(float(cost.min()) / 1.01, float(cost.max()) * 1.01, 5)
     ax.set_xticks(ticks, [power_of_ten(t) for t in ticks])
     ax.minorticks_off()
-    ax.set(xlabel="cost", ylabel="takes away of the variance (%)")
+    ax.set(xlabel=plan.cost_name, ylabel="takes away of the variance (%)")
     ax.set_title("candidates, each alone", fontsize=9)
 
 

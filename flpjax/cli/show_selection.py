@@ -37,7 +37,7 @@ def show_next_runs(plan: NextRuns) -> list[Sheet]:
         for r, mixture in zip(plan.runs, mixtures, strict=True)
     ]
     what = f"Next runs for {plan.target.name}" if plan.now else f"A first ladder for {plan.target.name}"
-    columns = ["", "N", "D", *mixed, "cost", "variance left %", *(f"{o}, {interval} expected" for o in outputs)]
+    columns = ["", "N", "D", *mixed, plan.cost_name, "variance left %", *(f"{o}, {interval} expected" for o in outputs)]
     title = f"{what}: {plan.spent:.3g} of {plan.spend:.3g}"
     return [table(title, columns, rows), _candidates(plan)]
 
@@ -57,7 +57,7 @@ def _candidates(plan: NextRuns) -> Sheet:
     more = len(ranked) - len(rows)
     foot = f"and {more} more; --json FILE has them all" if more > 0 else ""
     title = f"Candidates by what each alone would take away of the variance at {plan.target.name}"
-    return table(title, ["candidate", "cost", "takes away %", "chosen as"], rows, foot=foot)
+    return table(title, ["candidate", plan.cost_name, "takes away %", "chosen as"], rows, foot=foot)
 
 
 def _size(value: float | None) -> str:

@@ -48,18 +48,20 @@ def test_a_plan_with_everything(run, quick, tables, tmp_path):
     assert set(plan["now"]) == {"loss general", "bbh"}
     assert "Next runs for N=70e9,D=2e13" in out
     assert "80 % expected" in out
+    assert "cost, FLOPs" in " ".join(out.split())
     assert "Candidates by what each alone would take away" in out
     assert "<svg" in picture.read_text()
 
 
 def test_candidates_of_a_table(run, quick, tables, tmp_path):
     file = tmp_path / "plan.json"
-    code, _, err = run(
+    code, out, err = run(
         "plan", tables / "all.csv", *TARGET, "--spend", 5, "--candidates", tables / "candidates.csv", "--json", file
     )
     assert code == 0, err
     plan = json.loads(file.read_text())
     assert [c["name"] for c in plan["candidates"]] == ["small", "large"]
+    assert "cost, FLOPs" not in " ".join(out.split())
     assert {r["name"] for r in plan["runs"]} <= {"small"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,12 @@ class NextRuns(ShownAsTable):
     candidates: tuple[NextRun, ...]
     warnings: tuple[str, ...] = ()
     error: float | None = None
+
+    @property
+    def cost_name(self) -> str:
+        """``cost, FLOPs`` where candidates cost what they compute; their unit is the user's otherwise."""
+        computed = all(math.isclose(c.cost, c.run.flops or 0.0, rel_tol=1e-6) for c in self.candidates)
+        return "cost, FLOPs" if computed else "cost"
 
     @property
     def spent(self) -> float:
