@@ -1,6 +1,6 @@
 """The version of the package, where everything may import it."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def installed(package: str) -> str:

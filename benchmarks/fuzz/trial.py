@@ -9,7 +9,7 @@ import re
 import shutil
 import traceback
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -155,7 +155,7 @@ def _state(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _captured(folder: Path) -> Iterator:
+def _captured(folder: Path) -> Iterator[Callable[[], list[str]]]:
     """Both standard streams into files, below Python as well, for libraries in other languages write to those."""
     import sys
 

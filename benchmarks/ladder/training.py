@@ -48,7 +48,7 @@ def first_models(plan: Plan, training: Training, compute: str, runs: Sequence[Ru
         runs: One a model.
     """
 
-    def weights(key: jax.Array) -> nnx.State:
+    def weights(key: jax.Array) -> nnx.State[Any, Any]:
         return nnx.state(Decoder(plan.size, jnp.dtype(compute), nnx.Rngs(key)), nnx.Param)
 
     keys = jax.vmap(jax.random.split)(jnp.stack([run.key() for run in runs]))

@@ -58,7 +58,7 @@ def ranks(question: PosteriorProblem, simulations: int, seed: int, method: str) 
     return {"as it is": _ranked(question, truth, kept), "halved": _ranked(question, truth, halved)}
 
 
-def _ranked(question: PosteriorProblem, truth: list[NDArray], kept: list[NDArray]) -> Ranks:
+def _ranked(question: PosteriorProblem, truth: list[NDArray[Any]], kept: list[NDArray[Any]]) -> Ranks:
     """Ranks of every parameter and of every forecast."""
     found: dict[str, NDArray[np.int64]] = {}
     for layer, stage, true, drawn in zip(question.layers, question.bound.stages, truth, kept, strict=True):
@@ -85,7 +85,7 @@ def _ranked(question: PosteriorProblem, truth: list[NDArray], kept: list[NDArray
     return Ranks(found)
 
 
-def _forecasts(model: Model, layers: tuple[Layer, ...], vectors: list[NDArray], targets: Features) -> NDArray:
+def _forecasts(model: Model, layers: tuple[Layer, ...], vectors: list[NDArray[Any]], targets: Features) -> NDArray[Any]:
     return np.asarray(_predicted(model, layers, tuple(jnp.asarray(v) for v in vectors), targets))
 
 

@@ -161,7 +161,9 @@ def _condition(hessian: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.divide(eigenvalues[:, -1], least, out=np.full(len(least), np.inf), where=known)
 
 
-def _check(weight: NDArray, resample: NDArray, starts: NDArray, draws: NDArray[np.intp], anchor: Anchor | None) -> None:
+def _check(
+    weight: NDArray[Any], resample: NDArray[Any], starts: NDArray[Any], draws: NDArray[np.intp], anchor: Anchor | None
+) -> None:
     if 0 in starts.shape or weight.shape[1] == 0 or len(draws) == 0:
         raise InputError(
             f"{len(draws)} draws, {len(starts)} problems, {starts.shape[1]} starts, {weight.shape[1]} rows",
@@ -202,7 +204,7 @@ def _without_junk(data: Any, weight: NDArray[np.float64]) -> Any:
     row = np.where(counts, np.arange(weight.shape[1]), counts.argmax(axis=1)[:, None])
     empty = ~counts.any(axis=1)
 
-    def clean(leaf: Any) -> NDArray:
+    def clean(leaf: Any) -> NDArray[Any]:
         kept = np.asarray(leaf)[np.arange(len(row))[:, None], row]
         kept[empty] = 1
         return kept
@@ -210,12 +212,14 @@ def _without_junk(data: Any, weight: NDArray[np.float64]) -> Any:
     return jax.tree.map(clean, data)
 
 
-def _roomy(data: Any, weight: NDArray, resample: Any, sizes: NDArray) -> tuple[Any, NDArray, NDArray, NDArray]:
+def _roomy(
+    data: Any, weight: NDArray[Any], resample: Any, sizes: NDArray[Any]
+) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Tables with room: problems and rows of weight 0 up to one of few numbers, so that ladders share programs."""
     problems, rows = (n if n == 1 else _few_sizes(n, LEAST_ROOM) for n in weight.shape)
     more = problems - weight.shape[0], rows - weight.shape[1]
 
-    def pad(leaf: Any, *widths: int) -> NDArray:
+    def pad(leaf: Any, *widths: int) -> NDArray[Any]:
         values = np.asarray(leaf)
         return np.pad(values, [(0, w) for w in widths] + [(0, 0)] * (values.ndim - len(widths)))
 
@@ -230,7 +234,7 @@ def _few_sizes(n: int, least: int) -> int:
     return max(least, -(-n // step) * step)
 
 
-def _padded(leaf: Any) -> NDArray:
+def _padded(leaf: Any) -> NDArray[Any]:
     """Filled up to one of few numbers of draws, so that a point fit and its bootstrap share a program."""
     size = LEAST_DRAWS
     while size < len(leaf):
@@ -238,7 +242,7 @@ def _padded(leaf: Any) -> NDArray:
     return np.pad(np.asarray(leaf), [(0, size - len(leaf)), (0, 0)])
 
 
-def _cast(leaf: Any, dtype: np.dtype) -> NDArray:
+def _cast(leaf: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Real numbers in the precision asked for; others as they are."""
     values = np.asarray(leaf)
     return values.astype(dtype) if np.issubdtype(values.dtype, np.floating) else values

@@ -69,11 +69,15 @@ class Climbers:
         """The lanes after :func:`shift_pairs`, with status RUNNING, and how many moves each made."""
         return self._call(_shift, problem, lanes, few=True)
 
-    def report(self, problem: NDArray[np.int32], points: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+    def report(
+        self, problem: NDArray[np.int32], points: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Value, residual and Frank-Wolfe gap at ``(lane, S)``; not finite where the value or gradient is not."""
         return self._call(_report, problem, points)
 
-    def _call(self, program: Callable[..., Any], problem: NDArray, lanes: Any, *numbers: Any, few: bool = False) -> Any:
+    def _call(
+        self, program: Callable[..., Any], problem: NDArray[Any], lanes: Any, *numbers: Any, few: bool = False
+    ) -> Any:
         """Run ``program`` on a device-dependent number of lanes a call, and join the results.
 
         The last call is padded with copies of its last lane. On a CPU ``few`` makes all calls one tile, in a program
@@ -188,7 +192,7 @@ def in_blocks(program: Callable[..., Array], polytope: Polytope, rows: NDArray[n
     return np.concatenate([np.asarray(program(polytope, _filled(part, BLOCK)))[: len(part)] for part in parts])
 
 
-def _filled(leaf: NDArray, size: int) -> NDArray:
+def _filled(leaf: NDArray[Any], size: int) -> NDArray[Any]:
     """The array, padded with copies of its last row to ``size`` rows."""
     return leaf if len(leaf) == size else np.concatenate([leaf, np.repeat(leaf[-1:], size - len(leaf), 0)])
 

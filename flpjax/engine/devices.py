@@ -61,7 +61,9 @@ class Devices:
         """A copy on every device."""
         return jax.tree.map(lambda leaf: self._put(np.asarray(leaf), PartitionSpec()), numbers)
 
-    def scout(self, task: Task, tables: Tables, fits: tuple[NDArray, NDArray], starts: Any, per_fit: int) -> Lanes:
+    def scout(
+        self, task: Task, tables: Tables, fits: tuple[NDArray[Any], NDArray[Any]], starts: Any, per_fit: int
+    ) -> Lanes:
         """The lanes that :func:`flpjax.engine.lanes.scout` leaves of fits, as many of each.
 
         Args:
@@ -78,13 +80,13 @@ class Devices:
         none_left = _take(groups, slice(1))._replace(first=np.array([per_fit], np.int32))
         most = max(self.most // GROUP, 1)
 
-        def call(own: Groups) -> NDArray:
+        def call(own: Groups) -> NDArray[Any]:
             full = self._filled(own, none_left, most)
             return self._get(scout(task, self._mesh, self._tile, tables, full, starts))[: STAY * len(own.draw)]
 
         return Lanes(np.repeat(draw, STAY), np.repeat(problem, STAY), self._in_calls(call, groups, most))
 
-    def follow(self, task: Task, tables: Tables, lanes: Lanes, *, fresh: bool) -> NDArray:
+    def follow(self, task: Task, tables: Tables, lanes: Lanes, *, fresh: bool) -> NDArray[Any]:
         """Rows ``(lane, width)`` of lanes that have run to their ends, on the host.
 
         Args:
@@ -102,7 +104,7 @@ class Devices:
         ended = _take(lanes, slice(1))._replace(rows=lanes.rows[:1].copy())
         unpack(ended.rows, size).status[:] = Status.CONVERGED
 
-        def call(own: Lanes) -> NDArray:
+        def call(own: Lanes) -> NDArray[Any]:
             return self._get(program(self._filled(own, ended, self.most), flags[fresh]))[: len(own.draw)]
 
         left = np.arange(len(lanes.draw))
@@ -114,7 +116,7 @@ class Devices:
 
     def _to_the_end(
         self, program: Callable[..., Array], flags: dict[bool, Array], own: Lanes, size: int, fresh: bool
-    ) -> NDArray:
+    ) -> NDArray[Any]:
         """All rounds of one call's lanes, on the devices."""
         failing = _take(own, slice(1))._replace(rows=np.full_like(own.rows[:1], np.nan))  # ends at once
         state = self._filled(own, failing, self._size(len(own.draw)))
@@ -134,7 +136,7 @@ class Devices:
                 place = chosen if place is None else _pick(place, chosen)
                 state = _pick(state, chosen)
 
-    def _in_calls(self, call: Callable[[Any], NDArray], items: Any, most: int) -> NDArray:
+    def _in_calls(self, call: Callable[[Any], NDArray[Any]], items: Any, most: int) -> NDArray[Any]:
         """``call`` on at most so many items ``(item, …)`` at a time; the rows that it gives, joined."""
         parts = [_take(items, slice(at, at + most)) for at in range(0, len(items.draw), most)]
         if self._threads == 1 or len(parts) == 1:
@@ -158,16 +160,16 @@ class Devices:
             filler,
         )
 
-    def _share(self, leaf: NDArray) -> Any:
+    def _share(self, leaf: NDArray[Any]) -> Any:
         return self._put(leaf, PartitionSpec(AXIS))
 
-    def _put(self, leaf: NDArray, spec: PartitionSpec) -> Any:
+    def _put(self, leaf: NDArray[Any], spec: PartitionSpec) -> Any:
         if self._mesh is None:
             return jax.device_put(leaf) if self.resident or spec == PartitionSpec() else leaf
         sharding = NamedSharding(self._mesh, spec)
         return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
 
-    def _get(self, sharded: Array) -> NDArray:
+    def _get(self, sharded: Array) -> NDArray[Any]:
         """On the host."""
         return np.asarray(multihost_utils.process_allgather(sharded, tiled=True) if self._across_hosts else sharded)
 

@@ -76,7 +76,7 @@ def begin(start: Numbers) -> Array:
     return where.concatenate([start, where.broadcast_to(rest, (*start.shape[:-1], len(rest)))], axis=-1)
 
 
-def running(rows: NDArray, size: int) -> NDArray[np.bool_]:
+def running(rows: NDArray[Any], size: int) -> NDArray[np.bool_]:
     """Which rows ``(lane, width)`` have not ended."""
     return unpack(rows, size).status == Status.RUNNING
 

@@ -112,13 +112,13 @@ def fit_stage(
 class _Ended(NamedTuple):
     """How the point fit of every output ended."""
 
-    vector: NDArray  # (output, p)
-    value: NDArray  # (output,)
-    status: NDArray  # (output,)
-    agree: NDArray  # (output,)
-    gradient: NDArray  # (output,)
-    condition: NDArray  # (output,)
-    start_status: NDArray  # (output, start)
+    vector: NDArray[Any]  # (output, p)
+    value: NDArray[Any]  # (output,)
+    status: NDArray[Any]  # (output,)
+    agree: NDArray[Any]  # (output,)
+    gradient: NDArray[Any]  # (output,)
+    condition: NDArray[Any]  # (output,)
+    start_status: NDArray[Any]  # (output, start)
 
 
 def _trained(stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator, starts: int) -> Fitted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ SANE_RATIO = (0.1, 1000.0)
 
 
 def build_runs(
-    columns: Mapping[str, NDArray],
+    columns: Mapping[str, NDArray[Any]],
     *,
     tasks: Mapping[str, Task] | None = None,
     features: Mapping[str, Feature] | None = None,
@@ -178,7 +179,7 @@ def check_names(names: Sequence[str], source: str) -> None:
         )
 
 
-def _leave_out_empty(columns: dict[str, NDArray], notes: list[str]) -> None:
+def _leave_out_empty(columns: dict[str, NDArray[Any]], notes: list[str]) -> None:
     """Drop losses and scores in which nothing was measured, saying so."""
     for name in [c for c in columns if c.startswith(("loss/", "score/")) and not np.isfinite(columns[c]).any()]:
         if np.isinf(columns[name]).any():
@@ -188,7 +189,7 @@ def _leave_out_empty(columns: dict[str, NDArray], notes: list[str]) -> None:
         notes.append(f"column '{name}' has no value in any row and is left out")
 
 
-def _fill_compute(columns: dict[str, NDArray], place: Place, notes: list[str]) -> None:
+def _fill_compute(columns: dict[str, NDArray[Any]], place: Place, notes: list[str]) -> None:
     """Compute ``params`` and ``flops`` where the table leaves them out."""
     positive = "must be a positive number"
     for name in (c for c in ("tokens", *SHAPE) if c in columns):

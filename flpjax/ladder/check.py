@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ class Place:
         return f"{self.source}, row {row}{line}"
 
 
-def refuse(place: Place, values: NDArray, column: str, bad: NDArray[np.bool_], why: str, remedy: str = "") -> None:
+def refuse(place: Place, values: NDArray[Any], column: str, bad: NDArray[np.bool_], why: str, remedy: str = "") -> None:
     """One error for a column: its first bad row, and how many more there are."""
     where = np.flatnonzero(bad | np.isinf(values))
     if len(where):
@@ -46,7 +47,7 @@ def refuse(place: Place, values: NDArray, column: str, bad: NDArray[np.bool_], w
         raise InputError(f"{got}, but it {why}{more}", where=place.at(where[0], column), remedy=remedy)
 
 
-def check_values(columns: Mapping[str, NDArray], place: Place, signed: Sequence[str] = ()) -> None:
+def check_values(columns: Mapping[str, NDArray[Any]], place: Place, signed: Sequence[str] = ()) -> None:
     """Every run named; every loss, score and weight within its range.
 
     Args:
@@ -84,7 +85,7 @@ def check_values(columns: Mapping[str, NDArray], place: Place, signed: Sequence[
             refuse(place, values, name, values < 0, "must not be negative")
 
 
-def check_features(features: Sequence[Feature], columns: Mapping[str, NDArray], place: Place) -> None:
+def check_features(features: Sequence[Feature], columns: Mapping[str, NDArray[Any]], place: Place) -> None:
     """Columns ``x/<name>``: a name of its own, and in every row a value, which has a logarithm if laws see that.
 
     Raises:
@@ -113,7 +114,7 @@ def check_checkpoints(
     params: Floats,
     flops: Floats,
     names: Sequence[str],
-    order: NDArray,
+    order: NDArray[Any],
     place: Place,
 ) -> None:
     """One row a checkpoint, one model size a run, and compute that grows with tokens."""
@@ -141,7 +142,7 @@ def check_checkpoints(
 
 
 def finals(
-    columns: Mapping[str, NDArray], run: NDArray[np.int64], order: NDArray, names: Sequence[str], place: Place
+    columns: Mapping[str, NDArray[Any]], run: NDArray[np.int64], order: NDArray[Any], names: Sequence[str], place: Place
 ) -> NDArray[np.bool_]:
     """Declared finals, at most one a run; or, with no such column, each run's last row."""
     if "final" not in columns:
@@ -164,7 +165,7 @@ def finals(
 
 
 def held_out(
-    columns: Mapping[str, NDArray], run: NDArray[np.int64], order: NDArray, names: Sequence[str], place: Place
+    columns: Mapping[str, NDArray[Any]], run: NDArray[np.int64], order: NDArray[Any], names: Sequence[str], place: Place
 ) -> NDArray[np.bool_]:
     """``(run,)`` the runs whose rows are all marked."""
     held = np.zeros(len(names), bool)

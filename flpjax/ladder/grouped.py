@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableSequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ AT = "@"
 
 
 def apart(
-    columns: Mapping[str, NDArray], place: Place, notes: MutableSequence[str]
-) -> tuple[dict[str, NDArray], dict[str, str]]:
+    columns: Mapping[str, NDArray[Any]], place: Place, notes: MutableSequence[str]
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """One loss a group in place of each, blank where a run is of another: laws are fitted apart, as one batch.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ MixtureIs = Literal["constant", "current", "so far"]
 SAME_WEIGHTS = 1e-3  # weights within a run that differ by less are rounded ones
 
 
-def mixture(mix: Floats, sources: Sequence[str], order: NDArray, place: Place) -> Floats:
+def mixture(mix: Floats, sources: Sequence[str], order: NDArray[Any], place: Place) -> Floats:
     """The weights ``(row, source)`` scaled to sum to 1 exactly; refused if they are further off than by rounding."""
     if not sources:
         return mix
@@ -31,7 +31,7 @@ def mixture(mix: Floats, sources: Sequence[str], order: NDArray, place: Place) -
 
 
 def check_constant_mixture(
-    mix: Floats, run: NDArray[np.int64], names: Sequence[str], sources: Sequence[str], order: NDArray, place: Place
+    mix: Floats, run: NDArray[np.int64], names: Sequence[str], sources: Sequence[str], order: NDArray[Any], place: Place
 ) -> None:
     """Refuse a mixture that changes within a run: whose weights a row's are, the table has to say.
 

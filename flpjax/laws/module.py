@@ -106,7 +106,7 @@ class ModuleLaw:
         sized._check()
         return sized
 
-    def scaled(self, y: NDArray) -> Self:
+    def scaled(self, y: NDArray[Any]) -> Self:
         """Standardised for outputs ``y`` of any shape: scores, or losses, or their logarithms in log space."""
         return replace(self, level=round(float(np.mean(y)), 1), scale=power_of_two(float(np.std(y))))
 
@@ -197,7 +197,7 @@ def module_law(module: Any, features: tuple[Feature, ...], space: Space) -> Modu
     return ModuleLaw(f"{kind.__module__}:{kind.__qualname__}", (graph, tree), table, features, space)
 
 
-def _parameter(name: str, value: NDArray) -> Parameter:
+def _parameter(name: str, value: NDArray[Any]) -> Parameter:
     """A weight's prior: of a matrix, the spread that keeps the size of what passes; else about what the module sets."""
     if value.ndim > 1:
         return Parameter(REAL, 0.0, float(np.sqrt(2.0 / np.prod(value.shape[:-1]))), name, value.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -126,6 +126,6 @@ class Network:
         """Standardised for losses ``x`` ``(row, domain)``."""
         return replace(self, centre=rounded(np.mean(x, axis=0)), spread=tuple(map(power_of_two, np.std(x, axis=0))))
 
-    def scaled(self, y: NDArray) -> Self:
+    def scaled(self, y: NDArray[Any]) -> Self:
         """Standardised for scores ``y`` ``(row,)``."""
         return replace(self, level=round(float(np.mean(y)), 1), scale=power_of_two(np.std(y)))

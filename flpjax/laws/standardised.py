@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = tuple[float, ...]
 
 
-def rounded(values: NDArray) -> Numbers:
+def rounded(values: NDArray[Any]) -> Numbers:
     """To fifths of a nat: round numbers read well, and nearby ladders share their compiled programs."""
     return tuple(round(5.0 * float(v)) / 5.0 for v in values)
 

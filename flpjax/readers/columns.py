@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
     _check_declared(theirs, table_map)
     place = RenamedPlace(source, raw.place.row, raw.place.lines, theirs, raw.place)
     others = [n for n in raw.cells if not is_canonical(n)]
-    columns: dict[str, NDArray] = {}
+    columns: dict[str, NDArray[Any]] = {}
     rows_are = table_map.rows
     size = next((name for name in ("tokens", "flops") if name in theirs), None)
     if "run" not in theirs and size is not None and rows_are != "checkpoints" and not nearest("run", others):
@@ -184,7 +185,7 @@ def _check_declared(theirs: Mapping[str, str], table_map: TableMap) -> None:
                 )
 
 
-def _check_blank_losses(columns: Mapping[str, NDArray], place: Place, table_map: TableMap) -> None:
+def _check_blank_losses(columns: Mapping[str, NDArray[Any]], place: Place, table_map: TableMap) -> None:
     """Refuse a run without any value of a loss that others have: more often one that diverged than one nobody measured.
 
     A blank in some rows of a run is normal: losses, scores and training losses may be logged in rows of their own. Runs
@@ -208,6 +209,6 @@ def _check_blank_losses(columns: Mapping[str, NDArray], place: Place, table_map:
             )
 
 
-def _held_out(columns: Mapping[str, NDArray]) -> NDArray[np.bool_]:
+def _held_out(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """``(row,)``."""
     return np.asarray(columns["held_out"], bool) if "held_out" in columns else np.zeros(len(columns["run"]), bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class RenamedPlace(Place):
 
 def converted(
     name: str, their: str, cells: Mapping[str, Sequence[object]], place: Place, table_map: TableMap
-) -> NDArray:
+) -> NDArray[Any]:
     """``(row,)`` values of a canonical column.
 
     Args:
@@ -77,7 +78,7 @@ def converted(
     return _fractions(values, table_map.tasks[task], name, place, table_map)
 
 
-def without_step_zero(columns: Mapping[str, NDArray]) -> NDArray[np.bool_]:
+def without_step_zero(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """``(row,)`` which rows to keep: not those of models before their training, with neither steps nor tokens."""
     size = columns.get("tokens", columns.get("flops"))
     if size is None or "step" not in columns:
@@ -85,7 +86,7 @@ def without_step_zero(columns: Mapping[str, NDArray]) -> NDArray[np.bool_]:
     return np.asarray(~((columns["step"] == 0) & (size == 0)))
 
 
-def ends_of_finished(columns: Mapping[str, NDArray]) -> NDArray[np.bool_]:
+def ends_of_finished(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """``(row,)`` the last row of each run whose rows say that it has ended."""
     progress = columns["tokens" if "tokens" in columns else "flops"]
     last: dict[object, int] = {}
@@ -97,7 +98,7 @@ def ends_of_finished(columns: Mapping[str, NDArray]) -> NDArray[np.bool_]:
     return final & columns["final"]
 
 
-def _product(parts: Sequence[str | float], cells: Mapping[str, Sequence[object]], place: Place) -> NDArray:
+def _product(parts: Sequence[str | float], cells: Mapping[str, Sequence[object]], place: Place) -> NDArray[Any]:
     """``(row,)`` product of columns and numbers; NaN where a cell of any is blank."""
     columns = [numbers(cells[part], part, place) for part in parts if isinstance(part, str)]
     with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is refused with its row
@@ -105,7 +106,7 @@ def _product(parts: Sequence[str | float], cells: Mapping[str, Sequence[object]]
         return np.asarray(np.prod(np.stack(columns), axis=0) * factor)
 
 
-def _in_canonical_unit(values: NDArray, unit: Unit, name: str, place: Place) -> NDArray:
+def _in_canonical_unit(values: NDArray[Any], unit: Unit, name: str, place: Place) -> NDArray[Any]:
     if unit.logarithm:
         for i in np.flatnonzero(values <= 1.0)[:1]:
             raise InputError(
@@ -116,7 +117,7 @@ def _in_canonical_unit(values: NDArray, unit: Unit, name: str, place: Place) -> 
     return unit.canonical(values)
 
 
-def _fractions(values: NDArray, task: Task, name: str, place: Place, table_map: TableMap) -> NDArray:
+def _fractions(values: NDArray[Any], task: Task, name: str, place: Place, table_map: TableMap) -> NDArray[Any]:
     """Scores, or their standard errors, from a task's own scale."""
     score = name.startswith("score/")
     if table_map.scales[task.name] == "centred":

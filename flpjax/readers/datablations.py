@@ -6,6 +6,7 @@ The authors' repository holds both inside notebooks, so the two tables that are 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def datablations(folder: Path) -> Runs:
         InputError: The file or a column is missing.
     """
     raw = _table(folder / REPEATED, ("name", "N", "D", "val_loss"))
-    columns: dict[str, NDArray] = {"run": names(raw.cells["name"])}
+    columns: dict[str, NDArray[Any]] = {"run": names(raw.cells["name"])}
     for ours, theirs in (("params", "N"), ("tokens", "D"), ("loss/c4", "val_loss")):
         columns[ours] = numbers(raw.cells[theirs], theirs, raw.place)
     unique = unique_tokens(folder)
@@ -115,7 +116,7 @@ def datablations_code(folder: Path) -> Runs:
     rows = [min(tasks.values()) for tasks in row_of.values()]  # what holds for a run stands in every row of it
     python = values["python_pct"][rows] / 100.0
     text = np.array(raw.cells["text_source"], object)[rows]
-    columns: dict[str, NDArray] = {
+    columns: dict[str, NDArray[Any]] = {
         "run": names(list(row_of)),
         "params": values["params"][rows],
         "tokens": values["tokens"][rows],

@@ -60,7 +60,7 @@ def gadre2024(folder: Path, corpus: str | None = None) -> Runs:
     facts = _facts(folder / FACTS)
     rows = [_model(path, folder / EVALS / f"evaluation_{path.stem}_heavy.json") for path in paths]
     place = FilesPlace(source, files=[str(path) for path in paths])
-    columns: dict[str, NDArray] = {
+    columns: dict[str, NDArray[Any]] = {
         key: names(cells, key, place) if key == "run" else numbers(cells, key, place)
         for key in rows[0]
         if (cells := [row.get(key) for row in rows])

@@ -76,7 +76,7 @@ def mixinglaws(folder: Path, mixes: Mixes) -> Runs:
             raise InputError(
                 f"there is no size '{name}'", where=raw.place.at(i, "size"), remedy=did_you_mean(name, SIZES)
             )
-    columns: dict[str, NDArray] = {
+    columns: dict[str, NDArray[Any]] = {
         "run": names([r if r.startswith(f"{s}_") else f"{s}_{r}" for s, r in zip(size, run, strict=True)]),
         "params": np.array([SIZES[s] for s in size], np.float64),
         "tokens": step * TOKENS_PER_STEP,
@@ -94,7 +94,7 @@ def mixinglaws(folder: Path, mixes: Mixes) -> Runs:
     return build_runs(columns, source=f"mixinglaws ({mixes})", place=raw.place, notes=[*_notes(mixes, columns), *notes])
 
 
-def _notes(mixes: str, columns: dict[str, NDArray]) -> list[str]:
+def _notes(mixes: str, columns: dict[str, NDArray[Any]]) -> list[str]:
     gaps = np.any([np.isnan(values) for name, values in columns.items() if name.startswith("loss/")], axis=0).sum()
     dropped = f"run {DROPPED[mixes]} is left out: its weights sum to 1.02" if mixes in DROPPED else ""
     return [note for note in (dropped, f"{count(int(gaps), 'checkpoint')} without some losses" if gaps else "") if note]
@@ -111,7 +111,7 @@ def _number(run: str) -> int:
     return int(last) if last.isdecimal() and len(last) < 10 else -1
 
 
-def _weights(ratio: Sequence[str], sources: Sequence[str], place: Place) -> dict[str, NDArray]:
+def _weights(ratio: Sequence[str], sources: Sequence[str], place: Place) -> dict[str, NDArray[Any]]:
     """``0.25-0.75`` as one column a source."""
     parts = [weights.split("-") for weights in ratio]
     for i, weights in enumerate(parts):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,10 +88,10 @@ def regmix(folder: Path, scales: Sequence[Scale] = ("1m", "60m", "1b")) -> Runs:
     )
 
 
-def _part(folder: Path, part: _Part) -> dict[str, NDArray]:
+def _part(folder: Path, part: _Part) -> dict[str, NDArray[Any]]:
     """Canonical columns of one pair of files, in the order of the file of mixtures."""
     mixtures, losses = _table(folder / part.mixtures), _table(folder / part.losses)
-    columns: dict[str, NDArray] = {}
+    columns: dict[str, NDArray[Any]] = {}
     order = _order(mixtures, losses)
     for short, column in _named(mixtures, SOURCE).items():
         columns[f"mix/{short}"] = numbers(mixtures.cells[column], column, mixtures.place)

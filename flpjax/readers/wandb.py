@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,7 @@ def wandb_history(path: Path, sums: Sums | None = None) -> History:
     )
 
 
-def join(histories: Mapping[str, History], source: str) -> tuple[dict[str, NDArray], Place]:
+def join(histories: Mapping[str, History], source: str) -> tuple[dict[str, NDArray[Any]], Place]:
     """Put the histories of several runs under each other.
 
     Args:
@@ -89,7 +90,7 @@ def join(histories: Mapping[str, History], source: str) -> tuple[dict[str, NDArr
     counts = [len(h.rows) for h in histories.values()]
     run = np.repeat(np.array(list(histories), object), counts)
     every = dict.fromkeys(name for h in histories.values() for name in h.columns)
-    columns: dict[str, NDArray] = {"run": run}
+    columns: dict[str, NDArray[Any]] = {"run": run}
     for name in every:
         parts = [
             h.columns.get(name, np.full(count, np.nan)) for h, count in zip(histories.values(), counts, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -186,14 +186,15 @@ def _words(clash: Conflict, found: Feasible) -> str:
 
 def _limit(limit: Limit, found: Feasible) -> str:
     i = limit.index
-    return {
+    words: dict[str, Callable[[], str]] = {
         "lower": lambda: f"'{found.sources[i]}' ≥ {limit.bound:.3g} ({found.why_lower[i]})",
         "upper": lambda: f"'{found.sources[i]}' ≤ {limit.bound:.3g} ({found.why_upper[i]})",
         "group_lower": lambda: f"group '{found.groups[i]}' ≥ {limit.bound:.3g}",
         "group_upper": lambda: f"group '{found.groups[i]}' ≤ {limit.bound:.3g}",
         "members": lambda: f"group '{found.groups[i]}' without sources",
         "total": lambda: "weights that sum to 1",
-    }[limit.kind]()
+    }
+    return words[limit.kind]()
 
 
 def _loosen(clash: Conflict, found: Feasible) -> str:

@@ -103,12 +103,13 @@ def check_sizes(ladder: LadderSummary, targets: Sequence[Target]) -> Iterator[Fi
             remedy = "Ranks of mixtures may carry over; losses and scores do not: train a second size"
             yield Finding(name, Verdict.REVIEW, f"{figure}, '{far[0].name}' does not", remedy)
         return
-    for what, varies, span, of in (
-        ("N", design.params, ladder.params, lambda t: t.params),
-        ("D", design.tokens, ladder.tokens, lambda t: t.tokens),
-        ("D/N", design.ratio, ladder.ratio, lambda t: t.tokens / t.params if t.tokens and t.params else None),
+    ratios = [t.tokens / t.params if t.tokens and t.params else None for t in filled]
+    for what, varies, span, sizes in (
+        ("N", design.params, ladder.params, [t.params for t in filled]),
+        ("D", design.tokens, ladder.tokens, [t.tokens for t in filled]),
+        ("D/N", design.ratio, ladder.ratio, ratios),
     ):
-        values = [(t.name, of(t)) for t in filled]
+        values = zip([t.name for t in filled], sizes, strict=True)
         other = [n for n, v in values if v and not span[0] * np.exp(-NEAR_SIZE) <= v <= span[1] * np.exp(NEAR_SIZE)]
         if not varies and other:
             figure = f"all runs have {what} {span[1]:.3g}, '{other[0]}' has another: the runs can't tell what it does"

@@ -59,10 +59,10 @@ def audited(average: Average, runs: Runs, origins: Origins, rng: np.random.Gener
 def _summary(
     average: Average,
     weights: Any,
-    inside: list[NDArray],
-    errors: list[NDArray],
-    distances: list[NDArray],
-    ran: list[NDArray],
+    inside: list[NDArray[Any]],
+    errors: list[NDArray[Any]],
+    distances: list[NDArray[Any]],
+    ran: list[NDArray[Any]],
 ) -> RollingValidation:
     outputs = (*average.domains, *average.tasks)
     if not inside:
@@ -82,7 +82,7 @@ def _summary(
     signed = np.array([row[np.isfinite(row)].mean() for row in signed if np.isfinite(row).any()])
     reached = distance[scored.any(axis=1) & (distance > 0.0)]
 
-    def mean(values: NDArray) -> float:
+    def mean(values: NDArray[Any]) -> float:
         known = np.abs(values[np.isfinite(values)])
         return float(known.mean()) if known.size else float("nan")
 
@@ -108,11 +108,11 @@ def _observed(average: Average, runs: Runs, finals: Runs) -> NDArray[np.float64]
     return np.stack([*losses, *(finals.score_of(t) for t in average.tasks)], axis=1)
 
 
-def _level(draws: NDArray, observed: NDArray) -> NDArray:
+def _level(draws: NDArray[Any], observed: NDArray[Any]) -> NDArray[Any]:
     """``(run, output)`` share of the draws ``(draw, run, output)`` below what was measured."""
     known = np.isfinite(draws)
     return np.asarray(((draws < observed) & known).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
 
-def _medians(draws: NDArray) -> NDArray:
+def _medians(draws: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.median(np.where(np.isfinite(draws), draws, 0.0), axis=0))

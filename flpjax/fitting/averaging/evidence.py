@@ -129,7 +129,7 @@ def fit_rows(law: Law, space: Space, rows: Rows, grid: Grid, shift: float = 0.0)
         evidence -= 0.5 * np.linalg.slogdet(end.hessian)[1] + np.log(scale).sum()
         found.append((end, np.where(np.isfinite(evidence), evidence, -np.inf) + grid.log_prior[point] + shift))
 
-    def shaped(values: list[NDArray]) -> NDArray:
+    def shaped(values: list[NDArray[Any]]) -> NDArray[Any]:
         whole = np.concatenate(values)
         return whole.reshape(origins, points, *whole.shape[1:])
 
@@ -227,7 +227,7 @@ def values_and_slopes(law: Law, space: Space, theta: Floats, x: Any) -> tuple[Fl
     return np.concatenate(values), np.concatenate(slopes)
 
 
-def _padded(values: NDArray, multiple: int) -> NDArray:
+def _padded(values: NDArray[Any], multiple: int) -> NDArray[Any]:
     more = -len(values) % multiple
     return np.concatenate([values, np.repeat(values[-1:], more, axis=0)]) if more else values
 

@@ -36,7 +36,7 @@ def rows_of(stage: Stage, output: int, runs: Runs, origins: Origins) -> Rows:
     single = _within(y, run)
     count = np.bincount(groups)
 
-    def mean(values: NDArray) -> NDArray[np.float64]:
+    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
         total = np.zeros((len(count), *values.shape[1:]))
         np.add.at(total, groups, values)
         return total / count.reshape(-1, *(1,) * (values.ndim - 1))

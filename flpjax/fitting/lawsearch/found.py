@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from flpjax.errors import InputError
@@ -238,7 +238,10 @@ def weighted_median(values: Floats, weight: Floats) -> Floats:
     total = np.cumsum(weight[order], axis=0) - 0.5 * weight[order]
     above = np.argmax(total >= 0.5, axis=0)
     below = np.maximum(above - 1, 0)
-    pick = lambda table, at: np.take_along_axis(table, at[None], axis=0)[0]  # noqa: E731
+
+    def pick(table: Floats, at: NDArray[np.intp]) -> Floats:
+        return np.take_along_axis(table, at[None], axis=0)[0]
+
     high, low, t_high, t_low = pick(ranked, above), pick(ranked, below), pick(total, above), pick(total, below)
     share = np.where(t_high > t_low, (0.5 - t_low) / np.where(t_high > t_low, t_high - t_low, 1.0), 1.0)
     return np.asarray(low + np.clip(share, 0.0, 1.0) * (high - low))

@@ -7,7 +7,7 @@ curvature is the identity: no direction is flat, whatever the data leave open.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -97,17 +97,19 @@ def _differentiated(layer: Layer, at: Array, evidence: PosteriorData) -> tuple[A
     return jax.vmap(lambda u: jax.vmap(of_one)(u, evidence))(at)
 
 
-def slopes(layer: Layer, at: NDArray[np.float64], evidence: PosteriorData) -> tuple[NDArray, NDArray, NDArray]:
+def slopes(
+    layer: Layer, at: NDArray[np.float64], evidence: PosteriorData
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Minus the log density ``(start, output)`` at ``at`` in units of the prior, its slope and its curvature."""
     value, gradient, curvature = (np.asarray(v) for v in _differentiated(layer, at, evidence))
     return value, gradient, curvature
 
 
-def _sound(value: NDArray, gradient: NDArray, curvature: NDArray) -> NDArray[np.bool_]:
+def _sound(value: NDArray[Any], gradient: NDArray[Any], curvature: NDArray[Any]) -> NDArray[np.bool_]:
     """``(start, output)`` whether all of it is finite."""
     return np.isfinite(value) & np.isfinite(gradient).all(axis=-1) & np.isfinite(curvature).all(axis=(-1, -2))
 
 
-def _norm(gradient: NDArray) -> NDArray[np.float64]:
+def _norm(gradient: NDArray[Any]) -> NDArray[np.float64]:
     """``(start, output)``."""
     return np.asarray(np.linalg.norm(gradient, axis=-1))

@@ -41,11 +41,11 @@ class Content(NamedTuple):
 
     kind: str
     content: Any
-    arrays: tuple[NDArray, ...]
+    arrays: tuple[NDArray[Any], ...]
     made: dict[str, str]
 
 
-def packed(kind: str, content: Any, arrays: Sequence[NDArray]) -> bytes:
+def packed(kind: str, content: Any, arrays: Sequence[NDArray[Any]]) -> bytes:
     """The bytes of a file; the same for the same content and versions."""
     from platform import python_version
 

@@ -36,17 +36,17 @@ Given = Mapping[str, Any]
 """``module:Name`` → a class, or a law of the caller's, that is not the package's own."""
 
 
-def encoded(value: Any) -> tuple[Any, list[NDArray]]:
+def encoded(value: Any) -> tuple[Any, list[NDArray[Any]]]:
     """A structure as JSON has it, and its arrays in the order of their numbers.
 
     Raises:
         InputError: Something in it can't be saved: a function, or an array of objects.
     """
-    arrays: list[NDArray] = []
+    arrays: list[NDArray[Any]] = []
     return _encode(value, arrays, "it", 0), arrays
 
 
-def decoded(content: Any, arrays: Sequence[NDArray], classes: Given, where: str) -> Any:
+def decoded(content: Any, arrays: Sequence[NDArray[Any]], classes: Given, where: str) -> Any:
     """What :func:`encoded` was given.
 
     Args:
@@ -70,7 +70,7 @@ def decoded(content: Any, arrays: Sequence[NDArray], classes: Given, where: str)
         raise InputError(what, where=where, remedy="Save it again") from error
 
 
-def _encode(value: Any, arrays: list[NDArray], path: str, depth: int) -> Any:
+def _encode(value: Any, arrays: list[NDArray[Any]], path: str, depth: int) -> Any:
     if depth > DEEPEST:
         raise InputError("the structure is too deep to be saved", where=path)
     if value is None or isinstance(value, bool | str):
@@ -114,7 +114,7 @@ def _encode(value: Any, arrays: list[NDArray], path: str, depth: int) -> Any:
     )
 
 
-def _decode(content: Any, arrays: Sequence[NDArray], classes: Given, where: str, depth: int) -> Any:
+def _decode(content: Any, arrays: Sequence[NDArray[Any]], classes: Given, where: str, depth: int) -> Any:
     if depth > DEEPEST:
         raise InputError("the structure is too deep", where=where, remedy="Is this a file that flpjax saved?")
     if content is None or isinstance(content, bool | str | int | float):
@@ -148,7 +148,7 @@ def _decode(content: Any, arrays: Sequence[NDArray], classes: Given, where: str,
     raise ValueError(f"an object with the keys {', '.join(map(str, content))}")
 
 
-def _array(found: NDArray, kind: str) -> Any:
+def _array(found: NDArray[Any], kind: str) -> Any:
     if kind == "jax":
         return jnp.asarray(found)
     return found if kind == "numpy" else found[()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,9 @@ def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, 
 
 def _table(records: Records, runs: Sequence[RunRecords]) -> tuple[Runs, list[str]]:
     every = dict.fromkeys(name for run in runs for name in run.columns if name not in AUXILIARY)
-    columns: dict[str, NDArray] = {"run": np.repeat(np.array([r.run for r in runs], object), [len(r) for r in runs])}
+    columns: dict[str, NDArray[Any]] = {
+        "run": np.repeat(np.array([r.run for r in runs], object), [len(r) for r in runs])
+    }
     empty = []
     for name in every:
         values = np.concatenate([run.column(name) for run in runs])
