@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from flpjax.laws.law import Law as Law
     from flpjax.laws.law import Parameter as Parameter
     from flpjax.laws.loss_score import Exponential as Exponential
+    from flpjax.laws.loss_score import FallingSigmoid as FallingSigmoid
     from flpjax.laws.loss_score import Linear as Linear
     from flpjax.laws.loss_score import Saturating as Saturating
     from flpjax.laws.loss_score import Sigmoid as Sigmoid
@@ -206,7 +207,7 @@ _HOME = {
     "laws.formula.function": ("FunctionLaw", "positive", "real", "share"),
     "laws.formula.make": ("law",),
     "laws.law": ("Features", "Law", "Parameter"),
-    "laws.loss_score": ("Exponential", "Linear", "Saturating", "Sigmoid"),
+    "laws.loss_score": ("Exponential", "FallingSigmoid", "Linear", "Saturating", "Sigmoid"),
     "laws.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),
     "laws.mixture_loss": ("M2", "M3", "M4"),
     "laws.module": ("ModuleLaw",),

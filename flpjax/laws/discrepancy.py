@@ -17,7 +17,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.ladder.features import Features
-from flpjax.laws.law import POSITIVE, REAL, Law, Parameter, Params, Space
+from flpjax.laws.law import POSITIVE, REAL, Law, Parameter, Params, Space, falls
 from flpjax.laws.sources import WorthLaw
 
 INSIDE = 6  # cells of constant curvature among the runs
@@ -72,6 +72,11 @@ class Discrepancy:
     def singular(self) -> bool:
         """Whether the law is, at a source without compute."""
         return bool(getattr(self.law, "singular", False))
+
+    @property
+    def falls(self) -> bool:
+        """Whether the law is of scores that fall with compute."""
+        return falls(self.law)
 
     @property
     def cells(self) -> int:

@@ -111,6 +111,11 @@ def space_of(law: Law) -> Space:
     return space
 
 
+def falls(law: Law) -> bool:
+    """Whether a map is of scores that fall with compute, and no others."""
+    return bool(getattr(law, "falls", False))
+
+
 def size(law: Law) -> int:
     """How many numbers a law has."""
     return sum(_count(p.shape) for p in law.parameters().values())

@@ -137,6 +137,82 @@ class Sigmoid:
 
 
 @dataclass(frozen=True)
+class FallingSigmoid:
+    """``P(L) = lower + (upper − lower) / (1 + e^{−slope·(L − middle)})``: a task that gets worse as the loss falls.
+
+    Such tasks reward what small models do by accident (inverse scaling: McKenzie et al. 2023); scores end at ``lower``,
+    which is chance for most. ``upper`` is fitted as a share of the way from ``lower`` to 1: the asymptotes can't cross.
+
+    Attributes:
+        lower: The score that training approaches in the end; None fits it.
+        centre: The loss from which ``middle`` is counted.
+    """
+
+    lower: float | None = None
+    centre: float = 2.5
+    levels_off: ClassVar[bool] = True
+    falls: ClassVar[bool] = True  # it is for tasks whose scores fall with compute, and no others
+
+    def __post_init__(self) -> None:
+        if self.lower is not None and not 0.0 <= self.lower < 1.0:
+            raise InputError(f"the lower asymptote {self.lower:g} is no score", remedy="Give a fraction below 1")
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Asymptotes, slope and middle."""
+        table = {
+            "lower": Parameter(UNIT, -1.0, 1.0, "score as the loss falls"),
+            "reach": Parameter(UNIT, -0.5, 1.0, "(upper − lower) / (1 − lower)"),
+            "slope": Parameter(POSITIVE, 0.7, 0.7, "steepness per nat"),
+            "middle": Parameter(REAL, 0.0, 0.7, "loss at half height, from the centre, nats"),
+        }
+        if self.lower is not None:
+            del table["lower"]
+        return table
+
+    def _asymptotes(self, params: Params) -> tuple[Array, Array]:
+        """Lower one, and the way from it to the upper one."""
+        lower = params["lower"] if self.lower is None else jnp.full_like(params["slope"], self.lower)
+        return lower, params["reach"] * (1.0 - lower)
+
+    def inputs(self) -> tuple[str, ...]:
+        """None: it reads losses."""
+        return ()
+
+    def apply(self, params: Params, x: Array) -> Array:
+        """Score at the loss ``x`` of one checkpoint."""
+        lower, span = self._asymptotes(params)
+        return lower + span * jax.nn.sigmoid(params["slope"] * (x - self.centre - params["middle"]))
+
+    def guess(self, x: Array, y: Array, weight: Array) -> Params:
+        """Asymptotes just outside the scores seen; then a straight line through the logits."""
+        there = weight > 0
+        low, high = jnp.min(jnp.where(there, y, jnp.inf)), jnp.max(jnp.where(there, y, -jnp.inf))
+        lower = jnp.clip(0.95 * low, 0.01, 0.95) if self.lower is None else jnp.asarray(self.lower, y.dtype)
+        upper = high + 0.2 * (1.0 - high)
+        height = jnp.clip((y - lower) / jnp.maximum(upper - lower, 1e-3), 0.01, 0.99)
+        at_centre, slope = weighted_line(x - self.centre, jnp.log(height / (1.0 - height)), weight)
+        steep = jnp.clip(slope, 0.1, 20.0)
+        reach = jnp.clip((upper - lower) / (1.0 - lower), 0.01, 0.99)
+        middle = jnp.clip(-at_centre / steep, -3.0, 3.0)
+        start = {"lower": lower, "reach": reach, "slope": steep, "middle": middle}
+        return {name: start[name] for name in self.parameters()}
+
+    def constants(self, params: Params) -> dict[str, Array]:
+        """``lower``, ``upper``, ``slope`` per nat, ``middle`` in nats."""
+        lower, span = self._asymptotes(params)
+        return {
+            "lower": lower,
+            "upper": lower + span,
+            "slope": params["slope"],
+            "middle": params["middle"] + self.centre,
+        }
+
+    def centred(self, x: Array) -> Self:
+        """Centred on the mean loss."""
+        return replace(self, centre=centre_of(x, 0.5))
+
+
+@dataclass(frozen=True)
 class Exponential:
     """``1 − P(L) = ε − k·e^{−γ·L}`` (Gadre et al. 2024, eq. 5): the error saturates at ε for a large loss.
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from flpjax.ladder.features import Features
-from flpjax.laws.law import Law, Params
+from flpjax.laws.law import Law, Params, falls
 from flpjax.methods.inputs import Inputs, inputs_of
 from flpjax.methods.method import Prediction, StageParams, Units
 
@@ -103,6 +103,11 @@ class Blend:
     tasks: tuple[str, ...]
     sources: tuple[str, ...] = ()
     via: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def falling(self) -> frozenset[str]:
+        """The tasks that have a map of scores that fall with compute."""
+        return frozenset(self.tasks[i] for m in self.maps if falls(m.law) for i in m.tasks)
 
     @property
     def names(self) -> tuple[str, ...]:

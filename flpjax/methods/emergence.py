@@ -15,10 +15,11 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.recipe import Recipe
+from flpjax.ladder.falling import falling_tasks
 from flpjax.ladder.features import Features
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Floats, Runs
-from flpjax.laws.law import POSITIVE, Law, Parameter, size
+from flpjax.laws.law import POSITIVE, Law, Parameter, falls, size
 from flpjax.laws.residual import Residual
 from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Model, Prediction, Stage, StageParams
@@ -45,19 +46,28 @@ class Emerged:
         return Stage("score", residual, outputs, x, y, self.keep.astype(float), runs.run, recipe)
 
 
-def emerged_checkpoints(runs: Runs, selection: Selection, loss: Floats, law: Law) -> Emerged:
+def emerged_checkpoints(
+    runs: Runs, selection: Selection, loss: Floats, law: Law, only: tuple[str, ...] = ()
+) -> Emerged:
     """Select checkpoints for each task, and the tasks that enough of are left for.
 
     Args:
         runs: The ladder.
         selection: Which checkpoints say something.
         loss: ``(row, task)`` the loss that each task is held against; NaN where a checkpoint can't be used.
-        law: The law to be fitted.
+        law: The law to be fitted. One that falls takes the tasks that fall with compute.
+        only: The tasks to take; () all.
     """
     selected = selection.apply(runs, loss)
     warnings = [t.chance_warning for t in runs.tasks if not t.chance_known and selection.above_chance is not None]
+    fall = {f.task for f in falling_tasks(runs.finals())} if falls(law) else None
     tasks = []
     for i, task in enumerate(runs.tasks):
+        if only and task.name not in only:
+            continue
+        if fall is not None and task.name not in fall:
+            warnings.append(f"task '{task.name}' is not forecast: it does not fall with compute, as this map does")
+            continue
         problem = _unfit(runs, i, selected.keep[:, i], selection, law)
         if problem is None:
             tasks.append(i)

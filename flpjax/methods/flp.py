@@ -16,7 +16,7 @@ from flpjax.ladder.features import Features
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import AVERAGE, Runs
-from flpjax.laws.law import Law, Space
+from flpjax.laws.law import Law, Space, falls
 from flpjax.laws.loss_score import Linear
 from flpjax.laws.power_law import PowerLaw
 from flpjax.laws.residual import TYPICAL_NOISE, Residual
@@ -41,6 +41,11 @@ class TwoStageModel:
     singular: bool = False
     signed: Signed = ()
     units: Units = ()  # (task,) chance level and the way from it to 1, of scores that the map gives as skills; or ()
+
+    @property
+    def falling(self) -> frozenset[str]:
+        """The tasks whose map is of scores that fall with compute."""
+        return frozenset(self.tasks if falls(self.loss_score) else ())
 
     @property
     def inputs(self) -> Inputs:
@@ -85,6 +90,7 @@ class FLP:
         skill: Fit stage 2 to skills, ``(P − chance) / (1 − chance)``: 0 is chance level for every task.
         scores: Whether scores are forecast; without, it is a method of losses alone.
         recipe: How a network is trained, in either stage.
+        tasks: The tasks to forecast; () all.
     """
 
     compute_loss: Law = field(default_factory=PowerLaw)
@@ -97,6 +103,7 @@ class FLP:
     skill: bool = False
     scores: bool = True
     recipe: Recipe = field(default_factory=Recipe)
+    tasks: tuple[str, ...] = ()
 
     def bind(self, runs: Runs) -> BoundModel:
         """Bind to a ladder.
@@ -121,7 +128,7 @@ class FLP:
             model = TwoStageModel(stage_1.law, self.loss_score, stage_1.outputs, (), (), signed=stage_1.signed)
             return BoundModel(model, (stage_1,), runs, warned)
         loss = losses_at_scores(runs)[:, [runs.domains.index(domains[d]) for d in via]]
-        emerged = emerged_checkpoints(runs, self.selection, loss, self.loss_score)
+        emerged = emerged_checkpoints(runs, self.selection, loss, self.loss_score, self.tasks)
         if not emerged.tasks:
             return BoundModel(
                 TwoStageModel(stage_1.law, self.loss_score, stage_1.outputs, (), (), signed=stage_1.signed),

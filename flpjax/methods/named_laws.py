@@ -5,7 +5,7 @@ from __future__ import annotations
 from flpjax.ladder.select import Selection
 from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.law import Law
-from flpjax.laws.loss_score import Exponential, Linear, Saturating, Sigmoid
+from flpjax.laws.loss_score import Exponential, FallingSigmoid, Linear, Saturating, Sigmoid
 from flpjax.laws.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
 from flpjax.laws.mixture_loss import M2, M3, M4
 from flpjax.laws.network import DomainLinear, Network
@@ -27,6 +27,7 @@ LOSS_SCORE: dict[str, Law] = {
     "skill": Sigmoid(upper=1.0, from_zero=True),
     "exponential": Exponential(),
     "saturating": Saturating(),
+    "falling": FallingSigmoid(),
 }
 FLOOR = 0.01
 MIXTURE_LOSS: dict[str, Law] = {

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from flpjax.errors import InputError, did_you_mean
+from flpjax.ladder.falling import falling_tasks
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.laws.law import Law, space_of
+from flpjax.laws.loss_score import FallingSigmoid
 from flpjax.laws.power_law import Flat, LogPowerLaw
 from flpjax.laws.repeated import Repeated, repeats
 from flpjax.methods.direct import FP
@@ -229,6 +231,7 @@ class Auto:
                 for score in MIXED_MAPS if mixed else PLAIN_MAPS:
                     full = f"{name}+{score}"
                     chosen[full] = method(full, None if mixed else self.via, laws)
+            chosen |= self._falling(training, suffix)
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
                 chosen |= {
                     f"{law}{suffix}, own loss": FLP(law_of_compute(law + suffix), via=OWN, prior=True, scores=False)
@@ -245,6 +248,19 @@ class Auto:
                 remedy="Add losses or scores: there is nothing to forecast",
             )
         return chosen
+
+    def _falling(self, training: Runs, suffix: str) -> dict[str, Method]:
+        """Maps that fall to chance, or to the lowest score if that is below, for the tasks that fall with compute."""
+        ends: dict[float, list[str]] = {}
+        for task in falling_tasks(training.finals()):
+            ends.setdefault(task.lower, []).append(task.task)
+        first = LOSS_LAWS[0] + suffix
+        return {
+            f"{first}+falling to {100 * end:.4g}": FLP(
+                law_of_compute(first), FallingSigmoid(end), self.via, ALL_EMERGED, prior=True, tasks=tuple(tasks)
+            )
+            for end, tasks in ends.items()
+        }
 
     def known_domain(self, runs: Runs) -> None:
         """Refuse a misspelt domain, or own losses without tasks: no method through it would take part, others would."""

@@ -96,14 +96,27 @@ def outside(targets: Sequence[Target], model: Model, score: NDArray[np.float64])
 
 
 def falling(draws: Draws) -> list[str]:
-    """Which tasks fall with scale, and what their forecasts are kept within."""
-    return [
-        f"'{f.task}' falls with scale on this ladder ({100 * f.first:.1f} to {100 * f.last:.1f}), which no method here "
-        f"has a map for: its forecasts are kept above {100 * f.lower:.1f}, chance or the lowest measured, and below "
-        f"what was measured at as much compute, beyond the ladder {100 * f.ceiling[-1]:.1f}"
-        for f in draws.ladder.falling
-        if f.task in draws.model.tasks
-    ]
+    """Which tasks fall with scale, by which map they are forecast, and what their forecasts are kept within."""
+    mapped: frozenset[str] = getattr(draws.model, "falling", frozenset())
+    words = []
+    for f in draws.ladder.falling:
+        if f.task not in draws.model.tasks:
+            continue
+        what = f"'{f.task}' falls with scale on this ladder ({100 * f.first:.1f} to {100 * f.last:.1f})"
+        low = f"{100 * f.lower:.1f}, chance or the lowest measured"
+        if f.task in mapped:
+            how = (
+                f": a map that falls takes part, and forecasts are kept above {low}, and below "
+                f"{100 * f.ceiling[0]:.1f}, the highest: some tasks turn and rise again, which small models can't show"
+            )
+        else:
+            how = (
+                ", which this method has no map for (auto and 'falling', as in chinchilla+falling, have): forecasts "
+                f"are kept above {low}, and below what was measured at as much compute, beyond the ladder "
+                f"{100 * f.ceiling[-1]:.1f}"
+            )
+        words.append(what + how)
+    return words
 
 
 def blurred(intervals: Sequence[dict[str, Interval]], draws: int, level: float) -> list[str]:

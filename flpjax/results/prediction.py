@@ -21,6 +21,7 @@ from flpjax.fitting.even import even_normal
 from flpjax.fitting.predicted import Bounds as Bounds
 from flpjax.fitting.predicted import predict as predict
 from flpjax.fitting.predicted import signed_domains
+from flpjax.ladder.falling import Falling
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled, on_device
 
@@ -98,7 +99,9 @@ def bounds_of(draws: Draws, flops: Sequence[float]) -> tuple[Bounds, Bounds] | N
     """What scores of tasks that fall with scale are kept within: expected ones, and measured ones; None without such.
 
     Expected scores stay above chance, or the lowest score if that is below it, and below what the ladder measured at
-    as much compute: a score that has fallen so far is not expected back.
+    as much compute: what a map that rises makes of a score that has fallen is not believed. Where a map that falls
+    takes part, the score may turn and rise again, as scores of some tasks do (Wei et al. 2022), up to the highest
+    measured.
 
     Args:
         draws: With their ladder.
@@ -108,10 +111,14 @@ def bounds_of(draws: Draws, flops: Sequence[float]) -> tuple[Bounds, Bounds] | N
     if not falling:
         return None
     each = [falling.get(task) for task in draws.model.tasks]
+    mapped: frozenset[str] = getattr(draws.model, "falling", frozenset())
+
+    def upper(task: Falling, c: float) -> float:
+        return task.ceiling[0] if task.task in mapped else task.upper(c)
 
     def bounds(slack: float) -> Bounds:
         low = [-np.inf if f is None else f.lower - slack * f.noise for f in each]
-        high = [[np.inf if f is None else f.upper(c) + slack * f.noise for f in each] for c in flops]
+        high = [[np.inf if f is None else upper(f, c) + slack * f.noise for f in each] for c in flops]
         return on_device(np.tile(low, (len(high), 1))), on_device(np.array(high))
 
     return bounds(0.0), bounds(WITHIN)

@@ -22,7 +22,7 @@ from flpjax.ladder.features import Features
 from flpjax.laws import domain_sigmoid, loss_score, mixture_laws, mixture_loss, network, power_law
 from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, pack, prior_normal, size, spread_starts, unpack
-from flpjax.laws.loss_score import Exponential, Linear, Saturating, Sigmoid
+from flpjax.laws.loss_score import Exponential, FallingSigmoid, Linear, Saturating, Sigmoid
 from flpjax.laws.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
 from flpjax.laws.mixture_loss import M2, M3, M4
 from flpjax.laws.network import DomainLinear, Network
@@ -185,6 +185,20 @@ CASES = {
         0.005,
         {"centre": 1.7},
     ),
+    "FallingSigmoid": Case(
+        FallingSigmoid(centre=2.6),
+        {"lower": 0.21, "reach": 0.4, "slope": 3.7, "middle": -0.17},
+        lambda c, L: c["lower"] + (c["upper"] - c["lower"]) / (1.0 + np.exp(-c["slope"] * (L - c["middle"]))),
+        0.005,
+        {"centre": 2.3},
+    ),
+    "FallingSigmoid to chance": Case(
+        FallingSigmoid(0.25, 2.6),
+        {"reach": 0.4, "slope": 3.7, "middle": -0.17},
+        lambda c, L: 0.25 + (c["upper"] - 0.25) / (1.0 + np.exp(-c["slope"] * (L - c["middle"]))),
+        0.005,
+        {"centre": 2.3},
+    ),
     "M2": Case(
         M2(sources=3, centre=47.3),
         {"log_level": 0.97, "exponents": (-0.043, -0.024, 0.007)},
@@ -312,6 +326,8 @@ BUILD_AGAIN = {  # equal by value, another object
     "Sigmoid from 0": lambda: Sigmoid(1.0, 2.6, True),
     "Exponential": lambda: Exponential(2.6),
     "Saturating": lambda: Saturating(2.6),
+    "FallingSigmoid": lambda: FallingSigmoid(None, 2.6),
+    "FallingSigmoid to chance": lambda: FallingSigmoid(0.25, 2.6),
     "M2": lambda: M2(3, None, 47.3),
     "M2 floor": lambda: M2(2, 0.013, 47.3),
     "M3": lambda: M3(5, 47.3),
@@ -670,6 +686,7 @@ def test_centred_moves_the_centre_only(case):
             Sigmoid: 0.25,
             Exponential: 0.25,
             Saturating: 0.25,
+            FallingSigmoid: 0.25,
             MixExponential: 0.05,
         }
         near = near.get(type(case.law), 0.5)
