@@ -46,7 +46,8 @@ def runs():
 
 def test_a_map_that_falls_takes_the_tasks_that_fall(runs):
     bound = method("chinchilla+falling").bind(runs)
-    assert bound.model.tasks == ("falls",) and bound.model.falling == {"falls"}
+    assert bound.model.tasks == ("falls",)
+    assert bound.model.falling == {"falls"}
     assert [w for w in bound.warnings if "'rises' is not forecast: it does not fall with compute" in w]
     assert method("chinchilla+sigmoid").bind(runs).model.falling == frozenset()
 
@@ -54,7 +55,9 @@ def test_a_map_that_falls_takes_the_tasks_that_fall(runs):
 def test_auto_gives_it_one_that_ends_at_chance(runs):
     (name,) = [n for n in Auto().members(runs) if "falling" in n]
     member = Auto().members(runs)[name]
-    assert member.loss_score == FallingSigmoid(CHANCE) and member.tasks == ("falls",) and name.endswith("to 25")
+    assert member.loss_score == FallingSigmoid(CHANCE)
+    assert member.tasks == ("falls",)
+    assert name.endswith("to 25")
     risen = replace(runs, score=runs.score[::-1])
     assert [Auto().members(risen)[n].tasks for n in Auto().members(risen) if "falling" in n] == [("rises",)]
 
