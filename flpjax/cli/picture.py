@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LADDER, TARGET, TRUTH = "#6e7781", "#0072b2", "#d55e00"
-"""Grey, blue and vermilion: told apart by people who are colour-blind, and in grey by their lightness and markers."""
+LADDER_COLOR, TARGET_COLOR, TRUTH_COLOR = "#6e7781", "#0072b2", "#d55e00"
+"""Of measured runs, of forecasts and of held-out values: grey, blue and vermilion, which colour-blind people can tell
+apart; in a grey print, lightness and markers do."""
 COLUMNS = 3
 WIDTH, HEIGHT = 4.2, 3.2  # inches of a panel
-PAPER, SCREEN = 150, 75  # dots an inch: in files, and in notebooks
-LETTERS = 26  # of a name in one line of a title
+FILE_DPI, NOTEBOOK_DPI = 150, 75  # dots an inch: in files, and in notebooks
+MOST_TITLE_LETTERS = 26  # of a name in one line of a title
 MISSING = r"Glyph .* missing from font"  # of scripts that the font lacks: boxes are drawn
 
 
@@ -49,8 +50,8 @@ def load_matplotlib() -> None:
             matplotlib.rcParams["backend"] = backend
 
 
-def picture(panels: int, tall: float = HEIGHT) -> tuple[Figure, list[Axes]]:
-    """A figure of panels ``tall`` inches each, that shows itself in a notebook and can be saved, without pyplot.
+def picture(panels: int, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
+    """A figure of panels ``height`` inches high each, that shows itself in a notebook and can be saved, without pyplot.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -61,11 +62,11 @@ def picture(panels: int, tall: float = HEIGHT) -> tuple[Figure, list[Axes]]:
 
     class Picture(Figure):
         def _repr_png_(self) -> bytes:
-            return drawn(self, "png", dpi=SCREEN)
+            return drawn(self, "png", dpi=NOTEBOOK_DPI)
 
     columns = min(COLUMNS, panels)
     rows = -(-panels // columns)
-    figure = Picture(figsize=(WIDTH * max(columns, 2), tall * rows + 1.0), layout="constrained")
+    figure = Picture(figsize=(WIDTH * max(columns, 2), height * rows + 1.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(panels)]
     for ax in axes:
@@ -76,7 +77,7 @@ def picture(panels: int, tall: float = HEIGHT) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def drawn(figure: Figure, kind: str, dpi: int = PAPER, **options: Any) -> bytes:
+def drawn(figure: Figure, kind: str, dpi: int = FILE_DPI, **options: Any) -> bytes:
     """The figure as a file of a format that matplotlib knows; letters that the font lacks are boxes."""
     file = io.BytesIO()
     with warnings.catch_warnings():
@@ -92,7 +93,7 @@ def words(text: str, letters: int = 10_000) -> str:
 
 def finish(figure: Figure, caption: str, handles: dict[str, Any], columns: int = 4) -> None:
     """A sentence above that says how to read the picture, and a legend of ``handles`` by name below."""
-    vars(figure)["told"] = (caption, handles)
+    vars(figure)["caption_and_legend"] = (caption, handles)
     letters = int(figure.get_figwidth() * 15)
     figure.suptitle(words(caption, letters), x=0.01, ha="left", fontsize=8.5)
     if handles:
@@ -106,9 +107,9 @@ def finish(figure: Figure, caption: str, handles: dict[str, Any], columns: int =
         )
 
 
-def told(figure: Figure) -> tuple[str, dict[str, Any]]:
+def caption_and_legend(figure: Figure) -> tuple[str, dict[str, Any]]:
     """The caption of a finished picture, and the marks of its legend by name."""
-    caption, handles = vars(figure)["told"]
+    caption, handles = vars(figure)["caption_and_legend"]
     return caption, handles
 
 
@@ -144,11 +145,11 @@ def power_of_ten(value: float) -> str:
 
 
 def percent_limits(values: Sequence[Any], include: float | None = None) -> tuple[float, float]:
-    """Limits of an axis in per cent that hold all values, with some room, and never leave 0 to 100."""
-    known = np.concatenate([np.ravel(np.asarray(v, float)) for v in [*values, [] if include is None else [include]]])
-    known = known[np.isfinite(known)]
-    if not len(known):
+    """Limits of an axis in per cent that hold all values, with a margin, and never leave 0 to 100."""
+    finite = np.concatenate([np.ravel(np.asarray(v, float)) for v in [*values, [] if include is None else [include]]])
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
         return 0.0, 100.0
-    low, high = float(known.min()), float(known.max())
-    room = max(0.06 * (high - low), 1.0)
-    return max(low - room, 0.0), min(high + room, 100.0)
+    low, high = float(finite.min()), float(finite.max())
+    margin = max(0.06 * (high - low), 1.0)
+    return max(low - margin, 0.0), min(high + margin, 100.0)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.cli.picture import (
-    LADDER,
-    LETTERS,
-    TARGET,
-    TRUTH,
+    LADDER_COLOR,
+    MOST_TITLE_LETTERS,
+    TARGET_COLOR,
+    TRUTH_COLOR,
     finish,
     log_ticks,
     percent_limits,
@@ -88,13 +88,13 @@ def _draw_loss(
     finals, truth = runs.training().finals(), runs.targets().finals()
     measured = finals.loss_of(via)
     shown, flops = [measured], [finals.flops]
-    handles["ladder"] = ax.scatter(finals.flops, measured, s=16, color=LADDER, zorder=2)
+    handles["ladder"] = ax.scatter(finals.flops, measured, s=16, color=LADDER_COLOR, zorder=2)
     if path is not None and via in path.domains:
         j = path.domains.index(via)
         handles["law"] = draw_band(ax, path.flops, *path.loss.output(j))
-        ax.axvline(path.edge, color=LADDER, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+        ax.axvline(path.edge, color=LADDER_COLOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         ax.annotate(
-            "largest run", (path.edge, 0.02), xycoords=("data", "axes fraction"), fontsize=7, color=LADDER,
+            "largest run", (path.edge, 0.02), xycoords=("data", "axes fraction"), fontsize=7, color=LADDER_COLOR,
             rotation=90, ha="right", va="bottom",
         )  # fmt: skip
         shown += [path.loss.lower[:, j], path.loss.upper[:, j]]
@@ -106,7 +106,7 @@ def _draw_loss(
             shown.append(np.array([losses[via].lower, losses[via].upper]))
     if len(truth):
         handles["measured, held out"] = ax.scatter(
-            truth.flops, truth.loss_of(via), s=42, marker="x", color=TRUTH, zorder=4
+            truth.flops, truth.loss_of(via), s=42, marker="x", color=TRUTH_COLOR, zorder=4
         )
         shown.append(truth.loss_of(via))
         flops.append(truth.flops)
@@ -114,9 +114,9 @@ def _draw_loss(
         xscale="log",
         yscale="linear" if via in runs.signed else "log",
         xlabel="training compute C (FLOPs)",
-        ylabel=f"loss {words(label(via, runs), LETTERS)}",
+        ylabel=f"loss {words(label(via, runs), MOST_TITLE_LETTERS)}",
     )
-    ax.set_title(words(f"loss {via}", LETTERS), fontsize=9)
+    ax.set_title(words(f"loss {via}", MOST_TITLE_LETTERS), fontsize=9)
     log_axis(ax, "x", np.concatenate(flops), power_of_ten)
     log_axis(ax, "y", np.concatenate(shown), "{:g}".format)
 
@@ -132,7 +132,7 @@ def _draw_score(
     shown = [measured]
     loss = losses_at_scores(ladder)[:, index_of(via, ladder.domains, "loss domain", ladder.source)]
     size = 4 if len(ladder) > CROWD else 14
-    ax.scatter(loss, measured, s=size, color=LADDER, alpha=0.5, zorder=2, linewidths=0)
+    ax.scatter(loss, measured, s=size, color=LADDER_COLOR, alpha=0.5, zorder=2, linewidths=0)
     if scores is not None and mapped is not None:
         draw_band(ax, scores.loss[:, mapped], *scores.score.output(mapped, 100.0))
     elif path is not None and task in path.tasks and via in path.domains:
@@ -144,16 +144,16 @@ def _draw_score(
             shown.append(100 * np.array([values[task].lower, values[task].upper]))
     if len(truth):
         reached = 100 * truth.score_of(task)
-        ax.scatter(truth.loss_of(via), reached, s=42, marker="x", color=TRUTH, zorder=4)
+        ax.scatter(truth.loss_of(via), reached, s=42, marker="x", color=TRUTH_COLOR, zorder=4)
         shown.append(reached)
     chance = 100 * runs.tasks[runs.task_names.index(task)].chance
     low, high = percent_limits(shown, chance)
     ax.axhline(chance, color="black", linewidth=0.7, linestyle=":", zorder=1)
     ax.annotate(f"chance {chance:.3g} %", (0.99, chance), xycoords=("axes fraction", "data"), fontsize=7, ha="right",
                 va="bottom", xytext=(0, 1), textcoords="offset points")  # fmt: skip
-    ax.set(xlabel=f"loss {words(label(via, runs), LETTERS)}", ylabel="score (%)", ylim=(low, high))
+    ax.set(xlabel=f"loss {words(label(via, runs), MOST_TITLE_LETTERS)}", ylabel="score (%)", ylim=(low, high))
     ax.set_yticks(plain_ticks(low, high))
-    ax.set_title(words(task, LETTERS), fontsize=9)
+    ax.set_title(words(task, MOST_TITLE_LETTERS), fontsize=9)
     ends = ax.get_xlim()
     ax.set_xticks(plain_ticks(*ends))
     ax.set_xlim(*reversed(ends))
@@ -161,8 +161,8 @@ def _draw_score(
 
 def draw_band(ax: Axes, x: NDArray[np.float64], median: Any, lower: Any, upper: Any) -> Any:
     """A median with its interval; what the legend shows of both."""
-    shade = ax.fill_between(x, lower, upper, color=TARGET, alpha=0.18, linewidth=0, zorder=1)
-    (line,) = ax.plot(x, median, color=TARGET, linewidth=1.2, zorder=3)
+    shade = ax.fill_between(x, lower, upper, color=TARGET_COLOR, alpha=0.18, linewidth=0, zorder=1)
+    (line,) = ax.plot(x, median, color=TARGET_COLOR, linewidth=1.2, zorder=3)
     return (shade, line)
 
 
@@ -171,7 +171,7 @@ def draw_interval(ax: Axes, x: Any, value: Interval, unit: float, i: int, target
     below, above = unit * (value.median - value.lower), unit * (value.upper - value.median)
     marker = MARKERS[i] if targets <= len(MARKERS) else MARKERS[0]
     return ax.errorbar(
-        [x], [unit * value.median], yerr=[[below], [above]], fmt=marker, ms=5, capsize=3, color=TARGET, zorder=5,
+        [x], [unit * value.median], yerr=[[below], [above]], fmt=marker, ms=5, capsize=3, color=TARGET_COLOR, zorder=5,
         markeredgecolor="white", markeredgewidth=0.5,
     )  # fmt: skip
 

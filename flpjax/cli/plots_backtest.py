@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flpjax.cli.picture import LADDER, LETTERS, TARGET, TRUTH, finish, picture, words
+from flpjax.cli.picture import LADDER_COLOR, MOST_TITLE_LETTERS, TARGET_COLOR, TRUTH_COLOR, finish, picture, words
 from flpjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def plot_backtest(result: Backtest) -> Figure:
     handles: dict[str, Any] = {}
     for (name, cells), ax in zip(shown.items(), axes, strict=True):
         _draw(ax, cells, scores, result.methods[name].intervals, handles)
-        ax.set_title(words(name, LETTERS), fontsize=9)
+        ax.set_title(words(name, MOST_TITLE_LETTERS), fontsize=9)
     what = "score less what was measured, in points" if scores else "loss less what was measured, in %"
     with_bars = (
         f", with {100 * result.level:g} % intervals" if any(r.intervals for r in result.methods.values()) else ""
@@ -54,12 +54,12 @@ def _some(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
 
 
 def _draw(ax: Axes, cells: tuple[Cell, ...], scores: bool, intervals: bool, handles: dict[str, Any]) -> None:
-    ax.axvline(0.0, color=LADDER, linewidth=0.8)
+    ax.axvline(0.0, color=LADDER_COLOR, linewidth=0.8)
     names, targets = (list(dict.fromkeys(values)) for values in ([c.name for c in cells], [c.target for c in cells]))
     height = [names.index(c.name) + ROW * ((targets.index(c.target) + 0.5) / len(targets) - 0.5) for c in cells]
     for held, name, color, marker in (
-        (True, "interval holds what came", TARGET, "o"),
-        (False, "interval misses it", TRUTH, "D"),
+        (True, "interval holds what came", TARGET_COLOR, "o"),
+        (False, "interval misses it", TRUTH_COLOR, "D"),
     ):
         some = [i for i, cell in enumerate(cells) if cell.covered == held or not intervals]
         if not some or (not intervals and not held):
@@ -77,7 +77,7 @@ def _draw(ax: Axes, cells: tuple[Cell, ...], scores: bool, intervals: bool, hand
             elinewidth=1.0,
             capsize=1.5,
         )
-    ax.set_yticks(range(len(names)), [words(name, LETTERS) for name in names], fontsize=8)
+    ax.set_yticks(range(len(names)), [words(name, MOST_TITLE_LETTERS) for name in names], fontsize=8)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel("forecast less measured " + ("(points)" if scores else "(%)"))
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from flpjax.cli.picture import (
     HEIGHT,
-    LADDER,
-    LETTERS,
-    TARGET,
-    TRUTH,
+    LADDER_COLOR,
+    MOST_TITLE_LETTERS,
+    TARGET_COLOR,
+    TRUTH_COLOR,
     finish,
     percent_limits,
     picture,
@@ -113,9 +113,11 @@ def draw_triangle(ax: Axes, curve: MixCurve, panel: Panel, mix: Mix | None, hand
     if runs:
         handles[f"numbers: {near(curve)}"] = ax.scatter([], [], marker="$12.3$", color="black", s=260, linewidths=0)
     if mix is not None:
-        star = ax.scatter(*place(mix.weights[None, :]), s=110, marker="*", color=TRUTH, edgecolors="white", zorder=7)
+        star = ax.scatter(
+            *place(mix.weights[None, :]), s=110, marker="*", color=TRUTH_COLOR, edgecolors="white", zorder=7
+        )
         handles["best"] = star
-    ax.set_title(words(panel.title, LETTERS), fontsize=9, pad=14)
+    ax.set_title(words(panel.title, MOST_TITLE_LETTERS), fontsize=9, pad=14)
     ax.set(aspect="equal", xlim=(-0.12, 1.12), ylim=(-0.2, 1.0))
     ax.set_axis_off()
 
@@ -143,11 +145,13 @@ def _scales(ax: Axes, sources: tuple[str, ...]) -> None:
         outward = (side - middle) / np.linalg.norm(side - middle)
         left, up = side + 0.16 * outward
         ax.text(
-            left, up, f"{words(source, LETTERS)} (%)", fontsize=8, ha="center", va="center",
+            left, up, f"{words(source, MOST_TITLE_LETTERS)} (%)", fontsize=8, ha="center", va="center",
             rotation=angle, rotation_mode="anchor",
         )  # fmt: skip
-        ax.annotate(words(source, LETTERS), tuple(mine), xytext=tuple(24 * (mine - middle)), textcoords="offset points",
-                    fontsize=8, ha="center", va="center", fontweight="bold")  # fmt: skip
+        ax.annotate(
+            words(source, MOST_TITLE_LETTERS), tuple(mine), xytext=tuple(24 * (mine - middle)),
+            textcoords="offset points", fontsize=8, ha="center", va="center", fontweight="bold",
+        )  # fmt: skip
 
 
 TRIANGLE = 3.9  # inches: how tall a panel with a triangle is
@@ -188,20 +192,26 @@ def plot_mix(curve: MixCurve, mix: Mix | None = None) -> Figure:
 def _curve(ax: Axes, curve: MixCurve, panel: Panel, mix: Mix | None, handles: dict[str, Any]) -> None:
     x = 100.0 * curve.weights[:, 1]
     interval = f"{100 * curve.level:g} % interval"
-    handles[interval] = ax.fill_between(x, panel.lower, panel.upper, color=TARGET, alpha=0.2, linewidth=0)
-    (handles["forecast"],) = ax.plot(x, panel.median, color=TARGET)
+    handles[interval] = ax.fill_between(x, panel.lower, panel.upper, color=TARGET_COLOR, alpha=0.2, linewidth=0)
+    (handles["forecast"],) = ax.plot(x, panel.median, color=TARGET_COLOR)
     if panel.line is not None:
         (handles["what is maximised"],) = ax.plot(x, panel.line, color="black", linestyle=(0, (1, 1)))
     tried = 100.0 * curve.tried[:, 1]
     for beyond in ((0.0, tried.min()), (tried.max(), 100.0)):
-        ax.axvspan(*beyond, color=LADDER, alpha=0.15, linewidth=0)
+        ax.axvspan(*beyond, color=LADDER_COLOR, alpha=0.15, linewidth=0)
     marks = ax.scatter(
-        tried, np.zeros(len(tried)), marker="|", s=40, color=LADDER, transform=ax.get_xaxis_transform(), clip_on=False
+        tried,
+        np.zeros(len(tried)),
+        marker="|",
+        s=40,
+        color=LADDER_COLOR,
+        transform=ax.get_xaxis_transform(),
+        clip_on=False,
     )
     handles["tried"] = marks
     values = [panel.median, panel.lower, panel.upper]
     if panel.output is not None and curve.measured:
-        for held_out, color, marker in ((False, LADDER, "o"), (True, TRUTH, "x")):
+        for held_out, color, marker in ((False, LADDER_COLOR, "o"), (True, TRUTH_COLOR, "x")):
             some = [m for m in curve.measured if m.held_out == held_out]
             if some:
                 unit = 100.0 if panel.percent else 1.0
@@ -211,10 +221,14 @@ def _curve(ax: Axes, curve: MixCurve, panel: Panel, mix: Mix | None, handles: di
                 handles[name] = ax.scatter(at, reached, s=26, color=color, marker=marker, zorder=4)
                 values.append(reached)
     if mix is not None:
-        handles["best"] = ax.axvline(100.0 * mix.weights[1], color=TRUTH, linestyle="--", zorder=3)
-    ax.set(xlabel=f"share of {words(curve.sources[1], LETTERS)} (%)", ylabel=words(panel.label, 34), xlim=(-1.0, 101.0))
+        handles["best"] = ax.axvline(100.0 * mix.weights[1], color=TRUTH_COLOR, linestyle="--", zorder=3)
+    ax.set(
+        xlabel=f"share of {words(curve.sources[1], MOST_TITLE_LETTERS)} (%)",
+        ylabel=words(panel.label, 34),
+        xlim=(-1.0, 101.0),
+    )
     ax.set_xticks([0, 20, 40, 60, 80, 100])
-    ax.set_title(words(panel.title, LETTERS), fontsize=9)
+    ax.set_title(words(panel.title, MOST_TITLE_LETTERS), fontsize=9)
     _limits(ax, panel, values)
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flpjax.cli.picture import LADDER, LETTERS, TRUTH, finish, percent_limits, picture, plain_ticks, power_of_ten, words
+from flpjax.cli.picture import (
+    LADDER_COLOR,
+    MOST_TITLE_LETTERS,
+    TRUTH_COLOR,
+    finish,
+    percent_limits,
+    picture,
+    plain_ticks,
+    power_of_ten,
+    words,
+)
 from flpjax.cli.plots import draw_band, draw_interval, log_axis, named
 from flpjax.errors import InputError
 
@@ -42,7 +52,7 @@ def plot_scores(result: Forecast, runs: Runs, path: ForecastPath, tasks: Sequenc
     for task, ax in zip(names, axes, strict=True):
         measured = 100 * finals.score_of(task)
         shown, flops = [measured], [finals.flops, path.flops]
-        handles["ladder"] = ax.scatter(finals.flops, measured, s=16, color=LADDER, zorder=2)
+        handles["ladder"] = ax.scatter(finals.flops, measured, s=16, color=LADDER_COLOR, zorder=2)
         if task in path.tasks:
             median, lower, upper = path.score.output(path.tasks.index(task), 100.0)
             handles["law"] = draw_band(ax, path.flops, median, lower, upper)
@@ -55,7 +65,9 @@ def plot_scores(result: Forecast, runs: Runs, path: ForecastPath, tasks: Sequenc
                 flops.append(np.array([target.flops]))
         if len(truth):
             reached = 100 * truth.score_of(task)
-            handles["measured, held out"] = ax.scatter(truth.flops, reached, s=42, marker="x", color=TRUTH, zorder=4)
+            handles["measured, held out"] = ax.scatter(
+                truth.flops, reached, s=42, marker="x", color=TRUTH_COLOR, zorder=4
+            )
             shown.append(reached)
             flops.append(truth.flops)
         chance = 100 * runs.tasks[runs.task_names.index(task)].chance
@@ -63,7 +75,7 @@ def plot_scores(result: Forecast, runs: Runs, path: ForecastPath, tasks: Sequenc
         low, high = percent_limits(shown, chance)
         ax.set(xscale="log", xlabel="training compute C (FLOPs)", ylabel="score (%)", ylim=(low, high))
         ax.set_yticks(plain_ticks(low, high))
-        ax.set_title(words(task, LETTERS), fontsize=9)
+        ax.set_title(words(task, MOST_TITLE_LETTERS), fontsize=9)
         log_axis(ax, "x", np.concatenate(flops), power_of_ten)
     level = f"{100 * result.level:g} % intervals"
     how = f"grey was measured, blue is forecast, with {level}; the dotted line is chance"

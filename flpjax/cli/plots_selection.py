@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flpjax.cli.picture import (
-    LADDER,
-    LETTERS,
-    TARGET,
-    TRUTH,
+    LADDER_COLOR,
+    MOST_TITLE_LETTERS,
+    TARGET_COLOR,
+    TRUTH_COLOR,
     finish,
     log_ticks,
     picture,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_OUTPUTS = 5  # panels of intervals
-TALL = 3.6  # inches of a panel
+PANEL_HEIGHT = 3.6  # inches of a panel
 
 
 def plot_next_runs(plan: NextRuns) -> Figure:
@@ -37,7 +37,7 @@ def plot_next_runs(plan: NextRuns) -> Figure:
         plan: From :func:`flpjax.next_runs` or :func:`flpjax.first_ladder`.
     """
     outputs = [name for name, _ in plan.now][:MOST_OUTPUTS] or [""]
-    figure, axes = picture(1 + len(outputs), TALL)
+    figure, axes = picture(1 + len(outputs), PANEL_HEIGHT)
     handles: dict[str, Any] = {}
     _candidates(axes[0], plan, handles)
     for ax, output in zip(axes[1:], outputs, strict=True):
@@ -60,9 +60,9 @@ def _candidates(ax: Axes, plan: NextRuns, handles: dict[str, Any]) -> None:
         places.setdefault(index[id(r.run)], []).append(str(r.place))
     cost, alone = (np.array([getattr(c, what) for c in plan.candidates]) for what in ("cost", "alone"))
     others = np.array([i not in places for i in range(len(cost))])
-    handles["candidate"] = ax.scatter(cost[others], 100.0 * alone[others], s=16, color=LADDER, alpha=0.6)
+    handles["candidate"] = ax.scatter(cost[others], 100.0 * alone[others], s=16, color=LADDER_COLOR, alpha=0.6)
     chosen = list(places)
-    handles["chosen"] = ax.scatter(cost[chosen], 100.0 * alone[chosen], s=42, color=TRUTH, marker="D", zorder=4)
+    handles["chosen"] = ax.scatter(cost[chosen], 100.0 * alone[chosen], s=42, color=TRUTH_COLOR, marker="D", zorder=4)
     room = max(float(100.0 * alone.max(initial=0.0)), 1.0)
     ax.set_xscale("log")
     ax.set_ylim(-0.03 * room, 1.12 * room)
@@ -103,17 +103,17 @@ def _after_each(ax: Axes, plan: NextRuns, output: str, handles: dict[str, Any]) 
         )
         name = f"{100 * plan.level:g} % interval expected"
         handles[name] = ax.errorbar(
-            x, median, np.stack([median - lower, upper - median]), fmt="o", color=TARGET, capsize=4, markersize=4
+            x, median, np.stack([median - lower, upper - median]), fmt="o", color=TARGET_COLOR, capsize=4, markersize=4
         )
-        ax.set_ylabel(words(output if unit == 1.0 else f"{output} (%)", LETTERS))
-        ax.set_title(words(f"{plan.target.name}: {output}", LETTERS), fontsize=9)
+        ax.set_ylabel(words(output if unit == 1.0 else f"{output} (%)", MOST_TITLE_LETTERS))
+        ax.set_title(words(f"{plan.target.name}: {output}", MOST_TITLE_LETTERS), fontsize=9)
         ticks = plain_ticks(float(lower.min()), float(upper.max()))
     else:
         left = 100.0 * np.array([1.0, *(r.left for r in plan.runs)])
         x = np.arange(len(left))
-        (handles["variance left"],) = ax.plot(x, left, color=TARGET, marker="o", markersize=4)
+        (handles["variance left"],) = ax.plot(x, left, color=TARGET_COLOR, marker="o", markersize=4)
         ax.set_ylabel("variance left (%)")
-        ax.set_title(words(plan.target.name, LETTERS), fontsize=9)
+        ax.set_title(words(plan.target.name, MOST_TITLE_LETTERS), fontsize=9)
         ticks = plain_ticks(0.0, 100.0)
     ax.set_yticks(ticks)
     every = max(-(-len(x) // 9), 1)

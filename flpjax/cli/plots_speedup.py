@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flpjax.cli.picture import LADDER, LETTERS, TARGET, finish, log_ticks, picture, power_of_ten, words
+from flpjax.cli.picture import (
+    LADDER_COLOR,
+    MOST_TITLE_LETTERS,
+    TARGET_COLOR,
+    finish,
+    log_ticks,
+    picture,
+    power_of_ten,
+    words,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,15 +54,15 @@ def _draw(ax: Axes, output: OutputSpeedup, handles: dict[str, Any]) -> None:
     flops, median, lower, upper = output.curve.T
     low, high = output.measured
     ax.axhline(1.0, color="black", linewidth=0.7, linestyle=":", zorder=1)
-    shade = ax.fill_between(flops, lower, upper, color=TARGET, alpha=0.18, linewidth=0, zorder=1)
-    (beyond,) = ax.plot(flops, median, color=TARGET, linewidth=1.2, linestyle=(0, (4, 2)), zorder=2)
+    shade = ax.fill_between(flops, lower, upper, color=TARGET_COLOR, alpha=0.18, linewidth=0, zorder=1)
+    (beyond,) = ax.plot(flops, median, color=TARGET_COLOR, linewidth=1.2, linestyle=(0, (4, 2)), zorder=2)
     handles["extrapolated"] = (shade, beyond)
     if not np.isnan(low):
         ends = np.array([low, *flops[(flops > low) & (flops < high)], high])
         inside = np.exp(np.interp(np.log(ends), np.log(flops), np.log(median)))
-        (line,) = ax.plot(ends, inside, color=TARGET, linewidth=2.2, zorder=3, solid_capstyle="butt")
+        (line,) = ax.plot(ends, inside, color=TARGET_COLOR, linewidth=2.2, zorder=3, solid_capstyle="butt")
         handles["where both were tried"] = (shade, line)
-        ax.axvspan(low, high, color=LADDER, alpha=0.08, linewidth=0, zorder=0)
+        ax.axvspan(low, high, color=LADDER_COLOR, alpha=0.08, linewidth=0, zorder=0)
     for each in output.values:
         below, above = each.factor.median - each.factor.lower, each.factor.upper - each.factor.median
         handles["asked for"] = ax.errorbar(
@@ -62,7 +71,7 @@ def _draw(ax: Axes, output: OutputSpeedup, handles: dict[str, Any]) -> None:
         )  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="compute of B (FLOPs)", ylabel="factor, B over A")
     name = f"loss {output.name}" if output.kind == "loss" else output.name
-    ax.set_title(words(name, LETTERS), fontsize=9)
+    ax.set_title(words(name, MOST_TITLE_LETTERS), fontsize=9)
     bottom = min(float(median.min()), max(float(lower.min()), 1.0 / WIDEST), 1.0) / ROOM
     top = max(float(median.max()), min(float(upper.max()), WIDEST), 1.0) * ROOM
     left, right = float(flops[0]), float(flops[-1])

@@ -14,7 +14,7 @@ from flpjax.ladder.check import check_checkpoints, check_features, check_values,
 from flpjax.ladder.compute import six_nd, transformer_flops, transformer_params
 from flpjax.ladder.features import Feature
 from flpjax.ladder.finals import FINAL_WITHIN
-from flpjax.ladder.grouped import apart
+from flpjax.ladder.grouped import split_by_group
 from flpjax.ladder.mixing import MixtureIs, check_constant_mixture, mixture, mixture_so_far
 from flpjax.ladder.table import Floats, Runs
 from flpjax.ladder.tasks import Task, known_task
@@ -87,8 +87,8 @@ def build_runs(
                 remedy="Add the scores, or leave it out",
             )
     check_values(columns, place, allow_negative)
-    columns, domain_before = apart(columns, place, notes)
-    domains = tuple(domain_before)
+    columns, original_domain = split_by_group(columns, place, notes)
+    domains = tuple(original_domain)
     known_features = tuple((features or {}).get(name) or Feature(name) for name in extra)
     check_features(known_features, columns, place)
 
@@ -106,7 +106,6 @@ def build_runs(
 
     run, tokens = run[order], sorted_column("tokens")
     check_checkpoints(run, tokens, sorted_column("params"), sorted_column("flops"), names, order, place)
-    facts = tasks or {}
     weights = mixture(group("mix/", sources), sources, order, place)
     if mixture_is == "current":
         weights = mixture_so_far(weights, run, tokens if "tokens" in columns else sorted_column("flops"))
@@ -123,7 +122,7 @@ def build_runs(
         held_out=held_out(columns, run, order, names, place),
         domains=domains,
         loss=group("loss/", domains),
-        tasks=tuple(facts.get(t) or known_task(t) for t in task_names),
+        tasks=tuple((tasks or {}).get(t) or known_task(t) for t in task_names),
         score=group("score/", task_names),
         stderr=group("stderr/", task_names),
         sources=sources,
@@ -136,8 +135,8 @@ def build_runs(
         source=source,
         notes=tuple(notes),
         final_within=final_within,
-        grouped=any(before != domain for domain, before in domain_before.items()),
-        signed=tuple(d for d in domains if f"loss/{domain_before[d]}" in allow_negative),
+        grouped=any(original != domain for domain, original in original_domain.items()),
+        signed=tuple(d for d in domains if f"loss/{original_domain[d]}" in allow_negative),
     )
 
 

@@ -56,7 +56,7 @@ class Runs:
         doubts: What may have been read in another sense than was meant, each with a remedy.
         shown: Loss domain → what its losses are told in to people, where that is not nats.
         signed: Loss domains that may be negative, as its owner said, such as losses relative to a unigram model.
-        grouped: Whether each loss is of one group of runs only, ``val@A``: they are fitted apart.
+        grouped: Whether each loss is of one group of runs only, ``val@A``: they are fitted separately.
     """
 
     names: tuple[str, ...]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean, nearest, short, some_of
 from flpjax.ladder.build import Place, build_runs, check_names, is_canonical, misspelt
-from flpjax.ladder.grouped import AT, GROUP
+from flpjax.ladder.grouped import GROUP, GROUP_SEPARATOR
 from flpjax.ladder.table import Runs
 from flpjax.readers.bare import VALIDATION, bare_loss
 from flpjax.readers.cells import LONGEST_NAME
@@ -84,9 +84,14 @@ def table_runs(raw: RawTable, table_map: TableMap | None = None) -> Runs:
         allow_negative=table_map.allow_negative,
         notes=notes,
     )
-    told_in = {name: unit for name, unit in {**table_map.units, **table_map.shown}.items() if unit.name != "nats"}
-    told = {d: f"loss/{d.rpartition(AT)[0] if GROUP in columns and AT in d else d}" for d in runs.domains}
-    runs = replace(runs, shown={d: told_in[name] for d, name in told.items() if name in told_in})
+    unit_of_column = {
+        name: unit for name, unit in {**table_map.units, **table_map.shown}.items() if unit.name != "nats"
+    }
+    column_of = {
+        d: f"loss/{d.rpartition(GROUP_SEPARATOR)[0] if GROUP in columns and GROUP_SEPARATOR in d else d}"
+        for d in runs.domains
+    }
+    runs = replace(runs, shown={d: unit_of_column[c] for d, c in column_of.items() if c in unit_of_column})
     declared = "final" in columns and not runs.final.all()  # rows that are not final are checkpoints
     if rows_are is not None or declared:
         return runs

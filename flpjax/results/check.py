@@ -12,7 +12,7 @@ import numpy as np
 
 from flpjax.errors import count
 from flpjax.ladder.audit.audit import audit, audit_alone
-from flpjax.ladder.grouped import AT
+from flpjax.ladder.grouped import GROUP_SEPARATOR
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
@@ -108,7 +108,7 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
 
 def _plain(domain: str) -> str:
     """A loss without its group."""
-    return domain.rpartition(AT)[0]
+    return domain.rpartition(GROUP_SEPARATOR)[0]
 
 
 def _run_rows(runs: Runs, via: str | None) -> tuple[dict[str, Any], ...]:

@@ -1,4 +1,4 @@
-"""A column 'group': each group's losses are fitted apart, all of them as one batch."""
+"""A column 'group': each group's losses are fitted separately, all of them as one batch."""
 
 import jax
 import numpy as np
@@ -32,7 +32,7 @@ def runs():
 def test_each_group_has_a_loss_of_its_own(runs):
     assert runs.domains == ("val@A", "val@B")
     assert np.isfinite(runs.loss).sum(axis=0).tolist() == [12, 12]
-    assert any("losses of 2 groups (A, B) are fitted apart" in note for note in runs.notes)
+    assert any("losses of 2 groups (A, B) are fitted separately" in note for note in runs.notes)
     found = flpjax.check(runs)
     assert not found.warnings
     assert all(row["final_loss"] is not None and row["finished"] for row in found.runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flpjax.cli.picture import COLUMNS, SCREEN, WIDTH, drawn, told
+from flpjax.cli.picture import COLUMNS, NOTEBOOK_DPI, WIDTH, caption_and_legend, drawn
 from flpjax.cli.report.document import Picture
 from flpjax.cli.text import visible
 from flpjax.errors import count
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BAR = "<colorbar>"  # how matplotlib labels the axes of a scale of colours
 CROWD = 300  # points of a panel from which on they are one image: each would cost a hundred bytes
-SHARP = 2 * SCREEN  # dots an inch of such an image
+SHARP = 2 * NOTEBOOK_DPI  # dots an inch of such an image
 LEGEND_COLUMNS = 2  # so that a telephone has room for them
 ROOM = 0.04  # inches around a panel
 SETTINGS: Any = {"svg.hashsalt": "flpjax", "svg.fonttype": "path"}  # the same letters on every machine
@@ -30,7 +30,7 @@ def embedded(figure: Figure, name: str) -> Picture:
         figure: As the functions of ``flpjax.cli.plots`` make them.
         name: In front of all ids, of which a page must have each once.
     """
-    caption, handles = told(figure)
+    caption, handles = caption_and_legend(figure)
     _clear(figure)
     figure.draw_without_rendering()  # places everything; from here on nothing moves
     figure.set_layout_engine("none")
