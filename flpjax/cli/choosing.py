@@ -88,14 +88,18 @@ def _first(asked: Choosing, how: steps.How) -> NextRuns:
     import jax
 
     from flpjax.cli import session
-    from flpjax.results.selection.choice import MOST
+    from flpjax.results.selection.choice import MOST_RUNS
     from flpjax.results.selection.first_ladder import first_ladder
     from flpjax.results.target import parse_target
 
     with session.progress(1, "simulating") as step:
         step("ladders")
         return first_ladder(
-            parse_target(asked.target), asked.spend, jax.random.key(how.seed), most=asked.most or MOST, level=how.level
+            parse_target(asked.target),
+            asked.spend,
+            jax.random.key(how.seed),
+            most=asked.most or MOST_RUNS,
+            level=how.level,
         )
 
 
@@ -107,7 +111,7 @@ def _next(table: Runs, asked: Choosing, how: steps.How) -> NextRuns:
     from flpjax.fitting.fit import fit, method
     from flpjax.fitting.summary import LadderSummary
     from flpjax.results.selection.candidates import Candidates
-    from flpjax.results.selection.choice import MOST
+    from flpjax.results.selection.choice import MOST_RUNS
     from flpjax.results.selection.next_runs import named_outputs, next_runs, offer
     from flpjax.results.target import parse_target
 
@@ -132,7 +136,7 @@ def _next(table: Runs, asked: Choosing, how: steps.How) -> NextRuns:
             candidates=offered,
             domains=asked.domain,
             tasks=asked.task,
-            most=asked.most or MOST,
+            most=asked.most or MOST_RUNS,
             level=how.level,
             method=name,
         )

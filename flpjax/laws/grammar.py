@@ -186,9 +186,9 @@ class Expression:
         floor, top = f"{self.chance:g} + floor", "ceiling" if self.ceiling is None else f"{self.ceiling:g}"
         if params is not None:
             slopes = (f" {'−' if s < 0 else '+'} {abs(s):.3g}·" for s in np.asarray(params["slopes"]).tolist())
-            total = figure(params["constant"]) + "".join(map("".join, zip(slopes, terms, strict=True)))
+            total = format_number(params["constant"]) + "".join(map("".join, zip(slopes, terms, strict=True)))
             known = self.constants({name: jnp.asarray(value) for name, value in params.items()})
-            floor, top = (figure(known[n]) if n in known else "" for n in ("floor", "ceiling"))
+            floor, top = (format_number(known[n]) if n in known else "" for n in ("floor", "ceiling"))
         if self.link == "identity":
             return total
         if self.link == "exponential":
@@ -199,6 +199,6 @@ class Expression:
         return self.words()
 
 
-def figure(value: Any, digits: str = ".3g") -> str:
+def format_number(value: Any, digits: str = ".3g") -> str:
     """A number as formulas have it, with a true minus."""
     return format(float(value), digits).replace("-", "−")

@@ -14,7 +14,7 @@ from flpjax.results.forecast import forecast
 from flpjax.results.selection import first_ladder as first_ladder_module
 from flpjax.results.selection.candidates import Candidates
 from flpjax.results.selection.choice import choose
-from flpjax.results.selection.conditioning import Conditioned, Joint, gains, joint_of, replayed
+from flpjax.results.selection.conditioning import Conditioned, Joint, deviations_after_each, gains, joint_moments
 from flpjax.results.selection.first_ladder import first_ladder
 from flpjax.results.selection.next_runs import next_runs
 from flpjax.results.target import Target, parse_target
@@ -56,7 +56,7 @@ def test_expected_variances_are_those_after_a_refit():
     choice = choose(joint, cost, cost.sum(), least=0.0)
     after = [posterior(joint, choice.order[:n]) for n in range(len(choice.order) + 1)]
     np.testing.assert_allclose(choice.left, after, rtol=1e-6)
-    drawn = [float((d**2).sum(axis=0) @ joint.weight) for d in replayed(joint, choice.order)]
+    drawn = [float((d**2).sum(axis=0) @ joint.weight) for d in deviations_after_each(joint, choice.order)]
     np.testing.assert_allclose(drawn, after, rtol=1e-6)
     alone = [posterior(joint, []) - posterior(joint, [j]) for j in range(CANDIDATES)]
     np.testing.assert_allclose(gains(joint), alone, rtol=1e-6)
@@ -75,7 +75,7 @@ def test_draws_many_and_few_tell_the_same():
     numbers = rng.standard_normal((4000, FACTORS))
     numbers = (numbers - numbers.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(numbers.T, bias=True))).T
     measured, wanted = (np.tensordot(numbers, v, 1) for v in (world.candidates, world.wanted))
-    drawn = joint_of(measured, wanted, np.sqrt(world.noise), world.weight)
+    drawn = joint_moments(measured, wanted, np.sqrt(world.noise), world.weight)
     few, many = (choose(j, cost, 0.5 * cost.sum(), least=0.0) for j in (world, drawn))
     assert few.order == many.order
     np.testing.assert_allclose(few.left, many.left, rtol=1e-6)
@@ -207,7 +207,7 @@ def test_wrong_uses_from_nothing(target, spend, message, key):
 def test_runs_that_would_not_narrow_what_is_measured_are_left_out():
     joint, cost = linear(2)
     everything = choose(joint, cost, cost.sum(), least=0.05)
-    some = choose(joint, cost, cost.sum(), least=0.05, own=2.0 * joint.variance)
+    some = choose(joint, cost, cost.sum(), least=0.05, irreducible=2.0 * joint.variance)
     assert len(some.order) < len(everything.order)
     gained = -np.diff(some.left)
     assert (gained[-1:] > 0.05 * (some.left[-1] + 2.0 * joint.variance)).all()

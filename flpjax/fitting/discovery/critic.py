@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.discovery.folds import Held, Sample, by_run, log_density
 from flpjax.ladder.table import Floats
-from flpjax.laws.grammar import Expression, Term, figure
+from flpjax.laws.grammar import Expression, Term, format_number
 from flpjax.laws.law import Params
 
 
@@ -213,7 +213,7 @@ def _undetermined(at: Linearised) -> Iterator[Finding]:
     slopes, error = np.asarray(at.params["slopes"], np.float64), np.sqrt(np.diag(at.covariance()).clip(0.0))
     for term, slope, sd in zip(at.expression.terms, slopes, error, strict=True):
         if abs(slope) < sd and len(slopes) > 1:
-            what = f"slope of {at.expression.term_words(term)} undetermined, {figure(slope, '.2g')} ± {sd:.2g}"
+            what = f"slope of {at.expression.term_words(term)} undetermined, {format_number(slope, '.2g')} ± {sd:.2g}"
             yield Finding("undetermined", what, float(slope), term=term)
 
 
@@ -244,8 +244,8 @@ def _bounds(at: Linearised, seen: Floats) -> Iterator[Finding]:
 
 
 def _points(points: float) -> str:
-    return f"{figure(points, '+.2f')} points"
+    return f"{format_number(points, '+.2f')} points"
 
 
 def _t(t: float) -> str:
-    return f"t = {figure(t, '.1f')}"
+    return f"t = {format_number(t, '.1f')}"

@@ -13,7 +13,7 @@ from flpjax.engine.settings import Status
 from flpjax.fitting.discovery.critic import Criticism, Finding
 from flpjax.ladder.table import Floats
 from flpjax.ladder.tasks import Task
-from flpjax.laws.grammar import Expression, figure
+from flpjax.laws.grammar import Expression, format_number
 from flpjax.laws.law import Params, size
 
 SAID = 4  # findings of a model that a proposer is told in words
@@ -77,7 +77,7 @@ class Entry:
         return self.criticism.findings
 
     def __str__(self) -> str:
-        score = f"{figure(self.log_score, '6.2f')} ± {self.stderr:.2f}" if self.judged else "not judged"
+        score = f"{format_number(self.log_score, '6.2f')} ± {self.stderr:.2f}" if self.judged else "not judged"
         head = f"{self.round}  {score:<14}  "
         why = self.because if self.criticism is not None else f"{self.because}; {self.findings[0].words}"
         line = f"{head}{self.formula}"

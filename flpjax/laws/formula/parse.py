@@ -12,7 +12,7 @@ from flpjax.ladder.features import Feature
 from flpjax.laws.formula.tree import (
     FIELD_SYMBOLS,
     FUNCTIONS,
-    PLAIN,
+    UNBRACED,
     Call,
     Input,
     Node,
@@ -148,7 +148,7 @@ class _Reader:
             raise self.refuse(
                 f"'{name}' is a function, without an argument", f"Write {name}(…), or choose another name"
             )
-        if name in self.features or name in self.sources or name in PLAIN:
+        if name in self.features or name in self.sources or name in UNBRACED:
             return self.feature(name, name)
         return Symbol(name)
 

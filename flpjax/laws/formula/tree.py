@@ -1,4 +1,4 @@
-"""A formula as a tree of few kinds of nodes: its value in JAX, its sign, and how it is written."""
+"""A formula as an expression tree: its kinds of nodes, and functions for its value (in JAX), its sign and its text."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from flpjax.laws.grammar import figure
+from flpjax.laws.grammar import format_number
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number that the formula gives."""
+    """A numeric constant, written out in the formula."""
 
     value: float
 
 
 @dataclass(frozen=True)
 class Input:
-    """A feature of a run, or the weight of a data source.
+    """A feature of a run (N, D, learning rate …), or the share of one data source in its mixture.
 
     Attributes:
-        name: Of the feature; ``mix`` of a source.
-        symbol: As the formula has it.
-        transform: What laws are given of it: its logarithm, or the value itself.
-        source: Which weight, if it is one.
+        name: The feature's name; ``mix`` for the share of a source.
+        symbol: What the formula calls it, such as ``N``.
+        transform: Whether rows hold the feature's logarithm or the value itself.
+        source: Position of the source in the vector of shares; None for a feature.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A parameter."""
+    """A parameter, to be fitted."""
 
     name: str
 
@@ -55,7 +55,7 @@ class Sum:
 class Product:
     """``a·b/c …``."""
 
-    factors: tuple[tuple[int, Node], ...]  # 1 above the line, −1 below it
+    factors: tuple[tuple[int, Node], ...]  # (1, factor) multiplies, (−1, factor) divides
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Power:
 
 @dataclass(frozen=True)
 class Call:
-    """A function of :data:`FUNCTIONS`."""
+    """A call of a function of :data:`FUNCTIONS`."""
 
     function: str
     arguments: tuple[Node, ...]
@@ -76,7 +76,7 @@ class Call:
 
 Node = Number | Input | Symbol | Sum | Product | Power | Call
 Sign = Literal[1, 0, -1]
-"""Of a value, known without numbers: positive, not known, negative."""
+"""1: never negative, whatever the symbols' values; −1: never positive; 0: neither is certain."""
 
 FUNCTIONS: dict[str, tuple[int, Callable[..., Array]]] = {
     "exp": (1, jnp.exp),
@@ -93,24 +93,26 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Array]]] = {
     "min": (2, jnp.minimum),
     "max": (2, jnp.maximum),
 }
-"""What a formula may call: name → number of arguments, and the function."""
+"""Functions that a formula may call: name → number of arguments, and the function in JAX."""
 ALWAYS_POSITIVE = ("exp", "sigmoid", "softplus", "abs")
 FIELD_SYMBOLS = {"N": "params", "D": "tokens", "C": "flops"}
-"""What the field writes for features that have columns of their own (Hoffmann et al. 2022)."""
-PLAIN = {*FIELD_SYMBOLS, *FIELD_SYMBOLS.values()}
-"""Features that need no braces."""
-LOGS = {"log": 1.0, "log10": 2.302585092994046, "log2": 0.6931471805599453}
+"""Symbol of Hoffmann et al. (2022) → name of the feature."""
+UNBRACED = {*FIELD_SYMBOLS, *FIELD_SYMBOLS.values()}
+"""Names and symbols that a formula writes without braces; any other feature ``x`` is written ``{x}``."""
+LN_OF_BASE = {"log": 1.0, "log10": 2.302585092994046, "log2": 0.6931471805599453}
+"""Logarithm that a formula may call → natural logarithm of its base."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """What symbols stand for at ONE row.
+    """Values of parameters and features at ONE row.
 
     Attributes:
         params: Parameter → value.
-        inputs: Feature → transformed value; ``mix`` a vector of weights.
-        positive: The parameters that can't be negative.
-        logs: Parameter → logarithm of its value, of those whose logarithm is known better than the value.
+        inputs: Feature → its logarithm or value, by its transform; ``mix`` → shares of the sources ``(source,)``.
+        positive: Names of the parameters that are constrained to be positive.
+        logs: Parameter → logarithm of its value, for those that are fitted as logarithms: exact where the value itself
+            would overflow.
     """
 
     params: Mapping[str, Any]
@@ -120,7 +122,7 @@ class Values:
 
 
 def value(node: Node, at: Values) -> Any:
-    """The value of a node; products of positive factors are added up as logarithms, so that 1e26^1.5 is no overflow."""
+    """The value of a node; a product of positive factors is the exponential of a sum of logarithms: no overflow."""
     match node:
         case Number(number):
             return number
@@ -134,10 +136,10 @@ def value(node: Node, at: Values) -> Any:
             for other in others:
                 total = total + other
             return total
-        case Power(base, Number(number)) if _whole(node.exponent) and not _is_positive(base, at):
+        case Power(base, Number(number)) if _is_integer(node.exponent) and not _is_positive(base, at):
             return value(base, at) ** int(number)
-        case Call(function, arguments) if function in LOGS:
-            return log_value(arguments[0], at) / LOGS[function]
+        case Call(function, arguments) if function in LN_OF_BASE:
+            return log_value(arguments[0], at) / LN_OF_BASE[function]
         case Call(function, arguments):
             return FUNCTIONS[function][1](*(value(a, at) for a in arguments))
         case Product() | Power() if _is_positive(node, at):
@@ -145,8 +147,11 @@ def value(node: Node, at: Values) -> Any:
         case Product(factors):
             total = None
             for side, factor in factors:
-                own = value(factor, at)
-                total = (1.0 / own if side < 0 else own) if total is None else total / own if side < 0 else total * own
+                operand = value(factor, at)
+                if total is None:
+                    total = 1.0 / operand if side < 0 else operand
+                else:
+                    total = total / operand if side < 0 else total * operand
             return total
         case Power(base, exponent):
             return jnp.power(value(base, at), value(exponent, at))
@@ -154,7 +159,7 @@ def value(node: Node, at: Values) -> Any:
 
 
 def log_value(node: Node, at: Values) -> Any:
-    """The logarithm of a node, without a detour over its value where it is a product or a power."""
+    """The natural logarithm of a node's value; of products and powers computed from logarithms, not from the value."""
     match node:
         case Input(transform="log"):
             return _input(node, at)
@@ -166,7 +171,7 @@ def log_value(node: Node, at: Values) -> Any:
             for other in others:
                 total = total + other
             return total
-        case Power(base, exponent) if not _whole(exponent) or _is_positive(base, at):
+        case Power(base, exponent) if not _is_integer(exponent) or _is_positive(base, at):
             return value(exponent, at) * log_value(base, at)
         case Call("exp", (argument,)):
             return value(argument, at)
@@ -177,7 +182,7 @@ def _input(node: Input, at: Values) -> Any:
     return at.inputs[node.name] if node.source is None else at.inputs["mix"][node.source]
 
 
-def _whole(exponent: Node) -> bool:
+def _is_integer(exponent: Node) -> bool:
     return isinstance(exponent, Number) and exponent.value == int(exponent.value)
 
 
@@ -186,11 +191,11 @@ def _is_positive(node: Node, at: Values) -> bool:
 
 
 def sign_of(node: Node, positive: frozenset[str]) -> Sign:
-    """The sign of a node for all values of its symbols.
+    """The sign of a node's value, if it is the same for all values of the parameters and features.
 
     Args:
         node: The node.
-        positive: The parameters that can't be negative.
+        positive: Names of the parameters that are constrained to be positive.
     """
     match node:
         case Number(number):
@@ -210,18 +215,18 @@ def sign_of(node: Node, positive: frozenset[str]) -> Sign:
         case Power(base, Number(number)) if number == int(number):
             return 1 if number % 2 == 0 else sign_of(base, positive)
         case Power():
-            return 1  # it has no value elsewhere
+            return 1  # a power that is no integer is defined for positive bases only
         case Call(function, arguments):
             if function in ALWAYS_POSITIVE:
                 return 1
             signs = {sign_of(a, positive) for a in arguments}
-            keeps = function in ("min", "max", "sqrt", "tanh", "log1p", "expm1")
-            return 1 if keeps and signs == {1} else 0
+            sign_preserving = function in ("min", "max", "sqrt", "tanh", "log1p", "expm1")
+            return 1 if sign_preserving and signs == {1} else 0
     raise AssertionError(node)
 
 
 def may_vanish(node: Node, positive: frozenset[str]) -> bool:
-    """Whether a node that is not negative may be 0: the square of what has no sign, as a bowl is."""
+    """Whether a node that is never negative may be 0: it has an even power of an expression of unknown sign."""
     match node:
         case Power(base, Number(number)) if number == int(number) and number % 2 == 0:
             return sign_of(base, positive) == 0
@@ -231,14 +236,14 @@ def may_vanish(node: Node, positive: frozenset[str]) -> bool:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all below it."""
+    """The node and all its descendants, parents first."""
     yield node
     for child in children(node):
         yield from walk(child)
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes right below."""
+    """The operands of a node."""
     match node:
         case Sum(parts) | Product(parts):
             return tuple(child for _, child in parts)
@@ -249,36 +254,37 @@ def children(node: Node) -> tuple[Node, ...]:
     return ()
 
 
-def written(node: Node, numbers: Mapping[str, float] | None = None, around: int = 0) -> str:
-    """A node as mathematics: ``E + A·N^(−alpha)``; with numbers in place of the parameters that are given.
+def written(node: Node, numbers: Mapping[str, float] | None = None, outer_precedence: int = 0) -> str:
+    """A node as text: ``E + A·N^(−alpha)``, with values in place of the parameters that ``numbers`` has.
 
     Args:
         node: The node.
         numbers: Parameter → value.
-        around: How tightly what stands around it binds: 0 nothing, 1 a sum, 2 a product, 3 a power.
+        outer_precedence: Of the operation that it is an operand of: 0 none, 1 term of a sum, 2 factor or subtracted
+            term, 3 divisor, 4 base of a power. The text is bracketed if its own operation binds less tightly.
     """
     match node:
         case Number(number):
             text = f"{number:g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-").replace("-", "−")
-            binds = 1 if number < 0 else 4
+            precedence = 1 if number < 0 else 4
         case Symbol(name):
             given = None if numbers is None else numbers.get(name)
-            text = name if given is None else figure(given, ".4g")
-            binds = 4 if given is None or given >= 0 else 1
+            text = name if given is None else format_number(given, ".4g")
+            precedence = 4 if given is None or given >= 0 else 1
         case Input(symbol=symbol):
-            text, binds = symbol if symbol in PLAIN else f"{{{symbol}}}", 4
+            text, precedence = symbol if symbol in UNBRACED else f"{{{symbol}}}", 4
         case Sum(terms):
             parts = [("− " if s < 0 else "+ ", written(t, numbers, 2 if s < 0 else 1)) for s, t in terms]
             head = ("−" if terms[0][0] < 0 else "") + parts[0][1]
-            text, binds = " ".join([head, *(sign + part for sign, part in parts[1:])]), 1
+            text, precedence = " ".join([head, *(sign + part for sign, part in parts[1:])]), 1
         case Product(factors):
             above = [written(f, numbers, 2) for side, f in factors if side > 0] or ["1"]
             below = [written(f, numbers, 3) for side, f in factors if side < 0]
-            text, binds = "·".join(above) + "".join(f"/{part}" for part in below), 2
+            text, precedence = "·".join(above) + "".join(f"/{part}" for part in below), 2
         case Power(base, exponent):
             upper = written(exponent, numbers, 0)
-            plain = upper.isidentifier() or upper.replace(".", "").isdigit()
-            text, binds = f"{written(base, numbers, 4)}^{upper if plain else f'({upper})'}", 3
+            unbracketed = upper.isidentifier() or upper.replace(".", "").isdigit()
+            text, precedence = f"{written(base, numbers, 4)}^{upper if unbracketed else f'({upper})'}", 3
         case Call(function, arguments):
-            text, binds = f"{function}({', '.join(written(a, numbers) for a in arguments)})", 4
-    return f"({text})" if binds < around or (around == 2 and binds == 1) else text
+            text, precedence = f"{function}({', '.join(written(a, numbers) for a in arguments)})", 4
+    return f"({text})" if precedence < outer_precedence or (outer_precedence == 2 and precedence == 1) else text

@@ -1,4 +1,4 @@
-"""The set of candidates that narrows what is wanted most within a spend, chosen one after another."""
+"""The set of candidate runs that leaves the least variance for a budget: a greedy search, improved by exchanges."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 from flpjax.results.selection.conditioning import Conditioned, Floats, Joint, compressed
 
 POWERS = (1.0, 0.75, 0.5, 0.25, 0.0)
-"""Of the cost that a gain is divided by. Gain per FLOP alone fills a spend with small runs, gain alone with one large:
-each order is tried, and that is kept which leaves the least variance (Leskovec et al. 2007 take the better of two)."""
-MOST = 16  # runs of one plan: more are planned again when the first results are there
-LEAST = 0.02  # of the variance that is left: a run that takes away less is not proposed
-SEEDS = 12  # candidates that are tried as the first of the order: those that tell most alone
-EXCHANGES = 5  # rounds of taking back: the first two or three find what there is to be found
-BETTER = 1e-9  # of the variance: differences below are of rounding
+"""Exponents p of the criterion ``gain / cost^p``. With p = 1 a budget fills with small runs, with p = 0 with one large
+run: each is tried, and the one that leaves the least variance is kept (Leskovec et al. 2007 take the better of two)."""
+MOST_RUNS = 16  # in one plan: further runs are better chosen when the first results are there
+LEAST_GAIN = 0.02  # share of the remaining variance: a run that removes less is not proposed
+FIRST_RUNS = 12  # candidates that are tried as the first of a set: those of the largest gains
+EXCHANGES = 5  # rounds of removing one run and filling up: seldom does one after the third find anything
+TOLERANCE = 1e-9  # share of the variance: smaller improvements are rounding errors
 
 
 class Choice(NamedTuple):
-    """What to measure, in order.
+    """The runs to measure, in order.
 
     Attributes:
-        order: Candidates, by number.
-        left: ``(1 + run,)`` weighted variance of what is wanted: now, and after each.
-        power: Of the cost, by which they were ordered.
+        order: Indices of candidates.
+        left: ``(1 + run,)`` weighted variance of the quantities of interest before any run, and after each.
+        power: The exponent p of ``gain / cost^p`` by which they were chosen.
     """
 
     order: list[int]
@@ -32,14 +32,14 @@ class Choice(NamedTuple):
     power: float
 
 
-class Rules(NamedTuple):
-    """As :func:`choose` takes them."""
+class StoppingRules(NamedTuple):
+    """Arguments of :func:`choose` that say when a set is complete, and whether a candidate may be in it twice."""
 
     most: int
     least: float
     fewest: int
     again: bool
-    own: float
+    irreducible: float
 
 
 def choose(
@@ -47,40 +47,41 @@ def choose(
     cost: Floats,
     spend: float,
     *,
-    most: int = MOST,
-    least: float = LEAST,
+    most: int = MOST_RUNS,
+    least: float = LEAST_GAIN,
     fewest: int = 0,
     again: bool = False,
-    own: float = 0.0,
+    irreducible: float = 0.0,
     powers: tuple[float, ...] = POWERS,
     exchange: bool = True,
 ) -> Choice:
-    """Choose candidates within a spend.
+    """Choose candidates whose costs together are within a budget.
 
-    For each power of the cost, the candidate with the largest gain over that power is taken, one after another, as long
-    as the spend allows; so for each of the best few as the first. Of the best order each run is then taken back by
-    turns and the spend filled anew, as long as that leaves less.
+    For each power p, the affordable candidate with the largest ``gain / cost^p`` is added until none is left; the same
+    from each of the :data:`FIRST_RUNS` candidates of largest gain as the first. In the best set, each run in turn is
+    removed and the set filled up again, as long as that leaves less variance.
 
     Args:
-        joint: Of candidates and what is wanted.
+        joint: Draws of the candidates' measurements and of the quantities of interest.
         cost: ``(candidate,)``.
-        spend: Of all that are chosen.
-        most: Of candidates that are chosen.
-        least: Share of the variance left that a candidate must take away.
-        fewest: Candidates that are chosen though they take away less.
+        spend: The budget, in the unit of ``cost``.
+        most: Largest number of runs in the set.
+        least: Share of the remaining variance that a run must remove.
+        fewest: Number of runs that are chosen even if they remove less.
         again: Whether a candidate may be chosen more than once, as runs of other seeds.
-        own: Variance of what is wanted that no candidate can take away, weighted: ``least`` is a share of all.
-        powers: Of the cost.
-        exchange: Whether other first runs are tried, and runs are taken back.
+        irreducible: Weighted variance that no run can remove, such as the target's own noise; added to the remaining
+            variance before ``least`` is applied.
+        powers: Exponents p.
+        exchange: Whether other first runs, and exchanges, are tried.
     """
     start = Conditioned.of(compressed(joint))
-    rules = Rules(most, least, fewest, again, own)
+    rules = StoppingRules(most, least, fewest, again, irreducible)
     tried = [_filled(start, cost, spend, p, [], rules) for p in powers]
     best = min(tried, key=lambda c: c.left[-1])
     if exchange:
         affordable = np.flatnonzero(cost <= spend)
-        seeds = affordable[np.argsort(-start.gains[affordable])[:SEEDS]]
-        tried += [_filled(start, cost, spend, p, [int(j)], rules) for j in seeds for p in (powers[0], powers[-1])]
+        first_runs = affordable[np.argsort(-start.gains[affordable])[:FIRST_RUNS]]
+        tried += [_filled(start, cost, spend, p, [int(j)], rules) for j in first_runs for p in (powers[0], powers[-1])]
         best = min(tried, key=lambda c: c.left[-1])
     for _ in range(EXCHANGES if exchange and len(best.order) > 1 else 0):
         kept = [best.order[:i] + best.order[i + 1 :] for i in range(len(best.order))]
@@ -88,7 +89,7 @@ def choose(
             (_filled(start, cost, spend, p, k, rules) for k in kept for p in (powers[0], powers[-1])),
             key=lambda c: c.left[-1],
         )
-        if found.left[-1] >= best.left[-1] - BETTER * best.left[0]:
+        if found.left[-1] >= best.left[-1] - TOLERANCE * best.left[0]:
             break
         best = found
     return best
@@ -100,26 +101,26 @@ def _filled(
     spend: float,
     power: float,
     first: list[int],
-    rules: Rules,
+    rules: StoppingRules,
 ) -> Choice:
-    """A set that begins with some candidates, filled up to the spend."""
+    """The candidates ``first``, and then by ``gain / cost^power`` those that the budget allows."""
     order: list[int] = []
     left = [state.variance]
     free = np.ones(len(cost), bool)
     while len(order) < rules.most:
         if len(order) < len(first):
-            taken = first[len(order)]
+            candidate = first[len(order)]
         else:
             gain = state.gains
             allowed = free & (cost <= spend)
             if len(order) >= rules.fewest:
-                allowed &= gain > rules.least * (left[-1] + rules.own)
+                allowed &= gain > rules.least * (left[-1] + rules.irreducible)
             if not allowed.any():
                 break
-            taken = int(np.argmax(np.where(allowed, np.maximum(gain, 0.0) / cost**power, -np.inf)))
-        order.append(taken)
-        spend -= float(cost[taken])
-        free[taken] = rules.again
-        state = state.measured(taken)
+            candidate = int(np.argmax(np.where(allowed, np.maximum(gain, 0.0) / cost**power, -np.inf)))
+        order.append(candidate)
+        spend -= float(cost[candidate])
+        free[candidate] = rules.again
+        state = state.measured(candidate)
         left.append(state.variance)
     return Choice(order, np.array(left), power)

@@ -1,8 +1,8 @@
-"""What measuring a run would tell: second moments of draws, and their update by a measurement that is still to come.
+"""By how much measuring a candidate run would reduce the variance of the quantities of interest.
 
-A linear-Gaussian view (Bayes linear, or ensemble square-root filter): draws of candidates and of what is wanted are
-taken for jointly normal, so that how much a measurement narrows what is wanted does not depend on what it will be, and
-a whole set of runs is judged without a fit. Each update is of rank one (Potter 1963).
+Draws of the candidates' measurements and of the quantities of interest are treated as jointly normal (Bayes linear;
+ensemble square-root filter). The variance after a measurement then does not depend on the value measured, so that sets
+of runs are compared without fitting again. Each measurement is a rank-one update of covariances (Potter 1963).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-FLOOR = 1e-9  # of the variance of what is measured, added to its noise: what float64 tells from an exact measurement
+RELATIVE_NOISE_FLOOR = 1e-9  # of a measurement's variance, added to its noise's: else an exact one makes it singular
 
 
 class Joint(NamedTuple):
-    """Candidates and what is wanted, as deviations of draws: sums of squares over ``draw`` are variances.
+    """Draws of measurements and of quantities of interest, centred and scaled: sums over ``draw`` are covariances.
 
     Attributes:
-        candidates: ``(draw, candidate, output)`` what each candidate would measure.
-        wanted: ``(draw, value)`` what is to be known.
-        noise: ``(candidate, output)`` variances of a measurement about what is expected.
-        weight: ``(value,)`` what a unit of variance of each value counts.
+        candidates: ``(draw, candidate, output)`` expected measurements of each candidate run.
+        wanted: ``(draw, value)`` quantities of interest.
+        noise: ``(candidate, output)`` variances of measurements about their expectations.
+        weight: ``(value,)`` weights of the variances of the quantities of interest in their sum.
     """
 
     candidates: Floats
@@ -33,134 +33,134 @@ class Joint(NamedTuple):
 
     @property
     def variance(self) -> float:
-        """The weighted sum of variances of what is wanted."""
+        """The weighted sum of variances of the quantities of interest."""
         return float((self.wanted**2).sum(axis=0) @ self.weight)
 
 
-def joint_of(
-    candidates: Floats, wanted: Floats, noise: Floats, weight: Floats, counted: NDArray[np.bool_] | None = None
+def joint_moments(
+    candidates: Floats, wanted: Floats, noise: Floats, weight: Floats, moment_mask: NDArray[np.bool_] | None = None
 ) -> Joint:
-    """Second moments of draws that are equally probable.
+    """A :class:`Joint` from equally probable draws.
 
     Args:
-        candidates: ``(draw, candidate, output)``.
-        wanted: ``(draw, value)``.
-        noise: ``(candidate, output)`` standard deviations.
-        weight: ``(value,)``.
-        counted: ``(draw,)`` those that means and moments are of; None for all.
+        candidates: ``(draw, candidate, output)`` expected measurements of each candidate run.
+        wanted: ``(draw, value)`` quantities of interest.
+        noise: ``(candidate, output)`` standard deviations of measurements about their expectations.
+        weight: ``(value,)`` weights of variances.
+        moment_mask: ``(draw,)`` the draws that means and variances are computed from; None for all.
     """
-    some = slice(None) if counted is None else counted
-    scale = 1.0 / np.sqrt(len(wanted[some]))
-    deviations = scale * (candidates - candidates[some].mean(axis=0))
-    least = FLOOR * np.maximum((deviations[some] ** 2).sum(axis=0), np.finfo(float).tiny)
-    return Joint(deviations, scale * (wanted - wanted[some].mean(axis=0)), noise**2 + least, weight)
+    selected = slice(None) if moment_mask is None else moment_mask
+    scale = 1.0 / np.sqrt(len(wanted[selected]))
+    deviations = scale * (candidates - candidates[selected].mean(axis=0))
+    minimum_noise = RELATIVE_NOISE_FLOOR * np.maximum((deviations[selected] ** 2).sum(axis=0), np.finfo(float).tiny)
+    return Joint(deviations, scale * (wanted - wanted[selected].mean(axis=0)), noise**2 + minimum_noise, weight)
 
 
 def compressed(joint: Joint) -> Joint:
-    """The same gains from fewer numbers: draws as many as points, and what is wanted along its principal directions."""
-    left, length, _ = np.linalg.svd(joint.wanted * np.sqrt(joint.weight), full_matrices=False)
-    rank = max(int((length**2 > FLOOR * length[:1] ** 2).sum()), 1)
-    wanted = left[:, :rank] * length[:rank]
+    """A smaller joint of the same gains: quantities of interest by principal component, draws reduced by a QR."""
+    left_vectors, singular_values, _ = np.linalg.svd(joint.wanted * np.sqrt(joint.weight), full_matrices=False)
+    rank = max(int((singular_values**2 > RELATIVE_NOISE_FLOOR * singular_values[:1] ** 2).sum()), 1)
+    wanted = left_vectors[:, :rank] * singular_values[:rank]
     draws, count, outputs = joint.candidates.shape
-    points = joint.candidates.reshape(draws, -1)
-    if draws > points.shape[1] + rank:
-        root = np.asarray(np.linalg.qr(np.concatenate([points, wanted], axis=1), mode="r"))
-        points, wanted = root[:, : count * outputs], root[:, count * outputs :]
-    return Joint(points.reshape(-1, count, outputs), wanted, joint.noise, np.ones(rank))
+    measurements = joint.candidates.reshape(draws, -1)
+    if draws > measurements.shape[1] + rank:
+        triangular = np.asarray(np.linalg.qr(np.concatenate([measurements, wanted], axis=1), mode="r"))
+        measurements, wanted = triangular[:, : count * outputs], triangular[:, count * outputs :]
+    return Joint(measurements.reshape(-1, count, outputs), wanted, joint.noise, np.ones(rank))
 
 
 def gains(joint: Joint) -> Floats:
-    """``(candidate,)`` by how much the weighted variance of what is wanted falls if a candidate alone is measured."""
+    """``(candidate,)`` by how much :attr:`Joint.variance` falls if only that candidate is measured."""
     cross = np.einsum("sck,sv->ckv", joint.candidates, joint.wanted, optimize=True)
-    return gains_of(cross, own_of(joint.candidates), joint.noise, joint.weight)
+    return gains_from_covariances(cross, output_covariances(joint.candidates), joint.noise, joint.weight)
 
 
-def own_of(candidates: Floats) -> Floats:
-    """``(candidate, output, output)`` covariances of what each candidate measures."""
+def output_covariances(candidates: Floats) -> Floats:
+    """``(candidate, output, output)`` covariances between the expected outputs of each candidate."""
     return np.einsum("sck,scl->ckl", candidates, candidates, optimize=True)
 
 
-def gains_of(cross: Floats, own: Floats, noise: Floats, weight: Floats) -> Floats:
+def gains_from_covariances(cross: Floats, covariance: Floats, noise: Floats, weight: Floats) -> Floats:
     """As :func:`gains`, from covariances.
 
     Args:
-        cross: ``(candidate, output, value)``.
-        own: ``(candidate, output, output)``.
+        cross: ``(candidate, output, value)`` between measurements and quantities of interest.
+        covariance: ``(candidate, output, output)`` between the outputs of each candidate.
         noise: ``(candidate, output)`` variances.
         weight: ``(value,)``.
     """
-    if own.shape[1] == 1:
-        return np.asarray((cross[:, 0] ** 2 @ weight) / (own[:, 0, 0] + noise[:, 0]))
-    total = own + noise[:, :, None] * np.eye(own.shape[1])
+    if covariance.shape[1] == 1:
+        return np.asarray((cross[:, 0] ** 2 @ weight) / (covariance[:, 0, 0] + noise[:, 0]))
+    total = covariance + noise[:, :, None] * np.eye(covariance.shape[1])
     return np.asarray(np.einsum("ckv,ckv,v->c", cross, np.linalg.solve(total, cross), weight))
 
 
 class Conditioned(NamedTuple):
-    """A joint distribution given some measurements, by its covariances.
+    """The covariances of a joint after some measurements.
 
     Attributes:
         joint: Before any measurement.
-        cross: ``(candidate, output, value)`` covariances with what is wanted.
-        own: ``(candidate, output, output)`` covariances of what each candidate measures.
-        past: ``(measurement, candidate, output)`` what each measurement took: covariances of candidates fell by the
-            products of these.
-        variance: Of what is wanted, weighted.
+        cross: ``(candidate, output, value)`` covariances with the quantities of interest.
+        covariance: ``(candidate, output, output)`` covariances between the outputs of each candidate.
+        downdates: ``(measurement, candidate, output)``: each measurement reduced the covariance of any two candidates'
+            outputs by the product of its entries for them.
+        variance: Weighted sum of variances of the quantities of interest.
     """
 
     joint: Joint
     cross: Floats
-    own: Floats
-    past: Floats
+    covariance: Floats
+    downdates: Floats
     variance: float
 
     @classmethod
     def of(cls, joint: Joint) -> Conditioned:
-        """Before any measurement."""
+        """The state before any measurement."""
         cross = np.einsum("sck,sv->ckv", joint.candidates, joint.wanted, optimize=True)
         nothing = np.zeros((0, *joint.noise.shape))
-        return cls(joint, cross, own_of(joint.candidates), nothing, joint.variance)
+        return cls(joint, cross, output_covariances(joint.candidates), nothing, joint.variance)
 
     @property
     def gains(self) -> Floats:
         """``(candidate,)`` as :func:`gains`."""
-        return gains_of(self.cross, self.own, self.joint.noise, self.joint.weight)
+        return gains_from_covariances(self.cross, self.covariance, self.joint.noise, self.joint.weight)
 
     def measured(self, candidate: int) -> Conditioned:
-        """After a candidate was measured, one output after the other."""
-        joint, cross, own, past, variance = self
-        for k in range(own.shape[1]):
-            with_points = np.tensordot(joint.candidates[:, candidate, k], joint.candidates, 1)
-            with_points -= np.tensordot(past[:, candidate, k], past, 1)
-            scale = np.sqrt(own[candidate, k, k] + joint.noise[candidate, k])
-            taken, with_wanted = with_points / scale, cross[candidate, k] / scale
-            cross = cross - taken[..., None] * with_wanted
-            own = own - taken[:, :, None] * taken[:, None, :]
-            past = np.concatenate([past, taken[None]])
-            variance -= float(with_wanted**2 @ joint.weight)
-        return Conditioned(joint, cross, own, past, max(variance, 0.0))
+        """The state after one more candidate is measured, its outputs one after the other."""
+        joint, cross, covariance, downdates, variance = self
+        for k in range(covariance.shape[1]):
+            covariance_with_candidates = np.tensordot(joint.candidates[:, candidate, k], joint.candidates, 1)
+            covariance_with_candidates -= np.tensordot(downdates[:, candidate, k], downdates, 1)
+            scale = np.sqrt(covariance[candidate, k, k] + joint.noise[candidate, k])
+            downdate, covariance_with_wanted = covariance_with_candidates / scale, cross[candidate, k] / scale
+            cross = cross - downdate[..., None] * covariance_with_wanted
+            covariance = covariance - downdate[:, :, None] * downdate[:, None, :]
+            downdates = np.concatenate([downdates, downdate[None]])
+            variance -= float(covariance_with_wanted**2 @ joint.weight)
+        return Conditioned(joint, cross, covariance, downdates, max(variance, 0.0))
 
 
-def replayed(joint: Joint, order: list[int], counted: NDArray[np.bool_] | None = None) -> list[Floats]:
-    """``(draw, value)`` deviations of what is wanted before the first, and after each of some measurements.
+def deviations_after_each(joint: Joint, order: list[int], moment_mask: NDArray[np.bool_] | None = None) -> list[Floats]:
+    """``(draw, value)`` deviations of the quantities of interest: before the first measurement, and after each.
 
-    Every draw is moved towards the mean by what the measurement and it have in common: ``A − factor·a·(aᵀA)`` with
-    Potter's factor, whose sums of squares are the variances after it.
+    For a measurement with deviations a, all deviations A become ``A − factor·a·(aᵀA)``, with Potter's factor: their
+    sums of squares are the variances after it.
 
     Args:
         joint: Of all draws.
-        order: The measurements.
-        counted: ``(draw,)`` those that moments are of; None for all.
+        order: Candidates in the order in which they are measured.
+        moment_mask: ``(draw,)`` the draws that means and variances are computed from; None for all.
     """
-    weight = np.ones(len(joint.wanted)) if counted is None else counted.astype(float)
-    found = [joint.wanted]
+    weight = np.ones(len(joint.wanted)) if moment_mask is None else moment_mask.astype(float)
+    after_each = [joint.wanted]
     chosen, wanted = joint.candidates[:, order], joint.wanted
     for i, candidate in enumerate(order):
         for k in range(chosen.shape[2]):
             a, noise = chosen[:, i, k], joint.noise[candidate, k]
             variance = float((weight * a) @ a + noise)
             factor = 1.0 / (variance + np.sqrt(variance * noise))
-            with_chosen, with_wanted = np.tensordot(weight * a, chosen, 1), (weight * a) @ wanted
-            chosen = chosen - factor * a[:, None, None] * with_chosen
-            wanted = wanted - factor * a[:, None] * with_wanted
-        found.append(wanted)
-    return found
+            covariance_with_chosen, covariance_with_wanted = np.tensordot(weight * a, chosen, 1), (weight * a) @ wanted
+            chosen = chosen - factor * a[:, None, None] * covariance_with_chosen
+            wanted = wanted - factor * a[:, None] * covariance_with_wanted
+        after_each.append(wanted)
+    return after_each

@@ -17,8 +17,8 @@ from flpjax.laws.mixture_laws import MixChinchilla
 from flpjax.laws.power_law import Chinchilla
 from flpjax.numerics import generator, require_x64
 from flpjax.results.selection.candidates import RATIOS, SIZES, Candidates, check_affordable, rounded, spread
-from flpjax.results.selection.choice import LEAST, MOST, POWERS, choose
-from flpjax.results.selection.conditioning import gains, joint_of
+from flpjax.results.selection.choice import LEAST_GAIN, MOST_RUNS, POWERS, choose
+from flpjax.results.selection.conditioning import gains, joint_moments
 from flpjax.results.selection.possible import errors_of, possible_laws
 from flpjax.results.selection.result import NextRun, NextRuns
 from flpjax.results.target import Target
@@ -32,7 +32,7 @@ TRUTHS = 64  # of them, that a ladder is tried on
 
 
 def first_ladder(
-    target: Target, spend: float, key: Array, *, law: Law | None = None, most: int = MOST, level: float = 0.9
+    target: Target, spend: float, key: Array, *, law: Law | None = None, most: int = MOST_RUNS, level: float = 0.9
 ) -> NextRuns:
     """Choose a first ladder for a target, before anything is trained.
 
@@ -77,14 +77,14 @@ def first_ladder(
     possible = possible_laws(Discrepancy(plain).centred(whole), whole, LAWS, rng)
     truth, sd = possible.log_loss, float(np.sqrt(np.mean(possible.noise**2)))
     here = len(offered.runs)
-    joint = joint_of(truth[:, :here, None], truth[:, here:], np.full((here, 1), sd), np.ones(1 + len(others)))
+    joint = joint_moments(truth[:, :here, None], truth[:, here:], np.full((here, 1), sd), np.ones(1 + len(others)))
     cost = np.array(offered.cost)
     cheapest = int(np.argmin(cost))
     reruns = RERUNS if most - RERUNS >= size(plain) and (RERUNS + size(plain)) * cost[cheapest] < spend else 0
     rest = spend - reruns * cost[cheapest]
     found = {}
     for power in POWERS:
-        for least in (LEAST, 0.0):  # as many runs as say something, or as are allowed
+        for least in (LEAST_GAIN, 0.0):  # as many runs as say something, or as are allowed
             choice = choose(
                 joint, cost, rest, most=most - reruns, least=least, fewest=size(plain), powers=(power,), exchange=False
             )

@@ -16,8 +16,8 @@ from flpjax.results.distance import INSIDE, NEAR, extrapolation, place_of
 from flpjax.results.forecast import forecast
 from flpjax.results.prediction import Interval
 from flpjax.results.selection.candidates import Candidates, check_affordable, grid
-from flpjax.results.selection.choice import LEAST, MOST, choose
-from flpjax.results.selection.conditioning import Floats, Joint, gains, joint_of, replayed
+from flpjax.results.selection.choice import LEAST_GAIN, MOST_RUNS, choose
+from flpjax.results.selection.conditioning import Floats, Joint, deviations_after_each, gains, joint_moments
 from flpjax.results.selection.result import NextRun, NextRuns
 from flpjax.results.sizing import FEWEST_RUNS
 from flpjax.results.target import Target
@@ -48,7 +48,7 @@ def next_runs(
     candidates: Candidates | Sequence[Target] | None = None,
     domains: Sequence[str] | None = None,
     tasks: Sequence[str] | None = None,
-    most: int = MOST,
+    most: int = MOST_RUNS,
     level: float = 0.9,
     method: str = "",
 ) -> NextRuns:
@@ -97,15 +97,15 @@ def next_runs(
         )
     wanted, measured, there = wanted[usable], measured[usable], there[usable]
     noise = np.broadcast_to(_noise(draws, outputs), there.shape[1:])
-    counted = _inside(wanted)
-    weight = 1.0 / np.maximum(wanted[counted].var(axis=0), np.finfo(float).tiny) / len(outputs)
-    every = joint_of(there, wanted, noise, weight, counted)
-    joint = every._replace(candidates=every.candidates[counted], wanted=every.wanted[counted])
+    moment_mask = _inside(wanted)
+    weight = 1.0 / np.maximum(wanted[moment_mask].var(axis=0), np.finfo(float).tiny) / len(outputs)
+    every = joint_moments(there, wanted, noise, weight, moment_mask)
+    joint = every._replace(candidates=every.candidates[moment_mask], wanted=every.wanted[moment_mask])
     cost = np.array(offered.cost)
-    choice = choose(joint, cost, spend, most=most, again=offered.again, own=float(weight @ noise[0] ** 2))
+    choice = choose(joint, cost, spend, most=most, again=offered.again, irreducible=float(weight @ noise[0] ** 2))
     alone = gains(joint) / joint.variance
     table = tuple(NextRun(r, float(c), float(a)) for r, c, a in zip(offered.runs, cost, alone, strict=True))
-    steps = _intervals(every, choice.order, counted, wanted, measured, outputs, level)
+    steps = _intervals(every, choice.order, moment_mask, wanted, measured, outputs, level)
     chosen = tuple(
         replace(table[j], place=i + 1, left=float(choice.left[i + 1] / choice.left[0]), intervals=steps[i + 1])
         for i, j in enumerate(choice.order)
@@ -113,7 +113,7 @@ def next_runs(
     warnings = [*now.warnings]
     if not chosen:
         warnings.append(
-            f"no candidate takes away {100.0 * LEAST:g} % of the variance: what is open is noise, or far off"
+            f"no candidate takes away {100.0 * LEAST_GAIN:g} % of the variance: what is open is noise, or far off"
         )
     if target.flops is not None and spend >= target.flops and candidates is None:
         warnings.append(f"the spend would train '{target.name}' itself, which costs {target.flops:.3g}")
@@ -231,17 +231,17 @@ def _inside(wanted: Floats) -> NDArray[np.bool_]:
 def _intervals(
     joint: Joint,
     order: list[int],
-    counted: NDArray[np.bool_],
+    moment_mask: NDArray[np.bool_],
     wanted: Floats,
     measured: Floats,
     outputs: list[Output],
     level: float,
 ) -> list[tuple[tuple[str, Interval], ...]]:
     """The target's intervals now, and after each run: its draws drawn together, and a measurement's noise as it is."""
-    middle, noise = wanted[counted].mean(axis=0), measured - wanted
+    middle, noise = wanted[moment_mask].mean(axis=0), measured - wanted
     found = []
-    for deviations in replayed(joint, order, counted):
-        values = middle + np.sqrt(counted.sum()) * deviations + noise
+    for deviations in deviations_after_each(joint, order, moment_mask):
+        values = middle + np.sqrt(moment_mask.sum()) * deviations + noise
         intervals = []
         for o, column in zip(outputs, values.T, strict=True):
             interval = Interval.of(np.exp(column) if o.kind == "loss" else np.clip(column, 0.0, 1.0), level)
