@@ -18,8 +18,8 @@ GROUP_SEPARATOR = "@"
 
 
 def split_by_group(
-    columns: Mapping[str, NDArray[Any], place: Place, notes: MutableSequence[str]
-) -> tuple[dict[str, NDArray[Any], dict[str, str]]:
+    columns: Mapping[str, NDArray[Any]], place: Place, notes: MutableSequence[str]
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Replace each column ``loss/val`` by one a group, ``loss/val@A``, NaN in the rows of other groups.
 
     Args:
