@@ -55,7 +55,7 @@ PYTHON = {
 """Command → what does the same in Python."""
 OF_A_COMMAND = {
     "runs", "tables", "json", "force", "plot", "curve", "save", "fits", "all", "by_target", "log", "strict", "output",
-    "log_file", "markdown", "mix", "register", "from", "predict", "level", "csv",
+    "log_file", "markdown", "mix", "register", "from", "predict", "level", "csv", "quiet",
 }  # fmt: skip
 """Options about files and what is printed, which Python has no use for."""
 OTHERWISE = {"seed": "key"}  # JAX's own

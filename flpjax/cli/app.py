@@ -23,6 +23,7 @@ from flpjax.cli import (
     steps,
     tuning,
 )
+from flpjax.cli.helping import Command
 from flpjax.cli.options import (
     Commands,
     Exclude,
@@ -36,10 +37,12 @@ from flpjax.cli.options import (
     Only,
     OptionalRuns,
     Plot,
+    Quiet,
     Register,
     Registered,
     RunsArgument,
     Seed,
+    Strict,
     UsualDraws,
     Via,
 )
@@ -51,10 +54,10 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="From a ladder of small language models to a forecast of a big one, with intervals.",
-    epilog="Exit codes: 0 good, 1 failed, 2 bad input, 130 interrupted.",
+    epilog="Exit codes: 0 good, 1 failed, 2 bad input, 130 interrupted. With --strict, a review that says FAIL is 1. "
+    "Results go to stdout, messages to stderr.",
 )
 
 Targets = Annotated[
@@ -80,15 +83,15 @@ def common(
     """Options of flpjax itself."""
 
 
-app.command("import")(importing.import_)
-app.command()(mixing.mix)
-app.command()(mixing.compare)
-app.command()(planning.plan)
-app.command()(speeding.speedup)
-app.command()(reporting.report)
+app.command("import", cls=Command)(importing.import_)
+app.command(cls=Command)(mixing.mix)
+app.command(cls=Command)(mixing.compare)
+app.command(cls=Command)(planning.plan)
+app.command(cls=Command)(speeding.speedup)
+app.command(cls=Command)(reporting.report)
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     runs: RunsArgument,
     mapping: Mapping = None,
@@ -98,6 +101,7 @@ def check(
     everything: Annotated[bool, typer.Option("--all", help="List every run and every task, however many.")] = False,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """What is in a table of runs, and what stands in the way of a forecast."""
     steps.prepare(json, force, inputs=[runs, mapping])
@@ -115,7 +119,7 @@ def check(
     session.warn([w for w in result.warnings if w not in table.doubts])  # said when the table was read
 
 
-@app.command()
+@app.command(cls=Command)
 def forecast(
     runs: OptionalRuns = None,
     target: Targets = None,
@@ -135,6 +139,8 @@ def forecast(
     plot: Plot = None,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
+    strict: Strict = False,
 ) -> None:
     """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
     steps.prepare(json, force, inputs=[runs, mapping, registered], picture=("--plot", plot), register=register)
@@ -144,7 +150,8 @@ def forecast(
     targets, laws = [parse_target(t) for t in target or []], parse_laws(law)
     if registered is not None or runs is None:
         others = [runs, mapping, only, exclude, via, draws, register, plot, method or None, joint or None, law]
-        return scoring.forecast_registered(registered, targets, level, fits, json, others)
+        kept = scoring.forecast_registered(registered, targets, level, fits, json, others)
+        return ending.strictly(strict, kept)
     check_method(method or steps.AUTO, via, draws, level, joint, laws)
     table = steps.read(runs, mapping, only, exclude)
     truth: Truth = {}
@@ -155,15 +162,16 @@ def forecast(
             raise InputError("there is no target", where=table.source, remedy="Give one: --target N=7e9,D=4e12")
         targets, truth = targets_of(table.targets()), steps.reached(table)
     how = steps.How(method, draws, level, seed, joint, via, fits, laws)
-    return steps.forecast_and_show(table, targets, truth, how, plot, json, register)
+    reviewed = steps.forecast_and_show(table, targets, truth, how, plot, json, register)
+    return ending.strictly(strict, reviewed)
 
 
-app.command()(scoring.score)
-app.command()(discovering.discover)
-app.command()(tuning.tune)
+app.command(cls=Command)(scoring.score)
+app.command(cls=Command)(discovering.discover)
+app.command(cls=Command)(tuning.tune)
 
 
-@app.command()
+@app.command(cls=Command)
 def backtest(
     runs: RunsArgument,
     largest: Annotated[int | None, typer.Option("--largest", min=1, help="Hold out the K largest runs.")] = None,
@@ -180,6 +188,7 @@ def backtest(
     by_target: Annotated[bool, typer.Option("--by-target", help="A row for every method and held-out run.")] = False,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """How well each method would have forecast the largest runs you already have."""
     steps.prepare(json, force, inputs=[runs, mapping])
@@ -222,7 +231,7 @@ def backtest(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def review(
     runs: RunsArgument,
     target: Targets = None,
@@ -236,7 +245,8 @@ def review(
     seed: Seed = 0,
     json: Json = None,
     force: Force = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a check says FAIL (not on REVIEW).")] = False,
+    quiet: Quiet = False,
+    strict: Strict = False,
 ) -> None:
     """Whether a forecast from this ladder can be believed: named checks, each with a figure and a remedy."""
     steps.prepare(json, force, inputs=[runs, mapping])
@@ -265,11 +275,10 @@ def review(
     for shown in show.show_review(result):
         session.out.print(shown)
     session.warn(fitted.warnings)
-    if strict and result.verdict.name == "FAIL":
-        raise typer.Exit(1)
+    ending.strictly(strict, result)
 
 
-app.command()(demo.demo)
+app.command(cls=Command)(demo.demo)
 
 
 def main(args: list[str] | None = None) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flpjax.cli import steps
-from flpjax.cli.options import Fits, Force, Json, Level, Method, Plot, Seed, UsualDraws
+from flpjax.cli.options import Fits, Force, Json, Level, Method, Plot, Quiet, Seed, UsualDraws
 
 DEMO_SHARE = 0.3  # of code: the mixture of which the ladder has most runs
 
@@ -23,6 +23,7 @@ def demo(
     plot: Plot = None,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """Forecast two bigger models from the ladder that comes with flpjax, and show what they reached beside it."""
     from flpjax.datasets import ladder

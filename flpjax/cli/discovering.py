@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flpjax.cli.options import Force, Json, Level, Seed
+from flpjax.cli.options import Force, Json, Level, Quiet, Seed
 from flpjax.errors import InputError
 
 Names = list[str] | None
@@ -31,11 +31,9 @@ def discover(
     seed: Seed = 0,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Laws of losses over any columns: proposed, fitted, judged by what they extrapolate to, printed as formulas.
-
-    Example: flpjax discover runs.csv --target loss --cost flops --predict planned.csv
-    """
+    """Laws of losses over any columns: proposed, fitted, judged by what they extrapolate to, printed as formulas."""
     from flpjax.cli import session, steps
 
     steps.prepare(json, force, inputs=[columns, predict])

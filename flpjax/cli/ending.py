@@ -1,6 +1,7 @@
 """How a command ends: whatever went wrong, one line on stderr and an exit code; and Ctrl-C, at once.
 
-0: good. 1: the work failed, or its results could not be printed. 2: bad input. 130: interrupted.
+0: good. 1: the work failed, or its results could not be printed, or its review says FAIL and ``--strict`` was given.
+2: bad input. 130: interrupted.
 
 On Ctrl-C the program ends whatever it is doing, says so in one line, and leaves no half-written file.
 Python raises ``KeyboardInterrupt`` between two instructions of the main thread. That loses presses in callbacks and
@@ -17,9 +18,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from flpjax.errors import FlpjaxError, InputError
+
+if TYPE_CHECKING:
+    from flpjax.results.verdicts import Review
 
 INTERRUPTED = 130  # the exit code: 128 + the number of the signal, as shells count
 PATIENCE = 1.0  # seconds that a file which is just being put in place may take
@@ -125,6 +129,16 @@ def run(command: Callable[..., object], args: Sequence[str] | None = None) -> No
     raise SystemExit(code)
 
 
+def strictly(strict: bool, reviewed: Review | None) -> None:
+    """With ``--strict``, end in exit code 1 if a check says FAIL; REVIEW is no failure.
+
+    Raises:
+        SystemExit: One does.
+    """
+    if strict and reviewed is not None and reviewed.verdict.name == "FAIL":
+        raise SystemExit(FAILED)
+
+
 def _message(error: Exception) -> str | None:
     """An error in one line; None for a fault of the program, which needs its traceback."""
     if isinstance(error, FlpjaxError):
@@ -135,11 +149,11 @@ def _message(error: Exception) -> str | None:
 
 
 def _say(line: str) -> None:
-    from flpjax.cli.console import err
+    from flpjax.cli.console import console
     from flpjax.cli.layout import Paragraph
 
     with suppress(OSError, ValueError, AttributeError):  # stderr is full or closed: the exit code says it
-        err.print(Paragraph(line, hang=2))  # one line, but broken at words in a terminal
+        console("stderr").print(Paragraph(line, hang=2))  # one line, but broken at words in a terminal
 
 
 def _drop_what_can_not_be_written() -> None:

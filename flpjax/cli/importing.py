@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flpjax.cli.options import Force, Json
+from flpjax.cli.options import Force, Json, Quiet
 from flpjax.errors import InputError, count, some_of
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def import_(
     subtasks: Subtasks = False,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make a ladder of files that you have: lm-eval results, W&B exports, trainer states and others.
 
-    What they don't say, such as the tokens that lm-eval's models had seen, comes from a table that this command writes
-    for you to fill in. Example: flpjax import results/ --join models.csv -o ladder.csv
+    What they don't say, such as the tokens of models, comes from a table that this command writes for you to fill in.
     """
     from flpjax.cli import outputs, session, steps
 

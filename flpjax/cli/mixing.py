@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flpjax.cli import steps
-from flpjax.cli.options import Draws, Exclude, Force, Json, Law, Level, Mapping, Only, RunsArgument, Seed
+from flpjax.cli.options import Draws, Exclude, Force, Json, Law, Level, Mapping, Only, Quiet, RunsArgument, Seed
 from flpjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,30 +29,27 @@ def mix(
         ),
     ] = "",
     law: Law = None,
-    task: Annotated[
-        Pairs, typer.Option("--task", help="Be best at this task; NAME or NAME=WEIGHT. Repeatable.")
-    ] = None,
-    domain: Annotated[
-        Pairs, typer.Option("--domain", help="Be low in this loss; NAME or NAME=WEIGHT. Repeatable.")
-    ] = None,
-    over_draws: Annotated[str, typer.Option("--over-draws", help="mean, quantile or cvar (over draws).")] = "mean",
+    task: Annotated[Pairs, typer.Option("--task", help="Be best at this task. Repeatable.")] = None,
+    domain: Annotated[Pairs, typer.Option("--domain", help="Be low in this loss. Repeatable.")] = None,
+    over_draws: Annotated[str, typer.Option("--over-draws", help="What to maximise over draws.")] = "mean",
     risk: Annotated[float, typer.Option("--risk", help="Share of draws that quantile and cvar look at.")] = 0.1,
     over_tasks: Annotated[
-        str, typer.Option("--over-tasks", help="mean, or worst: the smallest gain among tasks.")
+        str, typer.Option("--over-tasks", help="What to maximise over tasks; worst: the smallest gain.")
     ] = "mean",
     no_worse: Annotated[bool, typer.Option("--no-worse", help="No task may fall below the baseline.")] = False,
     kl: Annotated[float, typer.Option("--kl", min=0.0, help="Price of a nat of KL to the prior mixture.")] = 0.0,
-    prior: Annotated[str | None, typer.Option("--prior", help="That mixture: SOURCE=WEIGHT,…")] = None,
-    bound: Annotated[Pairs, typer.Option("--bound", help="SOURCE=LOW:HIGH. Repeatable.")] = None,
-    fixed: Annotated[Pairs, typer.Option("--fixed", help="SOURCE=WEIGHT. Repeatable.")] = None,
+    prior: Annotated[str | None, typer.Option("--prior", help="That mixture: code=0.2,web=0.8")] = None,
+    bound: Annotated[Pairs, typer.Option("--bound", help="Bounds of a source's weight. Repeatable.")] = None,
+    fixed: Annotated[Pairs, typer.Option("--fixed", help="Leave the weight of a source as it is. Repeatable.")] = None,
     available: Annotated[
-        Pairs, typer.Option("--available", help="SOURCE=TOKENS there are; caps its weight. Repeatable.")
+        Pairs, typer.Option("--available", help="How many tokens a source has: caps its weight. Repeatable.")
     ] = None,
     repeats: Annotated[float, typer.Option("--repeats", help="How often a token may be seen.")] = 4.0,
-    group: Annotated[Pairs, typer.Option("--group", help="NAME=A+B:LOW:HIGH bounds a sum. Repeatable.")] = None,
+    group: Annotated[Pairs, typer.Option("--group", help="Keep a sum of weights between two. Repeatable.")] = None,
     outside: Annotated[bool, typer.Option("--outside", help="Allow weights outside the range tried.")] = False,
     baseline: Annotated[
-        str | None, typer.Option("--baseline", help="Count gains from SOURCE=WEIGHT,…; else from the best tried.")
+        str | None,
+        typer.Option("--baseline", help="Count gains from it; else from the best tried."),
     ] = None,
     curve: Annotated[
         Path | None, typer.Option("--curve", help="Draw scores over all mixtures (2 or 3 sources) into this file.")
@@ -65,6 +62,7 @@ def mix(
     seed: Seed = 0,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """The mixture of data sources that is best for a model, and how much better than a baseline."""
     steps.prepare(json, force, inputs=[runs, mapping], picture=("--curve", curve))
@@ -163,6 +161,7 @@ def compare(
     log: Annotated[bool, typer.Option("--log", help="Show every model that discovery tried, and why.")] = False,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """Which law of mixtures, and which map from losses to scores, is best on the runs that are held out."""
     steps.prepare(json, force, inputs=[runs, mapping])

@@ -10,18 +10,26 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from flpjax.cli.helping import COMMANDS, explain, ladders
 from flpjax.errors import printable
 
 RunsArgument = Annotated[
     str,
-    typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a ladder by name, such as ladder or olmo-ladder."),
+    typer.Argument(
+        metavar="RUNS",
+        help="A CSV or Parquet file, or a ladder by name, such as ladder or olmo-ladder.",
+        autocompletion=ladders,
+    ),
 ]
 Method = Annotated[
-    str, typer.Option("--method", help="auto (the default), flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.")
+    str,
+    typer.Option("--method", help="auto (the default), flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid."),
 ]
 OptionalRuns = Annotated[
     str | None,
-    typer.Argument(metavar="[RUNS]", help="A CSV or Parquet file, or a ladder by name; none with --from."),
+    typer.Argument(
+        metavar="RUNS", help="A CSV or Parquet file, or a ladder by name; none with --from.", autocompletion=ladders
+    ),
 ]
 Register = Annotated[
     Path | None, typer.Option("--register", metavar="FILE", help="Keep the forecast in FILE.flp, to be scored later.")
@@ -39,6 +47,20 @@ Json = Annotated[
     Path | None,
     typer.Option("--json", help="Write the result to this file as JSON, too; - for stdout, in place of the tables."),
 ]
+
+
+def _silence(quiet: bool) -> bool:
+    from flpjax.cli.console import err
+
+    err.quiet = quiet  # errors have a console of their own
+    return quiet
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=_silence, help="Results and errors only: no progress, notes or warnings."),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a check of the review says FAIL.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that flpjax did not make.")]
 Via = Annotated[
     str | None, typer.Option("--via", help="Loss domain that scores go through; 'own' for each task's own.")
@@ -70,6 +92,17 @@ RENAMED = {"mix": {"--fix": ("--fixed",), "--worst": ("--over-tasks", "worst")}}
 
 class Commands(TyperGroup):
     """The commands of an app, whose usage errors repeat little of what was typed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of a user's road."""
+        return [name for name in COMMANDS if name in self.commands]
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """As click has them, without types that say nothing."""
+        params = super().get_params(ctx)
+        for param in params:
+            explain(param, "")
+        return params
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """As typer does it, with old options by their new names."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flpjax.cli import steps
-from flpjax.cli.options import Exclude, Force, Json, Law, Level, Mapping, Only, Seed, UsualDraws, Via
+from flpjax.cli.options import Exclude, Force, Json, Law, Level, Mapping, Only, Quiet, Seed, UsualDraws, Via
 from flpjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ OF_NEXT_RUNS = ("target", "candidates", "domain", "task", "most")
 def plan(
     runs: Annotated[
         str | None,
-        typer.Argument(metavar="[RUNS]", help="A CSV or Parquet file, or a ladder by name; none for a first ladder."),
+        typer.Argument(metavar="RUNS", help="A CSV or Parquet file, or a ladder by name; none for a first ladder."),
     ] = None,
     budget: Annotated[
         Texts, typer.Option("--budget", "-b", help="Training FLOPs to divide between N and D. Repeatable.")
@@ -53,7 +53,7 @@ def plan(
     ] = None,
     flops_by: Annotated[str | None, typer.Option("--flops-by", help="How C is counted: table, or 6nd.")] = None,
     mix: Annotated[
-        str | None, typer.Option("--mix", help="Mixture SOURCE=WEIGHT,…, or free: the best one with its N and D.")
+        str | None, typer.Option("--mix", help="A mixture, code=0.2,web=0.8; or free: the best one with its N and D.")
     ] = None,
     candidates: Annotated[
         Path | None, typer.Option("--candidates", help="Table of runs to choose from, with a column 'cost'.")
@@ -73,11 +73,9 @@ def plan(
     csv: Annotated[Path | None, typer.Option("--csv", help="Write a row per road and budget to this file.")] = None,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
-    """What to train for a budget: N, D and the loss there. With --target and --spend: which runs to train next.
-
-    Example: flpjax plan runs.csv --budget 1e22 --budget 1e24
-    """
+    """What to train for a budget: N, D and the loss there. With --target and --spend: which runs to train next."""
     steps.prepare(json, force, inputs=[runs, mapping, candidates], picture=("--plot", plot), csv=csv)
     from flpjax.cli.asked import parse_laws
 

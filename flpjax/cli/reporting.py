@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flpjax.cli import steps
+from flpjax.cli import ending, steps
 from flpjax.cli.options import (
     Exclude,
     Force,
@@ -18,8 +18,10 @@ from flpjax.cli.options import (
     Mapping,
     Method,
     Only,
+    Quiet,
     RunsArgument,
     Seed,
+    Strict,
     UsualDraws,
     Via,
 )
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 PAGES = (".html", ".htm")
 STEPS = 8  # of the progress bar at most
-NOT_SAID = ("force",)  # options that don't change a report
+NOT_SAID = ("force", "quiet", "strict")  # options that don't change a report
 
 
 def report(
@@ -67,11 +69,10 @@ def report(
     seed: Seed = 0,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
+    strict: Strict = False,
 ) -> None:
-    """One page of HTML that can be sent on: the answer first, then data, forecast, review, backtest and methods.
-
-    Example: flpjax report runs.csv --target N=7e9,D=4e12 -o report.html
-    """
+    """One page of HTML that can be sent on: the answer first, then data, forecast, review, backtest and methods."""
     _check_files(output, markdown, json, [runs, mapping], force)
     from flpjax.cli.asked import check_method, parse_laws
     from flpjax.cli.report.material import Question, check_question, gather
@@ -103,6 +104,7 @@ def report(
         material = gather(table, question, chosen, step)
         step("writing")
         _write(material, output, markdown, json)
+    ending.strictly(strict, material.review)
 
 
 def _write(material: Material, output: Path | None, markdown: Path | None, json: Path | None) -> None:

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flpjax.cli.options import Force, Json, Mapping
+from flpjax.cli.options import Force, Json, Mapping, Quiet
 from flpjax.errors import InputError
 
 if TYPE_CHECKING:
     from flpjax.results.score_log import Calibration
     from flpjax.results.target import Target
+    from flpjax.results.verdicts import Review
 
 ForecastArgument = Annotated[
-    Path | None, typer.Argument(metavar="[FORECAST]", help="What flpjax forecast --register wrote; none with --log.")
+    Path | None, typer.Argument(metavar="FORECAST", help="What flpjax forecast --register wrote; none with --log.")
 ]
 Actual = Annotated[
     str | None,
-    typer.Argument(metavar="[ACTUAL]", help="A table with the runs that were forecast, by their targets' names."),
+    typer.Argument(metavar="ACTUAL", help="A table with the runs that were forecast, by their targets' names."),
 ]
 Log = Annotated[bool, typer.Option("--log", help="Show how well all forecasts of the log were calibrated.")]
 LogFile = Annotated[
@@ -42,11 +43,9 @@ def score(
     plot: Plot = None,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Hold a registered forecast against what came, and keep a log of all that were.
-
-    Example: flpjax score 7B.flp actual.csv; then, after some of them, flpjax score --log --plot calibration.png
-    """
+    """Hold a registered forecast against what came, and keep a log of all that were."""
     from flpjax.cli import steps
 
     _check(registration, actual, log, plot)
@@ -68,8 +67,11 @@ def forecast_registered(
     fits: bool,
     json: Path | None,
     others: Sequence[object],
-) -> None:
+) -> Review | None:
     """Forecast with the draws of a registered forecast: its own targets, unless others are named.
+
+    Returns:
+        The review that was registered; None of other targets.
 
     Raises:
         InputError: There is no registered forecast, an option was given that it can't heed, or a target can't be.
@@ -92,6 +94,7 @@ def forecast_registered(
     session.say(f"{kept}")
     steps.print_forecast(kept.draws, result, {}, None if targets else kept.review, fits, kept.shown, kept.tasks)
     session.warn([w for w in result.warnings if w not in kept.draws.ladder.remarks])
+    return None if targets else kept.review
 
 
 def _check(registered: Path | None, actual: str | None, log: bool, plot: Path | None) -> None:

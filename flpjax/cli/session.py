@@ -35,7 +35,9 @@ def progress(total: int, what: str) -> Iterator[Any]:
     words = TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
     columns = [SpinnerColumn(), words]
     columns += [BarColumn(bar_width=20), MofNCompleteColumn()] if total > 1 else []
-    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal or err.quiet
+    ) as bar:
         task = bar.add_task(what, total=total)
         begun = False
 

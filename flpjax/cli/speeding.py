@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flpjax.cli import steps
-from flpjax.cli.options import Exclude, Force, Json, Level, Only, Plot, Seed
+from flpjax.cli.options import Exclude, Force, Json, Level, Only, Plot, Quiet, Seed
 from flpjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,11 +44,9 @@ def speedup(
     plot: Plot = None,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
-    """How much compute recipe B is worth, relative to A: a factor with an interval, over scale.
-
-    Example: flpjax speedup old.csv new.csv --value hellaswag=0.6; or: flpjax speedup runs.csv old new --by recipe
-    """
+    """How much compute recipe B is worth, relative to A: a factor with an interval, over scale."""
     count = 3 if by else 2
     if len(tables) != count:
         raise InputError(

@@ -159,8 +159,8 @@ def forecast_and_show(
     plot: Path | None,
     json: Path | None,
     register: Path | None = None,
-) -> None:
-    """Fit, forecast, write what was asked for, and print the tables; warnings come last."""
+) -> Review:
+    """Fit, forecast, write what was asked for, and print the tables; warnings come last. The review is returned."""
     from flpjax.cli import session
 
     session.start_jax()
@@ -188,6 +188,7 @@ def forecast_and_show(
     print_forecast(fitted, result, truth, reviewed, how.fits, table.shown, table.tasks)
     session.warn(table.notes, style="cyan", label="note")
     session.warn([w for w in result.warnings if w not in fitted.ladder.remarks])
+    return reviewed
 
 
 def print_forecast(

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flpjax.cli import steps
-from flpjax.cli.options import Exclude, Force, Json, Law, Level, Mapping, Only, RunsArgument, Seed, UsualDraws, Via
+from flpjax.cli.options import (
+    Exclude,
+    Force,
+    Json,
+    Law,
+    Level,
+    Mapping,
+    Only,
+    Quiet,
+    RunsArgument,
+    Seed,
+    UsualDraws,
+    Via,
+)
 
 if TYPE_CHECKING:
     from flpjax.cli.layout import Sheet
@@ -34,11 +47,9 @@ def tune(
     seed: Seed = 0,
     json: Json = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
-    """The learning rate, batch or other columns that are best for a model, by a law that reads them.
-
-    Example: flpjax tune runs.csv --law step-law --target N=1e9,D=1e11
-    """
+    """The learning rate, batch or other columns that are best for a model, by a law that reads them."""
     steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.cli import session
     from flpjax.cli.asked import check_method, check_via, parse_laws
