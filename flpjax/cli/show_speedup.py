@@ -28,9 +28,9 @@ def words(result: Speedup) -> list[str]:
         f"{at.flops:.2g} FLOPs, {'extrapolated' if at.extrapolated else 'the largest that both were tried at'}; "
         f"P(B better) is {_probability(at.p_better)}.",
     ]
-    alike = ""
-    if evidence.alike is not None:
-        alike = f", of which pairs share {percent(evidence.alike.median, 0)} %"
+    pair_correlation = ""
+    if evidence.pair_correlation is not None:
+        pair_correlation = f", of which pairs share {percent(evidence.pair_correlation.median, 0)} %"
     noise = percent(evidence.noise.median, 2)
     own = [
         f"exponents of each recipe's own {_probability(evidence.own_exponents)}",
@@ -39,7 +39,7 @@ def words(result: Speedup) -> list[str]:
     lines.append(
         f"Evidence: one factor at every scale has probability {_probability(evidence.constant)} "
         f"({_probability(evidence.constant_before)} before), {', '.join(own)}; laws of {evidence.law}; runs scatter by "
-        f"{noise} {'%' if first.kind == 'loss' else 'points'}{alike}."
+        f"{noise} {'%' if first.kind == 'loss' else 'points'}{pair_correlation}."
     )
     return lines
 

@@ -16,10 +16,12 @@ from jax.lax import logistic
 
 PARAMETERS = (
     "level", "share", "decay", "size_share", "data_decay", "log_factor", "exponents", "asymptote", "balance",
-    "log_noise", "alike",
+    "log_noise", "pair_correlation",
 )  # fmt: skip
-"""In the order of vectors ``(p,)``; what each means, a law says."""
-PLACE = {name: i for i, name in enumerate(PARAMETERS)}
+"""Names, in the order of parameter vectors ``(p,)``; the laws below say what each means. ``log_noise`` is the logarithm
+of the noise's s.d., ``pair_correlation`` the logit of the correlation of the noise of two runs of a pair."""
+PARAMETER_INDEX = {name: i for i, name in enumerate(PARAMETERS)}
+"""Name → position in parameter vectors."""
 
 
 class Size(NamedTuple):
@@ -29,8 +31,8 @@ class Size(NamedTuple):
     data: Any
 
 
-class Known(NamedTuple):
-    """What is known of a comparison beforehand.
+class ComparisonConstants(NamedTuple):
+    """Numbers of a comparison that are not fitted.
 
     Attributes:
         size_growth: By how much log N grows per e-fold of C along the path where factors are compared; log D grows by
@@ -56,14 +58,14 @@ class ComparedLosses:
     and ``size_share`` are logits of s and q, ``decay`` and ``data_decay`` logarithms of α and β.
     """
 
-    def values(self, params: Array, first: Size, second: Size, known: Known) -> tuple[Array, Array]:
+    def values(self, params: Array, first: Size, second: Size, constants: ComparisonConstants) -> tuple[Array, Array]:
         """Log losses of the first recipe at one size, of the second at another; ``params`` ``(p,)`` unconstrained."""
         level, share, decay, size_share, data_decay, log_factor, exponents, asymptote, balance, *_ = params
         alpha, beta, faster = jnp.exp(decay), jnp.exp(data_decay), jnp.exp(exponents)
         floor, rest = logistic(share), logistic(-share)
         size, data = rest * logistic(size_share), rest * logistic(-size_share)
         of_first = floor + size * jnp.exp(-alpha * first.size) + data * jnp.exp(-beta * first.data)
-        moved = known.along(log_factor)
+        moved = constants.along(log_factor)
         size, data = size * jnp.exp(-alpha * moved.size), data * jnp.exp(-beta * moved.data)
         total = floor + size + data
         own_share = jnp.log(floor / (size + data)) + asymptote
@@ -82,18 +84,18 @@ class ComparedScores:
     ``(1 − top)/(1 − chance)``, ``decay`` is log k, ``size_share`` is v.
     """
 
-    def values(self, params: Array, first: Size, second: Size, known: Known) -> tuple[Array, Array]:
+    def values(self, params: Array, first: Size, second: Size, constants: ComparisonConstants) -> tuple[Array, Array]:
         """Scores of the first recipe at one size, of the second at another; ``params`` ``(p,)`` unconstrained."""
         level, share, decay, tilt, _, log_factor, exponents, *_ = params
-        height = (1.0 - known.chance) * logistic(-share)
+        height = (1.0 - constants.chance) * logistic(-share)
         slope = jnp.exp(decay)
 
         def way(at: Size) -> Array:
             return (1.0 + tilt) * at.size + (1.0 - tilt) * at.data
 
         of_first = level + slope * way(first)
-        of_second = level + slope * way(known.along(log_factor)) + slope * jnp.exp(exponents) * way(second)
-        return known.chance + height * logistic(of_first), known.chance + height * logistic(of_second)
+        of_second = level + slope * way(constants.along(log_factor)) + slope * jnp.exp(exponents) * way(second)
+        return constants.chance + height * logistic(of_first), constants.chance + height * logistic(of_second)
 
 
 ComparedLaw = ComparedLosses | ComparedScores

@@ -9,7 +9,7 @@ import flpjax
 from flpjax.errors import InputError
 from flpjax.fitting.comparison import density, factor
 from flpjax.ladder.build import build_runs
-from flpjax.laws.compared import PARAMETERS, ComparedLosses, ComparedScores, Known, Size
+from flpjax.laws.compared import PARAMETERS, ComparedLosses, ComparedScores, ComparisonConstants, Size
 
 KEY = jax.random.key(11)
 DRAWS = 400
@@ -168,12 +168,15 @@ def test_factors_are_where_both_laws_meet(law):
     params = 0.3 * rng.standard_normal((3, len(PARAMETERS)))
     params[:, PARAMETERS.index("share")] = -1.0
     params[:, PARAMETERS.index("decay")] = -1.5
-    known, log_flops = Known(0.4, 0.25), np.array([-2.0, 0.0, 1.5])
+    constants, log_flops = ComparisonConstants(0.4, 0.25), np.array([-2.0, 0.0, 1.5])
 
     def both(vector, first, second):
-        return [float(v) for v in law.values(vector, Size(*known.along(first)), Size(*known.along(second)), known)]
+        return [
+            float(v)
+            for v in law.values(vector, Size(*constants.along(first)), Size(*constants.along(second)), constants)
+        ]
 
-    found = factor.log_factors(law, params, known, log_flops)
+    found = factor.log_factors(law, params, constants, log_flops)
     for d, k in np.ndindex(found.shape):
         done = both(params[d], 0.0, log_flops[k])[1]
         more = brentq(lambda f, d=d, k=k, done=done: both(params[d], log_flops[k] + f, 0.0)[0] - done, -6.9, 6.9)

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array, lax
 
 from flpjax.ladder.table import Floats
-from flpjax.laws.compared import ComparedLaw, Known
+from flpjax.laws.compared import ComparedLaw, ComparisonConstants
 from flpjax.numerics import compiled
 
 LARGEST = 1000.0  # factor beyond which, or beneath one over which, no comparison is of use: it stands for all those
@@ -20,21 +20,21 @@ HALVINGS = 34  # of what is left of them: to 10⁻⁸ of an e-fold
 PLACES = 16  # scales come in multiples, so that questions share a program
 
 
-def log_factors(law: ComparedLaw, params: Floats, known: Known, log_compute: Floats) -> Floats:
+def log_factors(law: ComparedLaw, params: Floats, constants: ComparisonConstants, log_compute: Floats) -> Floats:
     """Log of the factor at given compute of the second recipe, no further from 0 than that of :data:`LARGEST`.
 
     Args:
         law: Of the draws.
         params: ``(draw, p)``.
-        known: Beforehand.
+        constants: Numbers of the comparison that are not fitted.
         log_compute: ``(scale,)`` log C of the second recipe about the centre.
 
     Returns:
         ``(draw, scale)``.
     """
     at = np.broadcast_to(log_compute, (len(params), len(log_compute)))
-    done = values_at(law, params, known, at)[1]
-    return within_reach(log_compute_at(law, params, known, 0, done) - log_compute)
+    done = values_at(law, params, constants, at)[1]
+    return within_reach(log_compute_at(law, params, constants, 0, done) - log_compute)
 
 
 def within_reach(log_factor: Floats) -> Floats:
@@ -42,26 +42,28 @@ def within_reach(log_factor: Floats) -> Floats:
     return np.clip(log_factor, -np.log(LARGEST), np.log(LARGEST))
 
 
-def values_at(law: ComparedLaw, params: Floats, known: Known, log_compute: Floats) -> Floats:
+def values_at(law: ComparedLaw, params: Floats, constants: ComparisonConstants, log_compute: Floats) -> Floats:
     """``(recipe, draw, scale)`` log losses, or scores, at log C ``(draw, scale)`` about the centre."""
-    found = np.asarray(_values_at(law, params, known, _roomy(log_compute)))
+    found = np.asarray(_values_at(law, params, constants, _roomy(log_compute)))
     return found[..., : log_compute.shape[1]]
 
 
-def log_compute_at(law: ComparedLaw, params: Floats, known: Known, recipe: int, values: Floats) -> Floats:
+def log_compute_at(
+    law: ComparedLaw, params: Floats, constants: ComparisonConstants, recipe: int, values: Floats
+) -> Floats:
     """Log C about the centre at which a recipe reaches values; ±inf where it never does.
 
     Args:
         law: Of the draws.
         params: ``(draw, p)``.
-        known: Beforehand.
+        constants: Numbers of the comparison that are not fitted.
         recipe: 0 for the first, 1 for the second.
         values: ``(draw, value)`` log losses, or scores.
 
     Returns:
         ``(draw, value)``.
     """
-    found = np.asarray(_log_compute_at(law, recipe, params, known, _roomy(values)))[:, : values.shape[1]]
+    found = np.asarray(_log_compute_at(law, recipe, params, constants, _roomy(values)))[:, : values.shape[1]]
     return np.where(np.abs(found) < FARTHEST - EDGE, found, np.sign(found) * np.inf)
 
 
@@ -71,22 +73,24 @@ def _roomy(values: Floats) -> Floats:
 
 
 @partial(compiled, static_argnums=0)
-def _values_at(law: ComparedLaw, params: Array, known: Known, log_compute: Array) -> Array:
+def _values_at(law: ComparedLaw, params: Array, constants: ComparisonConstants, log_compute: Array) -> Array:
     def one(vector: Array, at: Array) -> Array:
-        size = known.along(at)
-        return jnp.stack(law.values(vector, size, size, known))
+        size = constants.along(at)
+        return jnp.stack(law.values(vector, size, size, constants))
 
     return jax.vmap(one, out_axes=1)(params, log_compute)
 
 
 @partial(compiled, static_argnums=(0, 1))
-def _log_compute_at(law: ComparedLaw, recipe: int, params: Array, known: Known, values: Array) -> Array:
+def _log_compute_at(
+    law: ComparedLaw, recipe: int, params: Array, constants: ComparisonConstants, values: Array
+) -> Array:
     def one(vector: Array, value: Array) -> Array:
         """``(value,)``; what a recipe does is monotone in compute, up or down."""
 
         def of(log_compute: Array) -> Array:
-            size = known.along(log_compute)
-            return law.values(vector, size, size, known)[recipe]
+            size = constants.along(log_compute)
+            return law.values(vector, size, size, constants)[recipe]
 
         far = jnp.full(value.shape, FARTHEST)
         rises = of(far) > of(-far)

@@ -10,7 +10,7 @@ import numpy as np
 from flpjax.fitting.averaging.hyperpriors import OF
 from flpjax.fitting.comparison.density import Lane, Slot
 from flpjax.ladder.table import Floats
-from flpjax.laws.compared import PARAMETERS, PLACE, Known
+from flpjax.laws.compared import PARAMETER_INDEX, PARAMETERS, ComparisonConstants
 from flpjax.laws.law import Space
 
 COMMON = 0.5
@@ -44,7 +44,7 @@ class Nested(NamedTuple):
 
     exponents: bool
     asymptote: bool
-    heavy: bool
+    heavy_tails: bool
 
     @property
     def constant(self) -> bool:
@@ -84,17 +84,17 @@ def nested_laws(kind: Kind) -> list[tuple[Nested, float]]:
         "map": [(False, False), (False, True), (True, True)],
     }[kind]
     found = []
-    for heavy in (False, True):
+    for heavy_tails in (False, True):
         for exponents, asymptote in own:
-            law = Nested(exponents, asymptote, heavy)
+            law = Nested(exponents, asymptote, heavy_tails)
             share = COMMON if law.constant else (1.0 - COMMON) / (len(own) - 1)
-            found.append((law, float(np.log(share * (HEAVY if heavy else 1.0 - HEAVY)))))
+            found.append((law, float(np.log(share * (HEAVY if heavy_tails else 1.0 - HEAVY)))))
     return found
 
 
 def lanes_of(output: Output, laws: list[Nested]) -> Lane:
     """One output under each law, leaves ``(lane, …)``."""
-    paired = bool((output.slots.there.min(axis=1) > 0).any())
+    paired = bool((output.slots.present.min(axis=1) > 0).any())
     lanes: Lane = jax.tree.map(lambda *leaves: np.stack(leaves), *(_lane(output, law, paired) for law in laws))
     return lanes
 
@@ -116,21 +116,21 @@ def _lane(output: Output, law: Nested, paired: bool) -> Lane:
         "asymptote": (0.0, ASYMPTOTE * (law.asymptote and loss)),
         "balance": (0.0, ASYMPTOTE * (law.exponents and sizes and loss)),
         "log_noise": (float(np.log(median)), spread),
-        "alike": (ALIKE[0], ALIKE[1] * paired),
+        "pair_correlation": (ALIKE[0], ALIKE[1] * paired),
     }
     loc, scale = np.zeros(len(PARAMETERS)), np.zeros(len(PARAMETERS))
     for name, (at, by) in prior.items():
-        loc[PLACE[name]], scale[PLACE[name]] = at, by
-    known = Known(np.float64(output.growth), np.float64(output.chance))
-    return Lane(output.slots, known, loc, scale, np.float64(law.heavy))
+        loc[PARAMETER_INDEX[name]], scale[PARAMETER_INDEX[name]] = at, by
+    constants = ComparisonConstants(np.float64(output.growth), np.float64(output.chance))
+    return Lane(output.slots, constants, loc, scale, np.float64(law.heavy_tails))
 
 
-def tell(laws: list[Nested], probability: Floats) -> dict[str, float]:
-    """Probability of what was decided by evidence."""
+def law_probabilities(laws: list[Nested], probability: Floats) -> dict[str, float]:
+    """Posterior probabilities of what distinguishes the joint laws, from the posterior probability of each law."""
     each = list(zip(laws, probability, strict=True))
     return {
         "constant": float(sum(p for law, p in each if law.constant)),
         "own_exponents": float(sum(p for law, p in each if law.exponents)),
         "own_asymptote": float(sum(p for law, p in each if law.asymptote)),
-        "heavy_tails": float(sum(p for law, p in each if law.heavy)),
+        "heavy_tails": float(sum(p for law, p in each if law.heavy_tails)),
     }

@@ -67,9 +67,9 @@ class Question:
         tail = 0.5 * (1.0 - self.level)
         bounds = np.quantile(factors, [0.5, tail, 1.0 - tail], axis=0)
         ends = _tried(curve, bounds[0], first, second)
-        there = ends[0] <= ends[1] + SAME
-        nearest = ends[1] if there else 0.5 * (max(first[0], second[0]) + min(first[1], second[1]))
-        inside = [ends[0], 0.5 * (ends[0] + ends[1]), ends[1]] if there and ends[1] - ends[0] > 1.0 else [nearest]
+        overlap = ends[0] <= ends[1] + SAME
+        nearest = ends[1] if overlap else 0.5 * (max(first[0], second[0]) + min(first[1], second[1]))
+        inside = [ends[0], 0.5 * (ends[0] + ends[1]), ends[1]] if overlap and ends[1] - ends[0] > 1.0 else [nearest]
         every = [nearest, *sorted({*np.round([*inside, *(top + np.log(BEYOND)), *np.log(self.flops)], 9)})]
         asked = compared.log_factors(np.array(every))
         reached = np.median(compared.values(np.array(every)), axis=0)
@@ -83,7 +83,7 @@ class Question:
             via,
             runs,
             pairs,
-            (float(np.exp(ends[0])), float(np.exp(ends[1]))) if there else (float("nan"), float("nan")),
+            (float(np.exp(ends[0])), float(np.exp(ends[1]))) if overlap else (float("nan"), float("nan")),
             each[0],
             tuple(each[1:]),
             values,
@@ -109,15 +109,15 @@ class Question:
 
     def _at_value(self, compared: Compared, name: str, value: float, first: Ends, second: Ends) -> Factor:
         log_flops, log_factor = compared.at_value(value)
-        known = np.isfinite(log_factor)
-        if known.mean() < 0.5:
+        finite = np.isfinite(log_factor)
+        if finite.mean() < 0.5:
             raise InputError(
                 f"{name} {value:g} is out of reach of both recipes",
                 where="values",
                 remedy="Ask for a value nearer to those that were measured",
             )
-        at = float(np.median(np.clip(log_flops[known], -50.0, 150.0)))
-        return self._factor(at, log_factor[known], value, first, second)
+        at = float(np.median(np.clip(log_flops[finite], -50.0, 150.0)))
+        return self._factor(at, log_factor[finite], value, first, second)
 
 
 def _tried(curve: Floats, log_factor: Floats, first: Ends, second: Ends) -> Ends:

@@ -9,9 +9,9 @@ import numpy as np
 
 from flpjax.fitting.comparison.factor import log_compute_at, log_factors, values_at, within_reach
 from flpjax.ladder.table import Floats
-from flpjax.laws.compared import PLACE, ComparedLaw, ComparedLosses, ComparedScores, Known
+from flpjax.laws.compared import PARAMETER_INDEX, ComparedLaw, ComparedLosses, ComparedScores, ComparisonConstants
 
-MAP = Known(1.0, 0.0)
+MAP = ComparisonConstants(1.0, 0.0)
 TINY = 1e-9  # nats: no loss is lower
 
 
@@ -41,23 +41,23 @@ class AlongCompute:
     Attributes:
         law: Of the draws.
         params: ``(draw, p)``.
-        known: Beforehand.
+        constants: Numbers of the comparison that are not fitted.
         centre: Log C of the centre.
     """
 
     law: ComparedLaw
     params: Floats
-    known: Known
+    constants: ComparisonConstants
     centre: float
 
     def log_factors(self, log_flops: Floats) -> Floats:
         """As :class:`Compared` says."""
-        return log_factors(self.law, self.params, self.known, log_flops - self.centre)
+        return log_factors(self.law, self.params, self.constants, log_flops - self.centre)
 
     def values(self, log_flops: Floats) -> Floats:
         """As :class:`Compared` says."""
         at = np.broadcast_to(log_flops - self.centre, (len(self.params), len(log_flops)))
-        found = values_at(self.law, self.params, self.known, at)[1]
+        found = values_at(self.law, self.params, self.constants, at)[1]
         return np.exp(found) if isinstance(self.law, ComparedLosses) else found
 
     def at_value(self, value: float) -> tuple[Floats, Floats]:
@@ -68,7 +68,7 @@ class AlongCompute:
 
     def reached(self, recipe: int, values: Floats) -> Floats:
         """``(draw, value)`` log C about the centre at which a recipe has log losses, or scores, ``(draw, value)``."""
-        return log_compute_at(self.law, self.params, self.known, recipe, values)
+        return log_compute_at(self.law, self.params, self.constants, recipe, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,27 +88,31 @@ class ThroughLoss:
     middle: float
 
     @property
-    def known(self) -> Known:
+    def constants(self) -> ComparisonConstants:
         """Of the map."""
         return MAP._replace(chance=self.chance)
 
     def log_factors(self, log_flops: Floats) -> Floats:
         """As :class:`Compared` says."""
         below = self.middle - self.loss.values(log_flops)
-        faster = np.exp(self.params[:, PLACE["exponents"]])[:, None]
-        like = self.middle - self.params[:, PLACE["log_factor"]][:, None] - faster * below  # the loss of A's score
+        faster = np.exp(self.params[:, PARAMETER_INDEX["exponents"]])[:, None]
+        like = (
+            self.middle - self.params[:, PARAMETER_INDEX["log_factor"]][:, None] - faster * below
+        )  # the loss of A's score
         return within_reach(self._reached(0, like) + self.loss.centre - log_flops)
 
     def values(self, log_flops: Floats) -> Floats:
         """As :class:`Compared` says."""
         below = self.middle - self.loss.values(log_flops)
-        return values_at(ComparedScores(), self.params, self.known, below)[1]
+        return values_at(ComparedScores(), self.params, self.constants, below)[1]
 
     def at_value(self, value: float) -> tuple[Floats, Floats]:
         """As :class:`Compared` says."""
         asked = np.full((len(self.params), 1), value)
         first, second = (
-            self._reached(r, self.middle - log_compute_at(ComparedScores(), self.params, self.known, r, asked))[:, 0]
+            self._reached(r, self.middle - log_compute_at(ComparedScores(), self.params, self.constants, r, asked))[
+                :, 0
+            ]
             for r in (0, 1)
         )
         return second + self.loss.centre, _difference(first, second)

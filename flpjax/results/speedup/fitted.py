@@ -10,7 +10,7 @@ from scipy.special import logit
 from flpjax.fitting.comparison.average import Averaged, average
 from flpjax.fitting.comparison.nested import Kind, Nested, Output, lanes_of, nested_laws
 from flpjax.ladder.table import Floats, Runs
-from flpjax.laws.compared import PLACE, ComparedLosses, ComparedScores, Known, Size
+from flpjax.laws.compared import PARAMETER_INDEX, ComparedLosses, ComparedScores, ComparisonConstants, Size
 from flpjax.results.prediction import Interval
 from flpjax.results.speedup.compared import AlongCompute, Compared, ThroughLoss
 from flpjax.results.speedup.result import Evidence
@@ -82,7 +82,7 @@ def fit_loss(tables: Tables, name: str, draws: int, level: float, rng: np.random
     middle = float(np.nanmean(np.concatenate([first, second])))
     output = Output("loss", slots, tables.frame.sizes, tables.frame.growth, 0.0, middle)
     found, laws = _averaged(output, draws, rng)
-    along = AlongCompute(ComparedLosses(), found.params, _known(output), tables.frame.log_flops)
+    along = AlongCompute(ComparedLosses(), found.params, _constants(output), tables.frame.log_flops)
     return Fitted(along, _evidence(found, laws, output, level), found.khat)
 
 
@@ -92,7 +92,7 @@ def fit_score(tables: Tables, name: str, draws: int, level: float, rng: np.rando
     slots = slots_of(tables.sizes, tables.places, values, tables.errors(name))
     output = Output("score", slots, tables.frame.sizes, tables.frame.growth, chance, _odds(values, chance))
     found, laws = _averaged(output, draws, rng)
-    along = AlongCompute(ComparedScores(), found.params, _known(output), tables.frame.log_flops)
+    along = AlongCompute(ComparedScores(), found.params, _constants(output), tables.frame.log_flops)
     return Fitted(along, _evidence(found, laws, output, level), found.khat)
 
 
@@ -123,8 +123,8 @@ def _averaged(output: Output, draws: int, rng: np.random.Generator) -> tuple[Ave
     return average(law, lanes_of(output, laws), np.array([prior for _, prior in nested]), draws, rng), laws
 
 
-def _known(output: Output) -> Known:
-    return Known(np.float64(output.growth), np.float64(output.chance))
+def _constants(output: Output) -> ComparisonConstants:
+    return ComparisonConstants(np.float64(output.growth), np.float64(output.chance))
 
 
 def _odds(values: tuple[Floats, Floats], chance: float) -> float:
@@ -137,16 +137,16 @@ READS: dict[Kind, str] = {"map": "loss", "loss": "C", "score": "C"}
 
 def _evidence(found: Averaged, laws: list[Nested], output: Output, level: float) -> Evidence:
     each = list(zip(laws, found.probability, nested_laws(output.kind), strict=True))
-    noise = np.exp(found.params[:, PLACE["log_noise"]])
-    paired = bool((output.slots.there.min(axis=1) > 0).any())
-    alike = 1.0 / (1.0 + np.exp(-found.params[:, PLACE["alike"]]))
+    noise = np.exp(found.params[:, PARAMETER_INDEX["log_noise"]])
+    paired = bool((output.slots.present.min(axis=1) > 0).any())
+    pair_correlation = 1.0 / (1.0 + np.exp(-found.params[:, PARAMETER_INDEX["pair_correlation"]]))
     return Evidence(
         float(sum(p for law, p, _ in each if law.constant)),
         float(sum(p for law, p, _ in each if law.exponents)),
         float(sum(p for law, p, _ in each if law.asymptote)),
-        float(sum(p for law, p, _ in each if law.heavy)),
+        float(sum(p for law, p, _ in each if law.heavy_tails)),
         float(sum(np.exp(prior) for law, _, (_, prior) in each if law.constant)),
         Interval.of(noise, level, 1.0) or Interval(0.0, 0.0, 0.0),
-        Interval.of(alike, level, 1.0) if paired else None,
+        Interval.of(pair_correlation, level, 1.0) if paired else None,
         "N, D" if output.sizes else READS[output.kind],
     )

@@ -52,8 +52,8 @@ class Evidence:
         own_asymptote: Of an irreducible loss of each one's own.
         heavy_tails: Of noise with heavy tails.
         constant_before: Of one factor at every scale, before a run was seen.
-        noise: By how much runs scatter about the law: log losses, or scores.
-        alike: Share of it that the two runs of a pair have in common; None without pairs.
+        noise: S.d. of runs about the law: of log losses, or of scores.
+        pair_correlation: Share of the noise's variance that the two runs of a pair have in common; None without pairs.
         law: ``"C"``, or ``"N, D"``: what the laws read.
     """
 
@@ -63,14 +63,18 @@ class Evidence:
     heavy_tails: float
     constant_before: float
     noise: Interval
-    alike: Interval | None
+    pair_correlation: Interval | None
     law: str
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         numbers = ("constant", "own_exponents", "own_asymptote", "heavy_tails", "constant_before", "law")
-        alike = None if self.alike is None else self.alike.to_dict()
-        return {**{n: getattr(self, n) for n in numbers}, "noise": self.noise.to_dict(), "alike": alike}
+        pair_correlation = None if self.pair_correlation is None else self.pair_correlation.to_dict()
+        return {
+            **{n: getattr(self, n) for n in numbers},
+            "noise": self.noise.to_dict(),
+            "pair_correlation": pair_correlation,
+        }
 
 
 @dataclass(frozen=True, eq=False)
