@@ -11,7 +11,7 @@ from typing import Any
 LONGEST = 80  # characters of a name or a value that a message repeats
 WORD = 200  # of a word: the longest that a path commonly is
 CLAUSE, PLACE, ADVICE = 500, 500, 1000  # of what an error says, where, and what to do
-LISTED = 8  # names in a list of what there is
+MOST_LISTED = 8  # names in a list of what there is
 COMPARED = 2000  # names that are compared with a misspelt one
 
 _QUOTED = re.compile(rf"(?<!\w)'[^']{{{WORD},}}'(?!\w)")  # no apostrophe: those follow a letter
@@ -95,7 +95,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
         return f"Did you mean '{short(guess)}'?"
     if not names:
         return "There is none"
-    if len(names) > LISTED:
+    if len(names) > MOST_LISTED:
         likeness = difflib.SequenceMatcher(b=short(name).lower(), autojunk=False)
 
         def unlike(other: str) -> float:
@@ -103,7 +103,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
             return -likeness.ratio()
 
         names = sorted(names[:COMPARED], key=unlike) + names[COMPARED:]
-    return f"There is: {some_of(names, LISTED)}"
+    return f"There is: {some_of(names, MOST_LISTED)}"
 
 
 def some_of(names: Sequence[str], most: int = 4) -> str:

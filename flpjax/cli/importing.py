@@ -44,7 +44,7 @@ Subtasks = Annotated[bool, typer.Option("--subtasks", help="Keep the tasks of gr
 TABLE_HASH = "# the table had SHA-256 "
 OWN_HASH = "# and this mapping, up to here, "
 """How the last lines of a mapping begin: what nobody has edited since may be replaced."""
-LISTED = 6
+MOST_LISTED = 6
 
 
 def import_(
@@ -119,7 +119,7 @@ def _template(made: Imported, models: Path, join: Path | None, source: Path, out
     if not wanted:
         return
     what = (
-        f"{count(len(made.lacking), 'run')} ({some_of(made.lacking, LISTED)}) lack FLOPs, or N and tokens"
+        f"{count(len(made.lacking), 'run')} ({some_of(made.lacking, MOST_LISTED)}) lack FLOPs, or N and tokens"
         if made.lacking
         else "N is not in it, which many laws read"
     )

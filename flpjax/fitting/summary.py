@@ -13,10 +13,10 @@ from flpjax.ladder.compute import FlopsRule, flops_rule
 from flpjax.ladder.design import ALL_VARY, Design, design_of
 from flpjax.ladder.falling import Falling, falling_tasks
 from flpjax.ladder.features import Feature
-from flpjax.ladder.outline import Outline, outline_of
+from flpjax.ladder.outline import Outline, convex_hull
 from flpjax.ladder.size_rule import SizeRule, size_rule
 from flpjax.ladder.table import Runs
-from flpjax.ladder.unfinished import Kind, distance_in_words, listed, of_other_groups, without_final
+from flpjax.ladder.unfinished import Kind, final_value_rule, reasons_in_words, runs_of_other_groups, without_final
 from flpjax.methods.method import Stage
 from flpjax.methods.mixtures import distinct
 
@@ -95,7 +95,7 @@ class LadderSummary:
             raise InputError(
                 "no run has a final loss" if losses else "no run has a final score",
                 where=runs.source,
-                remedy=f"Measure runs at their ends: {distance_in_words(runs)}",
+                remedy=f"Measure runs at their ends: {final_value_rule(runs)}",
             )
         finals = runs.finals()
         place = np.array([runs.names.index(finals.names[r]) for r in finals.run])
@@ -124,7 +124,7 @@ class LadderSummary:
             *size_rule(finals.params, finals.flops),
             falling_tasks(runs.finals()),
             runs.extra_features,
-            outline_of(np.log(finals.tokens / finals.params), np.log(finals.flops)),
+            convex_hull(np.log(finals.tokens / finals.params), np.log(finals.flops)),
         )
 
 
@@ -158,17 +158,17 @@ def _left_out(runs: Runs, kind: Kind, output: str, fitted: NDArray[np.bool_]) ->
     """Run → why it was not fitted."""
     if fitted.all():
         return {}
-    known = without_final(runs.with_average() if kind == "loss" else runs, kind, output)
+    reasons = without_final(runs.with_average() if kind == "loss" else runs, kind, output)
     otherwise = "no final value that counts" if kind == "loss" else "no task ends above chance"
-    return {n: known.get(n, otherwise) for n, there in zip(runs.names, fitted, strict=True) if not there}
+    return {n: reasons.get(n, otherwise) for n, there in zip(runs.names, fitted, strict=True) if not there}
 
 
 def _omission(runs: Runs, left_out: dict[str, str]) -> tuple[str, ...]:
     if not left_out:
         return ()
     return (
-        f"{count(len(left_out), 'run')} of {len(runs.names)} left out of the fit: {listed(left_out)}; "
-        f"{distance_in_words(runs)}",
+        f"{count(len(left_out), 'run')} of {len(runs.names)} left out of the fit: {reasons_in_words(left_out)}; "
+        f"{final_value_rule(runs)}",
     )
 
 
@@ -176,8 +176,8 @@ def _partly(runs: Runs, used: dict[str, NDArray[np.bool_]], fitted: NDArray[np.b
     """One sentence for all losses that the same runs lack."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for output, mask in used.items():
-        apart = of_other_groups(runs, output) if output in runs.domains else frozenset()
-        lacks = tuple(f"'{runs.names[i]}'" for i in np.flatnonzero(fitted & ~mask) if runs.names[i] not in apart)
+        exempt = runs_of_other_groups(runs, output) if output in runs.domains else frozenset()
+        lacks = tuple(f"'{runs.names[i]}'" for i in np.flatnonzero(fitted & ~mask) if runs.names[i] not in exempt)
         if lacks:
             groups.setdefault(lacks, []).append(output)
     remarks = []

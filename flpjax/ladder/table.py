@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 AVERAGE = "average"
 """The loss domain that :meth:`Runs.with_average` adds."""
 SAME_WEIGHT = 1e-6
-LISTED = 8  # mixtures named in an error
+MOST_LISTED = 8  # mixtures named in an error
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +196,7 @@ class Runs:
         if not keep.any():
             wanted = ", ".join(f"{source} {weight:g}" for source, weight in mix.items())
             there = sorted({tuple(row) for row in self.mix.round(6)})
-            listed = "; ".join(" ".join(f"{w:g}" for w in row) for row in there[:LISTED])
+            listed = "; ".join(" ".join(f"{w:g}" for w in row) for row in there[:MOST_LISTED])
             raise InputError(
                 f"no run has the mixture {wanted}",
                 where=self.source,

@@ -1,4 +1,4 @@
-"""Runs without a final value, and why they have none: what a fit leaves out is named."""
+"""Runs without a final value of a loss or score, which fits leave out, and the reason that messages give for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flpjax.ladder.finals import last_measured
 from flpjax.ladder.table import Runs
 
 Kind = Literal["loss", "score"]
-NAMED = 8  # runs that a message names
+MOST_NAMED_RUNS = 8  # in one message
 
 
 def without_final(runs: Runs, kind: Kind, name: str) -> dict[str, str]:
@@ -20,7 +20,7 @@ def without_final(runs: Runs, kind: Kind, name: str) -> dict[str, str]:
 
     Args:
         runs: The table.
-        kind: Which of the two.
+        kind: Whether ``name`` is a loss or a score.
         name: The loss domain or the task.
 
     Raises:
@@ -30,40 +30,40 @@ def without_final(runs: Runs, kind: Kind, name: str) -> dict[str, str]:
     end = np.flatnonzero(runs.final)
     ends = runs.ends()
     final = ends.loss_of(name) if kind == "loss" else ends.score_of(name)
-    share = last_measured(runs.run, end, runs.progress, ~np.isnan(values)[:, None]).share[:, 0]
+    progress = last_measured(runs.run, end, runs.progress, ~np.isnan(values)[:, None]).share[:, 0]
     column = f"{kind}/{name}"
-    place = {ends.names[r]: i for i, r in enumerate(ends.run)}
+    end_row = {ends.names[r]: i for i, r in enumerate(ends.run)}
     reasons = {}
     for run in runs.names:
-        if run not in place:
+        if run not in end_row:
             reasons[run] = "none of its rows is marked final"
-        elif np.isnan(share[place[run]]):
+        elif np.isnan(progress[end_row[run]]):
             reasons[run] = f"no value of {column}"
-        elif np.isnan(final[place[run]]):
-            at = np.floor(1000 * share[place[run]]) / 10
+        elif np.isnan(final[end_row[run]]):
+            at = np.floor(1000 * progress[end_row[run]]) / 10
             reasons[run] = f"its last {column} stands at {at:g}% of its tokens"
     return reasons
 
 
-def of_other_groups(runs: Runs, domain: str) -> frozenset[str]:
-    """The runs that are of another group than a loss: that they have no value of it is no lack."""
+def runs_of_other_groups(runs: Runs, domain: str) -> frozenset[str]:
+    """Of a table with groups, the runs of other groups than the loss ``domain``: they need no value of it."""
     if not runs.grouped:
         return frozenset()
-    own = set(runs.run[np.isfinite(runs.loss_of(domain))])
-    others = set(runs.run[np.isfinite(runs.loss).any(axis=1)]) - own
-    return frozenset(runs.names[r] for r in others)
+    in_group = set(runs.run[np.isfinite(runs.loss_of(domain))])
+    elsewhere = set(runs.run[np.isfinite(runs.loss).any(axis=1)]) - in_group
+    return frozenset(runs.names[r] for r in elsewhere)
 
 
-def listed(reasons: Mapping[str, str]) -> str:
-    """``'a', 'b' (no value of loss/c4); 'c' (its last …)``: runs by reason."""
+def reasons_in_words(reasons: Mapping[str, str]) -> str:
+    """Runs grouped by reason, as text: ``'a', 'b' (no value of loss/c4); 'c' (its last loss/c4 …)``."""
     groups: dict[str, list[str]] = {}
     for run, why in reasons.items():
         groups.setdefault(why, []).append(f"'{run}'")
-    return "; ".join(f"{some_of(names, NAMED)} ({why})" for why, names in groups.items())
+    return "; ".join(f"{some_of(names, MOST_NAMED_RUNS)} ({why})" for why, names in groups.items())
 
 
-def distance_in_words(runs: Runs) -> str:
-    """What counts as final, and how to change it."""
+def final_value_rule(runs: Runs) -> str:
+    """A sentence that says which values count as final, and how to change that."""
     return (
         f"a final value stands in the last {100 * runs.final_within:.3g}% of a run's tokens (final_within under "
         "[table] in a mapping file)"

@@ -12,7 +12,7 @@ from jax import Array
 from flpjax.errors import InputError
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
-from flpjax.ladder.unfinished import distance_in_words
+from flpjax.ladder.unfinished import final_value_rule
 from flpjax.laws.law import Law, size
 from flpjax.laws.power_law import PowerLaw
 from flpjax.laws.residual import Residual
@@ -83,7 +83,7 @@ class FP:
             raise InputError(
                 "no run has a final score",
                 where=runs.source,
-                remedy=f"Measure scores where runs end: {distance_in_words(runs)}",
+                remedy=f"Measure scores where runs end: {final_value_rule(runs)}",
             )
         check_inputs(self.compute_score, finals)
         law = self.compute_score.centred(finals.law_inputs)

@@ -14,7 +14,7 @@ from flpjax.engine.recipe import Recipe
 from flpjax.errors import InputError, count
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
-from flpjax.ladder.unfinished import distance_in_words
+from flpjax.ladder.unfinished import final_value_rule
 from flpjax.laws.law import Law, Params, size
 from flpjax.laws.residual import Residual
 from flpjax.methods.inputs import Inputs, check_inputs, law_for
@@ -162,7 +162,7 @@ def final_losses(
         raise InputError(
             "no run has a final loss",
             where=runs.source,
-            remedy=f"Measure losses where runs end: {distance_in_words(runs)}",
+            remedy=f"Measure losses where runs end: {final_value_rule(runs)}",
         )
     residual, domains, excluded = for_signs(runs, residual, domains, needed)
     law = law_for(residual.law, runs, np.stack([finals.loss_of(d) for d in domains]))

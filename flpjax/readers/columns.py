@@ -21,7 +21,7 @@ from flpjax.readers.raw import RawTable
 from flpjax.readers.rows import doubts_about_rows, is_constant, note_about_rows, numbered, one_row_a_run
 from flpjax.readers.table_map import TableMap as TableMap
 
-LISTED = 8  # ignored columns named in a note
+MOST_LISTED = 8  # ignored columns named in a note
 WANDB_STEP = "_step"
 
 
@@ -151,7 +151,7 @@ def _choose(raw: RawTable, table_map: TableMap) -> tuple[dict[str, str], list[st
             )
         ignored.append(name or "(no name)")
     if ignored:
-        notes.append(f"ignored {count(len(ignored), 'column')}: {some_of(ignored, LISTED)}")
+        notes.append(f"ignored {count(len(ignored), 'column')}: {some_of(ignored, MOST_LISTED)}")
     return chosen, notes
 
 

@@ -13,7 +13,7 @@ from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.fit import AnyMethod, fit
 from flpjax.ladder.table import AVERAGE, Runs
-from flpjax.ladder.unfinished import distance_in_words
+from flpjax.ladder.unfinished import final_value_rule
 from flpjax.numerics import require_x64
 from flpjax.results.forecast import Interval, check_level, forecast, predict_from_loss
 from flpjax.results.record import Backtest, Cell, Record, crps
@@ -61,7 +61,7 @@ def backtest(
         raise InputError(
             f"held-out runs without a final checkpoint or any final value: {', '.join(unfinished)}",
             where=runs.source,
-            remedy=f"Hold out finished runs, or mark their last rows final; {distance_in_words(runs)}",
+            remedy=f"Hold out finished runs, or mark their last rows final; {final_value_rule(runs)}",
         )
     records: dict[str, Record] = {}
     via: dict[str, tuple[str, ...]] = {}

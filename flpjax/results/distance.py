@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flpjax.fitting.draws import LadderSummary
-from flpjax.ladder.outline import flops_near
+from flpjax.ladder.outline import flops_range_at
 from flpjax.results.target import Target
 
 FAR = 1000.0  # beyond this ratio of FLOPs nobody has checked that any law holds
@@ -45,7 +45,7 @@ def place_of(target: Target, ladder: LadderSummary) -> Place:
     aside = 0.0
     log_ratio = _log_ratio(target, ladder)
     if log_ratio is not None:
-        above = log_flops - flops_near(ladder.outline, log_ratio, NEAR)[1]
+        above = log_flops - flops_range_at(ladder.outline, log_ratio, NEAR)[1]
         low, high = np.log(ladder.ratio)
         aside = max(low - log_ratio, log_ratio - high, 0.0)
         if ladder.size is not None:

@@ -9,7 +9,13 @@ import numpy as np
 from flpjax.errors import count, some_of
 from flpjax.ladder.joined import joined_in_words
 from flpjax.ladder.table import Runs
-from flpjax.ladder.unfinished import NAMED, distance_in_words, listed, of_other_groups, without_final
+from flpjax.ladder.unfinished import (
+    MOST_NAMED_RUNS,
+    final_value_rule,
+    reasons_in_words,
+    runs_of_other_groups,
+    without_final,
+)
 
 
 def fitted_finals(runs: Runs, via: str | None = None) -> Runs:
@@ -37,19 +43,19 @@ def unfinished_warnings(runs: Runs, via: str | None) -> Iterator[str]:
     if unmarked:
         listing = ", ".join(n for n in runs.names if n in unmarked)
         yield f"no final checkpoint, and no part in the fit of compute → loss: {listing}"
-    said: set[frozenset[str]] = {frozenset()}
+    already_named: set[frozenset[str]] = {frozenset()}
     kind = "loss" if runs.domains else "score"
     names = runs.domains if runs.domains else runs.task_names
     for name in sorted(names, key=lambda n: n != via):
         lacking = without_final(runs, "loss" if runs.domains else "score", name)
-        apart = unmarked | (of_other_groups(runs, name) if runs.domains else frozenset())
-        reasons = {run: why for run, why in lacking.items() if run not in apart}
-        if frozenset(reasons) in said:  # the same runs lack several losses: once is enough
+        exempt = unmarked | (runs_of_other_groups(runs, name) if runs.domains else frozenset())
+        reasons = {run: why for run, why in lacking.items() if run not in exempt}
+        if frozenset(reasons) in already_named:  # the same runs lack several losses: once is enough
             continue
-        said.add(frozenset(reasons))
+        already_named.add(frozenset(reasons))
         yield (
             f"{count(len(reasons), 'run')} of {len(runs.names)} without a final {kind} '{name}', and with no part in "
-            f"its fit: {listed(reasons)}; {distance_in_words(runs)}"
+            f"its fit: {reasons_in_words(reasons)}; {final_value_rule(runs)}"
         )
     yield from _blank_ends(runs)
 
@@ -63,8 +69,8 @@ def _blank_ends(runs: Runs) -> Iterator[str]:
         if late.any() and 2 * blank.sum() < len(end):
             names = [f"'{runs.names[r]}'" for r in runs.run[end[late]]]
             yield (
-                f"{some_of(names, NAMED)}: the last row has no loss '{domain}', unlike that of most runs; the last one "
-                "measured before counts as final. Leave the run out (--exclude) if it diverged"
+                f"{some_of(names, MOST_NAMED_RUNS)}: the last row has no loss '{domain}', unlike that of most runs; "
+                "the last one measured before counts as final. Leave the run out (--exclude) if it diverged"
             )
 
 
@@ -77,7 +83,7 @@ def finals_notes(runs: Runs) -> Iterator[str]:
         share = float((1.0 - ends.progress / runs.progress[end]).max())
         yield (
             f"{count(int(before.sum()), 'run')} with a last row that does not measure all: final values are the last "
-            f"measured, up to {100 * share:.2g}% of a run's tokens before its end; {distance_in_words(runs)}"
+            f"measured, up to {100 * share:.2g}% of a run's tokens before its end; {final_value_rule(runs)}"
         )
     joined = joined_in_words(runs)
     if joined is not None:

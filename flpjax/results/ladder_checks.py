@@ -250,7 +250,7 @@ def check_audit(training: Runs) -> Iterator[Finding]:
         if not own:
             yield Finding(kind.value, Verdict.PASS, SOUND[kind])
             continue
-        verdict = Verdict.FAIL if any(f.grave for f in own) else Verdict.REVIEW
+        verdict = Verdict.FAIL if any(f.severe for f in own) else Verdict.REVIEW
         yield Finding(kind.value, verdict, listed([f.what for f in own]), own[0].remedy)
 
 

@@ -19,7 +19,7 @@ from flpjax.results.registration import Registration
 from flpjax.results.target import Target
 
 OFF = 0.05  # of the FLOPs that were forecast: beyond this, another run was trained than the one that was asked about
-LISTED = 6
+MOST_LISTED = 6
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def score(registration: Registration, actual: Runs, *, digest: str = "") -> Scor
         raise InputError(
             "nothing that was forecast was measured at the end of the runs",
             where=actual.source,
-            remedy=f"Give final values of {some_of([*domains, *registration.draws.model.tasks], LISTED)}",
+            remedy=f"Give final values of {some_of([*domains, *registration.draws.model.tasks], MOST_LISTED)}",
         )
     return Scoring(
         str(registration), registration.registered_at, digest, made.method, made.level, tuple(cells), tuple(notes)
@@ -169,13 +169,13 @@ def _matched(targets: Sequence[Target], finals: Runs) -> tuple[dict[int, int], l
         notes.append(f"run '{names[0]}' is taken for target '{targets[0].name}': there is one of each")
     if not found:
         raise InputError(
-            f"no run is called as a target: {some_of([t.name for t in targets], LISTED)}",
+            f"no run is called as a target: {some_of([t.name for t in targets], MOST_LISTED)}",
             where=finals.source,
-            remedy=f"Rename the runs that were forecast; there is: {some_of(names, LISTED)}",
+            remedy=f"Rename the runs that were forecast; there is: {some_of(names, MOST_LISTED)}",
         )
     missing = [target.name for i, target in enumerate(targets) if i not in found]
     if missing:
-        notes.append(f"not there yet: {some_of(missing, LISTED)}")
+        notes.append(f"not there yet: {some_of(missing, MOST_LISTED)}")
     for i, row in found.items():
         flops = targets[i].flops
         if flops and abs(finals.flops[row] / flops - 1.0) > OFF:

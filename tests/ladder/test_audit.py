@@ -54,7 +54,7 @@ def test_a_diverged_run_is_named(i, value):
 
 def test_a_diverged_run_is_grave_and_tells_what_the_others_say():
     (fault,) = audit(ladder(loss=at(LOSS, 6, 7.76)))
-    assert (fault.kind, fault.grave) == (Kind.RUNS, True)
+    assert (fault.kind, fault.severe) == (Kind.RUNS, True)
     assert "its final 'loss/c4' is 7.76, where their trend says 2." in fault.what
     assert "--exclude 'g'" in fault.remedy
     figures = {finding.name: finding.figure for finding in check_audit(ladder(loss=at(LOSS, 6, 7.76)))}

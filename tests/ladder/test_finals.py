@@ -5,7 +5,7 @@ import pytest
 
 from flpjax.errors import InputError
 from flpjax.ladder.build import build_runs
-from flpjax.ladder.unfinished import listed, without_final
+from flpjax.ladder.unfinished import reasons_in_words, without_final
 
 TOKENS = np.array([10.0, 50, 90, 95, 100, 20, 60, 100, 110, 120.0])
 """Two runs of five rows; the second ends at 120."""
@@ -102,7 +102,7 @@ def test_every_run_without_a_final_value_is_named_with_the_reason():
     marked = rows_of_their_own(columns={"final": np.arange(10) == 9})
     assert without_final(marked, "loss", "c4") == {"a": "none of its rows is marked final"}
     reasons = {"x": "no value of loss/c4", "y": "none of its rows is marked final", "z": "no value of loss/c4"}
-    assert listed(reasons) == "'x', 'z' (no value of loss/c4); 'y' (none of its rows is marked final)"
+    assert reasons_in_words(reasons) == "'x', 'z' (no value of loss/c4); 'y' (none of its rows is marked final)"
 
 
 def test_finals_agree_with_a_loop_over_runs_and_columns():

@@ -8,7 +8,7 @@ from scipy.spatial import ConvexHull
 
 from flpjax.fitting.draws import LadderSummary
 from flpjax.ladder.build import build_runs
-from flpjax.ladder.outline import flops_near, outline_of
+from flpjax.ladder.outline import convex_hull, flops_range_at
 from flpjax.results.distance import extrapolation_warning, place_of
 from flpjax.results.ladder_checks import check_distance
 from flpjax.results.target import Target
@@ -120,15 +120,17 @@ def test_flops_alone_have_a_distance_in_flops_alone(one_ratio):
 def test_the_outline_is_the_convex_hull():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 97))
-    corners = np.array(outline_of(x, y))
+    corners = np.array(convex_hull(x, y))
     hull = ConvexHull(np.stack([x, y], axis=1))
     assert {tuple(c) for c in corners.tolist()} == {(x[i], y[i]) for i in hull.vertices}
     inside = hull.equations[:, :2], hull.equations[:, 2]
     for at in (-1.0, 0.3, 1.2):
         line = np.linspace(-4, 4, 80_001)
         held = ((inside[0] @ np.stack([np.full_like(line, at), line])) + inside[1][:, None] <= 1e-9).all(axis=0)
-        assert flops_near(outline_of(x, y), at, 0.0) == pytest.approx((line[held].min(), line[held].max()), abs=2e-4)
-    assert outline_of(np.zeros(3), np.arange(3.0)) == ((0.0, 0.0), (0.0, 2.0))
-    assert outline_of(np.array([0.0, np.nan]), np.zeros(2)) == ()
-    assert flops_near(outline_of(np.zeros(3), np.arange(3.0)), 5.0, 1.0) == (0.0, 2.0)
-    assert flops_near(((1.0, 2.0),), 5.0, 1.0) == (2.0, 2.0)
+        assert flops_range_at(convex_hull(x, y), at, 0.0) == pytest.approx(
+            (line[held].min(), line[held].max()), abs=2e-4
+        )
+    assert convex_hull(np.zeros(3), np.arange(3.0)) == ((0.0, 0.0), (0.0, 2.0))
+    assert convex_hull(np.array([0.0, np.nan]), np.zeros(2)) == ()
+    assert flops_range_at(convex_hull(np.zeros(3), np.arange(3.0)), 5.0, 1.0) == (0.0, 2.0)
+    assert flops_range_at(((1.0, 2.0),), 5.0, 1.0) == (2.0, 2.0)

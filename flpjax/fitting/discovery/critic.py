@@ -110,13 +110,13 @@ Kind = Literal["curvature", "domain", "bend", "product", "top", "spread", "bound
 
 
 class Finding(NamedTuple):
-    """One thing that the critic holds against an expression."""
+    """One deficiency of an expression that the critic found."""
 
     kind: Kind
     words: str
-    number: float  # points of score (of a trend: per s.d. of the term), a ratio, or a share: the words say
-    strength: float = 0.0  # standard errors from nothing, or 0 where there are none
-    term: Term | None = None  # that is missing, or that is not earned
+    number: float  # points of score (of a trend: per s.d. of the term), a ratio or a share, as `words` says
+    strength: float = 0.0  # |estimate| in standard errors; 0 where there is no standard error
+    term: Term | None = None  # the term to be added (kinds domain, bend, product) or dropped (sign, undetermined)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What was tried on a task, how it did, and which of it to keep: all that a proposer may know."""
+"""The formulas tried on a task, their fits and log scores, and which to keep: all that a proposer may know."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from flpjax.ladder.tasks import Task
 from flpjax.laws.grammar import Expression, format_number
 from flpjax.laws.law import Params, size
 
-SAID = 4  # findings of a model that a proposer is told in words
-WIDTH = 158  # characters of a printed entry, beyond which the reason gets a line of its own
+FINDINGS_SHOWN = 4  # findings of a model that a proposer is told in words
+LINE_WIDTH = 158  # characters of a printed entry, beyond which the reason gets a line of its own
 
 
 class Proposal(NamedTuple):
@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the critic holds against it."""
+        """The deficiencies that the critic found, the strongest first."""
         if self.criticism is None:
             return (Finding("fit", f"a fit did not converge: {self.status.advice}", 0.0),)
         return self.criticism.findings
@@ -81,7 +81,7 @@ class Entry:
         head = f"{self.round}  {score:<14}  "
         why = self.because if self.criticism is not None else f"{self.because}; {self.findings[0].words}"
         line = f"{head}{self.formula}"
-        return f"{line}  | {why}" if len(line) + len(why) + 4 <= WIDTH else f"{line}\n{' ' * len(head)}| {why}"
+        return f"{line}  | {why}" if len(line) + len(why) + 4 <= LINE_WIDTH else f"{line}\n{' ' * len(head)}| {why}"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -133,26 +133,26 @@ class History:
         """For a proposer that reads words: the task, its domains, and every entry with the critic's findings."""
         lines = [f"{self.task.name}: chance {self.task.chance:g}, losses of {', '.join(self.domains)}"]
         for entry in self.entries:
-            lines += [f"round {entry}", *(f"    - {f.words}" for f in entry.findings[:SAID])]
+            lines += [f"round {entry}", *(f"    - {f.words}" for f in entry.findings[:FINDINGS_SHOWN])]
         return "\n".join(lines)
 
     def tried(self, expression: Expression) -> bool:
         """Whether these terms were tried under this link."""
-        return bare(expression) in {bare(e.expression) for e in self.entries}
+        return without_scaling(expression) in {without_scaling(e.expression) for e in self.entries}
 
 
 def choose(entries: Sequence[Entry]) -> Entry | None:
     """The simplest of those within one standard error (of the difference) of the best held-out log score."""
-    sound = [(e, e.criticism) for e in entries if e.criticism is not None and e.judged]
-    if not sound:
+    judged_entries = [(e, e.criticism) for e in entries if e.criticism is not None and e.judged]
+    if not judged_entries:
         return None
-    best = max(sound, key=lambda s: s[0].log_score)[1]
-    ahead = [best.ahead_of(c) for _, c in sound]
-    equal = [e for (e, c), a in zip(sound, ahead, strict=True) if c is best or a.mean <= a.stderr]
-    return min(equal, key=lambda e: (size(e.expression), -e.log_score))
+    best = max(judged_entries, key=lambda s: s[0].log_score)[1]
+    advantage = [best.ahead_of(c) for _, c in judged_entries]
+    as_good = [e for (e, c), a in zip(judged_entries, advantage, strict=True) if c is best or a.mean <= a.stderr]
+    return min(as_good, key=lambda e: (size(e.expression), -e.log_score))
 
 
-def bare(expression: Expression) -> Expression:
-    """The same before it was standardised: what makes two expressions the same model; the order of terms does not."""
+def without_scaling(expression: Expression) -> Expression:
+    """The expression without centre and scale and with sorted terms: equal for two expressions of the same formula."""
     terms = tuple(sorted(expression.terms, key=lambda t: (t.kind, t.names, t.knot)))
     return Expression(terms, expression.domains, expression.link, ceiling=expression.ceiling)

@@ -1,4 +1,7 @@
-"""What to try next on a task: the built-in proposer, which follows the critic, and the check of what any returns."""
+"""Which formulas of a task's score to try next: the built-in proposer, and the check of what any proposer returns.
+
+The built-in one proposes baselines first, and then revisions that the critic's findings about the best formula suggest.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.discovery.critic import Finding
-from flpjax.fitting.discovery.history import Entry, History, Proposal, bare
+from flpjax.fitting.discovery.history import Entry, History, Proposal, without_scaling
 from flpjax.laws.grammar import Expression, Term
 from flpjax.laws.tabulated import Link
 
@@ -18,19 +21,21 @@ Proposer = Callable[[History], Sequence[Proposal]]
 
 
 def propose(history: History) -> list[Proposal]:
-    """The built-in proposer: the paper's baselines first, then what the findings against the best so far call for."""
+    """The built-in proposer: baselines in the first round, then revisions of the best formula so far."""
     best = history.best
-    lines = [list(_baselines(history.domains))] if best is None else _answers(best)
+    queues = [list(_baselines(history.domains))] if best is None else _responses(best)
     found: dict[Expression, Proposal] = {}
-    for rank in range(max(len(line) for line in lines)):  # the strongest of every kind before any second
-        for proposal in (line[rank] for line in lines if rank < len(line)):
+    for rank in range(
+        max(len(queue) for queue in queues)
+    ):  # the first proposal of every queue before the second of any
+        for proposal in (queue[rank] for queue in queues if rank < len(queue)):
             if not history.tried(proposal.expression):
-                found.setdefault(bare(proposal.expression), proposal)
+                found.setdefault(without_scaling(proposal.expression), proposal)
     return list(found.values())[: history.per_round]
 
 
 def _baselines(domains: tuple[str, ...]) -> Iterator[Proposal]:
-    """The average loss, and every domain's, under each link."""
+    """The average loss alone, and all domains' losses, under each link."""
     for link in get_args(Link):
         yield Proposal(Expression((Term("average"),), domains, link), "baseline: average loss")
         if len(domains) > 1:
@@ -38,21 +43,21 @@ def _baselines(domains: tuple[str, ...]) -> Iterator[Proposal]:
             yield Proposal(Expression(each, domains, link), "baseline: all domains")
 
 
-def _answers(best: Entry) -> list[list[Proposal]]:
-    """What the findings against the best call for, one list for each kind, and its neighbours."""
-    lines: dict[str, list[Proposal]] = {}
+def _responses(best: Entry) -> list[list[Proposal]]:
+    """Queues of proposals: one for each kind of finding about the best formula, and one of its neighbours."""
+    queues: dict[str, list[Proposal]] = {}
     for finding in best.findings:
-        revised = [Proposal(e, f"{finding.words}: {how}") for e, how in _revised(best.expression, finding)]
-        lines.setdefault(finding.kind, []).extend(revised)
-    return [*lines.values(), list(_neighbours(best))]
+        revised = [Proposal(e, f"{finding.words}: {change}") for e, change in _revisions(best.expression, finding)]
+        queues.setdefault(finding.kind, []).extend(revised)
+    return [*queues.values(), list(_neighbours(best))]
 
 
-def _revised(model: Expression, finding: Finding) -> Iterator[tuple[Expression, str]]:
-    """What a finding calls for, and in words."""
+def _revisions(model: Expression, finding: Finding) -> Iterator[tuple[Expression, str]]:
+    """Revisions that a finding suggests, each with its description."""
     if finding.kind in ("domain", "bend", "product") and finding.term is not None:
         yield replace(model, terms=(*model.terms, finding.term)), "add it"
     elif finding.kind in ("sign", "undetermined") and finding.term is not None and len(model.terms) > 1:
-        yield replace(model, terms=_without(model, finding.term)), "drop it"
+        yield replace(model, terms=_terms_without(model, finding.term)), "drop it"
     elif finding.kind in ("curvature", "top"):
         rising = finding.number > 0
         if model.link != "exponential" and rising:
@@ -66,11 +71,13 @@ def _revised(model: Expression, finding: Finding) -> Iterator[tuple[Expression, 
 
 
 def _neighbours(best: Entry) -> Iterator[Proposal]:
-    """What no finding calls for, and may yet be better: fewer terms, and other links of the same terms."""
+    """Formulas near the best that no finding suggests: one term less, another link, or the average loss as a term."""
     model = best.expression
-    weak = [f.term for f in best.findings if f.kind in ("sign", "undetermined") and f.term is not None]
-    if len(set(weak)) > 1 and (kept := _without(model, *weak)):
-        yield Proposal(replace(model, terms=kept), "several slopes are not earned: drop them all")
+    unreliable = [f.term for f in best.findings if f.kind in ("sign", "undetermined") and f.term is not None]
+    if len(set(unreliable)) > 1 and (kept := _terms_without(model, *unreliable)):
+        yield Proposal(
+            replace(model, terms=kept), "several slopes have the wrong sign or are undetermined: drop them all"
+        )
     for link in get_args(Link):
         if link != model.link:
             yield Proposal(replace(model, link=link, ceiling=None), f"same terms, link {link}")
@@ -80,21 +87,27 @@ def _neighbours(best: Entry) -> Iterator[Proposal]:
     if len(model.terms) > 1:
         for i in np.argsort(np.abs(np.asarray(best.params["slopes"])), kind="stable"):
             term = model.terms[i]
-            yield Proposal(replace(model, terms=_without(model, term)), f"is {model.term_words(term)} needed? drop it")
+            yield Proposal(
+                replace(model, terms=_terms_without(model, term)), f"is {model.term_words(term)} needed? drop it"
+            )
     common = {Term("average"), *model.terms}
     if len(common) > len(model.terms) and not {Term("domain", (d,)) for d in model.domains} <= common:
         yield Proposal(replace(model, terms=(Term("average"), *model.terms)), "average loss as a common trend")
 
 
-def _without(model: Expression, *terms: Term) -> tuple[Term, ...]:
+def _terms_without(model: Expression, *terms: Term) -> tuple[Term, ...]:
     return tuple(t for t in model.terms if t not in terms)
 
 
 def checked(answer: Any, history: History) -> list[Proposal]:
-    """The proposals of an answer, without those tried before, standardised for the task's checkpoints.
+    """The proposals that a proposer returned, without those tried before, and with losses centred and scaled.
+
+    Args:
+        answer: What the proposer returned.
+        history: What it was given.
 
     Raises:
-        InputError: It is no sequence of proposals that speak of the history's domains.
+        InputError: It is not a sequence of proposals whose loss domains the history has.
     """
     where = f"the proposer, task '{history.task.name}', round {history.round}"
     remedy = "Return a list of Proposal(expression, because)"
@@ -113,7 +126,7 @@ def checked(answer: Any, history: History) -> list[Proposal]:
             if name not in history.domains:
                 meant = did_you_mean(name, history.domains)
                 raise InputError(f"there is no loss domain '{name}'", where=where, remedy=meant)
-        own = replace(expression, domains=history.domains, chance=history.task.chance, centre=(), spread=())
-        if not history.tried(own):
-            found.setdefault(bare(own), Proposal(own.centred(history.loss), because))
+        standardised = replace(expression, domains=history.domains, chance=history.task.chance, centre=(), spread=())
+        if not history.tried(standardised):
+            found.setdefault(without_scaling(standardised), Proposal(standardised.centred(history.loss), because))
     return list(found.values())

@@ -19,7 +19,7 @@ def audit_alone(runs: Runs) -> tuple[Fault, ...]:
 
 
 def audit(runs: Runs) -> tuple[Fault, ...]:
-    """Name what is likely wrong, the grave first.
+    """Name what is likely wrong, severe ones first.
 
     Losses that may be negative are not looked at: they have no logarithm.
 
@@ -36,4 +36,4 @@ def audit(runs: Runs) -> tuple[Fault, ...]:
         *repeated_values(runs),
         *wrong_directions(runs),
     ]
-    return tuple(sorted(found, key=lambda fault: not fault.grave))
+    return tuple(sorted(found, key=lambda fault: not fault.severe))

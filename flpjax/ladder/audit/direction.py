@@ -17,7 +17,7 @@ SURE = 4.0  # standard errors of the slope
 RISE, FALL, FALL_UNKNOWN = 0.02, 0.04, 0.1  # least change over the ladder: of log losses; scores; of unknown questions
 BELOW = 0.8  # × chance; and 4 s.d. of the questions
 SD_BELOW, USUAL_QUESTIONS = 4.0, 1000
-LISTED = 4
+MOST_LISTED = 4
 
 
 def wrong_directions(runs: Runs) -> list[Fault]:
@@ -30,10 +30,15 @@ def wrong_directions(runs: Runs) -> list[Fault]:
     faults = []
     rising = [d for j, d in enumerate(finals.domains) if _change(finals.flops, np.log(finals.loss[:, j]))[0] > RISE]
     if rising:
-        what = f"losses that rise with compute: {some_of([repr('loss/' + d) for d in rising], LISTED)}"
-        grave = 2 * len(rising) > len(finals.domains)
+        what = f"losses that rise with compute: {some_of([repr('loss/' + d) for d in rising], MOST_LISTED)}"
+        severe = 2 * len(rising) > len(finals.domains)
         faults.append(
-            Fault(Kind.TRENDS, grave, what, "Is it a loss, and are params, tokens and flops those of its run?")
+            Fault(
+                Kind.TRENDS,
+                severe=severe,
+                what=what,
+                remedy="Is it a loss, and are params, tokens and flops those of its run?",
+            )
         )
     falling = []
     for j, task in enumerate(finals.tasks):
@@ -42,14 +47,14 @@ def wrong_directions(runs: Runs) -> list[Fault]:
         if change < -least:
             falling.append(f"'{task.name}' ({100 * low:.1f} → {100 * high:.1f} %)")
     if falling:
-        what = f"{count(len(falling), 'task')} whose scores fall with compute: {some_of(falling, LISTED)}"
+        what = f"{count(len(falling), 'task')} whose scores fall with compute: {some_of(falling, MOST_LISTED)}"
         remedy = "No law here forecasts a fall: leave them out, or is it an error rate, or another metric?"
-        faults.append(Fault(Kind.TRENDS, False, what, remedy))
+        faults.append(Fault(Kind.TRENDS, severe=False, what=what, remedy=remedy))
     below = [b for j, t in enumerate(finals.tasks) if (b := _below(finals.score[:, j], t.chance, t.questions, t.name))]
     if below:
-        what = f"{count(len(below), 'task')} below chance at most runs: {some_of(below, LISTED)}"
+        what = f"{count(len(below), 'task')} below chance at most runs: {some_of(below, MOST_LISTED)}"
         remedy = "Is chance what [tasks.…] of the mapping says, and the metric an accuracy?"
-        faults.append(Fault(Kind.TRENDS, False, what, remedy))
+        faults.append(Fault(Kind.TRENDS, severe=False, what=what, remedy=remedy))
     return faults
 
 

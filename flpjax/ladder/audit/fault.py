@@ -1,4 +1,4 @@
-"""One thing in a table that is likely wrong."""
+"""What an audit of a table reports: a value, run or column that is probably wrong."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-LISTED = 3  # runs or columns named in one message, before a count
+MOST_LISTED = 3  # runs or columns named in one message, before a count
 
 
 class Kind(StrEnum):
-    """What was looked at; the names under which a review lists the findings."""
+    """Which check of the audit found a fault; values are the headings of findings in a review."""
 
     UNITS = "units"
     RUNS = "outlying runs"
@@ -20,17 +20,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing in a table that is likely wrong. Nothing is changed or left out because of it.
+    """Something in a table that is probably wrong. It is only reported: no row is changed or left out.
 
     Attributes:
-        kind: What was looked at.
-        grave: Whether a forecast on it is worth nothing until it is mended; otherwise it is to be looked at.
-        what: What was found, with the run or column, and the numbers.
-        remedy: What to do about it.
+        kind: Which check found it.
+        severe: Whether a forecast from the table is invalid until it is corrected; if not, it should be looked at.
+        what: A sentence on what was found, with the run or column and the numbers.
+        remedy: A sentence on what to do about it.
     """
 
     kind: Kind
-    grave: bool
+    severe: bool
     what: str
     remedy: str
 
@@ -38,7 +38,7 @@ class Fault:
         return f"{self.what}. {self.remedy}"
 
 
-def listed(sentences: Sequence[str], most: int = LISTED) -> str:
-    """The first few of several findings, and how many more there are; never cut, as names may be."""
+def listed(sentences: Sequence[str], most: int = MOST_LISTED) -> str:
+    """The first ``most`` sentences whole, joined by semicolons, and the number of the others."""
     more = f"; and {len(sentences) - most} more" if len(sentences) > most else ""
     return "; ".join(sentences[:most]) + more

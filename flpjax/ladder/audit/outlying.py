@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import some_of
-from flpjax.ladder.audit.fault import LISTED, Fault, Kind
+from flpjax.ladder.audit.fault import MOST_LISTED, Fault, Kind
 from flpjax.ladder.audit.silence import Silencer
 from flpjax.ladder.audit.trend import LOSS, SCORE, Floats, Trend, basis
 from flpjax.ladder.design import log_sizes
@@ -20,7 +20,7 @@ LOSS_OFF, SCORE_OFF = 0.2, 0.3  # least departure that is reported: of a log los
 WORSE_LOSS_OFF = 0.06  # the same for a log loss, where a run with no more parameters and tokens has a lower loss
 RERUN_DIFFERENCE, SAME_MIX = 0.02, 0.01  # differences to be ignored: of log losses of equal runs; of mixture weights
 ONE_LOSS_OFF = 0.3  # least departure of a log loss that is reported when most of the run's other losses fit
-GRAVE_LOSS = 0.25  # departure of a log loss that makes a forecast worthless
+SEVERE_LOSS = 0.25  # departure of a log loss that makes a forecast worthless
 
 
 class Scale(NamedTuple):
@@ -92,13 +92,18 @@ def _fault(finals: Runs, of_run: list[Outlier]) -> Fault:
     worst = max(of_run, key=lambda o: (o.column.startswith("loss/"), abs(o.z)))
     low, middle, high = worst.expected
     rest = [f"'{o.column}'" for o in of_run if o is not worst]
-    more = f"; so are {some_of(rest, LISTED)}" if rest else ""
+    more = f"; so are {some_of(rest, MOST_LISTED)}" if rest else ""
     what = (
         f"run '{name}' does not belong to the others: its final '{worst.column}' is {worst.value:.4g}, where their "
         f"trend says {middle:.3g} ({low:.3g} to {high:.3g}){more}"
     )
-    grave = worst.column.startswith("loss/") and abs(worst.departure) > GRAVE_LOSS
-    return Fault(Kind.RUNS, grave, what, f"Look at it; leave it out with --exclude '{name}' if it has gone wrong")
+    severe = worst.column.startswith("loss/") and abs(worst.departure) > SEVERE_LOSS
+    return Fault(
+        Kind.RUNS,
+        severe=severe,
+        what=what,
+        remedy=f"Look at it; leave it out with --exclude '{name}' if it has gone wrong",
+    )
 
 
 def _shared(outlier: Outlier, losses: list[Outlier], finals: Runs) -> bool:

@@ -1,4 +1,4 @@
-"""Values that repeat where none should: the loss of another run, a score that is stuck."""
+"""Values that repeat where that is improbable: two runs with the same loss, a score that stays the same."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import some_of
-from flpjax.ladder.audit.fault import LISTED, Fault, Kind
+from flpjax.ladder.audit.fault import MOST_LISTED, Fault, Kind
 from flpjax.ladder.table import Runs
 
 Floats = NDArray[np.float64]
-MOST_DIGITS = 9
-BY_CHANCE = 0.01  # expected number of coincidences that explains one
-SAME_MIX = 0.05  # difference of weights that changes a loss
-EMERGED = 0.05  # above chance; below, a model may answer alike for ever
-NOTHING = 0.02  # a score of a few answers, where ties are common
-FEWEST_STUCK = 3
-USUAL_QUESTIONS = 200  # of a task that does not say; most have more
-MOST_PAIRS = 0.02  # share of runs in pairs of one loss; with more, losses were read off a figure, or rounded
-APART = 2.5  # × compute, at which two runs must differ
+MOST_DECIMALS = 9  # losses with more are treated as having nine
+MOST_COINCIDENCES = 0.01  # expected number; if more are expected, a repeated value may be one
+MIX_TOLERANCE = 0.05  # difference in a source's share, above which two runs should differ in loss
+ABOVE_CHANCE = 0.05  # in score; below it a model may give the same answers at every checkpoint
+LOWEST_SCORE = 0.02  # scores below count few right answers, so that ties are common
+FEWEST_REPEATS = 3  # equal scores in a row: two are common
+TYPICAL_QUESTIONS = 200  # number of questions of a task that does not give it; most have more
+MOST_PAIRS = 0.02  # share of runs with a repeated loss; if there are more, losses were read off a figure or rounded
+COMPUTE_RATIO = 2.5  # of FLOPs, above which two runs should differ in loss
 
 
 def repeated_values(runs: Runs) -> list[Fault]:
-    """Name runs whose final losses are another's, and runs whose scores are stuck.
+    """Report pairs of runs with the same final loss, and scores that stay the same over checkpoints or runs.
 
     Args:
         runs: The ladder; held-out runs may be among it.
@@ -35,25 +35,27 @@ def repeated_values(runs: Runs) -> list[Fault]:
     faults = []
     for (a, b), columns in pairs.items():
         one, other = (finals.names[finals.run[i]] for i in (a, b))
-        what = f"runs '{one}' and '{other}' have the same final loss to the last digit in {some_of(columns, LISTED)} "
+        what = (
+            f"runs '{one}' and '{other}' have the same final loss to the last digit in {some_of(columns, MOST_LISTED)} "
+        )
         what += f"({finals.loss[a, finals.domains.index(columns[0][6:-1])]:.6g})"
-        faults.append(Fault(Kind.EVALUATIONS, False, what, "One of them was copied: look both up"))
+        faults.append(Fault(Kind.EVALUATIONS, severe=False, what=what, remedy="One of them was copied: look both up"))
     for j, task in enumerate(runs.tasks):
-        faults += _stuck(runs, f"score/{task.name}", runs.score[:, j], task.chance, task.questions)
+        faults += _stuck_scores(runs, f"score/{task.name}", runs.score[:, j], task.chance, task.questions)
     return faults
 
 
 def _same_losses(finals: Runs, loss: Floats) -> list[tuple[int, int]]:
-    """Pairs of rows of different size and one loss, if losses have digits enough for that to be no accident."""
+    """Pairs of rows that differ in size or mixture and have the same loss, if that is improbable at its digits."""
     rows = np.flatnonzero(np.isfinite(loss))
     if len(rows) < 3 or np.ptp(loss[rows]) == 0:
         return []
     values = loss[rows]
-    digits = next(
-        (d for d in range(MOST_DIGITS) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-12)), MOST_DIGITS
+    decimals = next(
+        (d for d in range(MOST_DECIMALS) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-12)), MOST_DECIMALS
     )
     spread = float(np.subtract(*np.quantile(values, [0.9, 0.1]))) or float(np.ptp(values))
-    if 0.5 * len(rows) ** 2 * 10.0**-digits / spread > BY_CHANCE:
+    if 0.5 * len(rows) ** 2 * 10.0**-decimals / spread > MOST_COINCIDENCES:
         return []
     order = rows[np.argsort(values, kind="stable")]
     same = np.flatnonzero(np.diff(loss[order]) == 0)
@@ -62,14 +64,14 @@ def _same_losses(finals: Runs, loss: Floats) -> list[tuple[int, int]]:
     found = []
     for i in same:
         a, b = sorted((int(order[i]), int(order[i + 1])))
-        apart = abs(np.log(finals.flops[a] / finals.flops[b])) > np.log(APART)
-        if apart or np.abs(finals.mix[a] - finals.mix[b]).max(initial=0.0) > SAME_MIX:
+        other_size = abs(np.log(finals.flops[a] / finals.flops[b])) > np.log(COMPUTE_RATIO)
+        if other_size or np.abs(finals.mix[a] - finals.mix[b]).max(initial=0.0) > MIX_TOLERANCE:
             found.append((a, b))
     return found
 
 
-def _stuck(runs: Runs, name: str, score: Floats, chance: float, questions: int | None) -> list[Fault]:
-    """A score above chance that stays the same to the last digit, at more checkpoints than accident explains."""
+def _stuck_scores(runs: Runs, name: str, score: Floats, chance: float, questions: int | None) -> list[Fault]:
+    """At most one report: a score above chance that repeats more often in a row than chance explains."""
     faults = []
     finals = np.flatnonzero(runs.final)
     for label, index in (
@@ -78,44 +80,53 @@ def _stuck(runs: Runs, name: str, score: Floats, chance: float, questions: int |
     ):
         index = index[np.isfinite(score[index])]
         value, run = score[index], runs.run[index]
-        if len(value) < FEWEST_STUCK + 1:
+        if len(value) < FEWEST_REPEATS + 1:
             continue
-        follows = (run[1:] == run[:-1]) if label == "run" else np.ones(len(run) - 1, bool)
-        tie = (np.diff(value) == 0) & follows & (value[1:] > NOTHING)
-        if not tie.any():
+        comparable = (run[1:] == run[:-1]) if label == "run" else np.ones(len(run) - 1, bool)
+        tied = (np.diff(value) == 0) & comparable & (value[1:] > LOWEST_SCORE)
+        if not tied.any():
             continue
         if value.max() == value.min():
-            if value[0] > chance + EMERGED and label == "run" and len(np.unique(run)) > 1:
+            if value[0] > chance + ABOVE_CHANCE and label == "run" and len(np.unique(run)) > 1:
                 what = f"column '{name}' is {value[0]:.4g} at every checkpoint"
-                faults.append(Fault(Kind.EVALUATIONS, False, what, "A score that never changes was not measured anew"))
+                faults.append(
+                    Fault(
+                        Kind.EVALUATIONS,
+                        severe=False,
+                        what=what,
+                        remedy="A score that never changes was not measured anew",
+                    )
+                )
             return faults
-        start, length = _streaks(tie)
+        start, length = _runs_of_true(tied)
         worst = int(np.argmax(length))
         if label == "runs" and start[worst] == 0:
-            continue  # the smallest models may all answer alike
-        ties, tries = tie.sum() - length[worst], max(follows.sum() - length[worst], 1)
-        rate = max((ties + 0.05) / (tries + 1.0), _tie_chance(value[start[worst]], questions))
-        floor = chance + EMERGED if label == "runs" else NOTHING
-        if length[worst] + 1 < FEWEST_STUCK or value[start[worst]] <= floor:
+            continue  # the smallest models may all give the same answers
+        ties, comparisons = tied.sum() - length[worst], max(comparable.sum() - length[worst], 1)
+        rate = max((ties + 0.05) / (comparisons + 1.0), _tie_probability(value[start[worst]], questions))
+        lowest = chance + ABOVE_CHANCE if label == "runs" else LOWEST_SCORE
+        if length[worst] + 1 < FEWEST_REPEATS or value[start[worst]] <= lowest:
             continue
-        if tries * rate ** length[worst] > BY_CHANCE:
+        if comparisons * rate ** length[worst] > MOST_COINCIDENCES:
             continue
         members = run[start[worst] : start[worst] + length[worst] + 1]
         names = [f"'{runs.names[r]}'" for r in dict.fromkeys(members.tolist())]
-        where = f"run {names[0]}" if len(names) == 1 else f"runs {some_of(names, LISTED)}"
+        where = f"run {names[0]}" if len(names) == 1 else f"runs {some_of(names, MOST_LISTED)}"
         what = f"{where}: column '{name}' is stuck at {value[start[worst]]:.4g} for {length[worst] + 1} evaluations"
-        faults.append(Fault(Kind.EVALUATIONS, False, what, "Evaluate again, or blank what was copied"))
+        faults.append(
+            Fault(Kind.EVALUATIONS, severe=False, what=what, remedy="Evaluate again, or blank what was copied")
+        )
         break
     return faults
 
 
-def _tie_chance(score: float, questions: int | None) -> float:
-    """How often two evaluations of one skill come out the same: of ``n`` questions, ``1 / √(4π n p (1 − p))``."""
-    spread = (questions or USUAL_QUESTIONS) * max(score * (1.0 - score), 1e-3)
+def _tie_probability(score: float, questions: int | None) -> float:
+    """Probability that two evaluations of equal accuracy p on n questions tie: ``1 / √(4π n p (1 − p))``."""
+    spread = (questions or TYPICAL_QUESTIONS) * max(score * (1.0 - score), 1e-3)
     return float(min(1.0, 1.0 / np.sqrt(4.0 * np.pi * spread)))
 
 
-def _streaks(tie: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where streaks of true begin, and how long they are."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], tie, [False]]).astype(int)))
+def _runs_of_true(tied: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts and lengths of runs of consecutive True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], tied, [False]]).astype(int)))
     return edges[::2], edges[1::2] - edges[::2]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import some_of
-from flpjax.ladder.audit.fault import LISTED, Fault, Kind
+from flpjax.ladder.audit.fault import MOST_LISTED, Fault, Kind
 from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs
 
@@ -47,7 +47,7 @@ def wrong_units(runs: Runs) -> list[Fault]:
 
 def _named(runs: Runs, rows: NDArray[np.bool_]) -> str:
     names = [f"'{runs.names[i]}'" for i in dict.fromkeys(runs.run[rows].tolist())]
-    return ("run " if len(names) == 1 else "runs ") + some_of(names, LISTED)
+    return ("run " if len(names) == 1 else "runs ") + some_of(names, MOST_LISTED)
 
 
 def _sizes(last: Runs) -> list[Fault]:
@@ -60,18 +60,25 @@ def _sizes(last: Runs) -> list[Fault]:
     if small.any():
         which = "column 'params'" if small.mean() > SHARED else f"column 'params' of {_named(last, small)}"
         value = float(np.median(last.params[small]))
-        return [Fault(Kind.UNITS, True, f"{which}: {value:.3g} parameters are fewer than any model has", remedy_n)]
+        return [
+            Fault(
+                Kind.UNITS,
+                severe=True,
+                what=f"{which}: {value:.3g} parameters are fewer than any model has",
+                remedy=remedy_n,
+            )
+        ]
     if large.any():
         what = f"{_named(last, large)}: {last.params[large][0]:.3g} parameters (column 'params') and "
         what += f"{last.tokens[large][0]:.3g} tokens (column 'tokens') are more than any run has"
-        return [Fault(Kind.UNITS, True, what, remedy_d)]
+        return [Fault(Kind.UNITS, severe=True, what=what, remedy=remedy_d)]
     if typical < RATIO[0]:
         what = f"columns 'params' and 'tokens': most runs have {typical:.2g} tokens per parameter, where {USUAL_RATIO}"
         swapped = "They are swapped, or tokens are in another unit, or steps: " if typical > 1e-4 else ""
-        return [Fault(Kind.UNITS, True, what, swapped + remedy_d)]
+        return [Fault(Kind.UNITS, severe=True, what=what, remedy=swapped + remedy_d)]
     if typical > RATIO[1]:
         what = f"columns 'params' and 'tokens': most runs have {typical:,.3g} tokens per parameter, where {USUAL_RATIO}"
-        return [Fault(Kind.UNITS, True, what, remedy_n)]
+        return [Fault(Kind.UNITS, severe=True, what=what, remedy=remedy_n)]
     return _odd_ratios(last, ratio, f"{remedy_d}; leave the run out with --exclude")
 
 
@@ -89,7 +96,9 @@ def _odd_ratios(last: Runs, ratio: Floats, remedy: str) -> list[Fault]:
     others = ratio[~odd]
     usual = f", where the others have {others.min():.3g} to {others.max():.3g}" if len(others) else ""
     what = f"{_named(last, odd)}: {ratio[odd][0]:.3g} tokens per parameter (columns 'params' and 'tokens'){usual}"
-    return [Fault(Kind.UNITS, True, what, f"N and D are swapped there, or in another unit. {remedy}")]
+    return [
+        Fault(Kind.UNITS, severe=True, what=what, remedy=f"N and D are swapped there, or in another unit. {remedy}")
+    ]
 
 
 def _flops(last: Runs) -> list[Fault]:
@@ -101,10 +110,10 @@ def _flops(last: Runs) -> list[Fault]:
     if off.any():
         what = f"FLOPs of {_named(last, off)} are {per_nd[off][0]:.3g} per parameter and token (column 'flops'), where "
         what += f"the others' rule says about {usual[off][0]:.3g}"
-        return [Fault(Kind.UNITS, False, what, remedy)]
+        return [Fault(Kind.UNITS, severe=False, what=what, remedy=remedy)]
     if not FLOPS_USUAL[0] <= typical <= FLOPS_USUAL[1]:
         what = f"column 'flops': {typical:.3g} FLOPs per parameter and token, where 6 and some for attention are usual"
-        return [Fault(Kind.UNITS, False, what, f"{remedy}; mixtures of experts may be so")]
+        return [Fault(Kind.UNITS, severe=False, what=what, remedy=f"{remedy}; mixtures of experts may be so")]
     return []
 
 
@@ -162,7 +171,9 @@ def _losses(runs: Runs) -> list[Fault]:
                 f"column '{name}': final losses of {some:.3g} nats are more than a trained model has; they look like "
             )
             what += f"perplexities, whose logarithm would be {np.log(some):.3g}" if some > 1 else "another unit"
-            faults.append(Fault(Kind.UNITS, True, what, "Give losses in nats: the logarithm of a perplexity"))
+            faults.append(
+                Fault(Kind.UNITS, severe=True, what=what, remedy="Give losses in nats: the logarithm of a perplexity")
+            )
             continue
         for bad, why in (
             (high, "is worse than guessing at random in any vocabulary"),
@@ -172,7 +183,7 @@ def _losses(runs: Runs) -> list[Fault]:
                 value = float(values[bad].max() if bad is high else values[bad].min())
                 what = f"{_named(runs, bad)}: a value of {value:.4g} nats in column '{name}' {why}"
                 remedy = "A run that diverged, a broken evaluation, or another unit: correct it, or --exclude the run"
-                faults.append(Fault(Kind.UNITS, bool((bad & runs.final).any()), what, remedy))
+                faults.append(Fault(Kind.UNITS, severe=bool((bad & runs.final).any()), what=what, remedy=remedy))
     return faults
 
 

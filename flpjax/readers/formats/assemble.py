@@ -18,7 +18,7 @@ from flpjax.readers.formats.records import AUXILIARY, Records, RunRecords
 from flpjax.readers.formats.sizes import consistent, sized
 from flpjax.readers.formats.steps import TOLERANCE, Ordered, looks_sampled, measured, ordered, rows_of
 
-LISTED = 6
+MOST_LISTED = 6
 FULL = 100.0  # points
 BARE, VALIDATION = "loss", "loss/validation"
 
@@ -129,7 +129,7 @@ def _table(records: Records, runs: Sequence[RunRecords]) -> tuple[Runs, list[str
         columns["final"] = np.concatenate([_last(run, ended.get(run.run, True)) for run in runs])
         if not columns["final"].any():
             del columns["final"]
-    notes = [f"columns without any value left out: {some_of(empty, LISTED)}"] if empty else []
+    notes = [f"columns without any value left out: {some_of(empty, MOST_LISTED)}"] if empty else []
     place = OriginPlace(records.source, None, False, [p for r in runs for p in r.places], records.origin)
     tasks = {name: task for name, task in records.tasks.items() if f"score/{name}" in columns}
     table = build_runs(columns, tasks=tasks, source=records.source, place=place)
@@ -173,7 +173,7 @@ def _fractions(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str]]
         return list(runs), []
     scaled = {f"{kind}/{task}" for task in points for kind in ("score", "stderr")}
     found = [replace(run, columns={n: v / FULL if n in scaled else v for n, v in run.columns.items()}) for run in runs]
-    return found, [f"scores of {some_of(points, LISTED)} stand from 0 to 100 and are divided by 100"]
+    return found, [f"scores of {some_of(points, MOST_LISTED)} stand from 0 to 100 and are divided by 100"]
 
 
 def _without_step_zero(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str]]:
@@ -240,4 +240,4 @@ def _told(each: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _named(names: Sequence[str]) -> str:
-    return f"{count(len(names), 'run')} ({some_of(names, LISTED)})"
+    return f"{count(len(names), 'run')} ({some_of(names, MOST_LISTED)})"

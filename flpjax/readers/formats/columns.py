@@ -22,7 +22,7 @@ from flpjax.readers.units import unit_of
 CORE = Task("core", 0.21, centred=True)
 """CORE (Li et al. 2024): centred accuracies of 22 tasks, whose chance levels have this mean."""
 DIVERGED = ("nan", "inf", "+inf", "-inf", "infinity", "-infinity")
-LISTED = 6
+MOST_LISTED = 6
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,18 @@ def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Co
     if len(averages) < sum(c.startswith("loss/") for c in found):
         for canonical in averages:
             del found[canonical]
-    notes = [f"means of other losses left out: {some_of(averages, LISTED)}"] if averages and found else []
+    notes = [f"means of other losses left out: {some_of(averages, MOST_LISTED)}"] if averages and found else []
     taken = {canonical: _first(each, choices) for canonical, each in found.items()}
     others = [e.theirs for canonical, each in found.items() for e in each if e is not taken[canonical]]
     others = [name for name in others if not name.startswith("_")]
     if others:
-        notes.append(f"other columns of the same left out: {some_of(others, LISTED)}; --column and --metric choose")
+        notes.append(
+            f"other columns of the same left out: {some_of(others, MOST_LISTED)}; --column and --metric choose"
+        )
     for canonical, text in choices.columns.items():
         taken[canonical] = _asked(canonical, text, names)
     if not any(column.meaning.canonical.startswith(("loss", "score/")) for column in taken.values()):
-        notes.append(f"there are {count(len(names), 'column')}: {some_of(names, LISTED)}")
+        notes.append(f"there are {count(len(names), 'column')}: {some_of(names, MOST_LISTED)}")
     params = taken.get("params")
     if (
         params is not None

@@ -27,7 +27,7 @@ FLAGS = ("final", "held_out")
 WHOLE = ("tokens", "flops")
 """What a join table tells of a whole run, if a run has several rows and its models no names of their own."""
 SIZES = ("params", "tokens", "flops")
-LISTED = 6
+MOST_LISTED = 6
 
 
 @dataclass(frozen=True)
@@ -125,17 +125,19 @@ def joined(records: Records, join: JoinTable) -> Records:
         raise InputError(
             f"no {join.key} of it is in {records.source}",
             where=str(join.path),
-            remedy=f"There is: {some_of(list(dict.fromkeys(lacking)), LISTED)}",
+            remedy=f"There is: {some_of(list(dict.fromkeys(lacking)), MOST_LISTED)}",
         )
     if spread:
         words = f"tokens and FLOPs of {join.path} are those of the ends of runs, shared out by their steps"
-        notes.append(f"{words}: {some_of(spread, LISTED)}")
+        notes.append(f"{words}: {some_of(spread, MOST_LISTED)}")
     lacking = list(dict.fromkeys(lacking))
     if lacking:
-        notes.append(f"{count(len(lacking), join.key)} not in {join.path}, left out: {some_of(lacking, LISTED)}")
+        notes.append(f"{count(len(lacking), join.key)} not in {join.path}, left out: {some_of(lacking, MOST_LISTED)}")
     more = [key for key in join.rows if key not in used]
     if more:
-        notes.append(f"{count(len(more), 'row')} of {join.path} of which nothing was found: {some_of(more, LISTED)}")
+        notes.append(
+            f"{count(len(more), 'row')} of {join.path} of which nothing was found: {some_of(more, MOST_LISTED)}"
+        )
     return replace(records, runs=tuple(merged(parts)), notes=tuple(notes))
 
 

@@ -11,7 +11,7 @@ from flpjax.errors import InputError, count, some_of
 from flpjax.readers.formats.records import Records, RunRecords, columns_of_rows
 from flpjax.readers.formats.steps import TOLERANCE
 
-LISTED = 6
+MOST_LISTED = 6
 
 Checkpoints = Mapping[str, Sequence[tuple[float, Mapping[str, float]]]]
 """Run → step and values of each checkpoint; step and values of what is blank are not there."""
@@ -49,7 +49,8 @@ def with_checkpoints(records: Records, checkpoints: Checkpoints, table: str) -> 
         raise InputError(
             f"no row of {records.source} is of a run and step of it",
             where=table,
-            remedy=f"Call runs alike; there is: {some_of(list(checkpoints), LISTED)}; and {some_of(lacking, LISTED)}",
+            remedy=f"Call runs alike; there is: {some_of(list(checkpoints), MOST_LISTED)}; and "
+            f"{some_of(lacking, MOST_LISTED)}",
         )
     notes = [
         *records.notes,
@@ -59,7 +60,7 @@ def with_checkpoints(records: Records, checkpoints: Checkpoints, table: str) -> 
     if far:
         notes.append(f"{count(far, 'row')} further than that from any checkpoint left out")
     if lacking:
-        notes.append(f"{count(len(lacking), 'run')} not in {table}, left out: {some_of(lacking, LISTED)}")
+        notes.append(f"{count(len(lacking), 'run')} not in {table}, left out: {some_of(lacking, MOST_LISTED)}")
     return replace(records, runs=tuple(runs), notes=tuple(notes))
 
 

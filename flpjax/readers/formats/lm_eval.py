@@ -15,7 +15,7 @@ from flpjax.readers.formats.models import run_and_step
 from flpjax.readers.formats.records import Choices, Format, Records, RunRecords, columns_of_rows
 from flpjax.readers.formats.tasks import task_of
 
-LISTED = 6
+MOST_LISTED = 6
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _latest(found: Sequence[ResultsFile]) -> tuple[list[_Row], list[str]]:
     notes = [f"{count(len(found), 'file')} of {count(len(by_model), 'model')}"]
     repeated = [f"{model} ({count(len(tasks), 'task')})" for model, tasks in again.items() if tasks]
     if repeated:
-        notes.append(f"evaluated more than once, the last date counts: {some_of(repeated, LISTED)}")
+        notes.append(f"evaluated more than once, the last date counts: {some_of(repeated, MOST_LISTED)}")
     return [_Row(model, tasks, tuple(paths[model])) for model, tasks in sorted(by_model.items())], notes
 
 
@@ -89,8 +89,8 @@ def _several_folders(found: Sequence[ResultsFile]) -> list[str]:
     if not several:
         return []
     return [
-        f"evaluated in several folders, the last date counts: {some_of(several, LISTED)}; if these are several models, "
-        "give their paths names of their own, or import the folders apart"
+        f"evaluated in several folders, the last date counts: {some_of(several, MOST_LISTED)}; if these are several "
+        "models, give their paths names of their own, or import the folders apart"
     ]
 
 
@@ -115,7 +115,7 @@ def _by_shots(
     return (
         renamed,
         of_shots,
-        [f"models were shown different numbers of examples, a column each: {some_of(mixed, LISTED)}"],
+        [f"models were shown different numbers of examples, a column each: {some_of(mixed, MOST_LISTED)}"],
     )
 
 
@@ -129,7 +129,7 @@ def _kept(rows: Sequence[_Row], groups: Mapping[str, tuple[str, ...]], subtasks:
     if not left_out & set(names):
         return kept, []
     top = [g for g in scored if g not in inside]
-    what = f"{count(len(top), 'group')} ({some_of(top, LISTED)})"
+    what = f"{count(len(top), 'group')} ({some_of(top, MOST_LISTED)})"
     within = count(len(inside & set(names)), "task")
     if subtasks:
         return kept, [f"{what} left out: their {within} are kept"]
@@ -209,7 +209,7 @@ def _versions(rows: Sequence[_Row], picked: Mapping[str, Chosen]) -> list[str]:
     mixed = sorted(task for task, each in versions.items() if len(each) > 1)
     if not mixed:
         return []
-    return [f"models were scored by different versions of {some_of(mixed, LISTED)}: evaluate them again by one"]
+    return [f"models were scored by different versions of {some_of(mixed, MOST_LISTED)}: evaluate them again by one"]
 
 
 LM_EVAL = Format("lm-eval", "results of lm-evaluation-harness 0.3 to 0.4, a file or a folder", recognises, read)

@@ -27,7 +27,7 @@ ORDER = ("acc", "acc_norm", "exact_match")
 """The harness's own defaults of multiple choice, and of free text; others in the order of the file."""
 PER_QUESTION = ("acc", "acc_norm", "exact_match")
 """Metrics that are a mean of zeros and ones."""
-LISTED = 6
+MOST_LISTED = 6
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,12 @@ def chosen_metrics(
             others.setdefault(f"'{key}' is taken, not {' or '.join(rest)}", []).append(task)
     notes = [f"of {_some(named)}, {what}; --metric chooses" for what, named in others.items()]
     if odd:
-        notes.append(f"{count(len(odd), 'task')} without a score from 0 to 1 or 100 left out: {some_of(odd, LISTED)}")
+        notes.append(
+            f"{count(len(odd), 'task')} without a score from 0 to 1 or 100 left out: {some_of(odd, MOST_LISTED)}"
+        )
     hundred = [task for task, c in picked.items() if c.points]
     if hundred:
-        notes.append(f"scores of {some_of(hundred, LISTED)} stand from 0 to 100 and are divided by 100")
+        notes.append(f"scores of {some_of(hundred, MOST_LISTED)} stand from 0 to 100 and are divided by 100")
     return picked, notes
 
 

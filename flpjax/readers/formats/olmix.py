@@ -18,7 +18,7 @@ from flpjax.readers.raw import RawTable
 RATIOS, METRICS = "ratios", "metrics"
 KEYS = ("run", "name", "index", "")
 SLACK = 0.01  # that rows of rounded weights may miss 1 by
-LISTED = 6
+MOST_LISTED = 6
 
 
 def recognises(path: Path) -> bool:
@@ -47,7 +47,7 @@ def read(path: Path, choices: Choices) -> Records:
     plain = {f"loss/{name}": name for name in unknown}
     taken, notes = chosen_columns(own, replace(choices, columns={**plain, **choices.columns}))
     if unknown:
-        notes.append(f"taken for losses, lower is better: {some_of(unknown, LISTED)}")
+        notes.append(f"taken for losses, lower is better: {some_of(unknown, MOST_LISTED)}")
     measured, _ = read_columns(metrics.cells, taken, metrics.place)
     found, without_mixture = [], []
     for i, name in enumerate(names(metrics.cells["run"], "run", metrics.place)):
@@ -60,7 +60,7 @@ def read(path: Path, choices: Choices) -> Records:
     measured_runs = {run.run for run in found}
     for what, missing in (("mixture", without_mixture), ("metric", [r for r in place if r not in measured_runs])):
         if missing:
-            notes.append(f"{count(len(missing), 'run')} without any {what} left out: {some_of(missing, LISTED)}")
+            notes.append(f"{count(len(missing), 'run')} without any {what} left out: {some_of(missing, MOST_LISTED)}")
     tasks, origin, shown = facts(taken)
     return Records(str(path), tuple(found), tasks, origin, shown, tuple(notes))
 

@@ -12,7 +12,7 @@ from flpjax.readers.formats.records import BATCH, BATCH_TOKENS, CONTEXT, Floats,
 
 CONSTANT = ("params", "layers", "width", "ffn", BATCH, CONTEXT)
 """What one run has one of: where some row says it, all have it."""
-LISTED = 6
+MOST_LISTED = 6
 
 
 def sized(run: RunRecords) -> tuple[RunRecords, list[str]]:
@@ -89,7 +89,7 @@ def _six_nd(run: RunRecords) -> RunRecords:
 
 
 def _some(names: Sequence[str]) -> str:
-    return f"{count(len(names), 'run')} ({some_of(names, LISTED)})"
+    return f"{count(len(names), 'run')} ({some_of(names, MOST_LISTED)})"
 
 
 def _counted(run: RunRecords, columns: dict[str, Floats]) -> tuple[Floats, str]:

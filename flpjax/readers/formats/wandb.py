@@ -17,7 +17,7 @@ from flpjax.readers.formats.wandb_panel import is_bucketed, is_panel, metrics_of
 from flpjax.readers.formats.wandb_tables import STATES, is_log, records_of, run_column, run_of_file
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
-LISTED = 6
+MOST_LISTED = 6
 
 
 def recognises(path: Path) -> bool:
@@ -67,7 +67,7 @@ def read(path: Path, choices: Choices) -> Records:
         notes.append(f"{count(len(panels), 'panel')}: columns of smallest and largest values are ignored")
     if bucketed:
         doubts.append(
-            f"{some_of(bucketed, LISTED)}: points are means of several that were logged, as in a sampled history; "
+            f"{some_of(bucketed, MOST_LISTED)}: points are means of several that were logged, as in a sampled history; "
             "export all rows (scan_history of W&B)"
         )
     if (logs or panels) and summaries:
@@ -116,10 +116,10 @@ def _with_summaries(
             run = replace(run, columns=columns, ended=more.ended if run.ended is None else run.ended)
         found.append(run)
     lacking = [run.run for run in runs if run.run not in told]
-    names = some_of([each.name for each in summaries], LISTED)
+    names = some_of([each.name for each in summaries], MOST_LISTED)
     notes = [f"states and sizes of runs are those of {names}"]
     if lacking:
-        notes.append(f"not in {names}: {some_of(lacking, LISTED)}")
+        notes.append(f"not in {names}: {some_of(lacking, MOST_LISTED)}")
     return found, notes
 
 

@@ -19,7 +19,7 @@ HEADER = 7  # bytes: the mark, a magic number and a version
 BLOCK = 32768
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 """A log of LevelDB: blocks of records, each with a checksum, its length and which part of a message it is."""
-LISTED = 6
+MOST_LISTED = 6
 
 
 def recognises(path: Path) -> bool:
@@ -50,7 +50,9 @@ def read(path: Path, choices: Choices) -> Records:
             ended,
             {**(there.constants if there else {}), **constants},
         )
-    doubts = [f"{some_of(cut, LISTED)} end in the middle of a record: what stands before it is read"] if cut else []
+    doubts = (
+        [f"{some_of(cut, MOST_LISTED)} end in the middle of a record: what stands before it is read"] if cut else []
+    )
     notes = [f"{count(len(runs), 'run')} read from offline files"]
     return records_of_rows(_named_apart(runs), str(path), choices, notes, doubts)
 
