@@ -44,11 +44,13 @@ class Sampling:
     """How posterior draws were made.
 
     Attributes:
-        method: ``"nuts"`` or ``"laplace"``.
-        chains: How many; draws are chain after chain, all of the same length. Draws of ``"laplace"`` are in random
-            order and no chains: they have an effective number, and no R̂.
+        method: ``"nuts"``, ``"tempered"`` or ``"laplace"``.
+        chains: How many; draws are chain after chain, all of the same length. Of ``"tempered"``, a chain is populations
+            of its own, relatives side by side. Draws of ``"laplace"`` are in random order and no chains: they have an
+            effective number, and no R̂.
         diverging: ``(chain, draw)`` whether the draw's trajectory broke off.
-        steps: ``(chain, draw)`` its length, in evaluations of the gradient; 0 of the fast path.
+        steps: ``(chain, draw)`` its length, in evaluations of the gradient; 0 of the fast path. Of ``"tempered"``, the
+            rounds of populations that it took.
         longest: The largest length allowed.
         acceptance: ``(chain, draw)`` its mean acceptance probability.
         parameters: Stage and parameter, such as ``loss/exponent`` → its convergence ``(output, …)``. Of a network,
@@ -74,6 +76,11 @@ class Sampling:
     gradient: dict[str, float]
     noise: dict[str, NDArray[np.float64]]
     effective: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def chained(self) -> bool:
+        """Whether draws are of chains, which agree or don't."""
+        return self.method != "laplace"
 
     @property
     def divergences(self) -> int:
@@ -102,7 +109,7 @@ class Sampling:
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Whether chains agree and are long enough; or, of the fast path, whether its proposals suit the posterior."""
-        if self.method != "nuts":
+        if not self.chained:
             k = float(np.max([*self.khat.values(), 0.0]))  # NaN if one is: then it fails
             ess = float(np.min([*self.effective.values(), np.inf]))
             few = f"at least {ess:.0f} different draws"
@@ -113,6 +120,12 @@ class Sampling:
         rhat, ess = float(np.max(self.forecasts.rhat)), float(np.min(self.forecasts.ess))
         rhat, ess = (rhat if np.isfinite(rhat) else np.inf), (ess if np.isfinite(ess) else 0.0)
         longer = "Sample longer (warmup=, draws=), or narrow the priors"
+        if self.method == "tempered":
+            longer = "Narrow the priors (priors=), or resample it: bootstrap()"
+            return (
+                Diagnostic("R-hat", rhat, RHAT, RHAT_BAD, f"at most {rhat:.3f}", longer),
+                Diagnostic("ESS", -ess, -ESS, -ESS_BAD, f"at least {ess:.0f}", "Ask for more draws"),
+            )
         share, number = float(self.diverging.mean()), int(self.diverging.sum())
         narrower = "Narrow the priors (priors=), or take a form with fewer parameters"
         broken = f"{number} of {self.diverging.size}"
@@ -147,6 +160,11 @@ class Sampling:
             return (
                 f"laplace: largest k-hat {self.max_khat:.2f} (reliable up to 0.7), draws worth {self.min_ess:.0f} "
                 "different ones at least"
+            )
+        if self.method == "tempered":
+            return (
+                f"tempered: {self.chains} chains of populations, R-hat of forecasts up to "
+                f"{_largest(self.forecasts.rhat):.3f}, their ESS from {np.nanmin(self.forecasts.ess):.0f}"
             )
         return (
             f"nuts: {self.chains} chains, {self.divergences} divergences, R-hat of forecasts up to "
@@ -201,7 +219,7 @@ def convergence(values: ArrayLike, sampling: Sampling | int) -> Convergence:
     from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
     array = np.asarray(values, np.float64)
-    if isinstance(sampling, Sampling) and sampling.method != "nuts":
+    if isinstance(sampling, Sampling) and not sampling.chained:
         known = np.isfinite(array).all(axis=0) & (np.ptp(array, axis=0) > 0)
         worth = np.minimum(worth_of_distinct(array), sampling.min_ess)
         return Convergence(np.full(array.shape[1:], np.nan), np.where(known, worth, np.nan))

@@ -93,8 +93,28 @@ class Network:
         return {
             "hidden_weight": Parameter(REAL, 0.0, first, "u, of the first layer", (self.hidden, domains)),
             "hidden_bias": Parameter(REAL, 0.0, 0.5, "a, of the first layer", (self.hidden,)),
-            "out_weight": Parameter(REAL, 0.0, second, "v, of the second layer", (self.hidden,)),
-            "out_bias": Parameter(REAL, 0.0, 0.5, "b, of the second layer"),
+            "out_weight": Parameter(REAL, 0.0, second, "v, of the second layer", (self.hidden,), "linear"),
+            "out_bias": Parameter(REAL, 0.0, 0.5, "b, of the second layer", affine="linear"),
+        }
+
+    def priors_between(self, low: float, high: float) -> dict[str, tuple[float, float]]:
+        """Location and scale of weights' priors by rule, for scores that lie between two numbers.
+
+        The first layer's weighted inputs have a variance of 2 on standardised losses (He et al. 2015), and its biases
+        as much: corners of units are as likely beyond the rows as among them. The second layer's bias is centred in
+        the range, of which four standard deviations are the whole, and its weights make the network vary as much.
+
+        Args:
+            low: The least score, chance.
+            high: The highest.
+        """
+        quarter = 0.25 * (high - low) / self.scale
+        unit = float(np.sqrt(2.0))  # root mean square of a unit: half of a variance of 4
+        return {
+            "hidden_weight": (0.0, unit / float(np.sqrt(len(self.centre)))),
+            "hidden_bias": (0.0, unit),
+            "out_weight": (0.0, quarter / (unit * float(np.sqrt(self.hidden)))),
+            "out_bias": ((0.5 * (low + high) - self.level) / self.scale, quarter),
         }
 
     def inputs(self) -> tuple[str, ...]:

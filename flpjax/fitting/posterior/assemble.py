@@ -11,7 +11,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.errors import FitError, some_of
-from flpjax.fitting.diagnostics import ESS, RHAT, Convergence, Sampling, convergence
+from flpjax.fitting.diagnostics import ESS, ESS_BAD, RHAT, Convergence, Sampling, convergence
 from flpjax.fitting.draws import Draws, LadderSummary, StageFit
 from flpjax.fitting.posterior.likelihood import (
     NOISE,
@@ -46,7 +46,7 @@ def verdict(sampling: Sampling, problem: PosteriorProblem, strict: bool) -> tupl
     """
     bad: Said = []
     doubtful: Said = []
-    if sampling.method == "nuts":
+    if sampling.chained:
         _judge_chains(sampling, problem, bad, doubtful)
     else:
         _judge_weights(sampling, bad, doubtful)
@@ -62,7 +62,10 @@ def _judge_chains(sampling: Sampling, problem: PosteriorProblem, bad: Said, doub
     trained = any(stage.recipe is not None for stage in problem.bound.stages)
     longer = "Sample longer (warmup=1000, draws=8000), or give narrower priors (priors=…)"
     if trained:
-        longer = "The modes of a network don't mix: use bootstrap(), or a straight map (DomainLinear)"
+        longer = "The modes of a network don't mix: use method='tempered', or a straight map (DomainLinear)"
+    tempered = sampling.method == "tempered"
+    if tempered:
+        longer = "Give narrower priors (priors=…), or use bootstrap(), or a straight map (DomainLinear)"
     if np.isnan(rhat).any():
         bad.append((f"forecasts of {_worst(np.isnan(rhat), names)} are not finite or never moved", longer))
     elif (rhat >= RHAT).any():
@@ -71,11 +74,11 @@ def _judge_chains(sampling: Sampling, problem: PosteriorProblem, bad: Said, doub
             (f"chains disagree on forecasts of {_worst(rhat >= RHAT, names)} (R-hat {rhat.max():.3f})", longer)
         )
     if (ess < ESS).any():
-        doubtful.append(
+        (bad if tempered and np.nanmin(ess) < ESS_BAD else doubtful).append(
             (
                 f"forecasts of {_worst(ess < ESS, names)} rest on an effective {np.nanmin(ess):.0f} draws, "
                 f"{ESS:.0f} are needed for the ends of an interval",
-                longer if trained else "Ask for more draws",
+                longer if trained and not tempered else "Ask for more draws",
             )
         )
     broken = sampling.divergences
@@ -87,7 +90,7 @@ def _judge_chains(sampling: Sampling, problem: PosteriorProblem, bad: Said, doub
                 "Give narrower priors (priors=…) or a form with fewer parameters",
             )
         )
-    if not trained and sampling.max_rhat >= HOPELESS_RHAT:
+    if not (trained or tempered) and sampling.max_rhat >= HOPELESS_RHAT:
         worst = max(sampling.parameters.items(), key=lambda item: float(np.nanmax(item[1].rhat, initial=1.0)))[0]
         bad.append((f"chains disagree on '{worst}' (R-hat {sampling.max_rhat:.3f})", longer))
 
@@ -144,7 +147,7 @@ def assemble(
         found: The draws.
         fits: Stage → how its point fit ended.
         gradient: ``stage 'output'`` → slope at its mode.
-        method: ``"nuts"`` or ``"laplace"``.
+        method: ``"nuts"``, ``"tempered"`` or ``"laplace"``.
         chains: How many the draws are of.
         key: JAX random key, for heavy tails.
         strict: Raise if the sampling failed.
@@ -241,3 +244,28 @@ def _probed(problem: PosteriorProblem, params: StageParams) -> NDArray[np.float6
     beyond = top.replace(**{name: top[name] + more for name, more in growth.items() if name in top})
     compute = jax.tree.map(lambda *v: np.stack([np.asarray(w) for w in v]), top, beyond)
     return np.concatenate([np.asarray(v) for v in predict(problem.model, params, compute)], axis=2)
+
+
+def forecasts_of(problem: PosteriorProblem, vectors: tuple[Array, ...]) -> NDArray[np.float64]:
+    """``(draw, target, quantity)`` what convergence is judged by: losses and scores at the largest run, and farther.
+
+    Args:
+        problem: What was sampled.
+        vectors: Layer → unconstrained ``(draw, output, p)``.
+    """
+    params: StageParams = {}
+    for layer, vector in zip(problem.layers, vectors, strict=True):
+        own = noise_names(layer)
+        params[layer.stage] = {n: v for n, v in _inside(layer, vector).items() if n not in own}
+    return _probed(problem, params)
+
+
+def _inside(layer: Layer, vectors: Array) -> Params:
+    """Parameters ``(draw, output, …)`` of unconstrained vectors, on the host."""
+    values, params, at = np.asarray(vectors), {}, 0
+    for name, parameter in layer.parameters().items():
+        count = int(np.prod(parameter.shape, dtype=int))
+        free = values[..., at : at + count].reshape(*values.shape[:-1], *parameter.shape)
+        params[name] = on_device(parameter.inside(free))
+        at += count
+    return params

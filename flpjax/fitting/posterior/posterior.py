@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Literal, get_args
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
+from flpjax.engine.tempered import Tempering
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
@@ -19,12 +21,15 @@ from flpjax.fitting.posterior.importance import draw
 from flpjax.fitting.posterior.laplace import Mode, Whitening, find_modes, slopes
 from flpjax.fitting.posterior.likelihood import PosteriorData
 from flpjax.fitting.posterior.nuts import Sampler, sample
+from flpjax.fitting.posterior.populations import by_populations
 from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, Priors, posterior_problem
 from flpjax.ladder.table import Runs
-from flpjax.methods.method import Method
+from flpjax.methods.discrepant import with_discrepancy
+from flpjax.methods.method import BoundModel, Method
 from flpjax.numerics import generator, on_device
 
-Algorithm = Literal["nuts", "laplace"]
+Algorithm = Literal["nuts", "tempered", "laplace"]
+REPORTED_STARTS = 8  # of point fits that are reported beside tempered draws, which don't begin there
 PROPOSALS = 4  # for each draw of the fast path
 
 
@@ -33,12 +38,13 @@ def posterior(
     runs: Runs,
     key: Array,
     *,
-    method: Algorithm = "nuts",
+    method: Algorithm | None = None,
     draws: int = 2000,
     chains: int = 4,
     warmup: int = 300,
     priors: Priors | Mapping[str, Normal | tuple[ArrayLike, ArrayLike]] | None = None,
     emergence: bool | None = None,
+    discrepancy: bool | None = None,
     strict: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
@@ -51,16 +57,19 @@ def posterior(
         chosen: The method of forecasting.
         runs: The ladder; held-out runs are not used.
         key: JAX random key.
-        method: ``"nuts"`` samples exactly; ``"laplace"`` resamples draws around the mode by importance, a few seconds,
-            lets them wander on where k̂ says that this is too narrow (:mod:`flpjax.fitting.posterior.importance`), and
-            says by k̂ whether it can be trusted.
+        method: ``"nuts"`` samples exactly; ``"tempered"`` does where modes are many
+            (:mod:`flpjax.fitting.posterior.populations`); None takes it of a network, else NUTS. ``"laplace"``
+            resamples draws around the mode by importance, a few seconds, lets them wander on where k̂ says that this is
+            too narrow (:mod:`flpjax.fitting.posterior.importance`), and says by k̂ whether it can be trusted.
         draws: How many in all, rounded up to a multiple of the chains.
-        chains: Chains of NUTS, side by side.
-        warmup: Steps of each chain that are not kept.
+        chains: Chains side by side.
+        warmup: Steps of each chain of NUTS that are not kept.
         priors: Name → ``(loc, scale)`` in the unconstrained space, in place of those of :func:`flpjax.priors_of`; or
             all of them.
         emergence: Whether scores bend at chance (:mod:`flpjax.methods.emergence`); None where a law that knows no
             chance level is given checkpoints near it, as with ``Selection(above_chance=None)``.
+        discrepancy: Whether laws of losses may be wrong, as ``auto`` has it (:mod:`flpjax.laws.discrepancy`); None
+            where a network reads the losses, which turns what they are off by into scores.
         strict: Raise if the sampling failed; otherwise a warning says so.
         progress: Called with what is done, before it is.
 
@@ -72,18 +81,27 @@ def posterior(
     for name, value, least in (("draws", draws, 8), ("chains", chains, 1), ("warmup", warmup, 20)):
         if value < least:
             raise InputError(f"{name}={value}", where="posterior", remedy=f"Give {least} at least")
-    if method not in get_args(Algorithm):
+    if method is not None and method not in get_args(Algorithm):
         raise InputError(
             f"there is no method '{method}'", where="posterior", remedy=did_you_mean(method, get_args(Algorithm))
         )
     tell = progress or (lambda _: None)
-    problem = posterior_problem(bind(chosen, runs), priors, emergence)
+    plain = bind(chosen, runs)
+    trained = any(stage.recipe is not None for stage in plain.stages)
+    method = method or ("tempered" if trained else "nuts")
+    wider = trained if discrepancy is None else discrepancy
+    problem = posterior_problem(_with_wrong_losses(plain) if wider else plain, priors, emergence)
+    each = -(-draws // chains)
+    key_sample, key_noise = jax.random.split(key)
     tell("starts and modes")
+    gradient: dict[str, float] = {}
+    if method == "tempered":
+        _, _, fits = fit_stages(plain, np.ones((1, len(plain.runs.names))), key, REPORTED_STARTS, None)
+        found = by_populations(problem, Tempering(), each, chains, key_sample, tell)
+        return assemble(problem, found, fits, gradient, method, chains, key_noise, strict)
     fits, modes = _begin(problem, key, chains)
     whitening = tuple(mode.whitening for mode in modes)
-    each = -(-draws // chains)
     tell(f"{chains} chains of {each} draws" if method == "nuts" else f"{each * chains} draws")
-    key_sample, key_noise = jax.random.split(key)
     if method == "nuts":
         found = _by_nuts(problem, whitening, Sampler(warmup=warmup, draws=each), chains, key_sample)
     else:
@@ -94,6 +112,13 @@ def posterior(
         for output, norm in zip(fits[layer.stage].outputs, np.asarray(mode.gradient).min(axis=0), strict=True)
     }
     return assemble(problem, found, fits, gradient, method, chains, key_noise, strict)
+
+
+def _with_wrong_losses(bound: BoundModel) -> BoundModel:
+    """The same with a discrepancy around the law of losses, and none around that of scores."""
+    losses = tuple(stage for stage in bound.stages if stage.name == "loss")
+    wider = with_discrepancy(replace(bound, stages=losses))
+    return replace(wider, stages=(*wider.stages, *bound.stages[len(losses) :]))
 
 
 def _begin(problem: PosteriorProblem, key: Array, chains: int) -> tuple[dict[str, StageFit], list[Mode]]:

@@ -22,7 +22,7 @@ from flpjax.fitting.posterior.layers import layers_of
 from flpjax.fitting.posterior.likelihood import NOISE, Layer, PosteriorData
 from flpjax.ladder.table import Runs
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, Parameter, pack
-from flpjax.methods.method import BoundModel, Method, Model
+from flpjax.methods.method import BoundModel, Method, Model, Stage
 from flpjax.numerics import on_device
 
 LEVELS = frozenset({"level", "log_level"})
@@ -163,6 +163,7 @@ def scaled(bound: BoundModel, layers: tuple[Layer, ...]) -> Priors:
     for stage, layer in zip(bound.stages, layers, strict=True):
         data = on_device((stage.x, stage.y, stage.weight))
         guess = np.asarray(_guess(stage.law, *data))
+        ruled = _by_range(bound, stage)
         at = 0
         for name, parameter in layer.parameters().items():
             count = int(np.prod(parameter.shape, dtype=int))
@@ -171,7 +172,9 @@ def scaled(bound: BoundModel, layers: tuple[Layer, ...]) -> Priors:
             if name in stage.law.parameters():
                 rough = guess[:, at : at + count].reshape(shape)
                 at += count
-                if name in LEVELS:
+                if name in ruled:
+                    loc, scale = (np.broadcast_to(v.reshape(-1, *(1,) * (loc.ndim - 1)), shape) for v in ruled[name])
+                elif name in LEVELS:
                     loc = np.round(rough, 1)
                 elif parameter.affine is not None:
                     scale = np.maximum(scale, np.round(np.abs(rough - loc), 1))
@@ -179,6 +182,16 @@ def scaled(bound: BoundModel, layers: tuple[Layer, ...]) -> Priors:
             full = public_name(stage.name, name)
             rows.append(Prior(full, parameter.about, support, stage.outputs, loc, scale, parameter))
     return Priors(tuple(rows))
+
+
+def _by_range(bound: BoundModel, stage: Stage) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Parameter → location and scale ``(output,)``, of a law that says them by the range of scores; else none."""
+    rule = getattr(stage.law, "priors_between", None)
+    if rule is None or stage.name != "score":
+        return {}
+    chance = {task.name: task.chance for task in bound.runs.tasks}
+    each = [rule(chance[output], 1.0) for output in stage.outputs]
+    return {name: tuple(np.array([of[name][k] for of in each]) for k in (0, 1)) for name in each[0]}  # type: ignore[misc]
 
 
 def public_name(stage: str, parameter: str) -> str:
