@@ -174,8 +174,11 @@ def one_population(
             return place, half + 0.5 * step * (now.power * slope - place), height, slope
 
         place, end, height, slope = lax.fori_loop(0, leaps, leap, (now.place, momentum, now.height, now.slope))
-        energy = lambda h, z, m: now.power * h - 0.5 * jnp.sum(z**2 + m**2, axis=1)  # noqa: E731
-        gain = energy(height, place, end) - energy(now.height, now.place, momentum)
+
+        def log_density(height: Array, place: Array, momentum: Array) -> Array:
+            return now.power * height - 0.5 * jnp.sum(place**2 + momentum**2, axis=1)
+
+        gain = log_density(height, place, end) - log_density(now.height, now.place, momentum)
         chance = jnp.exp(jnp.minimum(jnp.where(jnp.isfinite(gain), gain, -jnp.inf), 0.0))
         taken = jax.random.uniform(luck, (members,), now.place.dtype) < chance
         acceptance = chance.mean()
