@@ -16,6 +16,7 @@ from flpjax.ladder.features import Feature
 from flpjax.ladder.finals import FINAL_WITHIN
 from flpjax.ladder.grouped import split_by_group
 from flpjax.ladder.mixing import MixtureIs, check_constant_mixture, mixture, mixture_so_far
+from flpjax.ladder.position import numbers_of
 from flpjax.ladder.table import Floats, Runs
 from flpjax.ladder.tasks import Task, known_task
 
@@ -92,10 +93,7 @@ def build_runs(
     known_features = tuple((features or {}).get(name) or Feature(name) for name in extra)
     check_features(known_features, columns, place)
 
-    run_text = np.asarray(columns["run"], object)
-    names = tuple(dict.fromkeys(str(r) for r in run_text))
-    position = {n: i for i, n in enumerate(names)}
-    run = np.array([position[str(r)] for r in run_text], np.int64)
+    names, run = numbers_of(columns["run"])
     order = np.lexsort((columns["tokens" if "tokens" in columns else "flops"], run))
 
     def sorted_column(name: str) -> Floats:

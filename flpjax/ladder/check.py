@@ -58,9 +58,11 @@ def check_values(columns: Mapping[str, NDArray[Any]], place: Place, signed: Sequ
     Raises:
         InputError: One is not.
     """
-    for i, name in enumerate(columns["run"]):
+    run = np.asarray(columns["run"], object).tolist()
+    for name in dict.fromkeys(run):
         if name is None or name != name or not str(name).strip():  # a data frame says NaN for no text
-            raise InputError("the run has no name", where=place.at(i, "run"), remedy="Every row needs one")
+            at = next(i for i, other in enumerate(run) if other is name)
+            raise InputError("the run has no name", where=place.at(at, "run"), remedy="Every row needs one")
     for name, values in columns.items():
         if name in signed:
             refuse(place, values, name, np.zeros(len(values), bool), "must be a number")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from flpjax.ladder.build import Place
 
 # float() also takes '1_000', 'infinity' and digits of other scripts; a table with those was not meant to have them.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+PLAIN = re.compile(r"[0-9eE+\-. \t\0]*")
+"""Text of these alone is a number to ``float()`` exactly where it is one here; NUL stands between cells."""
 LARGEST = 1e60  # no quantity of a training run comes near; products of four stay inside float64
 LONGEST_NAME = 200  # characters of a run's name: longer ones are a cell that swallowed its neighbours
 NAMES = (str, Real, Decimal, datetime.date, datetime.time, np.str_, np.bool_, np.datetime64)
@@ -43,6 +46,9 @@ def numbers(cells: Sequence[Any], column: str, place: Place) -> NDArray[np.float
     Raises:
         InputError: A cell holds something that is no plain, finite number.
     """
+    together = _all_plain(cells)
+    if together is not None:
+        return together
     values = np.full(len(cells), np.nan)
     for i, cell in enumerate(cells):
         if is_blank(cell):
@@ -56,6 +62,24 @@ def numbers(cells: Sequence[Any], column: str, place: Place) -> NDArray[np.float
             )
         values[i] = value
     return values
+
+
+def _all_plain(cells: Sequence[Any]) -> NDArray[np.float64] | None:
+    """``(row,)`` values of a column in which every cell is a plain number, or empty: none is looked at by itself.
+
+    None where some cell is of another kind.
+    """
+    kinds = set(map(type, cells))
+    try:
+        if kinds <= {float, int, NoneType}:
+            values = np.array([np.nan if cell is None else cell for cell in cells] if NoneType in kinds else cells, float)
+        elif kinds == {str} and PLAIN.fullmatch("\0".join(cells)):
+            values = np.array([float(cell) if cell else np.nan for cell in cells])
+        else:
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return None if (np.abs(values) >= LARGEST).any() else values
 
 
 def flags(cells: Sequence[Any], column: str, place: Place) -> NDArray[np.bool_]:
@@ -85,6 +109,11 @@ def names(cells: Sequence[Any], column: str = "run", place: Place | None = None)
         InputError: A cell holds something that is no name: bytes, a list, a text of hundreds of characters.
     """
     text = np.empty(len(cells), object)
+    if set(map(type, cells)) == {str}:  # a run's name stands in all of its rows, and is looked at once
+        clean = {cell: cell.strip() or None for cell in dict.fromkeys(cells)}
+        if all(len(name or "") <= LONGEST_NAME for name in clean.values()):
+            text[:] = [*map(clean.__getitem__, cells)]
+            return text
     for i, cell in enumerate(cells):
         if is_blank(cell):
             continue

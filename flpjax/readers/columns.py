@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError, count, did_you_mean, nearest, short, some_of
 from flpjax.ladder.build import Place, build_runs, check_names, is_canonical, misspelt
 from flpjax.ladder.grouped import GROUP, GROUP_SEPARATOR
+from flpjax.ladder.position import numbers_of
 from flpjax.ladder.table import Runs
 from flpjax.readers.bare import VALIDATION, bare_loss
 from flpjax.readers.cells import LONGEST_NAME
@@ -198,8 +199,7 @@ def _check_blank_losses(columns: Mapping[str, NDArray[Any]], place: Place, table
     """
     allowed = table_map.allow_missing
     losses = [n for n in columns if n.startswith("loss/") and np.isfinite(columns[n]).any()]
-    number: dict[str, int] = {}
-    run = np.array([number.setdefault(name, len(number)) for name in columns["run"]])
+    run = numbers_of(columns["run"])[1]
     for name in losses:
         if allowed is True or (allowed and name in allowed):
             continue

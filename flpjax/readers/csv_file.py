@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,14 +42,12 @@ def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
         InputError: The file is empty, ragged, no UTF-8 text, or has two columns of one name.
     """
     source = str(path)
-    rows: list[list[str]] = []
-    lines: list[int] = []
     try:
         _refuse_others(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for line, row in _csv_rows(csv.reader(_lines(file, source), delimiter=separator, strict=True), source):
-                rows.append(row)
-                lines.append(line)
+            simple = _simple_rows(file, separator)
+            file.seek(0)
+            lines, rows = simple or _numbered_rows(file, separator, source)
     except UnicodeDecodeError:
         raise _no_text(path) from None
     except OSError as error:
@@ -63,7 +62,7 @@ def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
             where=source,
             remedy='Separate columns by commas, or write separator = ";" under [table] in a mapping file',
         )
-    for line, row in zip(lines, rows, strict=True):
+    for line, row in zip(lines[:1], rows[:1], strict=True) if simple else zip(lines, rows, strict=True):
         if row[0].lstrip().startswith("#") and (row is rows[0] or len(row) != len(header)):
             raise InputError(
                 f"this looks like a comment, {short(','.join(row))!r}",
@@ -77,11 +76,39 @@ def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
     cells = {name: list(column) for name, column in zip(header, by_column, strict=True)}
     if decimal == ",":
         cells = {name: [_with_point(cell) for cell in column] for name, column in cells.items()}
-    return RawTable(cells, Place(source, row=[line - 1 for line in lines[1:]], lines=True))
+    return RawTable(cells, Place(source, row=range(1, len(rows)) if simple else [n - 1 for n in lines[1:]], lines=True))
 
 
 def _with_point(cell: str) -> str:
     return cell.replace(",", ".") if COMMA_NUMBER.fullmatch(cell.strip()) else cell
+
+
+Rows = tuple[Sequence[int], list[list[str]]]
+"""The number of each row's last line, and the rows."""
+
+
+def _simple_rows(file: TextIO, separator: str) -> Rows | None:
+    """The rows of a file in which each line is a row as long as the header, so that none is looked at by itself.
+
+    None of any other file.
+    """
+    text = file.read(LONGEST_LINE)
+    if len(text) == LONGEST_LINE or "\0" in text:
+        return None
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        rows = list(reader)
+    except csv.Error:
+        return None
+    if reader.line_num != len(rows) or len(set(map(len, rows))) != 1 or not all(row and row[0].strip() for row in rows):
+        return None
+    return range(1, len(rows) + 1), rows
+
+
+def _numbered_rows(file: TextIO, separator: str, source: str) -> Rows:
+    """The rows of any file, line by line: what is wrong is said with its line."""
+    numbered = list(_csv_rows(csv.reader(_lines(file, source), delimiter=separator, strict=True), source))
+    return [line for line, _ in numbered], [row for _, row in numbered]
 
 
 def _lines(file: TextIO, source: str) -> Iterator[str]:
