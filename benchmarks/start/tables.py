@@ -23,7 +23,7 @@ def long(rows: int, checkpoints: int = 200) -> Columns:
         **_sizes(params, tokens, checkpoints),
         "loss/c4": loss.ravel(),
         "loss/pile": 1.1 * loss.ravel() * np.exp(RUN_NOISE * rng.standard_normal(loss.size)),
-        "score/arc": np.clip(1.2 - 0.3 * loss.ravel() + 0.01 * rng.standard_normal(loss.size), 0.01, 0.99),
+        "score/arc": 0.25 + 0.6 / (1.0 + np.exp((loss.ravel() - 2.6) / 0.3)) + 0.01 * rng.standard_normal(loss.size),
     }
 
 

@@ -111,7 +111,7 @@ def check(
 
     table = steps.read(runs, mapping, only, exclude)
     result = run_check(table, via)
-    steps.save(json, result.to_json())
+    steps.save(json, result)
     session.say(result.summary)
     for shown in show_check(result, everything):
         session.out.print(shown)
@@ -216,7 +216,7 @@ def backtest(
 
     with session.progress(len(methods), "fitting") as step:
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
-    steps.save(json, result.to_json())
+    steps.save(json, result)
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_backtest(result, by_target=by_target):
         session.out.print(shown)
@@ -271,7 +271,7 @@ def review(
     with session.progress(steps.stages_of(chosen, table), f"fitting {name}:") as step:
         fitted = fit(chosen, table, jax.random.key(seed), draws=draws, progress=step)
         result = run_review(fitted, table, targets)
-    steps.save(json, result.to_json())
+    steps.save(json, result)
     for shown in show.show_review(result):
         session.out.print(shown)
     session.warn(fitted.warnings)

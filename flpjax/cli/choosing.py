@@ -64,7 +64,7 @@ def choose_next(
         )
     session.start_jax()
     plan = _first(asked, how) if table is None else _next(table, asked, how)
-    steps.save(json, plan.to_json())
+    steps.save(json, plan)
     if plot is not None:
         from flpjax.cli.plots_selection import plot_next_runs
 

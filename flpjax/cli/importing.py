@@ -87,7 +87,7 @@ def import_(
             constants={name: _number(text, name) for name, text in _pairs(constant or [], "--constant").items()},
             subtasks=subtasks,
         )
-    steps.save(json, made.to_json())
+    steps.save(json, made)
     session.say(f"{source}: {made.format}")
     if made.runs is not None:
         table = made.csv()

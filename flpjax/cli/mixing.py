@@ -133,7 +133,7 @@ def mix(
             method=name,
         )
         reviewed = review_mix(found, fitted, table)
-    steps.save(json, found.to_json())
+    steps.save(json, found)
     if curve is not None:
         from flpjax.cli.plots_mix import plot_mix
 
@@ -178,7 +178,7 @@ def compare(
 
     with session.progress(len(FORMS) + len(laws) + len(MAPS) + 4, "fitting") as step:
         result = run_compare(table, jax.random.key(seed), laws=laws, progress=step)
-    steps.save(json, result.to_json())
+    steps.save(json, result)
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_mix.show_comparison(result):
         session.out.print(shown)

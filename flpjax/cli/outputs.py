@@ -14,6 +14,7 @@ import stat
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from flpjax.cli import ending
 from flpjax.errors import InputError
@@ -34,6 +35,14 @@ KINDS = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )  # fmt: skip
+
+
+class Written(Protocol):
+    """A result that can be written."""
+
+    def to_json(self) -> str:
+        """As JSON text."""
+        ...
 
 
 def check_outputs(

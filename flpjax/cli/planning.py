@@ -194,7 +194,7 @@ def _write(found: Allocation, json: Path | None, csv: Path | None, plot: Path | 
     from flpjax.cli import session
     from flpjax.cli.outputs import table_text, write
 
-    steps.save(json, found.to_json())
+    steps.save(json, found)
     if csv is not None:
         write(csv, table_text(found.table()))
     if plot is not None:

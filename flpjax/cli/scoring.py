@@ -90,7 +90,7 @@ def forecast_registered(
 
     asked = list(targets) or list(kept.forecast.targets)
     result = forecast(kept.draws, asked, level=level, method=kept.forecast.method)
-    steps.save(json, result.to_json())
+    steps.save(json, result)
     session.say(f"{kept}")
     steps.print_forecast(kept.draws, result, {}, None if targets else kept.review, fits, kept.shown, kept.tasks)
     session.warn([w for w in result.warnings if w not in kept.draws.ladder.remarks])
@@ -120,7 +120,7 @@ def _score(registered: Path, actual: str, mapping: Path | None, file: Path, json
         read_log(file)  # refused before it is appended to, if it is something else
     kept = registration(registered)
     result = run_score(kept, steps.read(actual, mapping, None, None), digest=digest_of(registered))
-    steps.save(json, result.to_json())
+    steps.save(json, result)
     session.say(f"{kept}")
     session.say(f"{result}")
     for shown in show_scoring(result, kept):
@@ -135,7 +135,7 @@ def _show_log(found: Calibration, plot: Path | None, json: Path | None) -> None:
     from flpjax.cli import session, steps
     from flpjax.cli.show_score import show_log
 
-    steps.save(json, found.to_json())
+    steps.save(json, found)
     if plot is not None:
         from flpjax.cli.plots_score import plot_calibration
 

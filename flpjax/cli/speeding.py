@@ -96,7 +96,7 @@ def speedup(
             level=level,
             progress=step,
         )
-    steps.save(json, result.to_json())
+    steps.save(json, result)
     if plot is not None:
         from flpjax.cli.plots_speedup import plot_speedup
 

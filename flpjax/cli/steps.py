@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from flpjax.cli.outputs import Written
     from flpjax.cli.show import Truth
     from flpjax.fitting.draws import Draws
     from flpjax.fitting.fit import AnyMethod
@@ -178,7 +179,7 @@ def forecast_and_show(
         fitted = fit(chosen, table, key, draws=how.draws, joint=how.joint, progress=step)
         result = run_forecast(fitted, targets, level=how.level, method=f"{name}, joint" if how.joint else name)
         reviewed = run_review(fitted, table, targets, result)
-    save(json, result.to_json())
+    save(json, result)
     if register is not None:
         from flpjax.cli.registered import keep
 
@@ -277,8 +278,8 @@ def reached(table: Runs) -> Truth:
     return reached
 
 
-def save(path: Path | None, text: str) -> None:
-    """Write a result as JSON, if a file was asked for; ``-`` is stdout.
+def save(path: Path | None, result: Written | str) -> None:
+    """Write a result, or its text, as JSON, if a file was asked for; ``-`` is stdout.
 
     Raises:
         InputError: The file can't be written.
@@ -288,8 +289,9 @@ def save(path: Path | None, text: str) -> None:
         return
     from flpjax.cli import outputs, session
 
+    text = outputs.marked(result if isinstance(result, str) else result.to_json())
     if path == outputs.STDOUT:
-        session.out.file.write(outputs.marked(text))
+        session.out.file.write(text)
         session.out.file.flush()
     else:
-        outputs.write(path, outputs.marked(text))
+        outputs.write(path, text)

@@ -76,7 +76,7 @@ def tune(
     with session.progress(steps.stages_of(chosen, table), f"fitting {name}:") as step:
         fitted = fit(chosen, table, jax.random.key(seed), draws=draws, progress=step)
         found = run_tune(fitted, table, targets, free or (), via=via, level=level)
-    steps.save(json, found.to_json())
+    steps.save(json, found)
     session.out.print(_sheet(found))
     session.warn(table.notes, style="cyan", label="note")
     session.warn(found.warnings)

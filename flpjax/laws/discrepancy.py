@@ -51,6 +51,19 @@ class Axis(NamedTuple):
             return x["tokens"] - x["params"]
         return x[self.feature] if self.feature else -jnp.mean(x)
 
+    def along_rows(self, x: Any) -> np.ndarray:
+        """``(row,)`` where rows lie; leaves ``(row, …)``."""
+        if self.feature:
+            return np.asarray(self.along(x))
+        losses = -np.asarray(x, float)
+        return losses.mean(axis=1) if losses.ndim > 1 else losses
+
+    def cells(self, along: Any) -> Any:
+        """``(…, cell)`` what each cell's weight does at places ``(…)``, of JAX or of NumPy, at amplitude 1."""
+        where, edges = jnp if isinstance(along, Array) else np, np.array(self.edges)
+        beyond = 0.5 * where.maximum(along[..., None] - edges, 0.0) ** 2
+        return np.sqrt(self.share / np.diff(edges)) * (beyond[..., :-1] - beyond[..., 1:])
+
 
 @dataclass(frozen=True)
 class Discrepancy:
@@ -99,12 +112,12 @@ class Discrepancy:
 
     def basis(self, x: Any) -> Array:
         """``(cell,)`` what each weight does at ONE row, at amplitude 1."""
-        parts = [jnp.zeros((0,))]
-        for axis in self.axes:
-            edges = jnp.array(axis.edges)
-            beyond = 0.5 * jnp.maximum(axis.along(x) - edges, 0.0) ** 2
-            parts.append(jnp.sqrt(axis.share / jnp.diff(edges)) * (beyond[:-1] - beyond[1:]))
-        return jnp.concatenate(parts)
+        parts = [axis.cells(jnp.asarray(axis.along(x))) for axis in self.axes]
+        return jnp.concatenate([jnp.zeros((0,)), *parts])
+
+    def basis_of_rows(self, x: Any) -> np.ndarray:
+        """``(row, cell)`` the same at rows ``(row, …)``, on the host."""
+        return np.concatenate([axis.cells(axis.along_rows(x)) for axis in self.axes], axis=1)
 
     def departure(self, params: Params, x: Any) -> Array:
         """G at ONE row."""
@@ -144,8 +157,7 @@ def _axes(x: Any, read: tuple[str, ...]) -> tuple[Axis, ...]:
         if RATIO in SHARES and {"params", "tokens"} <= set(read):
             spans.append((RATIO, np.asarray(Axis(RATIO, (), 0.0).along(x)), SHARES[RATIO]))
         return tuple(Axis(n, _edges(v, STEP["log"], BEYOND), s) for n, v, s in spans if np.ptp(v) > STEP["log"])
-    losses = -np.asarray(x, float)
-    losses = losses.mean(axis=-1) if losses.ndim > 1 else losses
+    losses = Axis("", (), 1.0).along_rows(x)
     return (Axis("", _edges(losses, STEP["linear"], -float(losses.max())), 1.0),) if np.ptp(losses) > 0 else ()
 
 

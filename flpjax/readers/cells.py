@@ -72,7 +72,9 @@ def _all_plain(cells: Sequence[Any]) -> NDArray[np.float64] | None:
     kinds = set(map(type, cells))
     try:
         if kinds <= {float, int, NoneType}:
-            values = np.array([np.nan if cell is None else cell for cell in cells] if NoneType in kinds else cells, float)
+            values = np.array(
+                [np.nan if cell is None else cell for cell in cells] if NoneType in kinds else cells, float
+            )
         elif kinds == {str} and PLAIN.fullmatch("\0".join(cells)):
             values = np.array([float(cell) if cell else np.nan for cell in cells])
         else:

@@ -14,11 +14,12 @@ from scipy.special import logsumexp
 
 from flpjax.engine.settings import Settings, Status
 from flpjax.errors import FitError, InputError, some_of
-from flpjax.fitting.averaging.evidence import Fits, Rows, fit_rows
+from flpjax.fitting.averaging.evidence import Fits, fit_outputs
 from flpjax.fitting.averaging.hyperpriors import Grid, grid_of, log_weight
 from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.averaging.rows import rows_of
-from flpjax.fitting.averaging.sampling import Sample, sample
+from flpjax.fitting.averaging.sampling import sample_outputs
+from flpjax.fitting.averaging.sheet import Rows
 from flpjax.fitting.draws import StageFit, unpack_all
 from flpjax.fitting.point import STEPS
 from flpjax.fitting.staged import Fitted, fit_stage
@@ -102,10 +103,7 @@ class Part:
             noise = np.broadcast_to(self.trained.report.residual_sd, (draws, len(self.outputs)))
             return unpack_all(self.law, vectors), np.asarray(noise)
         space = self.stage.residual.space
-        each: list[Sample] = [
-            sample(self.law, space, rows, self.grid, fits, origin, draws, rng)
-            for rows, fits in zip(self.rows, self.fits, strict=True)
-        ]
+        each = sample_outputs(self.law, space, self.rows, self.grid, self.fits, origin, draws, rng)
         noise = np.stack([s.noise for s in each], axis=1)
         if self.stage.units:
             zero, unit = np.array(self.stage.units).T
@@ -225,7 +223,7 @@ def _part(name: str, stage: Stage, bound: BoundModel, runs: Runs, origins: Origi
         counts = np.ones((1, len(bound.runs.names)))
         trained = fit_stage(stage, counts, generator(key, 0), None, SINGLE_STEPS)
     else:
-        fits = tuple(fit_rows(stage.law, space, r, grid, shift) for r in rows)
+        fits = fit_outputs(stage.law, space, rows, grid, shift)
     ranks = [np.ndim(leaf) for leaf in jax.tree.leaves(stage.x)]
     return Part(
         name,

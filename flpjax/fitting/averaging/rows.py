@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.averaging.evidence import Rows
 from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.averaging.outlying import outlying
+from flpjax.fitting.averaging.sheet import Rows
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import Stage

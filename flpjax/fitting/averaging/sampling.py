@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from flpjax.fitting.averaging.evidence import Fits, Rows, columns, values_and_slopes, whiten
+from flpjax.fitting.averaging.evidence import Fits
 from flpjax.fitting.averaging.hyperpriors import Grid
+from flpjax.fitting.averaging.lanes import ROWS, values
+from flpjax.fitting.averaging.sheet import Rows, columns, stacked_rows
+from flpjax.fitting.averaging.whitening import factors
 from flpjax.fitting.even import covariance_roots, even_levels
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Space
 
 Floats = NDArray[np.float64]
+MOST = 1 << 16  # draws of all outputs whose laws are evaluated at a time
 
 
 class Sample(NamedTuple):
@@ -24,22 +29,63 @@ class Sample(NamedTuple):
     noise: Floats  # (draw,) s.d. of what one run measures about it
 
 
+class _Drawn(NamedTuple):
+    """Parameters of one output's law, and what its weights are still to be drawn with."""
+
+    rows: Rows
+    theta: Floats  # (draw, p)
+    noise: Floats  # (draw,)
+    used: NDArray[np.intp]  # points of the grid that draws have
+    place: NDArray[np.intp]  # (draw,) which of them
+    table: Floats  # (row, k) what weights do
+    cells: int  # how many of them are the discrepancy's
+    normal: Floats  # (draw, k)
+
+
 def sample(
     law: Law, space: Space, rows: Rows, grid: Grid, fits: Fits, origin: int, draws: int, rng: np.random.Generator
 ) -> Sample:
-    """Draw from the posterior at one origin.
+    """As :func:`sample_outputs`, of one output."""
+    return sample_outputs(law, space, [rows], grid, [fits], origin, draws, rng)[0]
+
+
+def sample_outputs(
+    law: Law,
+    space: Space,
+    each: Sequence[Rows],
+    grid: Grid,
+    fits: Sequence[Fits],
+    origin: int,
+    draws: int,
+    rng: np.random.Generator,
+) -> list[Sample]:
+    """Draw from the posteriors of several outputs at one origin.
 
     Args:
         law: That was fitted.
         space: Of the residuals.
-        rows: It was fitted to.
+        each: What it was fitted to, by output.
         grid: Its hyperparameters.
-        fits: How.
+        fits: How, by output.
         origin: Which.
-        draws: How many.
+        draws: How many of each.
         rng: For all of it.
     """
-    inner = law.law if isinstance(law, Discrepancy) else law
+    departs = isinstance(law, Discrepancy)
+    per_call = max(MOST // draws, 1)
+    found: list[Sample] = []
+    for at in range(0, len(each), per_call):
+        some = slice(at, at + per_call)
+        drawn = [_drawn(law, r, grid, f, origin, draws, rng) for r, f in zip(each[some], fits[some], strict=True)]
+        if not departs:
+            found += [Sample(d.theta, d.noise) for d in drawn]
+            continue
+        told = _values(law.law, space, drawn)  # type: ignore[attr-defined]
+        found += [_with_weights(d, grid, value, origin) for d, value in zip(drawn, told, strict=True)]
+    return found
+
+
+def _drawn(law: Law, rows: Rows, grid: Grid, fits: Fits, origin: int, draws: int, rng: np.random.Generator) -> _Drawn:
     log_weight = fits.log_evidence[origin]
     weight = np.exp(log_weight - logsumexp(log_weight))
     level = even_levels(draws, rng)
@@ -47,17 +93,40 @@ def sample(
     used, index = np.unique(point, return_inverse=True)
     root = covariance_roots(fits.hessian[origin, used])
     size = root.shape[-1]
-    theta = fits.theta[origin, point] + np.einsum("dpq,dq->dp", root[index], rng.standard_normal((draws, size)))
+    theta = fits.theta[origin, point] + _by_point(root, index, rng.standard_normal((draws, size)))
     noise = np.sqrt(grid.noise[point] ** 2 + rows.measured**2)
-    if not isinstance(law, Discrepancy):
-        return Sample(theta, noise)
     table, cells = columns(law, rows)
-    weighted = whiten(rows, table, cells, np.full(len(used), origin, np.intp), grid, used)
-    value, _ = values_and_slopes(inner, space, theta, rows.x)
-    inverse = weighted.inverse[index]
+    normal = rng.standard_normal((draws, table.shape[1])) if isinstance(law, Discrepancy) else np.zeros((draws, 0))
+    return _Drawn(rows, theta, noise, used, index, table, cells, normal)
+
+
+def _with_weights(drawn: _Drawn, grid: Grid, value: Floats, origin: int) -> Sample:
+    """A sample with weights of the discrepancy drawn, given the law's value ``(draw, row)`` at the rows."""
+    rows, table = drawn.rows, drawn.table
+    known = factors(rows, table, drawn.cells, origin, grid, drawn.used)
+    inverse = known.inverse[drawn.place]
     residual = np.where(inverse > 0, rows.y - value, 0.0) * inverse
-    white = np.einsum("dkl,dl->dk", weighted.root[index], residual @ table) + rng.standard_normal(
-        (draws, table.shape[1])
-    )
-    curvature = np.einsum("dlk,dl->dk", weighted.unroot[index], white)[:, :cells]
-    return Sample(np.concatenate([theta, np.log(grid.amplitude[point])[:, None], curvature], axis=1), noise)
+    white = _by_point(known.root, drawn.place, residual @ table) + drawn.normal
+    curvature = _by_point(np.swapaxes(known.unroot, 1, 2), drawn.place, white)[:, : drawn.cells]
+    amplitude = np.log(grid.amplitude[drawn.used])[drawn.place]
+    return Sample(np.concatenate([drawn.theta, amplitude[:, None], curvature], axis=1), drawn.noise)
+
+
+def _by_point(matrix: Floats, index: NDArray[np.intp], vector: Floats) -> Floats:
+    """``(draw, p)`` each draw's vector ``(draw, q)`` times the matrix ``(used, p, q)`` of its point."""
+    found = np.empty((len(vector), matrix.shape[1]))
+    order = np.argsort(index, kind="stable")
+    for own, at in zip(matrix, np.split(order, np.cumsum(np.bincount(index, minlength=len(matrix)))[:-1]), strict=True):
+        found[at] = vector[at] @ own.T
+    return found
+
+
+def _values(law: Law, space: Space, drawn: Sequence[_Drawn]) -> list[Floats]:
+    """Per output ``(draw, row)`` the law at its rows."""
+    rows = max(len(d.rows.y) for d in drawn)
+    rows += -rows % ROWS
+    x = stacked_rows([d.rows.x for d in drawn], rows)
+    draws = len(drawn[0].theta)
+    output = np.repeat(np.arange(len(drawn)), draws)
+    told = values(law, space, np.concatenate([d.theta for d in drawn]), x, output).reshape(len(drawn), draws, rows)
+    return [value[:, : len(d.rows.y)] for value, d in zip(told, drawn, strict=True)]

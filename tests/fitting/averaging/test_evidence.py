@@ -7,9 +7,10 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from flpjax.fitting.averaging.evidence import Rows, columns, fit_rows
+from flpjax.fitting.averaging.evidence import fit_rows
 from flpjax.fitting.averaging.hyperpriors import grid_of
 from flpjax.fitting.averaging.sampling import sample
+from flpjax.fitting.averaging.sheet import Rows, columns
 from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import prior_normal, unpack
