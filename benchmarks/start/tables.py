@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 RUN_NOISE = 0.004  # s.d. of log losses
 WIDE_SIZES = np.array([5e7, 1e8, 2e8, 4e8, 8e8, 1.6e9, 3.2e9])
-Columns = dict[str, NDArray]
+Columns = dict[str, NDArray[Any]]
 
 
 def long(rows: int, checkpoints: int = 200) -> Columns:
@@ -68,7 +69,7 @@ def write(path: Path, columns: Columns) -> Path:
     return path
 
 
-def _sizes(params: NDArray, tokens: NDArray, checkpoints: int) -> Columns:
+def _sizes(params: NDArray[Any], tokens: NDArray[Any], checkpoints: int) -> Columns:
     trained = np.arange(1, checkpoints + 1) / checkpoints
     return {
         "run": np.repeat([f"run {i}" for i in range(len(params))], checkpoints),
@@ -77,7 +78,9 @@ def _sizes(params: NDArray, tokens: NDArray, checkpoints: int) -> Columns:
     }
 
 
-def _losses(params: NDArray, tokens: NDArray, checkpoints: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _losses(
+    params: NDArray[Any], tokens: NDArray[Any], checkpoints: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """``(run, checkpoint)`` of Chinchilla's law, about which runs and checkpoints scatter."""
     trained = tokens[:, None] * np.arange(1, checkpoints + 1) / checkpoints
     law = 1.8 + 482.0 / params[:, None] ** 0.348 + 2085.0 / trained**0.366

@@ -60,14 +60,14 @@ def guesses(law: Law, x: Any, y: Floats, seen: NDArray[np.bool_]) -> Floats:
     return _in_calls(lambda *a: (_guessed(law, *a),), output, x, weight, y[output])[0].reshape(outputs, origins, -1)
 
 
-def padded(leaf: NDArray, rows: int) -> NDArray:
+def padded(leaf: NDArray[Any], rows: int) -> NDArray[Any]:
     """``(row, …)`` filled up by repeating the last row."""
     more = rows - len(leaf)
     return np.concatenate([leaf, np.repeat(leaf[-1:], more, axis=0)]) if more else leaf
 
 
 def _in_calls(
-    program: Callable[..., tuple[Array, ...]], output: NDArray[np.intp], x: Any, *lanes: NDArray
+    program: Callable[..., tuple[Array, ...]], output: NDArray[np.intp], x: Any, *lanes: NDArray[Any]
 ) -> tuple[Floats, ...]:
     """A program on lanes ``(lane, …)`` and their outputs' ``x``, :data:`LANES` a call; the last is filled up."""
     parts = []

@@ -53,7 +53,7 @@ def stacked(law: Law, each: Sequence[Rows]) -> Sheet:
         if index is not None:
             member[o, index, np.arange(len(index))] = 1.0
 
-    def wide(leaf: NDArray, fill: Any) -> NDArray:
+    def wide(leaf: NDArray[Any], fill: Any) -> NDArray[Any]:
         return np.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, rows - leaf.shape[-1])], constant_values=fill)
 
     basis = [np.pad(cells_of(law, r.x), [(0, rows - len(r.y)), (0, 0)]) for r in each]
