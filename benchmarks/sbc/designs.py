@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from flpjax import FLP, FLPM, M3, Chinchilla, DomainLinear, Runs, Selection, simulate_ladder, simulate_mixtures
+from flpjax import FLP, FLPM, M3, Chinchilla, DomainLinear, Network, Runs, Selection, simulate_ladder, simulate_mixtures
 from flpjax.fitting.point import bind
+from flpjax.fitting.posterior.posterior import with_wrong_losses
 from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, posterior_problem
 from flpjax.methods.method import Method
 
+NETWORK = "network"
 NARROW = {  # where priors would make ladders that no laboratory has, narrower ones
     "loss/log_level": (1.0, 0.1),
     "loss/exponent": (-0.05, 0.02),
@@ -50,6 +52,7 @@ def designs() -> dict[str, tuple[Method, Runs]]:
         "chinchilla+linear": (FLP(Chinchilla(), selection=keep), ladder),
         "flp-m (m3+domain-linear)": (FLPM(M3(), DomainLinear(), selection=keep), mixed),
         "flp, emerging": (FLP(selection=keep), ladder),
+        NETWORK: (FLPM(M3(), Network(), selection=keep), mixed),
     }
 
 
@@ -57,6 +60,8 @@ def posed(name: str) -> PosteriorProblem:
     """The question that a design asks, with its priors."""
     method, runs = designs()[name]
     plan = bind(method, runs)
+    if name == NETWORK:
+        plan = with_wrong_losses(plan)
     emergence = "emerging" in name
     names = posterior_problem(plan, None, emergence).priors.names
     chosen: Mapping[str, Normal] = {n: Normal(*v) for n, v in NARROW.items() if n in names}

@@ -36,7 +36,7 @@ def ranks(question: PosteriorProblem, simulations: int, seed: int, method: str) 
     for i, (layer, known) in enumerate(zip(question.layers, question.evidence, strict=True)):
         loc, scale = np.asarray(known.loc), np.asarray(known.scale)
         true = loc + scale * rng.standard_normal((simulations, *loc.shape))
-        y = _simulated(layer, true, known, jax.random.split(jax.random.key(seed + i), (simulations, len(loc))))
+        y = simulated(layer, true, known, jax.random.split(jax.random.key(seed + i), (simulations, len(loc))))
         tiled = jax.tree.map(lambda v: np.broadcast_to(v, (simulations, *v.shape)), known)
         tiled = tiled._replace(data=tiled.data._replace(y=np.asarray(y)))
         flat = jax.tree.map(lambda v: np.asarray(v).reshape(-1, *v.shape[2:]), tiled)
@@ -69,6 +69,19 @@ def _ranked(question: PosteriorProblem, truth: list[NDArray[Any]], kept: list[ND
             for j in range(int(np.prod(p.shape, dtype=int)))
         ]
         found |= {f"{n} of {o}": rank[:, i, j] for i, o in enumerate(stage.outputs) for j, n in enumerate(names)}
+    return Ranks(found | forecast_ranks(question, truth, kept))
+
+
+def forecast_ranks(
+    question: PosteriorProblem, truth: list[NDArray], kept: list[NDArray]
+) -> dict[str, NDArray[np.int64]]:
+    """Ranks ``(simulation,)`` of every forecast.
+
+    Args:
+        question: What was asked.
+        truth: Layer → ``(simulation, output, p)``.
+        kept: Layer → draws ``(simulation, draw, output, p)``.
+    """
     finals = question.bound.runs.finals()
     top = jax.tree.map(lambda v: v[finals.flops.argmax()], finals.law_inputs)
     steps = np.log(BEYOND)
@@ -79,10 +92,9 @@ def _ranked(question: PosteriorProblem, truth: list[NDArray[Any]], kept: list[ND
     values = _forecasts(question.model, question.layers, kept, targets)
     rank = (values < true_values[:, None]).sum(axis=1)
     outputs = (*question.model.domains, *question.model.tasks)
-    found |= {
+    return {
         f"forecast of {o} at {b:g} times": rank[:, t, j] for t, b in enumerate(BEYOND) for j, o in enumerate(outputs)
     }
-    return Ranks(found)
 
 
 def _forecasts(model: Model, layers: tuple[Layer, ...], vectors: list[NDArray[Any]], targets: Features) -> NDArray[Any]:
@@ -103,7 +115,7 @@ def _predicted(model: Model, layers: tuple[Layer, ...], vectors: tuple[Array, ..
 
 
 @partial(jax.jit, static_argnums=0)
-def _simulated(layer: Layer, vectors: Array, evidence: PosteriorData, keys: Array) -> Array:
+def simulated(layer: Layer, vectors: Array, evidence: PosteriorData, keys: Array) -> Array:
     """Values ``(simulation, output, run, checkpoint)`` from true vectors ``(simulation, output, p)``."""
 
     def one(v: Array, data: Any, key: Array) -> Array:

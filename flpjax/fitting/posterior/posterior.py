@@ -90,7 +90,7 @@ def posterior(
     trained = any(stage.recipe is not None for stage in plain.stages)
     method = method or ("tempered" if trained else "nuts")
     wider = trained if discrepancy is None else discrepancy
-    problem = posterior_problem(_with_wrong_losses(plain) if wider else plain, priors, emergence)
+    problem = posterior_problem(with_wrong_losses(plain) if wider else plain, priors, emergence)
     each = -(-draws // chains)
     key_sample, key_noise = jax.random.split(key)
     tell("starts and modes")
@@ -114,7 +114,7 @@ def posterior(
     return assemble(problem, found, fits, gradient, method, chains, key_noise, strict)
 
 
-def _with_wrong_losses(bound: BoundModel) -> BoundModel:
+def with_wrong_losses(bound: BoundModel) -> BoundModel:
     """The same with a discrepancy around the law of losses, and none around that of scores."""
     losses = tuple(stage for stage in bound.stages if stage.name == "loss")
     wider = with_discrepancy(replace(bound, stages=losses))
