@@ -24,8 +24,8 @@ POPULATIONS = 2  # of each simulation: of all draws so few are ranked that these
 def ranks(question: PosteriorProblem, simulations: int, seed: int, tempering: Tempering) -> dict[str, Ranks]:
     """Simulate, sample, rank forecasts: of the draws, and of the same draws halved about their mean."""
     rng = np.random.default_rng(seed)
-    truth: list[NDArray] = []
-    kept: list[NDArray] = []
+    truth: list[NDArray[np.float64]] = []
+    kept: list[NDArray[np.float64]] = []
     for i, (layer, known) in enumerate(zip(question.layers, question.evidence, strict=True)):
         loc, scale = np.asarray(known.loc), np.asarray(known.scale)
         true = loc + scale * rng.standard_normal((simulations, *loc.shape))

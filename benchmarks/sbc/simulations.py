@@ -73,7 +73,7 @@ def _ranked(question: PosteriorProblem, truth: list[NDArray[Any]], kept: list[ND
 
 
 def forecast_ranks(
-    question: PosteriorProblem, truth: list[NDArray], kept: list[NDArray]
+    question: PosteriorProblem, truth: list[NDArray[np.float64]], kept: list[NDArray[np.float64]]
 ) -> dict[str, NDArray[np.int64]]:
     """Ranks ``(simulation,)`` of every forecast.
 
