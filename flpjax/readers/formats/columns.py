@@ -14,7 +14,7 @@ from flpjax.ladder.build import Place
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
 from flpjax.readers.cells import LARGEST, NUMBER, is_blank
-from flpjax.readers.formats.names import EMBEDDED, PER_DEVICE, Meaning, meaning_of
+from flpjax.readers.formats.names import MAY_BE_PER_DEVICE, MAY_COUNT_EMBEDDINGS, Meaning, meaning_of
 from flpjax.readers.formats.records import BATCH, Choices, Floats
 from flpjax.readers.formats.tasks import task_of
 from flpjax.readers.units import unit_of
@@ -74,11 +74,11 @@ def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Co
     if (
         params is not None
         and params.theirs not in ("params", "N")
-        and params.theirs.rpartition("/")[2].rpartition(".")[2] in EMBEDDED
+        and params.theirs.rpartition("/")[2].rpartition(".")[2] in MAY_COUNT_EMBEDDINGS
     ):
         notes.append(f"'{params.theirs}' is taken for N; if it counts embeddings, give N without them in a join table")
     batch = taken.get(BATCH)
-    if batch is not None and _last_part(batch.theirs) in PER_DEVICE:
+    if batch is not None and _last_part(batch.theirs) in MAY_BE_PER_DEVICE:
         notes.append(
             f"'{batch.theirs}' is taken for the sequences of a step on all devices; --constant batch=… if it is not"
         )

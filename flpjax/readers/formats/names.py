@@ -1,4 +1,4 @@
-"""What columns of training logs mean, by the names that common programs give them."""
+"""Recognise columns of training logs by name: tokens, N, FLOPs, steps, batch sizes, losses and scores."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from flpjax.ladder.units import Unit
 from flpjax.readers.formats.records import BATCH, BATCH_TOKENS, CONTEXT
 from flpjax.readers.units import FLOPS, LOSS, PREFIXES, TOKENS
 
-LONGEST = 300  # characters of a column's name; longer ones hold something else
+LONGEST_NAME = 300  # characters; longer headers are not names of columns
 
-SINGLE: dict[str, tuple[str, ...]] = {
+SIZE_NAMES: dict[str, tuple[str, ...]] = {
     "tokens": (
         "total_tokens", "tokens", "tokens_seen", "tokens_trained", "num_tokens", "n_tokens", "consumed_tokens",
         "train_tokens", "training_tokens", "num_tokens_seen", "total_tokens_seen", "num_input_tokens_seen",
@@ -42,18 +42,18 @@ SINGLE: dict[str, tuple[str, ...]] = {
         "train_seq_len", "context_length", "context_len", "block_size", "n_ctx", "ctx_len", "context", "seqlen",
     ),
 }  # fmt: skip
-"""Canonical or auxiliary name → the last part of names that mean it, the surest first."""
-EMBEDDED = frozenset(SINGLE["params"][SINGLE["params"].index("params") :])
-"""Names of parameters that may count embeddings."""
-PER_DEVICE = frozenset(("train_batch_size", "batch_size"))
+"""Canonical or auxiliary name (a batch size, a context) → last parts of names that mean it, most reliable first."""
+MAY_COUNT_EMBEDDINGS = frozenset(SIZE_NAMES["params"][SIZE_NAMES["params"].index("params") :])
+"""Names of N that may count the embedding parameters."""
+MAY_BE_PER_DEVICE = frozenset(("train_batch_size", "batch_size"))
 """Names of batch sizes that may be those of one device."""
-HEADS = frozenset(
+SIZE_PREFIXES = frozenset(
     (
         "throughput", "train", "training", "trainer", "perf", "progress", "optim", "model", "config", "data", "stats",
         "global", "timer", "counters", "performance", "parameters", "summary",
     )
 )  # fmt: skip
-"""What may stand before those: an evaluation's tokens are not the training's."""
+"""What a name may have before the last part: `train/tokens` are training tokens, `eval/tokens` are not."""
 
 TOTAL_FLOPS = re.compile(
     r"(?:total|cumulative|cum|training|train|actual)_(?:training_|train_)?"
@@ -61,50 +61,61 @@ TOTAL_FLOPS = re.compile(
     r"|(?:training_|train_)?(flops?|total_flos|flos)(?:_total)?"
 )
 LONG_PREFIXES = {"kilo": "K", "mega": "M", "giga": "G", "tera": "T", "peta": "P", "exa": "E", "zetta": "Z"}
-MANY_TOKENS = re.compile(r"(?:total_)?(?:train_|training_)?tokens?(?:_seen)?_?\(?([bmt]|[bmtr]+illions?)\)?")
+TOKENS_WITH_UNIT = re.compile(r"(?:total_)?(?:train_|training_)?tokens?(?:_seen)?_?\(?([bmt]|[bmtr]+illions?)\)?")
 
-NATS = ("crossentropyloss", "cross_entropy_loss", "cross_entropy", "ce_loss", "lm_loss", "nll_loss", "nll", "loss")
-BITS = ("bits_per_byte", "bits_per_token", "bpb")
-PERPLEXITIES = ("perplexity", "ppl")
-SCORES = (
+NAT_METRICS = (
+    "crossentropyloss",
+    "cross_entropy_loss",
+    "cross_entropy",
+    "ce_loss",
+    "lm_loss",
+    "nll_loss",
+    "nll",
+    "loss",
+)
+BIT_METRICS = ("bits_per_byte", "bits_per_token", "bpb")
+PERPLEXITY_METRICS = ("perplexity", "ppl")
+SCORE_METRICS = (
     "acc", "accuracy", "acc_norm", "len_norm", "length_normalized_accuracy", "acc_len_norm", "acc_raw", "exact_match",
     "em", "f1", "pass_at_1", "pass@1", "accuracy_norm", "acc_per_token", "acc_per_char", "mc1", "mc2", "score",
 )  # fmt: skip
-"""Metrics that are scores, in the order in which one of several is taken."""
-CENTRED = ("core_metric", "core_score", "core")
+"""Metrics that are scores; if a task has several, the first of these is taken."""
+CENTRED_METRICS = ("core_metric", "core_score", "core")
+"""Scores rescaled so that chance is 0 (CORE of DataComp-LM)."""
 METRICS = {
-    **dict.fromkeys(NATS, ("loss", LOSS["nats"])),
-    **dict.fromkeys(BITS, ("loss", LOSS["bits"])),
-    **dict.fromkeys(PERPLEXITIES, ("loss", LOSS["perplexity"])),
-    **dict.fromkeys(SCORES, ("score", LOSS["nats"])),
+    **dict.fromkeys(NAT_METRICS, ("loss", LOSS["nats"])),
+    **dict.fromkeys(BIT_METRICS, ("loss", LOSS["bits"])),
+    **dict.fromkeys(PERPLEXITY_METRICS, ("loss", LOSS["perplexity"])),
+    **dict.fromkeys(SCORE_METRICS, ("score", LOSS["nats"])),
 }
-EVALUATION = (
+"""Metric → loss or score, and the unit of a loss; that of a score is not read."""
+EVALUATION_WORDS = (
     "eval", "evals", "evaluation", "val", "valid", "validation", "test", "dev", "heldout", "held_out", "lm",
     "downstream", "downstream_bpb", "lm_eval", "lm_evaluation_harness", "lm_eval_harness", "harness", "icl", "metrics",
     "metric", "benchmarks", "tasks",
 )  # fmt: skip
-"""Parts of a name that say that something was evaluated, and not what on."""
-TRAINING = ("train", "training", "optim")
-AVERAGES = re.compile(r"(macro|micro|avg|average|mean|overall)(_avg|_average)?")
+"""Words that say that a column is an evaluation, but not on which data; dropped from domain and task names."""
+TRAINING_PREFIXES = ("train", "training", "optim")
+AVERAGE = re.compile(r"(macro|micro|avg|average|mean|overall)(_avg|_average)?")
 SYMBOLS = {"N": "params", "D": "tokens", "C": "flops"}
-CANONICAL = re.compile(r"(?:loss|score|mix|x|stderr)/(?!(?:train|training|val|valid|eval|test|dev)$).+")
-FILTER = re.compile(r"(?<=[^\s,]),(none|[a-z]+-[a-z]+)$")
-"""What lm-evaluation-harness writes behind a metric."""
-LABEL = re.compile(r"(.*?)\s*\(([^()]*)\)")
+CANONICAL_NAME = re.compile(r"(?:loss|score|mix|x|stderr)/(?!(?:train|training|val|valid|eval|test|dev)$).+")
+LM_EVAL_FILTER = re.compile(r"(?<=[^\s,]),(none|[a-z]+-[a-z]+)$")
+"""The filter that lm-evaluation-harness appends to a metric: `acc,none`."""
+BRACKETED_LABEL = re.compile(r"(.*?)\s*\(([^()]*)\)")
 NOT_VALUES = re.compile(r"__(min|max)$|(^|[/_. -])(grad_norm|lr|learning_rate|weight_decay|std|stderr|var)$")
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a column means.
+    """The meaning of a column.
 
     Attributes:
-        canonical: Canonical or auxiliary name.
-        unit: The unit that its values stand in; None for the canonical one.
-        rank: Of several columns of one meaning the lowest is taken.
-        metric: Of a loss or a score, as the source calls it.
-        average: Whether it is a mean of other losses, which would count twice.
-        centred: Whether it is a score with chance at 0.
+        canonical: Its canonical name (``tokens``, ``loss/c4``), or auxiliary one (a batch size, a context).
+        unit: The unit of its values; None for the canonical one.
+        rank: Of several columns with the same canonical name, the one of lowest rank is used.
+        metric: The metric of a loss or score, as the log calls it.
+        average: Whether it is an average of other losses, which then should not be a domain beside them.
+        centred: Whether it is a score rescaled so that chance is 0.
     """
 
     canonical: str
@@ -117,7 +128,7 @@ class Meaning:
 
 @lru_cache(maxsize=2**14)
 def meaning_of(name: str) -> Meaning | None:
-    """What a column of a training log means by its name; None if that is nothing a ladder has.
+    """The meaning of a column of a training log, by its name; None if it is not one that a ladder has.
 
     ``throughput/total_tokens`` are tokens, ``eval/c4_en-validation/CrossEntropyLoss`` is ``loss/c4_en``,
     ``eval/downstream/piqa_val_rc_5shot_len_norm`` is ``score/piqa_val_rc_5shot``, ``val_bpb`` is ``loss/validation``
@@ -126,70 +137,72 @@ def meaning_of(name: str) -> Meaning | None:
     Args:
         name: The column's.
     """
-    if not name or len(name) > LONGEST:
+    if not name or len(name) > LONGEST_NAME:
         return None
     text = name.strip()
-    if CANONICAL.fullmatch(text):
+    if CANONICAL_NAME.fullmatch(text):
         return Meaning(text)
     if text in SYMBOLS:
-        return Meaning(SYMBOLS[text], rank=len(SINGLE[SYMBOLS[text]]) if SYMBOLS[text] in SINGLE else 1)
-    text = FILTER.sub("", text)
-    labelled = LABEL.fullmatch(text)
-    label = _plain(labelled[2]) if labelled else ""
-    body = labelled[1] if labelled and _metric(label.removesuffix("_v2"))[0] else text
-    parts = [part for part in (_plain(p) for p in re.split(r"[/.]" if "/" not in body else "/", body)) if part]
+        return Meaning(SYMBOLS[text], rank=len(SIZE_NAMES[SYMBOLS[text]]) if SYMBOLS[text] in SIZE_NAMES else 1)
+    text = LM_EVAL_FILTER.sub("", text)
+    labelled = BRACKETED_LABEL.fullmatch(text)
+    label = _normalised(labelled[2]) if labelled else ""
+    body = labelled[1] if labelled and _split_metric(label.removesuffix("_v2"))[0] else text
+    parts = [part for part in (_normalised(p) for p in re.split(r"[/.]" if "/" not in body else "/", body)) if part]
     if not parts or NOT_VALUES.search(text.lower()):
         return None
-    return _single(parts) or _measured(body, parts, label)
+    return _size_meaning(parts) or _metric_meaning(body, parts, label)
 
 
-def _single(parts: list[str]) -> Meaning | None:
-    """Sizes, steps and batches, by the last part of a name; before it may stand what is no evaluation."""
+def _size_meaning(parts: list[str]) -> Meaning | None:
+    """The meaning of a name whose last part is a size, step or batch size, and that is not of an evaluation."""
     last = parts[-1]
-    if not all(part in HEADS for part in parts[:-1]):
+    if not all(part in SIZE_PREFIXES for part in parts[:-1]):
         return None
-    for canonical, names in SINGLE.items():
+    for canonical, names in SIZE_NAMES.items():
         if last in names:
             return Meaning(canonical, None, names.index(last))
-    if found := MANY_TOKENS.fullmatch(last):
-        return Meaning("tokens", TOKENS[found[1][0].upper()], len(SINGLE["tokens"]))
+    if found := TOKENS_WITH_UNIT.fullmatch(last):
+        return Meaning("tokens", TOKENS[found[1][0].upper()], len(SIZE_NAMES["tokens"]))
     if found := TOTAL_FLOPS.fullmatch(last):
         prefix = LONG_PREFIXES.get(found[1] or "", (found[1] or "").upper())
         return Meaning("flops", FLOPS[f"{prefix}FLOPs"] if PREFIXES[prefix] != 1.0 else None)
     return None
 
 
-def _measured(body: str, parts: list[str], label: str) -> Meaning | None:
-    """A loss or a score, by the metric at the end of a name or in brackets behind it."""
-    if parts[-1] in CENTRED:
+def _metric_meaning(body: str, parts: list[str], label: str) -> Meaning | None:
+    """The meaning of a name with the metric of a loss or score at its end, or after it in brackets (``label``)."""
+    if parts[-1] in CENTRED_METRICS:
         return Meaning("score/core", metric=parts[-1], centred=True)
-    newer = label.endswith("_v2")
-    metric, rest = (label.removesuffix("_v2"), parts[-1]) if label else _metric(parts[-1])
-    heads = [*parts[:-1], *([rest] if rest else [])]
+    is_v2 = label.endswith("_v2")
+    metric, remainder = (label.removesuffix("_v2"), parts[-1]) if label else _split_metric(parts[-1])
+    other_parts = [*parts[:-1], *([remainder] if remainder else [])]
     if not metric:  # validation/loss/c4
         metric = next((part for part in parts if part in METRICS), "")
-        heads = [part for part in parts if part != metric]
+        other_parts = [part for part in parts if part != metric]
     if metric not in METRICS:
         return None
-    if heads and heads[0].split("_")[0] in TRAINING:
-        return Meaning("train_loss", METRICS[metric][1]) if metric in NATS and len(heads) == 1 else None
+    if other_parts and other_parts[0].split("_")[0] in TRAINING_PREFIXES:
+        return Meaning("train_loss", METRICS[metric][1]) if metric in NAT_METRICS and len(other_parts) == 1 else None
     kind, unit = METRICS[metric]
-    domain = _domain(body, heads)
+    domain = _domain(body, other_parts)
     if kind == "loss":
-        own = any(part.startswith("downstream") for part in heads)  # bits per byte of right answers are the custom
-        rank = 2 if metric in PERPLEXITIES else int(metric not in (BITS if own else NATS))
-        if not heads and metric == "loss":
+        downstream = any(
+            part.startswith("downstream") for part in other_parts
+        )  # downstream losses are bits per byte of the right answer
+        rank = 2 if metric in PERPLEXITY_METRICS else int(metric not in (BIT_METRICS if downstream else NAT_METRICS))
+        if not other_parts and metric == "loss":
             return Meaning("loss")
-        average = bool(AVERAGES.fullmatch(domain.rpartition("/")[2]))
-        told = None if unit.name == "nats" else unit
-        return Meaning(f"loss/{domain or 'validation'}", told, 2 * rank - newer, metric, average)
+        average = bool(AVERAGE.fullmatch(domain.rpartition("/")[2]))
+        conversion = None if unit.name == "nats" else unit
+        return Meaning(f"loss/{domain or 'validation'}", conversion, 2 * rank - is_v2, metric, average)
     if not domain:
         return None
-    return Meaning(f"score/{domain}", None, 2 * SCORES.index(metric) - newer, metric)
+    return Meaning(f"score/{domain}", None, 2 * SCORE_METRICS.index(metric) - is_v2, metric)
 
 
-def _metric(part: str) -> tuple[str, str]:
-    """The metric at the end of a part, the longest there is, and what stands before it; both empty without one."""
+def _split_metric(part: str) -> tuple[str, str]:
+    """The longest metric that ends a part of a name, and what precedes it; two empty strings if none does."""
     found = [m for m in METRICS if part == m or part.endswith(f"_{m}")]
     if not found:
         return "", ""
@@ -197,27 +210,29 @@ def _metric(part: str) -> tuple[str, str]:
     return metric, part[: -len(metric)].rstrip("_")
 
 
-def _domain(body: str, heads: list[str]) -> str:
-    """What was evaluated: the parts that say more than that something was."""
+def _domain(body: str, other_parts: list[str]) -> str:
+    """The data set or task: the parts of a name that are left without words of :data:`EVALUATION_WORDS`."""
     kept = []
-    for part in (p for p in heads if p not in EVALUATION):
+    for part in (p for p in other_parts if p not in EVALUATION_WORDS):
         words = part
-        for each in EVALUATION:
+        for each in EVALUATION_WORDS:
             words = words.removeprefix(f"{each}_") if words.startswith(f"{each}_") else words
-        for each in ("_validation", "_valid", "_val") if len(heads) > 1 or words != part else ("_validation", "_val"):
+        for each in (
+            ("_validation", "_valid", "_val") if len(other_parts) > 1 or words != part else ("_validation", "_val")
+        ):
             words = words.removesuffix(each)
-        if words and words not in EVALUATION:
-            kept.append(_spelt(words, body))
+        if words and words not in EVALUATION_WORDS:
+            kept.append(_original_spelling(words, body))
     return "/".join(kept)
 
 
-def _spelt(words: str, body: str) -> str:
-    """Words as the source spells them, with underscores for spaces."""
+def _original_spelling(words: str, body: str) -> str:
+    """Normalised words as ``body``, the original name, spells them, with underscores for spaces."""
     found = re.search(r"[\s_-]+".join(map(re.escape, words.split("_"))), body, re.IGNORECASE)
     return re.sub(r"\s+", "_", found[0]) if found else words
 
 
-def _plain(part: str) -> str:
-    """In lower case, words joined by underscores."""
+def _normalised(part: str) -> str:
+    """A part of a name in lower case, its words joined by underscores."""
     text = part.strip().lower()
     return text if text.startswith("_") else re.sub(r"[\s-]+", "_", text).strip("_")
