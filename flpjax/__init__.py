@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from flpjax.errors import FlpjaxError as FlpjaxError
     from flpjax.errors import InputError as InputError
     from flpjax.errors import PrecisionError as PrecisionError
-    from flpjax.face.answer import Answer as Answer
-    from flpjax.face.ladder import Ladder as Ladder
     from flpjax.fitting.averaging.auto import auto as auto
     from flpjax.fitting.bootstrap import bootstrap as bootstrap
     from flpjax.fitting.diagnostics import Convergence as Convergence
@@ -53,6 +51,8 @@ if TYPE_CHECKING:
     from flpjax.fitting.posterior.priors import Priors as Priors
     from flpjax.fitting.posterior.priors import priors_of as priors_of
     from flpjax.fitting.saved.files import load as load
+    from flpjax.interface.answer import Answer as Answer
+    from flpjax.interface.ladder import Ladder as Ladder
     from flpjax.ladder.compute import Compute as Compute
     from flpjax.ladder.features import Feature as Feature
     from flpjax.ladder.features import Features as Features
@@ -188,8 +188,8 @@ _HOME = {
     "cli.plots_plan": ("plot_plan",),
     "cli.plots_selection": ("plot_next_runs",),
     "cli.plots_speedup": ("plot_speedup",),
-    "face.answer": ("Answer",),
-    "face.ladder": ("Ladder",),
+    "interface.answer": ("Answer",),
+    "interface.ladder": ("Ladder",),
     "fitting.averaging.auto": ("auto",),
     "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),

@@ -9,7 +9,14 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 # Folders, old → new.
-FOLDERS = {"faces": "cli", "answers": "results", "forms": "laws", "predictors": "methods", "runs": "ladder"}
+FOLDERS = {
+    "faces": "cli",
+    "face": "interface",
+    "answers": "results",
+    "forms": "laws",
+    "predictors": "methods",
+    "runs": "ladder",
+}
 MODULES = {  # new → old (one or more); the old ones, too, are written with the new name of their folder
     "cli.app": "cli.cli", "cli.ending": "cli.interrupt", "cli.options": "cli.usage",
     "cli.plots_mix": "cli.mix_panels cli.ternary", "cli.show": "cli.show_backtest cli.show_check",

@@ -23,7 +23,7 @@ LAYER = {
     "fitting": 5,
     "results": 6,
     "cli": 7,
-    "face": 8,
+    "interface": 8,
     "__init__": 9,  # the public surface of the package, above all packages
     "__main__": 9,
 }

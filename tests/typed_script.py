@@ -56,7 +56,7 @@ assert_type(curve, flpjax.MixCurve)
 gained = flpjax.speedup(runs, runs, jax.random.key(5))
 assert_type(gained, flpjax.Speedup)
 
-# The short face.
+# `flpjax.Ladder`.
 ladder = flpjax.Ladder("ladder.csv", draws=101)
 assert_type(ladder.forecast("N=7e9,D=4e12"), flpjax.Answer[flpjax.Forecast])
 assert_type(ladder.review().result.verdict, flpjax.Verdict)

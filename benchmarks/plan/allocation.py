@@ -1,4 +1,4 @@
-"""What each road says of sweeps that were published, beside exponents that their authors, or others, read off them.
+"""What each approach says of sweeps that were published, beside exponents that their authors, or others, read off them.
 
 The five isoFLOP sets, FLOPs counted as the budget that their authors name; and the 240 points of Hoffmann et al.'s
 figure 4, by the law as the package fits it, and by the objective of Besiroglu et al. 2024.
@@ -46,19 +46,19 @@ PUBLISHED: dict[str, dict[str, dict[str, float]]] = {
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Set → road → a, b and N* at Gopher's budget, each with its interval; and what was published."""
+    """Set → approach → a, b and N* at Gopher's budget, each with its interval; and what was published."""
     figures: dict[str, Any] = {}
     for name in SETS:
         found = plan(isoflops(name), [*SPAN, ASKED], jax.random.key(options.seed), level=LEVEL, compare=False)
-        figures[name] = _roads(found)
+        figures[name] = _approaches(found)
     points = chinchilla.points()
     params, tokens, loss = (np.exp(v) for v in points)
     runs = table("chinchilla", params, tokens, loss, np.zeros(len(params), bool))
     key = jax.random.key(options.seed)
-    figures["chinchilla"] = _roads(plan(runs, [*SPAN, ASKED], key, level=LEVEL))
-    figures["chinchilla"][REPLICATED] = _roads(besiroglu(runs, key))["law"]
+    figures["chinchilla"] = _approaches(plan(runs, [*SPAN, ASKED], key, level=LEVEL))
+    figures["chinchilla"][REPLICATED] = _approaches(besiroglu(runs, key))["law"]
     told = {name: {f"published: {who}": of for who, of in rows.items()} for name, rows in PUBLISHED.items()}
-    return {name: {**roads, **told.get(name, {})} for name, roads in figures.items()}
+    return {name: {**approaches, **told.get(name, {})} for name, approaches in figures.items()}
 
 
 def isoflops(experiment: str) -> Runs:
@@ -78,15 +78,15 @@ def besiroglu(runs: Runs, key: Array) -> Allocation:
     return plan(bootstrap(robust, runs, key, draws=DRAWS, strict=False), [*SPAN, ASKED], level=LEVEL)
 
 
-def _roads(found: Allocation) -> dict[str, Any]:
-    roads: dict[str, Any] = {}
-    for road in found.roads:
-        a, b = road.exponents(LEVEL)
-        params = road.params(LEVEL)[-1]
+def _approaches(found: Allocation) -> dict[str, Any]:
+    approaches: dict[str, Any] = {}
+    for approach in found.approaches:
+        a, b = approach.exponents(LEVEL)
+        params = approach.params(LEVEL)[-1]
         if a is not None and b is not None:
-            how = {"b": b.median, "params": params and params.median, "headline": road.name == found.headline}
-            roads[road.name] = {**_told(a, "a"), **how}
-    return roads
+            how = {"b": b.median, "params": params and params.median, "headline": approach.name == found.headline}
+            approaches[approach.name] = {**_told(a, "a"), **how}
+    return approaches
 
 
 def _told(value: Interval, name: str) -> dict[str, float]:
@@ -96,13 +96,13 @@ def _told(value: Interval, name: str) -> dict[str, float]:
 def show(figures: dict[str, Any]) -> str:
     """As a table."""
     rows = []
-    for name, roads in figures.items():
-        for road, found in roads.items():
+    for name, approaches in figures.items():
+        for approach, found in approaches.items():
             n = found.get("params")
-            rows.append((name, road, f"{found['a']:.3f}", _between(found), "" if n is None else f"{n / 1e9:.1f}"))
+            rows.append((name, approach, f"{found['a']:.3f}", _between(found), "" if n is None else f"{n / 1e9:.1f}"))
     return tabulated(
         f"Exponent a of N* ∝ C^a, {100 * LEVEL:g} % intervals, and N* at {ASKED:.3g} FLOPs",
-        ("set", "road, or who published it", "a", "interval", "N*, billions"),
+        ("set", "approach, or who published it", "a", "interval", "N*, billions"),
         rows,
     )
 

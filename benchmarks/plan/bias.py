@@ -1,4 +1,4 @@
-"""How far each road errs on sweeps from known laws: narrow, wide, off-centre and drifting grids of equal cost.
+"""How far each approach errs on sweeps from known laws: narrow, wide, off-centre and drifting grids of equal cost.
 
 Four laws, five budgets from 10¹⁸ to 10²⁰ FLOPs, nine sizes each, in equal steps of log N about the true optimum (wide:
 from a sixteenth of it to sixteen times; narrow: from half to twice; off-centre: from a quarter to four times, all times
@@ -28,9 +28,9 @@ TIMES = (1.0, 10.0)  # the largest budget
 DRAWS = 200
 LEVEL = 0.9
 UNSEEN = 22339  # of all seeds here: the blend's constants were chosen on sweeps with others
-ROADS = ("law", "parabolas", "parabolas, corrected", "blend")
+APPROACHES = ("law", "parabolas", "parabolas, corrected", "blend")
 ALLOWED = (0.85, 0.95)  # coverage of 90 % intervals that the issue asks for
-WITHIN = 1.1  # times the best single road's error, that of the blend
+WITHIN = 1.1  # times the best single approach's error, that of the blend
 
 Floats = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ class Task(NamedTuple):
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Design → noise → times the largest budget → road → bias, error and coverage; and the blend against the best."""
+    """Design → noise → times the largest budget → approach → bias, error, coverage; and the blend against the best."""
     count = options.replicates or REPLICATES
     todo = [Task(d, n, i, options.seed) for d in DESIGNS for n in NOISES for i in range(count)]
     found: dict[Task, Floats] = dict(side_by_side(simulated, todo, options.workers))
@@ -90,7 +90,7 @@ def measure(options: Options) -> dict[str, Any]:
             by_times = {f"{times:g}": _summary(each[:, k]) for k, times in enumerate(TIMES)}
             figures["designs"][design][f"{noise:g}"] = by_times
     cells = [cell for noises in figures["designs"].values() for times in noises.values() for cell in times.values()]
-    covered = [cell["roads"]["blend"]["covered"] for cell in cells]
+    covered = [cell["approaches"]["blend"]["covered"] for cell in cells]
     figures["covered"] = {"least": min(covered), "most": max(covered), "mean": float(np.mean(covered))}
     figures["blend_over_best"] = max(cell["blend_over_best"] for cell in cells)
     figures["as_asked"] = bool(
@@ -112,14 +112,14 @@ def sweep(truth: Truth, task: Task) -> Runs:
 
 
 def simulated(task: Task) -> tuple[Task, Floats]:
-    """``(times, road, 3)``: error of the median log N*, whether its interval holds the truth, and its width."""
+    """``(times, approach, 3)``: error of the median log N*, whether its interval holds the truth, and its width."""
     truth = list(LAWS.values())[task.replicate % len(LAWS)]
     budgets = [float(times * BUDGETS[-1]) for times in TIMES]
     key = jax.random.key(task.seed * 100_003 + task.replicate)
     found = plan(sweep(truth, task), budgets, key, draws=DRAWS, level=LEVEL, compare=False)
-    by_name = {road.name: road for road in found.roads}
-    rows = np.full((len(TIMES), len(ROADS), 3), np.nan)
-    for j, name in enumerate(ROADS):
+    by_name = {approach.name: approach for approach in found.approaches}
+    rows = np.full((len(TIMES), len(APPROACHES), 3), np.nan)
+    for j, name in enumerate(APPROACHES):
         if name not in by_name:
             continue
         for k, interval in enumerate(by_name[name].params(LEVEL)):
@@ -132,20 +132,20 @@ def simulated(task: Task) -> tuple[Task, Floats]:
 
 
 def _summary(each: Floats) -> dict[str, Any]:
-    """Of sweeps ``(sweep, road, 3)``."""
-    roads = {}
-    for j, name in enumerate(ROADS):
+    """Of sweeps ``(sweep, approach, 3)``."""
+    approaches = {}
+    for j, name in enumerate(APPROACHES):
         there = each[np.isfinite(each[:, j, 0]), j]
         if len(there):
-            roads[name] = {
+            approaches[name] = {
                 "bias": float(there[:, 0].mean()),
                 "rms": float(np.sqrt((there[:, 0] ** 2).mean())),
                 "covered": float(there[:, 1].mean()),
                 "width": float(np.median(there[:, 2])),
                 "failed": float(1.0 - len(there) / len(each)),
             }
-    single = min(r["rms"] for name, r in roads.items() if name != "blend" and r["failed"] == 0.0)
-    return {"roads": roads, "blend_over_best": roads["blend"]["rms"] / single}
+    single = min(r["rms"] for name, r in approaches.items() if name != "blend" and r["failed"] == 0.0)
+    return {"approaches": approaches, "blend_over_best": approaches["blend"]["rms"] / single}
 
 
 def show(figures: dict[str, Any]) -> str:
@@ -159,13 +159,13 @@ def show(figures: dict[str, Any]) -> str:
                         f"{design}, {100 * float(noise):g} %, {times} ×", name, f"{r['bias']:+.3f}", f"{r['rms']:.3f}",
                         f"{100 * r['covered']:.0f}", f"{r['width']:.2f}",
                     )
-                    for name, r in cell["roads"].items()
+                    for name, r in cell["approaches"].items()
                 ]  # fmt: skip
     return tabulated(
         f"Error of log N*, {figures['replicates']} sweeps a design",
-        ("design, noise, budget", "road", "bias", "rms", "held, %", "width"),
+        ("design, noise, budget", "approach", "bias", "rms", "held, %", "width"),
         rows,
         f"Blend: {100 * figures['level']:g} % intervals hold {100 * figures['covered']['least']:.0f} to "
         f"{100 * figures['covered']['most']:.0f} %; "
-        f"its error is at most {figures['blend_over_best']:.2f} times that of the best single road.",
+        f"its error is at most {figures['blend_over_best']:.2f} times that of the best single approach.",
     )

@@ -94,7 +94,7 @@ class Commands(TyperGroup):
     """The commands of an app, whose usage errors repeat little of what was typed."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """In the order of a user's road."""
+        """In the order in which a user needs them."""
         return [name for name in COMMANDS if name in self.commands]
 
     def get_params(self, ctx: Any) -> list[Any]:

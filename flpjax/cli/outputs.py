@@ -23,7 +23,7 @@ from flpjax.version import __version__
 STDOUT = Path("-")
 MADE_BY = f"flpjax {__version__}"
 JSON_MARK = re.compile(rb'\s*\{\s*"made_by": "flpjax ')
-TABLE_MARKS = (b"road,flops,params,",)
+TABLE_MARKS = (b"approach,flops,params,", b"road,flops,params,")
 """How tables of results begin: nothing else in a CSV file could say what made it."""
 REPORT_MARKS = (b"<!doctype html>\n<!-- flpjax ", b"<!-- flpjax ")
 """How pages and Markdown begin that :mod:`flpjax.cli.report` writes."""

@@ -70,7 +70,7 @@ def plan(
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Draw the plan into this file (PNG, PDF, SVG); needs flpjax\\[viz].")
     ] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write a row per road and budget to this file.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write a row per approach and budget to this file.")] = None,
     json: Json = None,
     force: Force = False,
     quiet: Quiet = False,

@@ -15,14 +15,14 @@ STEPS = (0.25, 0.5, 2.0, 4.0)  # times N*, of the table of regret
 
 
 def show_plan(found: Allocation) -> list[Sheet]:
-    """The optima, the roads side by side, what near misses cost, and ways of counting."""
+    """The optima, the approaches side by side, what near misses cost, and ways of counting."""
     sheets = [_optima(found)]
     if found.optima[0].mix is not None:
         sheets.append(_mixtures(found))
     if found.optima[0].scores:
         sheets.append(_scores(found))
-    if len(found.roads) > 1:
-        sheets.append(_roads(found))
+    if len(found.approaches) > 1:
+        sheets.append(_approaches(found))
     sheets.append(_regret(found))
     if found.conventions:
         sheets.append(_conventions(found))
@@ -30,13 +30,13 @@ def show_plan(found: Allocation) -> list[Sheet]:
 
 
 def words(found: Allocation) -> list[str]:
-    """What the tables don't say: exponents, why roads differ, what was kept to."""
+    """What the tables don't say: exponents, why approaches differ, what was kept to."""
     lines = []
     if found.a is not None and found.b is not None:
         a, b = (_plain(v, found.intervals) for v in (found.a, found.b))
         lines.append(f"N* grows as C^{a}, D* as C^{b}.")
-    road = next(road for road in found.roads if road.name == found.headline)
-    lines.append(f"{road.name.capitalize()}: {road.why}.")
+    approach = next(approach for approach in found.approaches if approach.name == found.headline)
+    lines.append(f"{approach.name.capitalize()}: {approach.why}.")
     if found.explained:
         lines.append(found.explained)
     lines.append(f"Counted: {found.convention}.")
@@ -81,18 +81,18 @@ def _scores(found: Allocation) -> Sheet:
     return table("Scores that are expected there, %", ["C, FLOPs", *tasks], rows)
 
 
-def _roads(found: Allocation) -> Sheet:
+def _approaches(found: Allocation) -> Sheet:
     rows = []
-    for road in found.roads:
-        a, _ = road.exponents(found.level)
+    for approach in found.approaches:
+        a, _ = approach.exponents(found.level)
         cells = []
-        for v in road.params(found.level):
+        for v in approach.params(found.level):
             cells += list(_with_bounds(v, found.intervals)) if v is not None else ["-", ""]
-        rows.append([road.name, *cells, "" if a is None else _plain(a, found.intervals)])
+        rows.append([approach.name, *cells, "" if a is None else _plain(a, found.intervals)])
     columns = ["N* by"]
     for o in found.optima:
         columns += [f"{o.flops:.3g}", ""]
-    return table("Roads side by side", [*columns, "" if found.a is None else "a of C^a"], rows)
+    return table("Approaches side by side", [*columns, "" if found.a is None else "a of C^a"], rows)
 
 
 def _regret(found: Allocation) -> Sheet:

@@ -29,15 +29,17 @@ def test_designs_lie_where_they_say():
     np.testing.assert_allclose(centres["drifting"], np.linspace(-1, 1, 5) * np.log(3.0), atol=1e-9)
 
 
-def test_errors_are_summed_up_by_road():
-    each = np.zeros((10, len(bias.ROADS), 3))
+def test_errors_are_summed_up_by_approach():
+    each = np.zeros((10, len(bias.APPROACHES), 3))
     each[:, 0] = [0.1, 1.0, 0.5]  # error, whether held, width
     each[:, 1] = [-0.05, 0.0, 0.5]
     each[:, 2] = [0.2, 1.0, 0.5]
     each[:, 3] = [0.055, 1.0, 0.5]
     each[0, 2] = np.nan
     told = bias._summary(each)
-    assert told["roads"]["law"] == pytest.approx({"bias": 0.1, "rms": 0.1, "covered": 1.0, "width": 0.5, "failed": 0.0})
-    assert told["roads"]["parabolas"]["covered"] == 0.0
-    assert told["roads"]["parabolas, corrected"]["failed"] == pytest.approx(0.1)
+    assert told["approaches"]["law"] == pytest.approx(
+        {"bias": 0.1, "rms": 0.1, "covered": 1.0, "width": 0.5, "failed": 0.0}
+    )
+    assert told["approaches"]["parabolas"]["covered"] == 0.0
+    assert told["approaches"]["parabolas, corrected"]["failed"] == pytest.approx(0.1)
     assert told["blend_over_best"] == pytest.approx(1.1)

@@ -23,7 +23,12 @@ def test_a_plan_in_tables_files_and_a_picture(run, runs, tmp_path):
     write = ("--json", files["json"], "--csv", files["csv"], "--plot", files["svg"])
     code, out, err = run(*ask, *write)
     assert code == 0, err
-    for line in ("What to train on", "Roads side by side", "Loss over the best, %, of another N", "N* grows as C^0.4"):
+    for line in (
+        "What to train on",
+        "Approaches side by side",
+        "Loss over the best, %, of another N",
+        "N* grows as C^0.4",
+    ):
         assert line in out
     assert "Counted: N without embeddings (params), C as the table has it." in out
     assert "times the largest run's" in err
@@ -32,7 +37,7 @@ def test_a_plan_in_tables_files_and_a_picture(run, runs, tmp_path):
     assert told["optima"][0]["params"]["median"] == pytest.approx(optimum(1e20), rel=0.1)
     with files["csv"].open() as file:
         rows = list(csv.DictReader(file))
-    assert {row["road"] for row in rows} == {"law", "parabolas", "parabolas, corrected", "blend"}
+    assert {row["approach"] for row in rows} == {"law", "parabolas", "parabolas, corrected", "blend"}
     assert "runs of equal cost" in files["svg"].read_text()
     code, out, err = run(*ask, *write)  # what flpjax made it may replace
     assert code == 0, err

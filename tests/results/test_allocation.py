@@ -40,8 +40,8 @@ def exact(key):
     return point(method("chinchilla+sigmoid"), isoflops(0.0), key)
 
 
-def centre(road, i=0):
-    return float(np.exp(np.nanmedian(road.log_params[:, i])))
+def centre(approach, i=0):
+    return float(np.exp(np.nanmedian(approach.log_params[:, i])))
 
 
 def test_the_lowest_point_is_that_of_the_closed_form(exact):
@@ -62,9 +62,9 @@ def test_the_lowest_point_is_that_of_the_closed_form(exact):
         np.testing.assert_allclose(loss, there.loss[0] * (1 + FLAT), rtol=1e-4)
 
 
-def test_intervals_hold_the_optimum_and_roads_are_told_apart(found):
-    roads = {road.name: road for road in found.roads}
-    assert list(roads) == ["law", "parabolas", "parabolas, corrected", "blend"]
+def test_intervals_hold_the_optimum_and_approaches_are_distinguished(found):
+    approaches = {approach.name: approach for approach in found.approaches}
+    assert list(approaches) == ["law", "parabolas", "parabolas, corrected", "blend"]
     for i, c in enumerate(BUDGETS):
         o = found.optima[i]
         assert o.params.lower < optimum(c) < o.params.upper
@@ -80,7 +80,7 @@ def test_intervals_hold_the_optimum_and_roads_are_told_apart(found):
 def test_a_parabola_on_a_lopsided_valley_is_off_and_corrected():
     """Without noise all that is off is the parabola's shape."""
     exact = plan(isoflops(1e-5), 1e20, draws=DRAWS, compare=False)
-    _, plain, corrected, _ = exact.roads
+    _, plain, corrected, _ = exact.approaches
     true = optimum(1e20)
     assert abs(np.log(centre(plain) / true)) > 0.05
     assert abs(np.log(centre(corrected) / true)) < 0.005
@@ -112,16 +112,16 @@ def test_regret_is_that_of_the_law(found):
 def test_results_are_tables_and_json(found):
     told = json.loads(found.to_json())
     assert [o["flops"] for o in told["optima"]] == list(BUDGETS)
-    assert set(told["roads"]) == {"law", "parabolas", "parabolas, corrected", "blend"}
+    assert set(told["approaches"]) == {"law", "parabolas", "parabolas, corrected", "blend"}
     rows = found.table()
     assert len(rows) == 8
-    assert {row["road"] for row in rows if row["loss"] is not None} == {found.headline}
+    assert {row["approach"] for row in rows if row["loss"] is not None} == {found.headline}
     assert "1e+20 FLOPs: N*" in str(found)
 
 
-def test_draws_alone_are_a_road(exact):
+def test_draws_alone_are_one_approach(exact):
     alone = plan(exact, 1e21)
-    assert [road.name for road in alone.roads] == ["law"]
+    assert [approach.name for approach in alone.approaches] == ["law"]
     assert not alone.intervals
     assert json.loads(alone.to_json())["optima"][0]["params"]["lower"] is None
     assert alone.optima[0].params.median == pytest.approx(optimum(1e21), rel=0.02)
@@ -169,7 +169,7 @@ def test_a_cap_binds_and_says_so(exact):
     assert any("largest that is allowed" in w for w in capped.warnings)
 
 
-def test_a_blend_goes_by_precision_and_is_wider_where_roads_disagree():
+def test_a_blend_goes_by_precision_and_is_wider_where_approaches_disagree():
     rng = np.random.default_rng(3)
     first = 20.0 + 0.05 * rng.standard_normal((400, 1))
     agrees = blended(first, 20.1 + 0.1 * rng.standard_normal((400, 1)))

@@ -1,1 +1,1 @@
-"""What to train for a budget: N, D and the loss there, by several roads."""
+"""What to train for a budget: N, D and the loss there, by several approaches."""

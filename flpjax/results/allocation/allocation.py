@@ -1,4 +1,4 @@
-"""What to train for a budget, as a result: N*, D*, the loss there, what near misses cost, and the roads to it."""
+"""The result of `plan`: N*, D* and the loss of each budget, by several approaches, and the regret of other sizes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.results.allocation.approach import Approach
 from flpjax.results.allocation.conventions import Convention
 from flpjax.results.allocation.isoflop import Budgets
 from flpjax.results.allocation.limits import Limits
-from flpjax.results.allocation.road import Road
 from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval
 
@@ -22,19 +22,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The best that one budget buys.
+    """The N and D at which a budget gives the lowest loss.
 
     Attributes:
-        flops: The budget.
+        flops: The budget C.
         params: N*.
         tokens: D*.
-        ratio: Tokens per parameter.
-        loss: Expected there, at the medians.
-        scores: Task → expected there.
-        flat: The lowest and the highest N within a thousandth of the best loss: medians over draws.
-        extrapolation: The budget over the largest run's FLOPs.
-        capped: Whether the best N is the largest that is allowed.
-        mix: Source → weight of the mixture there, if it was given or chosen.
+        ratio: D*/N*.
+        loss: Expected loss at the medians of N* and D*.
+        scores: Task → expected score there.
+        flat: Lowest and highest N whose loss is within .1 % of the lowest: medians over draws.
+        extrapolation: The budget divided by the largest run's FLOPs.
+        capped: Whether N* is the largest N that is allowed.
+        mix: Source → its share in the mixture there, if one was given or optimised.
     """
 
     flops: float
@@ -66,15 +66,15 @@ class Optimum:
 
 @dataclass(frozen=True, eq=False)
 class Regret:
-    """What another size than the best costs at one budget.
+    """By how much the loss at other N exceeds the lowest, at one budget.
 
     Attributes:
-        flops: The budget.
+        flops: The budget C.
         params: ``(point,)`` N.
-        median: ``(point,)`` loss over the best loss, less 1.
-        lower: ``(point,)``.
-        upper: ``(point,)``.
-        loss: ``(point,)`` expected.
+        median: ``(point,)`` median over draws of (loss / lowest loss) − 1.
+        lower: ``(point,)`` lower bound of its interval.
+        upper: ``(point,)`` upper bound.
+        loss: ``(point,)`` median loss.
     """
 
     flops: float
@@ -85,12 +85,12 @@ class Regret:
     loss: Floats
 
     def table(self) -> list[dict[str, float]]:
-        """Tidy rows: one a size."""
+        """Tidy rows: one for each N."""
         names = ("params", "loss", "median", "lower", "upper")
         columns = (getattr(self, name) for name in names)
-        told = ("params", "loss", "regret", "regret_lower", "regret_upper")
+        keys = ("params", "loss", "regret", "regret_lower", "regret_upper")
         return [
-            {"flops": self.flops, **dict(zip(told, map(float, row), strict=True))} for row in zip(*columns, strict=True)
+            {"flops": self.flops, **dict(zip(keys, map(float, row), strict=True))} for row in zip(*columns, strict=True)
         ]
 
 
@@ -99,33 +99,33 @@ class Allocation(ShownAsTable):
     """The compute-optimal N and D of every budget.
 
     Attributes:
-        source: Where the runs came from.
-        domain: The loss that is lowest at an optimum.
-        headline: The road that the optima are of.
-        optima: One a budget.
-        roads: All of them, by the same budgets.
-        regrets: One a budget.
-        a: Exponent of N* ∝ C^a; None of one budget.
-        b: Exponent of D* ∝ C^b.
+        source: File or data set of the runs.
+        domain: The loss that is minimised.
+        headline: Name of the approach whose optima are ``optima``.
+        optima: One for each budget.
+        approaches: N* and D* by every approach that the runs allow, at the same budgets.
+        regrets: One for each budget.
+        a: Exponent of N* ∝ C^a; None if too many draws have no optimum.
+        b: Exponent of D* ∝ C^b; likewise.
         level: Probability of the intervals.
-        draws: How many draws there were.
-        intervals: Whether bounds are of intervals; of a point fit they are not.
-        limits: What was kept to.
+        draws: Number of draws.
+        intervals: Whether bounds are those of intervals; those of a point fit are not.
+        limits: Constraints on N and D that the optima satisfy.
         convention: How N and FLOPs are counted.
-        conventions: Exponents by every way of counting that the table allows.
-        explained: Why the roads differ, in one sentence; empty with one road.
-        isoflops: The runs of equal cost, where there are such.
-        fitted_loss: ``(group, point)`` the law's valley on a grid of log N, per group of ``isoflops``.
-        fitted_params: ``(group, point)`` that grid.
-        group_optima: N* of each group by the headline's road.
-        warnings: What the reader should know.
+        conventions: Exponents under every way of counting N and FLOPs that the table allows.
+        explained: Why the approaches differ, in one sentence; empty with one approach.
+        isoflops: Groups of runs of equal FLOPs; None if there are none.
+        fitted_loss: ``(group, point)`` the law's loss at the FLOPs of each group of ``isoflops``, on a grid of N.
+        fitted_params: ``(group, point)`` that grid of N.
+        group_optima: N* of each group by the headline approach; None where it has none.
+        warnings: Sentences on what makes the result doubtful.
     """
 
     source: str
     domain: str
     headline: str
     optima: tuple[Optimum, ...]
-    roads: tuple[Road, ...]
+    approaches: tuple[Approach, ...]
     regrets: tuple[Regret, ...]
     a: Interval | None
     b: Interval | None
@@ -143,15 +143,17 @@ class Allocation(ShownAsTable):
     warnings: tuple[str, ...]
 
     def table(self) -> list[dict[str, Any]]:
-        """Tidy rows: one per road and budget."""
+        """Tidy rows: one per approach and budget."""
         rows: list[dict[str, Any]] = []
-        for road in self.roads:
-            each = zip(road.params(self.level), road.tokens(self.level), road.ratio(self.level), strict=True)
+        for approach in self.approaches:
+            each = zip(
+                approach.params(self.level), approach.tokens(self.level), approach.ratio(self.level), strict=True
+            )
             for optimum, (params, tokens, ratio) in zip(self.optima, each, strict=True):
-                row: dict[str, Any] = {"road": road.name, "flops": optimum.flops}
+                row: dict[str, Any] = {"approach": approach.name, "flops": optimum.flops}
                 for name, v in (("params", params), ("tokens", tokens), ("tokens_per_param", ratio)):
                     row |= {name: v and v.median, f"{name}_lower": v and v.lower, f"{name}_upper": v and v.upper}
-                if road.name == self.headline:
+                if approach.name == self.headline:
                     loss = optimum.loss
                     row |= {"loss": loss.median, "loss_lower": loss.lower, "loss_upper": loss.upper}
                     row |= {"flat_lower": optimum.flat[0], "flat_upper": optimum.flat[1]}
@@ -182,7 +184,7 @@ class Allocation(ShownAsTable):
             "a": self.a and self.a.to_dict(self.intervals),
             "b": self.b and self.b.to_dict(self.intervals),
             "optima": [optimum.to_dict(self.intervals) for optimum in self.optima],
-            "roads": {road.name: road.to_dict(self.level, self.intervals) for road in self.roads},
+            "approaches": {approach.name: approach.to_dict(self.level, self.intervals) for approach in self.approaches},
             "explained": self.explained,
             "conventions": [c.to_dict(self.intervals) for c in self.conventions],
             "regret": [row for regret in self.regrets for row in regret.table()],
@@ -196,9 +198,9 @@ class Allocation(ShownAsTable):
     def __str__(self) -> str:
         lines = []
         for o in self.optima:
-            sure = f" [{o.params.lower:.3g}, {o.params.upper:.3g}]" if self.intervals else ""
+            interval = f" [{o.params.lower:.3g}, {o.params.upper:.3g}]" if self.intervals else ""
             lines.append(
-                f"{o.flops:.3g} FLOPs: N* {o.params.median:.3g}{sure}, D* {o.tokens.median:.3g}, "
+                f"{o.flops:.3g} FLOPs: N* {o.params.median:.3g}{interval}, D* {o.tokens.median:.3g}, "
                 f"{o.ratio.median:.3g} tokens per parameter, loss {o.loss.median:.4g}"
             )
         if self.a is not None and self.b is not None:

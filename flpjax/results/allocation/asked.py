@@ -11,7 +11,7 @@ from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import training_of
 from flpjax.ladder.table import Runs
 from flpjax.results.allocation.conventions import PARAMS
-from flpjax.results.allocation.law_road import LawRoad, check_design
+from flpjax.results.allocation.law_approach import LawApproach, check_design
 from flpjax.results.allocation.limits import Limits
 
 Budget = float | Sequence[float]
@@ -114,8 +114,8 @@ def check_reads(draws: Draws, limits: Limits) -> None:
         )
 
 
-def road_of_draws(draws: Draws, limits: Limits, params_by: str, flops_by: str) -> LawRoad:
-    """Draws as the law's road.
+def approach_of_draws(draws: Draws, limits: Limits, params_by: str, flops_by: str) -> LawApproach:
+    """Draws as the law's approach.
 
     Raises:
         InputError: They don't read N and D, or something is asked that only runs can tell.
@@ -127,4 +127,4 @@ def road_of_draws(draws: Draws, limits: Limits, params_by: str, flops_by: str) -
             remedy="Give the runs in place of draws",
         )
     check_reads(draws, limits)
-    return LawRoad(draws, None, None, None, float("nan"))
+    return LawApproach(draws, None, None, None, float("nan"))

@@ -1,8 +1,8 @@
-"""The blend of two roads to one optimum, weighed by their precision; where they disagree by more than chance, wider.
+"""The precision-weighted mean of two approaches' log N*; wider where they differ by more than chance.
 
-Under the law, its fit is efficient, so that the other road is the law's estimate and an error of its own: a difference
-has the difference of both variances (Hausman 1978). Disagreement beyond that is a variance between roads (DerSimonian &
-Laird 1986): the law errs, or the other road does, and nothing in the runs says which.
+If the law is true, its fit is efficient, so that the difference of the approaches has the difference of their variances
+(Hausman 1978). What the difference exceeds that by is a variance between approaches (DerSimonian & Laird 1986): the law
+errs, or the other approach does, and the runs don't say which.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from scipy.special import ndtri
 from flpjax.fitting.even import even_normal
 
 CHANCE = 3.84
-"""Of the squared difference over its variance: one in twenty is larger by chance, and is no disagreement."""
-LEAST = 0.5  # of the other road's variance, that of the difference at least: variances are estimates
+"""Squared difference over its variance that chance exceeds once in twenty; below it the approaches agree."""
+LEAST = 0.5  # share of the other approach's variance that the difference's has at least: both are estimates
 DOUBT = 2.0
-"""Times the other road's variance, by which it is weighed: off centre, noise moves lowest points one way, which
+"""Times the other approach's variance, by which it is weighed: off centre, noise moves lowest points one way, which
 resamples don't show. Chosen on simulated sweeps of other seeds than ``benchmarks.plan.bias`` has."""
 SEED = 1618  # of the order of normal numbers: the same draws have the same blend
 
@@ -27,25 +27,23 @@ Floats = NDArray[np.float64]
 
 
 class Blended(NamedTuple):
-    """At every budget."""
+    """The weighted mean of two approaches, at every budget."""
 
     log_params: Floats  # (draw, budget)
-    weight: Floats  # (budget,) of the first road
-    between: Floats  # (budget,) s.d. of log N* between roads, beyond chance
+    weight: Floats  # (budget,) of the first approach
+    between: Floats  # (budget,) s.d. of log N* between approaches, beyond chance
 
 
 def blended(first: Floats, second: Floats) -> Blended:
-    """Blend log N* ``(draw, budget)`` of the law with that of another road.
-
-    Weights are inverse variances, the variance between roads included.
+    """The mean of two approaches' log N*, weighted by inverse variances that include the variance between them.
 
     Args:
-        first: Of the law.
-        second: Of a road that does not trust it; NaN where a draw has none.
+        first: ``(draw, budget)`` log N* by the law.
+        second: ``(draw, budget)`` log N* by an approach that does not assume the law; NaN where a draw has none.
     """
-    middle, sd = zip(*(_centre(road) for road in (first, second)), strict=True)
+    middle, sd = zip(*(_centre(approach) for approach in (first, second)), strict=True)
     one, other = (v**2 for v in sd)
-    # where the law is the less precise road it is not efficient, and as good as independent of the other
+    # where the law is the less precise approach it is not efficient, and as good as independent of the other
     chance = np.where(other >= one, np.maximum(other - one, LEAST * other), one + other)
     difference = middle[1] - middle[0]
     beyond = np.where(difference**2 > CHANCE * chance, difference**2 - chance, 0.0) / 2.0
@@ -53,7 +51,7 @@ def blended(first: Floats, second: Floats) -> Blended:
     with np.errstate(invalid="ignore"):
         weight = np.nan_to_num((DOUBT * other + between) / (one + DOUBT * other + 2.0 * between), nan=1.0)
     share = (1.0 - weight) * np.nan_to_num(difference)
-    own = (1.0 - weight) * np.sqrt(np.nan_to_num(np.maximum(other - one, 0.0)))  # of the other road alone
+    own = (1.0 - weight) * np.sqrt(np.nan_to_num(np.maximum(other - one, 0.0)))  # of the other approach alone
     order = np.random.default_rng(SEED)
     off = even_normal(len(first), order)[:, None] * own + even_normal(len(first), order)[:, None] * np.sqrt(between)
     return Blended(first + share + off, weight, np.sqrt(between))

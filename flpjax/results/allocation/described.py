@@ -1,4 +1,4 @@
-"""Roads in, the result out: medians and intervals, loss and scores there, regret, and what the reader should know."""
+"""From approaches to the result of `plan`: intervals of N* and D*, loss and scores there, regret, and warnings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.predicted import predict
 from flpjax.results.allocation.allocation import Allocation, Optimum, Regret
+from flpjax.results.allocation.approach import MOST_LOST, middle
+from flpjax.results.allocation.approaches import Approaches
 from flpjax.results.allocation.conventions import Convention
-from flpjax.results.allocation.law_road import LawRoad
+from flpjax.results.allocation.law_approach import LawApproach
 from flpjax.results.allocation.limits import Limits
-from flpjax.results.allocation.road import MOST_LOST, middle
-from flpjax.results.allocation.roads import Roads
 from flpjax.results.allocation.valley import Others, inputs_at
 from flpjax.results.prediction import Interval
 
@@ -27,8 +27,8 @@ Floats = NDArray[np.float64]
 
 
 def described(
-    found: Roads,
-    own: LawRoad,
+    found: Approaches,
+    by_law: LawApproach,
     domain: str,
     budgets: Sequence[float],
     limits: Limits,
@@ -37,10 +37,10 @@ def described(
     convention: str,
     conventions: tuple[Convention, ...],
 ) -> Allocation:
-    """Put roads into a result."""
-    draws, road = own.draws, found.headline
+    """Make the result of `plan`."""
+    draws, approach = by_law.draws, found.headline
     place = draws.model.domains.index(domain)
-    params, tokens, ratio = (of(level) for of in (road.params, road.tokens, road.ratio))
+    params, tokens, ratio = (of(level) for of in (approach.params, approach.tokens, approach.ratio))
     largest = draws.ladder.flops[1]
     optima, regrets = [], []
     for i, budget in enumerate(budgets):
@@ -48,14 +48,14 @@ def described(
         assert n is not None
         assert d is not None
         assert r is not None
-        loss, scores = _there(found, own, i, budget, n.median, d.median, place, level, limits, others.at(i))
+        loss, scores = _there(found, by_law, i, budget, n.median, d.median, place, level, limits, others.at(i))
         flat = np.exp(middle((found.valleys.flat[:, :, i] + found.shift[:, i]).T))
         capped = bool(found.valleys.bound[:, i].mean() > 0.5)
         mix = others.mixes[i] if others.mixes else None
         ends = (float(flat[0]), float(flat[1]))
         optima.append(Optimum(budget, n, d, r, loss, scores, ends, budget / largest, capped, mix))
         regrets.append(_regret(found, i, budget, n.median, level))
-    a, b = road.exponents(level)
+    a, b = approach.exponents(level)
     pooled = len(draws.ladder.mixtures)
     blind = (f"this law is blind to mixtures: it pools the ladder's {pooled}",) * (
         pooled > 1 and not draws.model.sources
@@ -68,15 +68,15 @@ def described(
         grid, valley = np.exp(groups.grid), np.median(groups.curve, axis=0)
         group_optima = tuple(Interval.of(np.exp(column), level, MOST_LOST) for column in groups.log_params.T)
     return Allocation(
-        draws.ladder.source, domain, road.name, tuple(optima), found.roads, tuple(regrets), a, b, level, len(draws),
-        draws.has_intervals, limits, convention, conventions, found.explained, found.isoflops, grid, valley,
+        draws.ladder.source, domain, approach.name, tuple(optima), found.approaches, tuple(regrets), a, b, level,
+        len(draws), draws.has_intervals, limits, convention, conventions, found.explained, found.isoflops, grid, valley,
         group_optima, tuple(dict.fromkeys((*draws.warnings, *found.notes, *blind, *said))),
     )  # fmt: skip
 
 
 def _there(
-    found: Roads,
-    own: LawRoad,
+    found: Approaches,
+    by_law: LawApproach,
     i: int,
     budget: float,
     params: float,
@@ -87,7 +87,7 @@ def _there(
     others: Others,
 ) -> tuple[Interval, dict[str, Interval]]:
     """Loss and scores that are expected of N and D, over draws."""
-    draws = own.draws
+    draws = by_law.draws
     flops = float(limits.training(np.log(params), budget))
     one = inputs_at(draws, [budget], limits, others)
     x = one.replace(params=np.log([params]), tokens=np.log([tokens]), flops=np.log([flops]))
@@ -98,7 +98,7 @@ def _there(
     return there, {task: v for task, v in each.items() if v is not None}
 
 
-def _regret(found: Roads, i: int, budget: float, params: float, level: float) -> Regret:
+def _regret(found: Approaches, i: int, budget: float, params: float, level: float) -> Regret:
     """Loss over each draw's own best, less 1, around the optimum."""
     valleys = found.valleys
     grid, curve, best = valleys.grid[i], valleys.curve[:, i], valleys.loss[:, i]
@@ -113,7 +113,7 @@ def _regret(found: Roads, i: int, budget: float, params: float, level: float) ->
     return Regret(budget, np.exp(at[known]), median, lower, upper, np.median(loss[:, known], axis=0))
 
 
-def _warnings(found: Roads, optima: Sequence[Optimum], ratios: tuple[float, float]) -> list[str]:
+def _warnings(found: Approaches, optima: Sequence[Optimum], ratios: tuple[float, float]) -> list[str]:
     """How far budgets are, optima at the ends of what was tried, draws without an optimum."""
     said = []
     far = [o for o in optima if o.extrapolation > FAR]

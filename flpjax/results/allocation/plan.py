@@ -17,22 +17,22 @@ from flpjax.fitting.point import training_of
 from flpjax.ladder.table import Runs
 from flpjax.numerics import require_x64
 from flpjax.results.allocation.allocation import Allocation
+from flpjax.results.allocation.approach import Approach
+from flpjax.results.allocation.approaches import approaches_of
 from flpjax.results.allocation.asked import (
     Budget,
+    approach_of_draws,
     check_budgets,
     check_carried,
     check_inputs,
     check_reads,
     loss_domain,
-    road_of_draws,
 )
 from flpjax.results.allocation.conventions import PARAMS, Convention, choices, converted, words_of
 from flpjax.results.allocation.described import described
 from flpjax.results.allocation.jointly import best_mixtures
-from flpjax.results.allocation.law_road import LawRoad, law_road
+from flpjax.results.allocation.law_approach import LawApproach, law_approach
 from flpjax.results.allocation.limits import Limits
-from flpjax.results.allocation.road import Road
-from flpjax.results.allocation.roads import roads_of
 from flpjax.results.allocation.sweep import is_sweep, sweep_envelope
 from flpjax.results.allocation.valley import Others, valleys
 from flpjax.results.constraints import Constraints
@@ -65,7 +65,7 @@ def plan(
     compare: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Allocation:
-    """The N and D that a training budget is best divided into, with intervals, by all roads that the runs allow.
+    """The N and D that a training budget is best divided into, with intervals, by all approaches that the runs allow.
 
     Of runs: a law of N and D (Hoffmann et al.'s approach 3), resampled by run; where runs of equal cost differ in N,
     parabolas through them (approach 2), as they are and with what a parabola does to the law's own lopsided valley
@@ -104,7 +104,7 @@ def plan(
     key = jax.random.key(SEED) if key is None else key
     note: tuple[str, ...] = ()
     if isinstance(source, Draws):
-        own = road_of_draws(source, limits, params_by, flops_by)
+        by_law = approach_of_draws(source, limits, params_by, flops_by)
         domain = loss_domain(source.model.domains, via, source.ladder.source)
         training = runs = None
     else:
@@ -118,17 +118,17 @@ def plan(
             swept = sweep_envelope(training, domain)
             training, note = swept.runs, (swept.words,)
         runs = converted(training, params_by, flops_by)
-        own = _fitted(runs, domain, key, draws, method, progress)
+        by_law = _fitted(runs, domain, key, draws, method, progress)
     if progress is not None:
         progress("searching valleys")
-    others = _others(own.draws, domain, budgets, limits, features, mix, constraints, key)
-    found = roads_of(own, runs, domain, budgets, limits, others, key)
+    others = _others(by_law.draws, domain, budgets, limits, features, mix, constraints, key)
+    found = approaches_of(by_law, runs, domain, budgets, limits, others, key)
     found = found._replace(notes=(*note, *found.notes))
-    _refuse_without(found.headline, own.draws, budgets, domain)
+    _refuse_without(found.headline, by_law.draws, budgets, domain)
     compared: tuple[Convention, ...] = ()
     if training is not None and compare and method is None:
         compared = _compared(training, domain, budgets, key, draws, level)
-    return described(found, own, domain, budgets, limits, level, others, words_of(params_by, flops_by), compared)
+    return described(found, by_law, domain, budgets, limits, level, others, words_of(params_by, flops_by), compared)
 
 
 def _others(
@@ -168,25 +168,25 @@ def _others(
     return Others(features, (mix,) * len(budgets))
 
 
-def _fitted(runs: Runs, domain: str, key: Array, draws: int, method: AnyMethod | None, progress: Any) -> LawRoad:
-    """The law's road: ours, or the method that was asked for."""
+def _fitted(runs: Runs, domain: str, key: Array, draws: int, method: AnyMethod | None, progress: Any) -> LawApproach:
+    """The law's approach: ours, or the method that was asked for."""
     if method is None:
-        return law_road(runs, domain, key, draws, progress)
+        return law_approach(runs, domain, key, draws, progress)
     inputs = check_method(method, runs)
     if inputs:  # a blend's are known when it is fitted
         check_inputs(inputs, runs.source)
     fitted = fit(method, runs, key, draws=draws, progress=progress)
     check_reads(fitted, Limits())
-    return LawRoad(fitted, None, runs, None, float("nan"))
+    return LawApproach(fitted, None, runs, None, float("nan"))
 
 
-def _refuse_without(road: Road, draws: Draws, budgets: Sequence[float], domain: str) -> None:
+def _refuse_without(approach: Approach, draws: Draws, budgets: Sequence[float], domain: str) -> None:
     """Refuse a plan of which a budget has no optimum.
 
     Raises:
         FitError: Too many draws fall on to one end of what is searched.
     """
-    for budget, there in zip(budgets, road.params(0.9), strict=True):
+    for budget, there in zip(budgets, approach.params(0.9), strict=True):
         if there is None:
             raise FitError(
                 f"at {budget:.3g} FLOPs the loss has no lowest point over N in most draws",
@@ -208,10 +208,10 @@ def _compared(
         failed = ""
         a = b = params = None
         try:
-            own = law_road(converted(runs, params_by, flops_by), domain, key, draws)
-            valley = valleys(own.draws, span, own.draws.model.domains.index(domain))
-            road = Road.of("law", valley.log_params, valley.log_tokens, np.log(span), len(span), "")
-            (a, b), params = road.exponents(level), road.params(level)[-1]
+            by_law = law_approach(converted(runs, params_by, flops_by), domain, key, draws)
+            valley = valleys(by_law.draws, span, by_law.draws.model.domains.index(domain))
+            approach = Approach.of("law", valley.log_params, valley.log_tokens, np.log(span), len(span), "")
+            (a, b), params = approach.exponents(level), approach.params(level)[-1]
         except (InputError, FitError) as error:
             failed = str(error)
         found.append(Convention(params_by, flops_by, a, b, params, failed))

@@ -1,4 +1,4 @@
-"""All roads to the optimal allocation that a ladder allows, side by side, and why they differ."""
+"""N* and D* by every approach that a ladder allows (law, parabolas, envelope), and why they differ."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from flpjax.ladder.compute import FlopsRule
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.numerics import generator
+from flpjax.results.allocation.approach import MOST_LOST, Approach, middle
 from flpjax.results.allocation.blend import blended
 from flpjax.results.allocation.envelope import curves_of, envelope_line
 from flpjax.results.allocation.isoflop import Budgets, budgets_of, points_of
-from flpjax.results.allocation.law_road import LawRoad
+from flpjax.results.allocation.law_approach import LawApproach
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.parabola import degree_of, line_through, lowest_points, resampled
-from flpjax.results.allocation.road import MOST_LOST, Road, middle
 from flpjax.results.allocation.valley import Others, Valleys, inputs_at, valleys
 
 WILD_SALT, ENVELOPE_SALT = 11, 12
 LEAST_GROUPS = 2
 BEYOND = 10.0  # times a lone budget, a second one for exponents
 ENVELOPES = 100  # resamples of the envelope, each a loop on the host; its intervals are rough anyway
-SMALL = 0.02  # of N: roads that differ by less are said to agree
+SMALL = 0.02  # of N: approaches that differ by less are said to agree
 
 Floats = NDArray[np.float64]
 
 
-class Roads(NamedTuple):
-    """What was found."""
+class Approaches(NamedTuple):
+    """N* and D* by every approach, with the loss curves of the law."""
 
-    roads: tuple[Road, ...]  # the law's first
-    headline: Road
+    approaches: tuple[Approach, ...]  # the law's first
+    headline: Approach
     valleys: Valleys  # of the law, at the budgets
     shift: Floats  # (draw, budget) of log N*, from the law's to the headline's
     isoflops: Budgets | None
@@ -46,38 +46,38 @@ class Roads(NamedTuple):
     notes: tuple[str, ...]
 
 
-def roads_of(
-    own: LawRoad,
+def approaches_of(
+    by_law: LawApproach,
     runs: Runs | None,
     domain: str,
     budgets: Sequence[float],
     limits: Limits,
     others: Others,
     key: Array,
-) -> Roads:
-    """Walk them.
+) -> Approaches:
+    """Find N* and D* of every budget by every approach that the runs allow.
 
     Args:
-        own: The law's draws.
+        by_law: The law's draws.
         runs: The ladder; None if there are draws only.
         domain: The loss.
         budgets: ``(budget,)`` FLOPs.
         limits: What to keep to; with limits only the law says anything.
-        others: What else the model is told of; with features or mixtures only the law says anything.
+        others: Values of the law's other features, and mixtures; with features or mixtures only the law says anything.
         key: JAX random key of the resamples.
     """
-    draws = own.draws
+    draws = by_law.draws
     span = _Span(np.log([*budgets, BEYOND * budgets[-1]][: max(len(budgets), 2)]), len(budgets), draws.ladder.rule)
     place = draws.model.domains.index(domain)
     if others.mixes and len(others.mixes) < len(span.log_flops):  # of a lone budget, the second one has the same
         others = Others(others.features, others.mixes * 2)
     valley = valleys(draws, list(np.exp(span.log_flops)), place, limits, others)
     words = "a law of N and D fitted to all runs (approach 3)"
-    law = Road.of("law", valley.log_params, valley.log_tokens, span.log_flops, span.keep, words)
+    law = Approach.of("law", valley.log_params, valley.log_tokens, span.log_flops, span.keep, words)
     whole, valley = valley, _first(valley, span.keep)
     none = np.zeros_like(valley.log_params)
-    only = Roads((law,), law, valley, none, None, None, "", ())
-    fitted = own.runs if own.runs is not None else runs
+    only = Approaches((law,), law, valley, none, None, None, "", ())
+    fitted = by_law.runs if by_law.runs is not None else runs
     if fitted is None or limits != Limits() or others:
         return only
     iso = budgets_of(points_of(fitted, domain))
@@ -92,47 +92,49 @@ def roads_of(
     if along is None:
         return found
     explained = found.explained or _of_envelope(law, along)
-    return found._replace(roads=(*found.roads, along), explained=explained)
+    return found._replace(approaches=(*found.approaches, along), explained=explained)
 
 
 class _Span(NamedTuple):
-    """Budgets that roads are walked at; of a lone one a second, which exponents need and nobody is shown."""
+    """Budgets at which N* is computed; a lone one gets a second, which exponents need, and which is not reported."""
 
     log_flops: Floats  # (budget,)
     keep: int
     rule: FlopsRule
 
-    def road(self, name: str, log_params: Floats, why: str) -> Road:
-        """A road by its log N ``(draw, budget)``."""
+    def approach(self, name: str, log_params: Floats, why: str) -> Approach:
+        """An approach by its log N ``(draw, budget)``."""
         budgets = np.exp(self.log_flops)
         tokens = [np.log(self.rule.tokens(np.exp(n), c)) for n, c in zip(log_params.T, budgets, strict=True)]
-        return Road.of(name, log_params, np.stack(tokens, axis=1), self.log_flops, self.keep, why)
+        return Approach.of(name, log_params, np.stack(tokens, axis=1), self.log_flops, self.keep, why)
 
 
 def _first(valley: Valleys, keep: int) -> Valleys:
-    """Of the first budgets."""
+    """The curves of the first ``keep`` budgets."""
     by_draw = {n: getattr(valley, n)[:, :keep] for n in ("log_params", "log_tokens", "loss", "curve", "bound")}
     return Valleys(flat=valley.flat[:, :, :keep], grid=valley.grid[:keep], **by_draw)
 
 
-def _with_parabolas(found: Roads, draws: Draws, place: int, whole: Valleys, span: _Span, key: Array) -> Roads:
-    """With parabolas, as they are and corrected, and the blend."""
-    law, iso, groups = found.roads[0], found.isoflops, found.groups
+def _with_parabolas(found: Approaches, draws: Draws, place: int, whole: Valleys, span: _Span, key: Array) -> Approaches:
+    """Add parabolas, as they are and corrected for their bias, and the blend of these with the law."""
+    law, iso, groups = found.approaches[0], found.isoflops, found.groups
     assert iso is not None
     assert groups is not None
     plain, corrected, words = _parabolas(draws, place, iso, groups, span.log_flops, key)
-    first = span.road("parabolas", plain, "the lowest point of a parabola at each budget (approach 2)")
-    second = span.road("parabolas, corrected", corrected, words)
+    first = span.approach("parabolas", plain, "the lowest point of a parabola at each budget (approach 2)")
+    second = span.approach("parabolas, corrected", corrected, words)
     both = blended(whole.log_params, corrected)
     keep = span.keep
-    headline = span.road("blend", both.log_params, _words_of_blend(both.weight[:keep], both.between[:keep]))
+    headline = span.approach("blend", both.log_params, _words_of_blend(both.weight[:keep], both.between[:keep]))
     explained = _explained(law, first, second, bool(both.between[keep - 1] > 0))
     shift = headline.log_params - law.log_params
-    return found._replace(roads=(law, first, second, headline), headline=headline, shift=shift, explained=explained)
+    return found._replace(
+        approaches=(law, first, second, headline), headline=headline, shift=shift, explained=explained
+    )
 
 
-def _envelope(runs: Runs, domain: str, span: _Span, key: Array) -> Road | None:
-    """The road of training curves; None if there are none that meet."""
+def _envelope(runs: Runs, domain: str, span: _Span, key: Array) -> Approach | None:
+    """The envelope of training curves (approach 1); None if no curves cross."""
     curves = curves_of(runs, domain)
     if curves is None:
         return None
@@ -142,7 +144,7 @@ def _envelope(runs: Runs, domain: str, span: _Span, key: Array) -> Road | None:
     if np.isfinite(lines).any(axis=1).mean() < 1.0 - MOST_LOST:
         return None
     why = "the lowest of the training curves at each compute (approach 1), where learning rates have not decayed yet"
-    return span.road("envelope", lines, why)
+    return span.approach("envelope", lines, why)
 
 
 def _parabolas(
@@ -190,7 +192,7 @@ def _words_of_blend(weight: Floats, between: Floats) -> str:
     return how + "; they disagree by more than chance, which intervals carry"
 
 
-def _explained(law: Road, plain: Road, corrected: Road, beyond_chance: bool) -> str:
+def _explained(law: Approach, plain: Approach, corrected: Approach, beyond_chance: bool) -> str:
     """Why law and parabolas differ at the largest budget."""
     n, p, c = (float(middle(r.log_params)[-1]) for r in (law, plain, corrected))
     budget = f"{np.exp(law.log_flops[-1]):.3g} FLOPs"
@@ -206,7 +208,7 @@ def _explained(law: Road, plain: Road, corrected: Road, beyond_chance: bool) -> 
     )
 
 
-def _of_envelope(law: Road, envelope: Road) -> str:
+def _of_envelope(law: Approach, envelope: Approach) -> str:
     off = float(np.exp(middle(envelope.log_params)[-1] - middle(law.log_params)[-1]) - 1.0)
     return (
         f"At {np.exp(law.log_flops[-1]):.3g} FLOPs the envelope puts N* {abs(off):.0%} "

@@ -1,4 +1,4 @@
-"""flpjax.Ladder: the short road gives what the functions give, and every answer shows itself."""
+"""flpjax.Ladder gives what the functions give, and every answer shows itself."""
 
 import copy
 

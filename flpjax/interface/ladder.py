@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flpjax.face.answer import Answer
+from flpjax.interface.answer import Answer
 
 if TYPE_CHECKING:
     from jax import Array

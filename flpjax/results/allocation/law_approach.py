@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class LawRoad:
+class LawApproach:
     """A law's draws, and what they were fitted to.
 
     Attributes:
@@ -55,7 +55,9 @@ class LawRoad:
     outlying: tuple[str, ...] = ()
 
 
-def law_road(runs: Runs, domain: str, key: Array, draws: int, progress: Callable[[str], None] | None = None) -> LawRoad:
+def law_approach(
+    runs: Runs, domain: str, key: Array, draws: int, progress: Callable[[str], None] | None = None
+) -> LawApproach:
     """Fit ``L(N, D) = E + A/N^α + B/D^β`` robustly, leave outlying runs out, and resample the others.
 
     Args:
@@ -92,7 +94,7 @@ def law_road(runs: Runs, domain: str, key: Array, draws: int, progress: Callable
             "exclude them by name, or give a method, to decide yourself",
         )
     fitted = replace(fitted, warnings=(*fitted.warnings, *said))
-    return LawRoad(fitted, _counts(robust, kept, key, draws), kept, middle, sd, outlying)
+    return LawApproach(fitted, _counts(robust, kept, key, draws), kept, middle, sd, outlying)
 
 
 def check_design(runs: Runs, domain: str, budgets: Sequence[float] = ()) -> None:

@@ -1,4 +1,4 @@
-"""One way to the optimal allocation, and what it says at every budget."""
+"""One approach to the compute-optimal allocation (Hoffmann et al. 2022 have three): its N* and D* at every budget."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Road:
-    """N* and D* at every budget by one road.
+class Approach:
+    """N* and D* at every budget by one approach.
 
     Attributes:
         name: ``law``, ``parabolas``, ``parabolas, corrected``, ``envelope`` or ``blend``.
@@ -37,8 +37,8 @@ class Road:
     why: str = ""
 
     @classmethod
-    def of(cls, name: str, log_params: Floats, log_tokens: Floats, log_flops: Floats, keep: int, why: str) -> Road:
-        """A road over the first ``keep`` of several budgets, with exponents over all of them."""
+    def of(cls, name: str, log_params: Floats, log_tokens: Floats, log_flops: Floats, keep: int, why: str) -> Approach:
+        """An approach over the first ``keep`` of several budgets, with exponents over all of them."""
         x = log_flops - log_flops.mean()
         slopes = np.stack([(y * x).sum(axis=1) / (x**2).sum() for y in (log_params, log_tokens)])
         return cls(name, log_params[:, :keep], log_tokens[:, :keep], log_flops[:keep], slopes, why)
@@ -56,7 +56,7 @@ class Road:
         return tuple(_interval(column, level) for column in (self.log_tokens - self.log_params).T)
 
     def exponents(self, level: float) -> tuple[Interval | None, Interval | None]:
-        """A and b of N* ∝ C^a and D* ∝ C^b; None where too many draws have none."""
+        """Exponents a and b of N* ∝ C^a and D* ∝ C^b; None where too many draws have none."""
         a, b = self.slopes
         return Interval.of(a, level, MOST_LOST), Interval.of(b, level, MOST_LOST)
 

@@ -1,1 +1,0 @@
-"""The short road in Python: a ladder, and answers that show themselves."""

@@ -1,0 +1,1 @@
+"""`flpjax.Ladder`: one fit and a method for each question; its answers are tables, plots and HTML."""
