@@ -15,6 +15,7 @@ from benchmarks.engine import peers
 from benchmarks.engine.arithmetic import arithmetic
 from benchmarks.engine.cold import cold
 from benchmarks.engine.ours import figures, protocol
+from benchmarks.engine.several import several
 from benchmarks.engine.wide import Size, wide
 from benchmarks.report import environment, finish, parser, percent, show
 
@@ -48,7 +49,7 @@ def main() -> None:
     ours["per_fit_note"] = PROMISING
     ours["peers"] = others
     result = environment() | {
-        "devices": len(jax.devices()),
+        "devices": several() if not on_cpu else several(20, 1) if given.quick else several(200, 10),
         "chinchilla": ours,
         "wide": [s._asdict() for s in sizes],
         "cold": cold(),
@@ -157,6 +158,21 @@ def _print(result: dict[str, Any], sizes: list[Size]) -> None:
         [
             (f"{s.fits:,}", f"{s.seconds:.3f}", f"{s.fits / s.seconds:,.0f}", f"{s.steps:.1f}", s.peak_bytes >> 20)
             for s in sizes
+        ],
+    )
+    one = result["devices"]["1"]
+    show(
+        "The same fits on several devices",
+        ("devices", "promising followed, s", "× one", "all followed, s", "× one"),
+        [
+            (
+                count,
+                f"{s['protocol_s']:.2f}",
+                f"{one['protocol_s'] / s['protocol_s']:.2f}",
+                f"{s['followed_s']:.2f}",
+                f"{one['followed_s'] / s['followed_s']:.2f}",
+            )
+            for count, s in result["devices"].items()
         ],
     )
     print(

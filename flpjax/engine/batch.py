@@ -10,19 +10,20 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.engine.devices import CALL_STEP, Devices
-from flpjax.engine.gauss_newton import Lane, Task, unpack
-from flpjax.engine.lanes import STAY, Lanes, Tables, group_count, padded_starts
+from flpjax.engine.chosen import Chosen
+from flpjax.engine.devices import Devices
+from flpjax.engine.gauss_newton import Task, unpack
+from flpjax.engine.host_rounds import HostRounds
+from flpjax.engine.lanes import STAY, Starts, Tables
 from flpjax.engine.moments import Anchor, Residual
-from flpjax.engine.settings import USABLE, Settings, Status
+from flpjax.engine.resident import Resident
+from flpjax.engine.settings import Settings
 from flpjax.errors import InputError
 from flpjax.numerics import require_x64
 
-BLOCK_CALLS = 8  # of lanes on the host at a time
-BLOCK_LEAST = 1 << 15  # lanes: enough for all threads of a CPU
 LEAST_DRAWS = 512  # that tables hold; programs for more come in steps
+DRAWS_STEP = 4  # of this factor
 LEAST_ROOM = 16  # for problems and for rows, if there are several
-AGREE = 1e-6  # starts whose objectives differ by less, relatively, found the same optimum
 
 
 class Ends(NamedTuple):
@@ -97,58 +98,31 @@ def solve(
     if len(linear) == starts.shape[2]:  # any point will do
         starts = np.where(np.isfinite(starts[:, :1]), starts[:, :1], 0.0)
     problems, per_fit, size = starts.shape
-    devices = Devices(settings.mesh, lane_bytes=dtype.itemsize * np.shape(weight)[1] * (2 * size + 4))
-    task = Task(residual, linear, huber, settings.steps, settings.share(dtype), backwards=devices.resident)
+    devices = Devices.of(settings.mesh)
+    task = Task(residual, linear, huber, settings.steps, settings.share(dtype), backwards=not devices.on_cpu)
     sizes = np.broadcast_to(_typical(starts) if typical is None else typical, (problems, size))
     resample, anchor = jax.tree.map(_padded, (resample, anchor))
-    if not devices.resident:  # an accelerator is bound by the rows it reads
+    if devices.on_cpu:  # an accelerator is bound by the rows it reads
         data, weight, resample, sizes = _roomy(data, np.asarray(weight), resample, sizes)
     tables = Tables(_without_junk(data, np.asarray(weight)), weight, resample, anchor, sizes)
-    tables = devices.place(jax.tree.map(lambda leaf: _cast(leaf, dtype), tables))
-    scouted = settings.follow == "promising" and per_fit > STAY
-    first = starts.astype(dtype)
-    places = devices.place(padded_starts(first)) if scouted else None
+    tables = jax.tree.map(lambda leaf: _cast(leaf, dtype), tables)
+    first = Starts(starts.astype(dtype), settings.follow == "promising" and per_fit > STAY)
+    solver = (HostRounds if devices.on_cpu else Resident)(task, devices, tables, first)
 
     draw, problem = (i.ravel().astype(np.int32) for i in np.meshgrid(chosen, np.arange(problems), indexing="ij"))
-    followed = STAY * group_count(per_fit) if scouted else per_fit
-    per_block = max(1, max(BLOCK_CALLS * devices.most, BLOCK_LEAST) // followed)
-    blocks = []
-    for at in range(0, len(draw), per_block):
-        fits = slice(at, at + per_block)
-        if scouted:
-            lanes = devices.scout(task, tables, (draw[fits], problem[fits]), places, per_fit)
-        else:
-            vectors = first[problem[fits]].reshape(-1, size)
-            lanes = Lanes(np.repeat(draw[fits], per_fit), np.repeat(problem[fits], per_fit), vectors)
-        rows = devices.follow(task, tables, lanes, fresh=not scouted)
-        blocks.append(_best(unpack(rows.reshape(len(draw[fits]), -1, rows.shape[1]), size)))
-    shape = (len(chosen), problems)
-    return jax.tree.map(lambda *parts: np.concatenate(parts).reshape(*shape, *parts[0].shape[1:]), *blocks)
+    own = devices.share(len(draw))
+    found = devices.gather(solver.solve(draw[own], problem[own]), len(draw))
+    return _solution(found, (len(chosen), problems), size)
 
 
-def _best(lane: Lane) -> Solution:
-    """Pick the best start of each fit. Leaves ``(fit, start, …)`` in, ``(fit, …)`` out.
-
-    A start that was cut short may stand lower than one that finished. It still wins, and the status says so: the
-    optimum is not known then.
-    """
-    failed = ~np.isfinite(lane.value) | (lane.status == Status.NON_FINITE_START)
-    value = np.where(failed, np.inf, lane.value)
-    one, lowest = np.arange(len(value)), value.argmin(1)
-    best, floor = value[one, lowest], lane.floor[one, lowest]
-    rounding = floor + 2.0 * np.sqrt(np.where(np.isfinite(best), best, 0.0) * floor)
-    same = ~failed & (value <= (best * (1.0 + AGREE) + rounding)[:, None])
-    finished = same & np.isin(lane.status, USABLE)
-    # Of those that agree, one that has converged; of these the lowest.
-    rank = np.where(finished, lane.status, np.where(same, Status.ALL_FAILED, Status.ALL_FAILED + 1))
-    at = one, np.where(rank == rank.min(1, keepdims=True), value, np.inf).argmin(1)
-    status = np.where(failed.all(1), Status.ALL_FAILED, lane.status[at]).astype(np.int32)
-    gradient = np.linalg.norm(lane.gradient[at], axis=-1)
-    whole = np.int32
-    starts = Ends(lane.vector.copy(), lane.value.copy(), lane.status.astype(whole), lane.steps.astype(whole))
-    hessian = lane.hessian[at]
-    condition = _condition(hessian)
-    return Solution(lane.vector[at], value[at], status, same.mean(1), gradient, condition, hessian, starts)
+def _solution(found: Chosen, shape: tuple[int, int], size: int) -> Solution:
+    """Leaves ``(fit, …)`` as ``(draw, problem, …)``."""
+    lane = unpack(found.row, size)
+    gradient = np.linalg.norm(lane.gradient, axis=-1)
+    ends = Ends(found.vector, found.value, found.statuses, found.steps)
+    agree, condition = found.agree.astype(float), _condition(lane.hessian)
+    whole = Solution(lane.vector, lane.value, found.status, agree, gradient, condition, lane.hessian, ends)
+    return jax.tree.map(lambda leaf: np.ascontiguousarray(leaf).reshape(*shape, *leaf.shape[1:]), whole)
 
 
 def _condition(hessian: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -238,7 +212,7 @@ def _padded(leaf: Any) -> NDArray[Any]:
     """Filled up to one of few numbers of draws, so that a point fit and its bootstrap share a program."""
     size = LEAST_DRAWS
     while size < len(leaf):
-        size *= CALL_STEP
+        size *= DRAWS_STEP
     return np.pad(np.asarray(leaf), [(0, size - len(leaf)), (0, 0)])
 
 

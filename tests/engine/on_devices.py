@@ -2,15 +2,17 @@
 
     python on_devices.py OUT DEVICES [COORDINATOR PROCESS PROCESSES]
 
-``DEVICES`` is how many of all devices make the mesh, or "default"; several, with commas, are one batch each, and the
-file is OUT with the number before its name.
+``DEVICES`` is how many of all devices make the mesh, or "default", or "resident" for two whose fits stay on them as on
+accelerators; several, with commas, are one batch each, and the file is OUT with the word before its name.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,12 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
+from flpjax.engine import batch
 from flpjax.engine.batch import Solution, solve
+from flpjax.engine.devices import Devices
+from flpjax.engine.gauss_newton import Task
+from flpjax.engine.lanes import Starts, Tables
+from flpjax.engine.resident import Resident
 from flpjax.engine.settings import Settings
 
 PROBLEMS, ROWS, DRAWS, STARTS, CORNER = 3, 29, 37, 23, 0.01
@@ -46,6 +53,11 @@ def solutions(mesh: Mesh | None = None) -> dict[str, Solution]:
     return found
 
 
+def resident_on(own: tuple[Any, ...], most: int, task: Task, devices: Devices, tables: Tables, starts: Starts) -> Any:
+    """What fits as on accelerators, on these CPUs; in place of what fits on a CPU."""
+    return Resident(task, Devices(own, devices.processes), tables, starts, most=most, tile=8)
+
+
 def save(path: str, found: dict[str, Solution]) -> None:
     """What identifies an answer."""
     names = ("vector", "value", "status", "agree", "gradient", "condition")
@@ -61,7 +73,9 @@ def main(out: str, chosen: str, coordinator: str = "", process: str = "0", proce
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(coordinator, int(processes), int(process))
     for devices in chosen.split(","):
-        mesh = None if devices == "default" else Mesh(np.asarray(jax.devices())[: int(devices)], ("x",))
+        mesh = None if devices in ("default", "resident") else Mesh(np.asarray(jax.devices())[: int(devices)], ("x",))
+        if devices == "resident":
+            batch.HostRounds = partial(resident_on, tuple(jax.devices()[:2]), 512)  # type: ignore[assignment,misc]
         path = Path(out)
         save(str(path.with_name(f"{devices}-{path.name}")), solutions(mesh))
 

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 from flpjax import numerics
-from flpjax.engine import batch, devices, lanes
-from flpjax.engine.gauss_newton import Task
+from flpjax.engine import batch, host_rounds, resident
+from flpjax.engine import lanes as lanes_
 from flpjax.engine.settings import Status
 from tests.engine import on_devices
 
@@ -27,7 +28,7 @@ def _optimised():
     def anew(disabled):
         jax.config.update("jax_disable_most_optimizations", disabled)
         numerics._quick.cache_clear()
-        for program in (lanes.advance, lanes.scout):
+        for program in (lanes_.advance, lanes_.scout):
             vars(program).pop("_program", None)
 
     anew(False)
@@ -77,9 +78,9 @@ def assert_same(path, alone, atol=1e-10):
 
 
 def test_devices_of_one_process(alone, tmp_path):
-    """All eight, three of them and one of them."""
-    ends_well(start(tmp_path / "found.npz", "default,3,1", 8))
-    for chosen in ("default", "3", "1"):
+    """All eight, one of them, and two with a queue each, as accelerators have."""
+    ends_well(start(tmp_path / "found.npz", "default,1,resident", 8))
+    for chosen in ("default", "1", "resident"):
         assert_same(tmp_path / f"{chosen}-found.npz", alone)
 
 
@@ -103,36 +104,28 @@ def assert_equal(found, alone):
             np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10, err_msg=f"{follow} starts.{name}")
 
 
-@pytest.mark.parametrize(("most", "least"), [(2048, 64), (256, 256)])
-def test_lanes_that_stay_on_the_device(monkeypatch, most, least):
-    """As on an accelerator: calls shrink while lanes end, and each result finds its way back to its place."""
-    # Tables have no room there; sums over them round otherwise with it.
-    monkeypatch.setattr(batch, "_roomy", lambda *tables: tables)
-    alone = on_devices.solutions()
-    sizes, make = set(), devices.Devices.__init__
-    program = devices.advance
+@pytest.mark.parametrize(("most", "least"), [(2048, 64), (16, 8)])
+def test_lanes_that_stay_on_the_device(alone, monkeypatch, most, least):
+    """As on an accelerator: calls shrink while lanes end, a fit may need several, each result finds its place."""
+    sizes = set()
 
-    def resident(self, *args, **kwargs):
-        make(self, *args, **kwargs)
-        self.most, self.resident, self._least = most, True, least
-
-    def spy(task, mesh, tile, tables, lanes, fresh):
+    def spy(task, tile, tables, lanes, fresh):
         sizes.add(len(lanes.draw))
-        return program(task, mesh, tile, tables, lanes, fresh)
+        return lanes_.advance(task, tile, tables, lanes, fresh)
 
-    monkeypatch.setattr(devices.Devices, "__init__", resident)
-    monkeypatch.setattr(devices, "advance", spy)
-    # Derivatives taken backwards round otherwise; what they are is in test_moments.
-    monkeypatch.setattr(batch, "Task", lambda *static, backwards: Task(*static))
+    monkeypatch.setattr(batch, "HostRounds", partial(on_devices.resident_on, (None,), most))
+    monkeypatch.setattr(resident, "LEAST_CALL", least)
+    monkeypatch.setattr(resident, "advance", spy)
+    monkeypatch.setattr(resident, "CHOSEN_HERE", 100)  # so that the device chooses, too
     assert_equal(on_devices.solutions(), alone)
-    assert (len(sizes) > 1) == (most >= devices.CALL_STEP * least)
+    assert (len(sizes) > 1) == (most >= resident.CALL_STEP * least)
     assert min(sizes) >= least
     assert max(sizes) <= most
 
 
 @pytest.mark.parametrize(("tile", "call", "cores"), [(8, 1024, 3), (32, 256, 1), (32, 256, 7)])
 def test_tiles_calls_and_threads_do_not_matter(alone, monkeypatch, tile, call, cores):
-    monkeypatch.setattr(devices, "CPU_TILE", tile)
-    monkeypatch.setattr(devices, "CPU_CALL", call)
+    monkeypatch.setattr(host_rounds, "CPU_TILE", tile)
+    monkeypatch.setattr(host_rounds, "CPU_CALL", call)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert_equal(on_devices.solutions(), alone)

@@ -93,7 +93,7 @@ def test_nothing_is_computed_wide(monkeypatch):
             texts[name] = program.lower(*args).as_text()
             return program(*args)
 
-        monkeypatch.setattr(f"flpjax.engine.devices.{name}", spy)
+        monkeypatch.setattr(f"flpjax.engine.host_rounds.{name}", spy)
     bootstrap("PowerLawE", 0.004, "float32", follow="promising")
     assert sorted(texts) == ["advance", "scout"]
     rows = _few_sizes(ROWS, LEAST_ROOM)  # with their room
