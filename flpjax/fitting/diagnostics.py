@@ -44,7 +44,7 @@ class Sampling:
     """How posterior draws were made.
 
     Attributes:
-        method: ``"nuts"``, ``"tempered"`` or ``"laplace"``.
+        method: ``"nuts"``, ``"hmc"``, ``"tempered"`` or ``"laplace"``.
         chains: How many; draws are chain after chain, all of the same length. Of ``"tempered"``, a chain is populations
             of its own, relatives side by side. Draws of ``"laplace"`` are in random order and no chains: they have an
             effective number, and no R̂.
@@ -58,10 +58,10 @@ class Sampling:
         forecasts: The same of losses and scores at the ladder's largest run and at ten times its compute
             ``(target, quantity)``, without a measurement's noise; of a score that rests on losses, that of the least.
         khat: ``stage 'output'`` → k̂ of the importance weights; beyond 0.7 the normal at the mode is no stand-in for
-            the posterior. Empty for NUTS.
+            the posterior. Empty of chains.
         gradient: ``stage 'output'`` → norm of the gradient at the mode, in units of the prior.
         noise: Parameters of the noise → ``(draw, output)``.
-        effective: ``stage 'output'`` → how many different draws its draws are worth. Empty for NUTS.
+        effective: ``stage 'output'`` → how many different draws its draws are worth. Empty of chains.
     """
 
     method: str
@@ -156,7 +156,7 @@ class Sampling:
         }
 
     def __str__(self) -> str:
-        if self.method == "laplace":
+        if not self.has_chains:
             return (
                 f"laplace: largest k-hat {self.max_khat:.2f} (reliable up to 0.7), draws worth {self.min_ess:.0f} "
                 "different ones at least"
@@ -167,7 +167,7 @@ class Sampling:
                 f"{_largest(self.forecasts.rhat):.3f}, their ESS from {np.nanmin(self.forecasts.ess):.0f}"
             )
         return (
-            f"nuts: {self.chains} chains, {self.divergences} divergences, R-hat of forecasts up to "
+            f"{self.method}: {self.chains} chains, {self.divergences} divergences, R-hat of forecasts up to "
             f"{_largest(self.forecasts.rhat):.3f}, their ESS from {np.nanmin(self.forecasts.ess):.0f}; of parameters "
             f"{self.max_rhat:.3f}, {self.min_ess:.0f}"
         )

@@ -67,7 +67,7 @@ def fit_stage(
     starts = starts or STARTS
     data = on_device((stage.x, stage.y))
     weight, resample = on_device(stage.weight), counts[:, stage.run]
-    guess = np.asarray(_guess(stage.law, data, weight))
+    guess = guess_of(stage)
     first = spread_starts(stage.law, guess, starts, rng)
     # To solve for some of the parameters is a second pass over rows, and saves less than one step in ten.
     closed = stage.residual.linear if len(stage.residual.linear) == size(stage.law) else ()
@@ -107,6 +107,11 @@ def fit_stage(
     )
     report = _report(stage, data, ended)
     return Fitted(np.concatenate(vectors), np.concatenate(statuses), report, np.concatenate(hessians))
+
+
+def guess_of(stage: Stage) -> NDArray[np.float64]:
+    """``(output, p)`` the law's own starts, unconstrained."""
+    return np.asarray(_guess(stage.law, on_device((stage.x, stage.y)), on_device(stage.weight)))
 
 
 class _Ended(NamedTuple):

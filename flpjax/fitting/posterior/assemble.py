@@ -147,7 +147,7 @@ def assemble(
         found: The draws.
         fits: Stage → how its point fit ended.
         gradient: ``stage 'output'`` → slope at its mode.
-        method: ``"nuts"``, ``"tempered"`` or ``"laplace"``.
+        method: ``"nuts"``, ``"hmc"``, ``"tempered"`` or ``"laplace"``.
         chains: How many the draws are of.
         key: JAX random key, for heavy tails.
         strict: Raise if the sampling failed.

@@ -5,7 +5,7 @@ They are what a posterior assumes, to be read before it is fitted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -157,12 +157,22 @@ def priors_of(method: Method, runs: Runs, *, emergence: bool | None = None) -> P
     return scaled(bound, layers)
 
 
-def scaled(bound: BoundModel, layers: tuple[Layer, ...]) -> Priors:
-    """The priors of a plan's layers, scaled to its data."""
+def scaled(
+    bound: BoundModel, layers: tuple[Layer, ...], guesses: Sequence[NDArray[np.float64]] | None = None
+) -> Priors:
+    """The priors of a plan's layers, scaled to its data.
+
+    Args:
+        bound: The bound method.
+        layers: Its stages.
+        guesses: Stage → the law's own starts ``(output, p)``, if they are known.
+    """
     rows = []
-    for stage, layer in zip(bound.stages, layers, strict=True):
-        data = on_device((stage.x, stage.y, stage.weight))
-        guess = np.asarray(_guess(stage.law, *data))
+    if guesses is None:
+        guesses = [
+            np.asarray(_guess(stage.law, *on_device((stage.x, stage.y, stage.weight)))) for stage in bound.stages
+        ]
+    for stage, layer, guess in zip(bound.stages, layers, guesses, strict=True):
         ruled = _by_range(bound, stage)
         at = 0
         for name, parameter in layer.parameters().items():
