@@ -1,7 +1,8 @@
 """What a posterior costs: FLP on the OLMo ladder, from a cold start, and 256 ladders at once.
 
-``python -m benchmarks.posterior --json FILE [--quick]``. Needs the OLMo ladder: a download, or FLPJAX_DATA. Cold: a new
-process without a cache of compiled programs, from the start of the interpreter to draws in hand.
+``python -m benchmarks.posterior --json FILE [--only one|many] [--ladders 256] [--tasks 8] [--method laplace]``. One
+ladder needs OLMo's: a download, or FLPJAX_DATA; many are simulated. Cold: a new process without a cache of compiled
+programs, from the start of the interpreter to draws in hand.
 """
 
 from __future__ import annotations
@@ -10,27 +11,19 @@ import os
 import subprocess
 import sys
 import time
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
-from jax import Array, lax
 
+from benchmarks.many import ladders
 from benchmarks.report import environment, finish, parser, show
-from flpjax import FLP, convergence, forecast, posterior, read_runs, targets_of
+from flpjax import FLP, Draws, Runs, Target, convergence, forecast, posterior, posteriors, read_runs, targets_of
 from flpjax.fitting.diagnostics import RHAT
-from flpjax.fitting.point import bind
-from flpjax.fitting.posterior.laplace import Whitening, find_modes
-from flpjax.fitting.posterior.likelihood import Layer, PosteriorData
-from flpjax.fitting.posterior.nuts import Chains, Sampler, one_chain
-from flpjax.fitting.posterior.priors import PosteriorProblem, posterior_problem
+from flpjax.fitting.posterior.nuts import Sampler
 
 METHODS = ("laplace", "nuts")
-LADDERS, CHAINS = 256, 4
-TOGETHER_CPU = 16
-NOISE = 0.01  # that makes each of the ladders its own: of losses relative, of scores absolute
-
 COLD = """
 import time, sys, jax
 jax.config.update("jax_enable_x64", True)
@@ -84,82 +77,82 @@ def time_to_rhat(seconds: float, scores: np.ndarray, steps: np.ndarray) -> float
     return reached
 
 
-def many(sampler: Sampler) -> dict[str, Any]:
-    """256 ladders, each with noise of its own, of the same shapes: one program."""
-    question = posterior_problem(bind(FLP(), read_runs("olmo-ladder")))
-    evidence, whitening = ladders(question, LADDERS)
-    keys = jax.random.split(jax.random.key(0), (LADDERS, CHAINS))
-    wide = jax.default_backend() != "cpu"
+def many(count: int, tasks: int, method: str, against: int) -> dict[str, Any]:
+    """Many simulated ladders at once, with and without a degenerate one, and some of them by NUTS one by one."""
+    key = jax.random.key(0)
+    alone, more = ladders(count, tasks, False), ladders(count, tasks, True)
+    found: dict[str, Any] = {"ladders": count, "tasks": tasks, "method": method}
+    drawn = None
+    for name, given in (("first_call_s", alone), ("seconds", alone), ("with_degenerate_s", more)):
+        start = time.perf_counter()
+        drawn = posteriors(FLP(), given, key, method=method, progress=_stamped(start))  # type: ignore[arg-type]
+        found[name] = time.perf_counter() - start
+        told = [d.sampling for d in drawn.values() if d.sampling is not None]
+        rhat = [max(s.max_rhat, float(np.nanmax(s.forecasts.rhat))) for s in told if s.has_chains]
+        ess = [min(s.min_ess, float(np.nanmin(s.forecasts.ess))) for s in told]
+        of = "degenerate_" if given is more else ""
+        found |= {
+            f"{of}converged": len(drawn),
+            f"{of}failed": dict(drawn.failed),
+            f"{of}max_rhat": max(rhat, default=None),
+            f"{of}min_ess": min(ess),
+            f"{of}median_min_ess": float(np.median(ess)),
+            f"{of}divergences": sum(s.divergences for s in told),
+        }
+        found["max_khat"] = max(s.max_khat for s in told) if method == "laplace" else None
+    found["slowed_by"] = found["with_degenerate_s"] / found["seconds"] - 1.0
+    found["ess_per_second"] = sum(ess[:count]) / found["seconds"]
+    assert drawn is not None
+    return found | {"against_nuts": [compared(drawn[name], alone[name], name) for name in list(drawn)[:against]]}
+
+
+def compared(ours: Draws, runs: Runs, name: str) -> dict[str, Any]:
+    """One of the ladders by NUTS: seconds, ESS, and by how many standard errors forecasts differ at most."""
     start = time.perf_counter()
-    jax.block_until_ready(_many(question.layers, sampler, wide, evidence, whitening, keys))
-    first = time.perf_counter() - start
-    start = time.perf_counter()
-    ran = jax.block_until_ready(_many(question.layers, sampler, wide, evidence, whitening, keys))
+    theirs = posterior(FLP(), runs, jax.random.key(1), draws=4000, strict=False)
     seconds = time.perf_counter() - start
-    ess, rhat = [], []
-    for vectors in ran.vectors:  # (ladder, chain, draw, output, p)
-        chains = np.asarray(vectors).transpose(1, 2, 0, 3, 4)
-        found = convergence(chains.reshape(-1, *chains.shape[2:]), CHAINS)
-        ess.append(found.ess.reshape(LADDERS, -1).min(axis=1))
-        rhat.append(found.rhat.max())
-    smallest = np.min(ess, axis=0)
-    return {
-        "ladders": LADDERS,
-        "draws": CHAINS * sampler.draws,
-        "first_call_s": first,
-        "seconds": seconds,
-        "per_ladder_s": seconds / LADDERS,
-        "divergences": int(np.asarray(ran.diverging).sum()),
-        "max_rhat_of_parameters": float(max(rhat)),
-        "median_min_ess_of_parameters": float(np.median(smallest)),
-        "ess_per_second": float(smallest.sum() / seconds),
-    }
+    z = []
+    top = runs.finals().flops.max()
+    far = [Target("x10", flops=10 * top, params=10**0.5 * runs.params.max(), tokens=10**0.5 * runs.tokens.max())]
+    for values in ("loss_draws", "score_draws"):
+        a, b = (getattr(forecast(d, far, measured=False), values)[:, 0] for d in (ours, theirs))
+        for f in (lambda v: v, lambda v: (v - v.mean(axis=0)) ** 2):  # means, and variances
+            errors = []
+            for drawn, v in ((ours, f(a)), (theirs, f(b))):
+                assert drawn.sampling is not None
+                errors.append(v.var(axis=0) / convergence(v, drawn.sampling).ess)
+            z.append((f(a).mean(axis=0) - f(b).mean(axis=0)) / np.sqrt(errors[0] + errors[1]))
+    assert theirs.sampling is not None
+    ess = float(min(theirs.sampling.min_ess, np.nanmin(theirs.sampling.forecasts.ess)))
+    return {"ladder": name, "nuts_s": seconds, "nuts_min_ess": ess, "largest_z": float(np.abs(np.concatenate(z)).max())}
 
 
-def ladders(question: PosteriorProblem, count: int) -> tuple[tuple[PosteriorData, ...], tuple[Whitening, ...]]:
-    """Evidence and whitening of ladders with noise of their own, leaves ``(ladder, …)``; modes as one batch."""
-    rng = np.random.default_rng(0)
-    evidence, whitening = [], []
-    for layer, known in zip(question.layers, question.evidence, strict=True):
-        y = np.asarray(known.data.y)
-        noise = NOISE * rng.standard_normal((count, *y.shape[:-1], 1))
-        tiled = jax.tree.map(lambda v: np.broadcast_to(v, (count, *v.shape)), known)
-        tiled = tiled._replace(data=tiled.data._replace(y=y * np.exp(noise) if layer.kind == "loss" else y + noise))
-        flat = jax.tree.map(lambda v: np.asarray(v).reshape(-1, *v.shape[2:]), tiled)
-        found = find_modes(layer, np.asarray(flat.loc)[None], flat).whitening
-        evidence.append(tiled)
-        whitening.append(jax.tree.map(lambda v: v.reshape(count, -1, *v.shape[2:]), found))
-    return tuple(evidence), tuple(whitening)
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _many(
-    layers: tuple[Layer, ...],
-    sampler: Sampler,
-    wide: bool,
-    evidence: tuple[PosteriorData, ...],
-    whitening: tuple[Whitening, ...],
-    keys: Array,
-) -> Chains:
-    """All side by side on a GPU; in tiles on a CPU, where a batch waits for its slowest member and leaves the cache."""
-
-    def ladder(args: tuple[tuple[PosteriorData, ...], tuple[Whitening, ...], Array]) -> Chains:
-        known, white, key = args
-        return jax.vmap(lambda k: one_chain(layers, sampler, known, white, k))(key)
-
-    if wide:
-        return jax.vmap(ladder)((evidence, whitening, keys))
-    return lax.map(ladder, (evidence, whitening, keys), batch_size=TOGETHER_CPU)
+def _stamped(start: float) -> Callable[[str], None]:
+    """Progress with the seconds since the start."""
+    return lambda said: print(f"  {time.perf_counter() - start:6.1f} s  {said}", flush=True)
 
 
 def main() -> None:
     """Measure, print, write."""
     jax.config.update("jax_enable_x64", True)
     arguments = parser(__doc__)
-    arguments.add_argument("--quick", action="store_true", help="one ladder only")
+    arguments.add_argument("--only", choices=("one", "many"), help="one ladder, or many at once")
+    arguments.add_argument("--ladders", type=int, default=256, help="how many at once")
+    arguments.add_argument("--tasks", type=int, default=8, help="of each of them")
+    arguments.add_argument("--method", choices=("hmc", "laplace"), default="hmc", help="of many")
+    arguments.add_argument("--against", type=int, default=3, help="how many of them by NUTS one by one")
     given = arguments.parse_args()
     load = os.getloadavg()[0]
-    found = {method: {"cold_s": cold(method)} | one(method) for method in METHODS}
+    found = None if given.only == "many" else {method: {"cold_s": cold(method)} | one(method) for method in METHODS}
+    if found is not None:
+        _show_one(found, load)
+    batch = None if given.only == "one" else many(given.ladders, given.tasks, given.method, given.against)
+    if batch is not None:
+        _show_many(batch)
+    finish(environment() | {"load_before": load, "one": found, "many": batch}, given.json)
+
+
+def _show_one(found: dict[str, dict[str, Any]], load: float) -> None:
     show(
         "FLP on the OLMo ladder, 11 losses and 8 tasks",
         ("method", "cold, s", "again, s", "R-hat", "min ESS", "ESS/s", "s to R-hat < 1.01", "divergences", "k-hat"),
@@ -179,35 +172,46 @@ def main() -> None:
         ],
         f"R-hat and ESS: the worst of all losses and scores of three targets. Load average before: {load:.1f}.",
     )
-    batch = None if given.quick else many(Sampler())
-    if batch is not None:
-        show(
-            f"{LADDERS} ladders at once, {CHAINS} chains each, NUTS",
+
+
+def _show_many(batch: dict[str, Any]) -> None:
+    show(
+        f"{batch['ladders']} ladders at once, FLP of {batch['tasks']} tasks and 5 losses, {batch['method']}",
+        ("", "first call, s", "again, s", "converged", "R-hat", "min ESS", "divergences"),
+        [
             (
-                "draws each",
-                "first call, s",
-                "again, s",
-                "s a ladder",
-                "R-hat",
-                "median min ESS",
-                "ESS/s",
-                "divergences",
+                "alone",
+                f"{batch['first_call_s']:.1f}",
+                f"{batch['seconds']:.1f}",
+                batch["converged"],
+                None if batch["max_rhat"] is None else f"{batch['max_rhat']:.4f}",
+                f"{batch['min_ess']:.0f}",
+                batch["divergences"],
             ),
+            (
+                "and a degenerate one",
+                None,
+                f"{batch['with_degenerate_s']:.1f}",
+                batch["degenerate_converged"],
+                None if batch["degenerate_max_rhat"] is None else f"{batch['degenerate_max_rhat']:.4f}",
+                f"{batch['degenerate_min_ess']:.0f}",
+                batch["degenerate_divergences"],
+            ),
+        ],
+        "R-hat and ESS: the worst of all parameters and forecasts of those that converged.",
+    )
+    for name, why in (batch["failed"] | batch["degenerate_failed"]).items():
+        print(f"named: {name}: {why}")
+    if batch["against_nuts"]:
+        show(
+            "some of them by NUTS, one by one, 4,000 draws",
+            ("ladder", "s", "min ESS", "largest z"),
             [
-                (
-                    batch["draws"],
-                    f"{batch['first_call_s']:.0f}",
-                    f"{batch['seconds']:.0f}",
-                    f"{batch['per_ladder_s']:.2f}",
-                    f"{batch['max_rhat_of_parameters']:.3f}",
-                    f"{batch['median_min_ess_of_parameters']:.0f}",
-                    f"{batch['ess_per_second']:.0f}",
-                    batch["divergences"],
-                )
+                (f["ladder"], f"{f['nuts_s']:.1f}", f"{f['nuts_min_ess']:.0f}", f"{f['largest_z']:.2f}")
+                for f in batch["against_nuts"]
             ],
-            "R-hat and ESS of parameters, the worst of each ladder.",
+            "z: of means and variances of losses and scores at 10 times the largest run's compute.",
         )
-    finish(environment() | {"load_before": load, "one": found, "many": batch}, given.json)
 
 
 if __name__ == "__main__":

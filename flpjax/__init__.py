@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from flpjax.fitting.point import point as point
     from flpjax.fitting.posterior.arviz import to_arviz as to_arviz
     from flpjax.fitting.posterior.posterior import posterior as posterior
+    from flpjax.fitting.posterior.posteriors import Posteriors as Posteriors
+    from flpjax.fitting.posterior.posteriors import posteriors as posteriors
     from flpjax.fitting.posterior.priors import Normal as Normal
     from flpjax.fitting.posterior.priors import Prior as Prior
     from flpjax.fitting.posterior.priors import Priors as Priors
@@ -201,6 +203,7 @@ _HOME = {
     "fitting.lawsearch.search": ("discover_law",),
     "fitting.point": ("bind", "point"),
     "fitting.posterior.posterior": ("posterior",),
+    "fitting.posterior.posteriors": ("Posteriors", "posteriors"),
     "fitting.posterior.priors": ("Normal", "Prior", "Priors", "priors_of"),
     "fitting.saved.files": ("load",),
     "laws.formula.formula": ("FormulaLaw",),

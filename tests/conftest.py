@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from flpjax.engine import lanes, recipe
+from flpjax.engine import lanes, many_chains, recipe
 from flpjax.fitting.averaging.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
@@ -41,7 +41,7 @@ OPTIMISED = {"xla_backend_optimization_level": 2, "xla_llvm_disable_expensive_pa
 for module, name in ((recipe, "_train_tile"), (nuts, "_chains")):
     program = getattr(module, name).__wrapped__
     setattr(module, name, jax.jit(program, static_argnums=(0, 1), compiler_options=OPTIMISED))
-for program in (importance.de_mcmc, importance._block):
+for program in (importance.de_mcmc, importance._block, many_chains.window_of):
     program._options.update(OPTIMISED)
 
 

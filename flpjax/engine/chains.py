@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from flpjax.engine.gauss_newton import Numbers
 from flpjax.engine.mixing import effective_size, split_rhat
 from flpjax.numerics import varying
 
@@ -30,34 +31,34 @@ UNSEEN = 1e9  # energy of a start that was not looked at: the first transition g
 class Lane(NamedTuple):
     """Where the chains of one density stand, and how they move."""
 
-    vector: Array  # (chain, p)
-    energy: Array  # (chain,) minus the log density there
-    slope: Array  # (chain, p) of the energy
-    centre: Array  # (p,) of the affine map
-    root: Array  # (p, p) of the affine map: vector = centre + root · white
-    log_step: Array  # of a leapfrog step, in white units
-    seed: Array  # (2,) of a JAX random key
+    vector: Numbers  # (chain, p)
+    energy: Numbers  # (chain,) minus the log density there
+    slope: Numbers  # (chain, p) of the energy
+    centre: Numbers  # (p,) of the affine map
+    root: Numbers  # (p, p) of the affine map: vector = centre + root · white
+    log_step: Numbers  # of a leapfrog step, in white units
+    seed: Numbers  # (2,) of a JAX random key
 
 
 class Window(NamedTuple):
     """How all lanes of a call march: traced numbers, so that one program serves every window."""
 
-    number: Array  # how many windows the lanes have had: other random numbers in each
-    thin: Array  # transitions from one kept draw to the next
-    longest: Array  # leapfrog steps of a transition at most
-    acceptance: Array  # probability that the step is adapted to
+    number: Numbers  # how many windows the lanes have had: other random numbers in each
+    thin: Numbers  # transitions from one kept draw to the next
+    longest: Numbers  # leapfrog steps of a transition at most
+    acceptance: Numbers  # probability that the step is adapted to
 
 
 class Seen(NamedTuple):
     """What a window kept, of one lane."""
 
-    vectors: Array  # (chain, draw, p)
-    acceptance: Array  # (chain, draw) mean of the transitions since the last draw
-    diverging: Array  # (chain, draw) whether one of them broke off
-    steps: Array  # (draw,) leapfrog steps of them
-    rhat: Array  # (p,)
-    ess: Array  # (p,)
-    covariance: Array  # (p, p) of the draws of all chains
+    vectors: Numbers  # (chain, draw, p)
+    acceptance: Numbers  # (chain, draw) mean of the transitions since the last draw
+    diverging: Numbers  # (chain, draw) whether one of them broke off
+    steps: Numbers  # (draw,) leapfrog steps of them
+    rhat: Numbers  # (p,)
+    ess: Numbers  # (p,)
+    covariance: Numbers  # (p, p) of the draws of all chains
 
 
 class _March(NamedTuple):
@@ -159,8 +160,8 @@ def march(log_density: LogDensity, draws: int, data: Any, window: Window, lane: 
     )
     begun = _March(white, lane.energy, lane.slope @ lane.root, lane.log_step, jnp.zeros_like(lane.log_step))
     state, seen = lax.fori_loop(0, ADAPTED + draws, keep, varying((begun, empty), lane.log_step))
-    vectors = lane.centre + seen.vectors @ lane.root.T
-    off = (vectors - vectors.mean(axis=(0, 1))).reshape(-1, size)
+    vectors = jax.vmap(jax.vmap(lambda white: lane.centre + lane.root @ white))(seen.vectors)
+    off = (vectors - vectors.mean(axis=(0, 1), keepdims=True)).reshape(-1, size)
     seen = seen._replace(
         vectors=vectors,
         rhat=split_rhat(vectors),
@@ -169,7 +170,7 @@ def march(log_density: LogDensity, draws: int, data: Any, window: Window, lane: 
     )
     slope = jax.scipy.linalg.solve_triangular(lane.root.T, state.slope.T, lower=False).T
     end = lane._replace(
-        vector=lane.centre + state.white @ lane.root.T,
+        vector=jax.vmap(lambda white: lane.centre + lane.root @ white)(state.white),
         energy=state.energy,
         slope=slope,
         log_step=state.averaged / (ADAPTED // 2),

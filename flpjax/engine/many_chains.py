@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.engine.chains import UNSEEN, Lane, LogDensity, Seen, Window, march
@@ -32,17 +30,19 @@ class Schedule(NamedTuple):
 
 WINDOWS = (
     Schedule(1, 10, 0.9),
-    Schedule(2, 10, 0.9),
-    Schedule(4, 12, 0.9),
-    Schedule(8, 12, 0.95),
-    Schedule(16, 12, 0.95),
+    Schedule(2, 12, 0.95),
+    Schedule(4, 12, 0.95),
+    Schedule(8, 16, 0.97),
+    Schedule(16, 16, 0.97),
 )
 """Each longer and more careful than the one before, whose draws are the warm-up and give the mass matrix."""
 PATIENCE = 2  # windows after which chains must come together …
-APART = 0.1  # … if they are apart by more than this of R-hat: by half of it each time
-BROKEN_SHARE = 0.01  # of draws whose trajectories may break off
+APART = 0.05  # … if they are apart by more than this of R-hat: by half of it each time
+BROKEN_SHARE = 0.01  # of draws whose trajectories may break off; none may before that many windows
 FIRST_STEP = 0.5  # in standard deviations
-CPU_CALL = 8  # lanes of one call on a CPU: they stay in its cache, few fill up the last call, and one program serves all
+CPU_CALL = (
+    8  # lanes of one call on a CPU: they stay in its cache, few fill up the last call, and one program serves all
+)
 CALL, FEW = 4096, 256  # lanes of one call on an accelerator; of one with the few that go on to later windows
 
 
@@ -114,8 +114,8 @@ def begin(centre: Floats, covariance: Floats, starts: Floats, seeds: NDArray[np.
     """
     require_x64("sampling many posteriors")
     problems, chains, size = starts.shape
-    sound = np.isfinite(centre).all(axis=1) & np.isfinite(covariance).all(axis=(1, 2))
-    sound &= np.isfinite(starts).all(axis=(1, 2))
+    finite = [np.isfinite(v).reshape(problems, -1).all(axis=1) for v in (centre, covariance, starts)]
+    sound = np.logical_and.reduce(finite)
     lanes = Lane(
         starts,
         np.full((problems, chains), UNSEEN),
@@ -131,7 +131,8 @@ def begin(centre: Floats, covariance: Floats, starts: Floats, seeds: NDArray[np.
         np.zeros(each),
         np.zeros(each, bool),
         np.zeros((problems, asked.draws), np.int64),
-        *np.full((2, problems, size), np.nan),
+        np.full((problems, size), np.nan),
+        np.full((problems, size), np.nan),
         np.full((problems, size, size), np.nan),
     )
     ended = np.where(sound, Ended.RUNNING, Ended.NON_FINITE)
@@ -163,7 +164,9 @@ def settle(
     lanes, seen = (jax.tree.map(np.array, part) for part in (known.lanes, known.seen))
     ended, windows = known.ended.copy(), known.windows.copy()
     if again is not None:
-        ended = np.where(again & (ended == Ended.SETTLED), np.where(windows < len(WINDOWS), Ended.RUNNING, Ended.APART), ended)
+        ended = np.where(
+            again & (ended == Ended.SETTLED), np.where(windows < len(WINDOWS), Ended.RUNNING, Ended.APART), ended
+        )
     while (running := np.flatnonzero(ended == Ended.RUNNING)).size:
         number = int(windows[running].min())
         index = running[windows[running] == number]
@@ -175,7 +178,7 @@ def settle(
             whole[index] = part
         windows[index] += 1
         ended[index] = _judged(new, moved, before, asked, number)
-        sound = np.isfinite(new.covariance).all(axis=(1, 2))
+        sound: NDArray[np.bool_] = np.isfinite(new.covariance).all(axis=(1, 2))
         lanes.centre[index] = np.where(sound[:, None], new.vectors.mean(axis=(1, 2)), moved.centre)
         lanes.root[index] = np.where(sound[:, None, None], _roots(new.covariance), moved.root)
     return Sampled(lanes, seen, ended, windows)
@@ -186,7 +189,7 @@ def _judged(new: Seen, moved: Lane, before: Floats, asked: Asked, number: int) -
     rhat = np.where(np.isfinite(new.rhat), new.rhat, np.inf).max(axis=1)
     past = np.where(np.isfinite(before), before, np.inf).max(axis=1)
     agree = (rhat < asked.rhat) & (np.where(np.isfinite(new.ess), new.ess, 0.0) > asked.ess).all(axis=1)
-    broken = new.diverging.mean(axis=(1, 2)) > BROKEN_SHARE
+    broken = new.diverging.mean(axis=(1, 2)) > (BROKEN_SHARE if number >= PATIENCE else 0.0)
     lost = (moved.energy == UNSEEN).any(axis=1) | ~np.isfinite(new.vectors).all(axis=(1, 2, 3))
     stuck = (rhat - 1.0 > APART) & (rhat - 1.0 > 0.5 * (past - 1.0)) & (number >= PATIENCE)
     last = number + 1 == len(WINDOWS)

@@ -29,7 +29,7 @@ def effective_size(values: Array) -> Array:
     within = lagged[:, 0].mean(axis=0) * draws / (draws - 1)
     between = jnp.var(values.mean(axis=1), axis=0, ddof=1) if chains > 1 else jnp.zeros_like(within)
     total = within * (draws - 1) / draws + between
-    kept = 1.0 - (within - lagged.mean(axis=0)) / total  # autocorrelation by lag, of all chains
+    kept = 1.0 - (within[None] - lagged.mean(axis=0)) / total[None]  # autocorrelation by lag, of all chains
     kept = kept.at[0].set(1.0)[: draws - draws % 2]
     pairs = kept[0::2] + kept[1::2]
     positive = lax.cummin((pairs > 0).astype(values.dtype), axis=0)

@@ -1,4 +1,4 @@
-"""One law for many ladders: where it is centred differs by ladder, and is a number of the data instead of the program."""
+"""One law for many ladders: where each ladder is centred is a number of the data instead of the program."""
 
 from __future__ import annotations
 
@@ -85,7 +85,10 @@ def recentred(laws: Sequence[Law], x: Any) -> tuple[Law, NDArray[np.float64]] | 
     if all(law == first for law in laws):
         return first, np.zeros((len(laws), 0))
     leaves = [_leaves(law) for law in laws]
-    if any(own.keys() != leaves[0].keys() or law.parameters() != first.parameters() for own, law in zip(leaves, laws, strict=True)):
+    if any(
+        own.keys() != leaves[0].keys() or law.parameters() != first.parameters()
+        for own, law in zip(leaves, laws, strict=True)
+    ):
         return None
     paths = tuple(path for path, value in leaves[0].items() if any(own[path] != value for own in leaves))
     if not all(isinstance(own[path], float) for own in leaves for path in paths):

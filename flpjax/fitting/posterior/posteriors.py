@@ -1,4 +1,4 @@
-"""Posteriors of many ladders at once: rolling origins, resamples of runs, recipes, tasks; each converges or is named."""
+"""Posteriors of many ladders at once: rolling origins, resamples of runs, recipes; each converges or is named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flpjax.fitting.posterior.layers import layers_of
 from flpjax.fitting.posterior.likelihood import PosteriorData
 from flpjax.fitting.posterior.posterior import PROPOSALS
 from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, Priors, scaled, vectors_of
-from flpjax.fitting.posterior.stacked import Bound, Place, Stack, stacked
+from flpjax.fitting.posterior.stacked import Bound, Stack, stacked
 from flpjax.fitting.posterior.together import (
     Prepared,
     begin_chains,
@@ -40,6 +40,7 @@ from flpjax.methods.method import Method
 from flpjax.numerics import on_device, require_x64
 
 Algorithm = Literal["hmc", "laplace"]
+REMEDY = "Narrow the priors (priors=), or take a form with fewer parameters"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +158,7 @@ def _check(method: str, draws: int, chains: int) -> None:
         raise InputError(f"there is no method '{method}'", where="posteriors", remedy=remedy)
 
 
-def _bound(
-    chosen: Method, named: Mapping[str, Runs], emergence: bool | None
-) -> tuple[list[Bound], dict[str, str]]:
+def _bound(chosen: Method, named: Mapping[str, Runs], emergence: bool | None) -> tuple[list[Bound], dict[str, str]]:
     """The ladders that carry the method, and why the others don't."""
     if not named:
         raise InputError("there are no ladders", where="posteriors", remedy="Give one at least")
@@ -194,7 +193,7 @@ def _prepared(
         for stack in stacks:
             guess = guess_of(stack.stage)
             for place in stack.places:
-                guesses[place.ladder, place.stage] = guess[place.first : place.first + place.count]
+                guesses[place.ladder, place.stage] = guess[place.first : place.first + place.outputs]
         problems = []
         for i, ladder in enumerate(bound):
             own = scaled(ladder.bound, ladder.layers, [guesses[i, s] for s in range(len(ladder.layers))])
@@ -229,31 +228,33 @@ class _Batch:
     def sampled(self, asked: Asked) -> dict[str, Draws | str]:
         """Draws by name, or why there are none. Ladders whose forecasts have not converged go on, longer."""
         states = [begin_chains(p, self.bound, self.chains, asked, self.key) for p in self.prepared]
-        found: dict[str, Draws | str] = {}
-        todo = set(range(len(self.bound)))
+        found: dict[int, Draws | str] = {}
+        again: list[NDArray[np.bool_] | None] = [None] * len(states)
+        todo = list(range(len(self.bound)))
         for _ in WINDOWS:
-            again = [self._of(todo, p) if found else None for p in self.prepared]
             with ThreadPoolExecutor(len(states)) as pool:
                 asks = [asked] * len(states), again, [self.tell] * len(states)
                 states = list(pool.map(settle_chains, self.prepared, states, *asks))
-            self.tell(f"{len(todo)} posteriors: forecasts")
-            new = in_threads(lambda i: self._drawn(i, states), sorted(todo))  # noqa: B023
-            found |= {self.bound[i].name: result for i, result in zip(sorted(todo), new, strict=True)}
-            todo = {i for i, r in zip(sorted(todo), new, strict=True) if isinstance(r, Draws) and not _passed(r)}
+            self.tell(f"{count(len(todo), 'posterior')}: forecasts")
+            found |= zip(todo, in_threads(lambda i: self._drawn(i, states), todo), strict=True)  # noqa: B023
+            short = {i: _short(result) for i in todo if isinstance(result := found[i], Draws)}
+            todo = [i for i, outputs in short.items() if outputs]
             if not todo:
                 break
-        for i in todo:
-            found[self.bound[i].name] = "chains disagree on forecasts. Narrow the priors (priors=), or ask for more draws"
-        return found
+            again = [self._of({i: short[i] for i in todo}, p) for p in self.prepared]
+        found |= dict.fromkeys(todo, f"chains disagree on forecasts. {REMEDY}")
+        return {self.bound[i].name: result for i, result in sorted(found.items())}
 
     def fast(self) -> dict[str, Draws | str]:
         """The same by the fast path."""
-        most = [max(place.count for place in p.stack.places) for p in self.prepared]
+        most = [max(place.outputs for place in p.stack.places) for p in self.prepared]
         total = self.each * self.chains
         jobs = [(p, place, m) for p, m in zip(self.prepared, most, strict=True) for place in p.stack.places]
         self.tell(f"{total} draws of each")
         ran = in_threads(
-            lambda job: draw_fast(job[0], job[1], self.bound[job[1].ladder], job[2], total, PROPOSALS * total, self.key),
+            lambda job: draw_fast(
+                job[0], job[1], self.bound[job[1].ladder], job[2], total, PROPOSALS * total, self.key
+            ),
             jobs,
         )
         by_stage = {(job[1].ladder, job[1].stage): result for job, result in zip(jobs, ran, strict=True)}
@@ -277,15 +278,19 @@ class _Batch:
     def _drawn(self, i: int, states: Sequence[Sampled]) -> Draws | str:
         """Of chains."""
         vectors: dict[int, Array] = {}
-        diverging, steps, acceptance = np.zeros((self.chains, self.each), bool), np.zeros((self.chains, self.each), np.int64), []
+        diverging, steps, acceptance = (
+            np.zeros((self.chains, self.each), bool),
+            np.zeros((self.chains, self.each), np.int64),
+            [],
+        )
         for p, state in zip(self.prepared, states, strict=True):
             for place in p.stack.places:
                 if place.ladder != i:
                     continue
                 why = unsettled(state, place, self.bound[i])
                 if why:
-                    return f"{why}. Narrow the priors (priors=), or take a form with fewer parameters"
-                own = slice(place.first, place.first + place.count)
+                    return f"{why}. {REMEDY}"
+                own = slice(place.first, place.first + place.outputs)
                 chain_by_chain = np.moveaxis(state.seen.vectors[own], 0, 2)  # (chain, draw, output, p)
                 vectors[place.stage] = on_device(chain_by_chain.reshape(-1, *chain_by_chain.shape[2:]))
                 diverging |= state.seen.diverging[own].any(axis=0)
@@ -304,7 +309,7 @@ class _Batch:
                 if place.ladder == i:
                     stage = ladder.bound.stages[place.stage]
                     fits[stage.name] = p.fit_of(place, ladder)
-                    slopes = p.gradient[place.first : place.first + place.count]
+                    slopes = p.gradient[place.first : place.first + place.outputs]
                     gradient |= {f"{stage.name} '{o}'": float(g) for o, g in zip(stage.outputs, slopes, strict=True)}
         key = jax.random.fold_in(self.key, crc32(ladder.name.encode()))
         try:
@@ -312,18 +317,28 @@ class _Batch:
         except FlpjaxError as error:
             return str(error)
 
-    def _of(self, ladders: set[int], prepared: Prepared) -> NDArray[np.bool_]:
-        """``(output,)`` whether it is one of these ladders'."""
-        flags = np.zeros(len(prepared.stack.stage.outputs), bool)
-        for place in prepared.stack.places:
-            flags[place.first : place.first + place.count] = place.ladder in ladders
+    def _of(self, short: Mapping[int, set[tuple[str, str]]], prepared: Prepared) -> NDArray[np.bool_]:
+        """``(output,)`` whether it is one of these stages' and outputs, by ladder."""
+        stack = prepared.stack
+        flags = np.zeros(len(stack.stage.outputs), bool)
+        for place in stack.places:
+            for o in range(place.first, place.first + place.outputs):
+                flags[o] = (stack.layer.stage, stack.stage.outputs[o]) in short.get(place.ladder, ())
         return flags
 
 
-def _passed(draws: Draws) -> bool:
-    """Whether its forecasts have converged."""
-    sampling = draws.sampling
-    if sampling is None:
-        return False
-    known = np.isfinite(sampling.forecasts.rhat).all()
-    return bool(known and (sampling.forecasts.rhat < RHAT).all() and (sampling.forecasts.ess > ESS).all())
+def _short(draws: Draws) -> set[tuple[str, str]]:
+    """Stages and outputs whose draws have to go on, since a forecast from them has not converged."""
+    model, known = draws.model, draws.sampling
+    if known is None:
+        return set()
+    rhat, ess = known.forecasts
+    bad = np.asarray(~((rhat < RHAT) & (ess > ESS)).all(axis=0))  # NaN is bad
+    found: set[tuple[str, str]] = set()
+    for flag, name in zip(
+        bad, [*(("loss", d) for d in model.domains), *(("score", t) for t in model.tasks)], strict=True
+    ):
+        if flag:
+            through = model.via[model.tasks.index(name[1])] if name[0] == "score" and model.via else ()
+            found |= {name, *(("loss", model.domains[i]) for i in through)}
+    return found

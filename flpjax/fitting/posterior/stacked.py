@@ -48,7 +48,7 @@ class Place(NamedTuple):
     ladder: int
     stage: int
     first: int  # output
-    count: int  # of outputs
+    outputs: int  # how many
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +76,12 @@ def stacked(ladders: Sequence[Bound]) -> list[Stack]:
             x = jax.tree.map(lambda leaf: np.shape(leaf)[2:], stage.x)
             shapes = (jax.tree.structure(stage.x), tuple(map(tuple, jax.tree.leaves(x, is_leaf=_is_shape))))
             kind = type(layer.law), tuple(layer.law.parameters().items())
-            fitted = replace(stage.residual, law=_NoLaw()), stage.recipe
+            fitted = stage.residual.space, stage.residual.huber, stage.residual.prior_sd, stage.recipe
             alike.setdefault((layer.stage, layer.kind, layer.emerging, kind, fitted, shapes), []).append((i, s))
     found = []
     for members in alike.values():
         found += _of_one_kind(ladders, members)
     return found
-
-
-class _NoLaw(NamedTuple):
-    """In place of a law, where only the rest is compared."""
 
 
 def _is_shape(value: Any) -> bool:
@@ -128,7 +124,9 @@ def _stack(ladders: Sequence[Bound], members: list[tuple[int, int]], law: Law, n
         y=np.concatenate([s.y for s in long]),
         weight=np.concatenate([s.weight for s in long]),
         run=np.zeros(rows, np.int64),
-        units=tuple(u for s in stages for u in s.units or ((0.0, 1.0),) * len(s.outputs)) if any(s.units for s in stages) else (),
+        units=tuple(u for s in stages for u in s.units or ((0.0, 1.0),) * len(s.outputs))
+        if any(s.units for s in stages)
+        else (),
         signed=(),
     )
     layer = replace(ladders[members[0][0]].layers[members[0][1]], law=law)
@@ -161,7 +159,7 @@ def _padded_data(data: LayerData, runs: int, checkpoints: int) -> LayerData:
 
     run, checkpoint = np.divmod(np.asarray(data.top), data.mask.shape[2])
     mask = np.pad(np.asarray(data.mask), [(0, 0), (0, more[0]), (0, more[1])])
-    return jax.tree.map(wider, data)._replace(mask=mask, top=run * checkpoints + checkpoint)  # type: ignore[no-any-return]
+    return jax.tree.map(wider, data)._replace(mask=mask, top=run * checkpoints + checkpoint)
 
 
 def _with_numbers(x: Any, numbers: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[Any, NDArray[np.float64]]:

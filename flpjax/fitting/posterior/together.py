@@ -30,8 +30,11 @@ from flpjax.laws.recentred import Recentred
 from flpjax.numerics import compiled, generator, on_device
 
 Floats = NDArray[np.float64]
-T, R = TypeVar("T"), TypeVar("R")
-TOGETHER = 32  # outputs whose modes are searched in one call: one program serves any number of them
+T = TypeVar("T")
+R = TypeVar("R")
+MILES = 100.0  # R-hat of chains that never met: the number says nothing more
+TOGETHER, TOGETHER_WIDE = 32, 1024
+"""Outputs whose modes are searched in one call, on a CPU and on an accelerator: one program serves any number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ class Prepared:
 
     def fit_of(self, place: Place, ladder: Bound) -> StageFit:
         """How the fit of one ladder's stage ended."""
-        whole, own = self.fitted.report, slice(place.first, place.first + place.count)
+        whole, own = self.fitted.report, slice(place.first, place.first + place.outputs)
         return StageFit(
             law=str(ladder.layers[place.stage].law),
             outputs=whole.outputs[own],
@@ -95,15 +98,16 @@ def prepare(stack: Stack, fitted: Fitted, placed: Sequence[tuple[Floats, Floats]
     size = ends.shape[2]
     starts[:, :, :size] = np.where(np.isfinite(ends), ends, starts[:, :, :size])
     host = jax.tree.map(np.asarray, evidence)
+    wide = TOGETHER if jax.default_backend() == "cpu" else TOGETHER_WIDE
 
     def modes(at: int) -> tuple[Floats, Floats, Floats]:
-        index = np.minimum(np.arange(at, at + TOGETHER), len(loc) - 1)
+        index = np.minimum(np.arange(at, at + wide), len(loc) - 1)
         found = find_modes(stack.layer, starts[:, index], jax.tree.map(lambda leaf: leaf[index], host))
-        kept = min(TOGETHER, len(loc) - at)
+        kept = min(wide, len(loc) - at)
         mode, root = (np.asarray(leaf)[:, :kept] for leaf in found.whitening)
         return mode, root, found.gradient[:, :kept]
 
-    mode, root, gradient = zip(*in_threads(modes, range(0, len(loc), TOGETHER)), strict=True)
+    mode, root, gradient = zip(*in_threads(modes, range(0, len(loc), wide)), strict=True)
     constants = _constants(stack.layer.law, fitted.vectors[0], _numbers(stack))
     return Prepared(
         stack,
@@ -116,15 +120,13 @@ def prepare(stack: Stack, fitted: Fitted, placed: Sequence[tuple[Floats, Floats]
     )
 
 
-def begin_chains(
-    prepared: Prepared, ladders: Sequence[Bound], chains: int, asked: Asked, key: Array
-) -> Sampled:
+def begin_chains(prepared: Prepared, ladders: Sequence[Bound], chains: int, asked: Asked, key: Array) -> Sampled:
     """Chains from around the modes; each output's random numbers depend on the names of its ladder and its own."""
     stack, mode = prepared.stack, prepared.mode
     ends = np.arange(chains) % len(mode)
     white, seeds = np.zeros((mode.shape[1], chains, mode.shape[2])), np.zeros((mode.shape[1], 2), np.uint32)
     for place in stack.places:
-        for o in range(place.first, place.first + place.count):
+        for o in range(place.first, place.first + place.outputs):
             rng = generator(key, *_salts(ladders[place.ladder].name, stack.layer.stage, stack.stage.outputs[o]))
             white[o] = rng.standard_normal(white[o].shape)
             seeds[o] = rng.integers(0, 2**32, 2, dtype=np.uint32)
@@ -155,18 +157,18 @@ def draw_fast(
         proposals: How many to choose them from.
         key: JAX random key.
     """
-    index = place.first + np.minimum(np.arange(most), place.count - 1)
+    index = place.first + np.minimum(np.arange(most), place.outputs - 1)
     mode, root = prepared.mode[:, index], prepared.root[:, index]
     evidence = jax.tree.map(lambda leaf: np.asarray(leaf)[index], prepared.evidence)
     rng = generator(key, *_salts(ladder.name, prepared.stack.layer.stage))
-    drawn = draw(prepared.stack.layer, Whitening(mode, root), evidence, draws, proposals, rng)
-    vectors, khat, worth = drawn
-    return vectors[:, : place.count], khat[: place.count], worth[: place.count]
+    whitening = Whitening(*on_device((mode, root)))
+    vectors, khat, worth = draw(prepared.stack.layer, whitening, evidence, draws, proposals, rng)
+    return vectors[:, : place.outputs], khat[: place.outputs], worth[: place.outputs]
 
 
 def unsettled(sampled: Sampled, place: Place, ladder: Bound) -> str:
     """Why a ladder's stage can't be used; empty if all its lanes have settled."""
-    own = slice(place.first, place.first + place.count)
+    own = slice(place.first, place.first + place.outputs)
     stage = ladder.bound.stages[place.stage]
     bad = np.flatnonzero(sampled.ended[own] != Ended.SETTLED)
     if not len(bad):
@@ -174,7 +176,7 @@ def unsettled(sampled: Sampled, place: Place, ladder: Bound) -> str:
     worst = int(bad[0])
     how = Ended(int(sampled.ended[own][worst]))
     rhat = sampled.seen.rhat[own][worst].max()
-    told = f" (R-hat {rhat:.3f})" if how == Ended.APART and np.isfinite(rhat) else ""
+    told = f" (R-hat {rhat:.3f})" if how == Ended.APART and rhat < MILES else ""
     more = f"; so do {len(bad) - 1} more" if len(bad) > 1 else ""
     return f"{stage.name} '{stage.outputs[worst]}' {how.reason}{told}{more}"
 
