@@ -2,18 +2,13 @@
 
 from dataclasses import replace
 
-import jax
-import numpy as np
 import pytest
 
 from flpjax.engine.many_chains import window_of
-from flpjax.errors import FitError, InputError, PrecisionError
-from flpjax.fitting.diagnostics import convergence
-from flpjax.fitting.posterior.posterior import posterior
+from flpjax.errors import FitError, InputError
 from flpjax.fitting.posterior.posteriors import posteriors
 from flpjax.ladder.simulate import LADDER, simulate_ladder
 from flpjax.methods.flp import FLP
-from flpjax.results.forecast import forecast
 from flpjax.results.target import Target
 
 FAR = (Target("far", flops=1e24, params=1e10, tokens=1.5e13),)
