@@ -88,7 +88,7 @@ def many(count: int, tasks: int, method: str, against: int) -> dict[str, Any]:
         drawn = posteriors(FLP(), given, key, method=method, progress=_stamped(start))  # type: ignore[arg-type]
         found[name] = time.perf_counter() - start
         told = [d.sampling for d in drawn.values() if d.sampling is not None]
-        rhat = [max(s.max_rhat, float(np.nanmax(s.forecasts.rhat))) for s in told if s.has_chains]
+        rhat = [max(s.max_rhat, float(np.nanmax(s.forecasts.rhat))) for s in told if s.chained]
         ess = [min(s.min_ess, float(np.nanmin(s.forecasts.ess))) for s in told]
         of = "degenerate_" if given is more else ""
         found |= {
@@ -116,12 +116,14 @@ def compared(ours: Draws, runs: Runs, name: str) -> dict[str, Any]:
     far = [Target("x10", flops=10 * top, params=10**0.5 * runs.params.max(), tokens=10**0.5 * runs.tokens.max())]
     for values in ("loss_draws", "score_draws"):
         a, b = (getattr(forecast(d, far, measured=False), values)[:, 0] for d in (ours, theirs))
-        for f in (lambda v: v, lambda v: (v - v.mean(axis=0)) ** 2):  # means, and variances
-            errors = []
-            for drawn, v in ((ours, f(a)), (theirs, f(b))):
-                assert drawn.sampling is not None
-                errors.append(v.var(axis=0) / convergence(v, drawn.sampling).ess)
-            z.append((f(a).mean(axis=0) - f(b).mean(axis=0)) / np.sqrt(errors[0] + errors[1]))
+        off = (a - a.mean(axis=0)) ** 2, (b - b.mean(axis=0)) ** 2
+        for x, y in ((a, b), off):  # means, and variances
+            assert ours.sampling is not None
+            assert theirs.sampling is not None
+            error = (
+                x.var(axis=0) / convergence(x, ours.sampling).ess + y.var(axis=0) / convergence(y, theirs.sampling).ess
+            )
+            z.append((x.mean(axis=0) - y.mean(axis=0)) / np.sqrt(error))
     assert theirs.sampling is not None
     ess = float(min(theirs.sampling.min_ess, np.nanmin(theirs.sampling.forecasts.ess)))
     return {"ladder": name, "nuts_s": seconds, "nuts_min_ess": ess, "largest_z": float(np.abs(np.concatenate(z)).max())}

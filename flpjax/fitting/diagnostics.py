@@ -156,7 +156,7 @@ class Sampling:
         }
 
     def __str__(self) -> str:
-        if not self.has_chains:
+        if not self.chained:
             return (
                 f"laplace: largest k-hat {self.max_khat:.2f} (reliable up to 0.7), draws worth {self.min_ess:.0f} "
                 "different ones at least"

@@ -76,7 +76,7 @@ class Posteriors(Mapping[str, Draws]):
     def __str__(self) -> str:
         lines = [f"{count(len(self.draws), 'posterior')} of {len(self.draws) + len(self.failed)} converged"]
         sampled = [d.sampling for d in self.draws.values() if d.sampling is not None]
-        if sampled and sampled[0].has_chains:
+        if sampled and sampled[0].chained:
             rhat = max(float(s.forecasts.rhat.max()) for s in sampled)
             ess = min(float(s.forecasts.ess.min()) for s in sampled)
             lines.append(f"  R-hat of forecasts up to {rhat:.3f}, their ESS from {ess:.0f}")
@@ -158,6 +158,8 @@ def _bound(chosen: Method, named: Mapping[str, Runs], emergence: bool | None) ->
     for name, runs in named.items():
         try:
             bound = bind(chosen, runs)
+            if any(stage.recipe is not None for stage in bound.stages):
+                raise InputError("a network's posterior has many modes", where=runs.source, remedy="Use posterior()")
             found.append(Bound(name, bound, *layers_of(bound, emergence)))
         except InputError as error:
             failed[name], last = str(error), error

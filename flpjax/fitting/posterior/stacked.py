@@ -137,7 +137,7 @@ def _stack(ladders: Sequence[Bound], members: list[tuple[int, int]], law: Law, n
 def _padded_stage(stage: Stage, rows: int) -> Stage:
     """Up to so many rows: the last one repeated, with weight 0."""
 
-    def longer(leaf: Any) -> NDArray:
+    def longer(leaf: Any) -> NDArray[Any]:
         array = np.asarray(leaf)
         return np.pad(array, [(0, 0), (0, rows - array.shape[1]), *[(0, 0)] * (array.ndim - 2)], mode="edge")
 
@@ -151,7 +151,7 @@ def _padded_data(data: LayerData, runs: int, checkpoints: int) -> LayerData:
     """Up to so many runs of so many checkpoints: the last ones repeated, with mask 0."""
     more = runs - data.mask.shape[1], checkpoints - data.mask.shape[2]
 
-    def wider(leaf: Any) -> NDArray:
+    def wider(leaf: Any) -> NDArray[Any]:
         array = np.asarray(leaf)
         if array.ndim < 3:
             return array
