@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache, cached_property, partial, update_wrapper
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import jax
@@ -12,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.errors import PrecisionError
+from flpjax.kept import NotKeptError, Program, Shelf, signature
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -39,12 +42,40 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self._make = partial(jax.jit, function, static_argnums=static_argnums)
+        self._static = {static_argnums} if isinstance(static_argnums, int) else {*static_argnums}
         self._options = dict(options or {})
+        self._known: dict[Any, Program | None] = {}
         update_wrapper(self, function)
 
     def __call__(self, *arguments: Any, **named: Any) -> R:
         """As the function."""
+        if _shelf is not None and not named:
+            numbers = tuple(v for i, v in enumerate(arguments) if i not in self._static)
+            static = tuple(v for i, v in enumerate(arguments) if i in self._static)
+            leaves, tree = jax.tree.flatten(numbers)
+            with suppress(NotKeptError):
+                key = static, tree, tuple(map(signature, leaves))
+                if key not in self._known:
+                    self._known[key] = self._found(_shelf, static, arguments, numbers)
+                program = self._known[key]
+                if program is not None:
+                    try:
+                        return program(*numbers)
+                    except jax.errors.JaxRuntimeError:  # what was kept does not run here
+                        self._known[key] = None
         return self._program(*arguments, **named)
+
+    def _found(
+        self, shelf: Shelf, static: tuple[Any, ...], arguments: tuple[Any, ...], numbers: tuple[Any, ...]
+    ) -> Program | None:
+        name = f"{self.__module__}.{self.__qualname__}"
+        if "<" in name:  # made inside another function: the name does not tell which it is
+            return None
+        how = sorted((_quick() | self._options).items())
+        try:
+            return shelf.program(name, self._program, static, arguments, numbers, how)
+        except NotKeptError:
+            return None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._program, name)
@@ -53,6 +84,21 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
     def _program(self) -> Any:
         """Made at the first call, since only then the device is sure."""
         return self._make(compiler_options=_quick() | self._options)
+
+
+_shelf: Shelf | None = None
+
+
+def keep_programs(folder: Path, write: bool = True) -> None:
+    """Keep what :class:`compiled` makes, and take from there what was made before: on a CPU, as one device.
+
+    Args:
+        folder: Where; it must exist.
+        write: Whether new programs may be written there.
+    """
+    global _shelf
+    if jax.default_backend() == "cpu" and jax.device_count() == 1 and _shelf is None:
+        _shelf = Shelf(folder, write)
 
 
 @cache

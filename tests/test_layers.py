@@ -11,6 +11,7 @@ import flpjax
 PACKAGE = Path(flpjax.__file__).parent
 LAYER = {
     "errors": 1,
+    "kept": 1,
     "numerics": 1,
     "renamed": 1,
     "version": 1,

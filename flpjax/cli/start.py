@@ -50,6 +50,10 @@ def start_jax() -> None:
             where=f"JAX_PLATFORMS={asked}" if asked else "",
             remedy="Leave JAX_PLATFORMS unset to run on what there is" if asked else "JAX_PLATFORMS=cpu runs without",
         ) from None
+    if folder.is_dir() and not jax.config.read("jax_disable_most_optimizations"):  # as tests compile
+        from flpjax.numerics import keep_programs
+
+        keep_programs(folder, kept)
 
 
 def _writable(folder: Path) -> bool:

@@ -147,6 +147,7 @@ def _laned(one: Callable[..., Any]) -> Callable[..., Any]:
         none = jax.tree.map(lambda leaf: jnp.zeros((len(cut[0]), *leaf.shape), leaf.dtype), shapes)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), lax.fori_loop(0, tiles, step, none))
 
+    program.__qualname__ = one.__qualname__  # by which it is kept
     return compiled(program, static_argnums=(0, 1))
 
 

@@ -27,6 +27,11 @@ MOST_NUMBERS = 10_000_000
 """What all draws together may hold of runs, or of outputs; a bootstrap's candidates take 3 GB then."""
 
 
+def most_draws(width: int) -> int:
+    """How many draws memory holds, each of ``width`` numbers while it is made."""
+    return min(MOST_DRAWS, MOST_NUMBERS // max(width, 1))
+
+
 def check_draw_count(draws: int, where: str = "", width: int = 1) -> None:
     """Refuse more draws than memory holds, before any is made.
 
@@ -38,7 +43,7 @@ def check_draw_count(draws: int, where: str = "", width: int = 1) -> None:
     Raises:
         InputError: There are too many.
     """
-    most = min(MOST_DRAWS, MOST_NUMBERS // max(width, 1))
+    most = most_draws(width)
     if draws > most:
         raise InputError(f"{draws:,} draws are more than memory holds", where=where, remedy=f"Ask for {most:,} at most")
 

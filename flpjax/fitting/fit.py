@@ -143,10 +143,10 @@ def fit(
         PrecisionError: JAX is in 32 bits.
     """
     check_asked(method, draws, joint)
-    draws = usual_draws(method) if draws is None else draws
     if isinstance(method, Auto | Discovered):
         check_carried(method, runs)
         return auto(runs, key, draws=draws, methods=method, progress=progress)
+    draws = usual_draws(method) if draws is None else draws
     if draws:
         return bootstrap(method, runs, key, draws=draws, joint=joint, strict=False, progress=progress)
     return point(method, runs, key, joint=joint, strict=False, progress=progress)

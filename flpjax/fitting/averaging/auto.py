@@ -15,7 +15,7 @@ from flpjax.fitting.averaging.audit import audited
 from flpjax.fitting.averaging.average import Average, averaged, drawn
 from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.averaging.parts import parts_of, renamed
-from flpjax.fitting.draws import Draws, LadderSummary, check_draw_count
+from flpjax.fitting.draws import Draws, LadderSummary, check_draw_count, most_draws
 from flpjax.fitting.point import training_of
 from flpjax.fitting.validation import FEW_AHEAD, RollingValidation
 from flpjax.ladder.table import Runs
@@ -26,6 +26,7 @@ from flpjax.numerics import generator, require_x64
 
 ORIGINS_SALT, BLEND_SALT, AUDIT_SALT = 5, 6, 7
 BLENDED = 2000  # draws: more cost next to nothing, and 400 blur medians of scores by .2 points
+FEWEST = 100  # draws: fewer would not tell a 90 % interval
 MEMBERS = 16  # about as many as any table has
 
 Floats = NDArray[np.float64]
@@ -43,7 +44,7 @@ def auto(
     runs: Runs,
     key: Array,
     *,
-    draws: int = BLENDED,
+    draws: int | None = None,
     methods: Methods | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
@@ -59,7 +60,7 @@ def auto(
     Args:
         runs: The ladder; held-out runs are not used.
         key: JAX random key.
-        draws: Number of draws.
+        draws: Number of draws; None for the usual number, or as many as memory holds of a table of many tasks.
         methods: Which laws and maps; None takes those that suit the table.
         progress: Called with each method's name before it is fitted.
 
@@ -71,9 +72,11 @@ def auto(
         PrecisionError: JAX is in 32 bits.
     """
     require_x64("fitting")
+    width = MEMBERS * (len(runs.domains) + len(runs.tasks))
+    draws = min(BLENDED, max(most_draws(width), FEWEST)) if draws is None else draws
     if draws < 2:
         raise InputError(f"{draws} draws", where="auto", remedy="Ask for 2 at least; a blend has no point fit")
-    check_draw_count(draws, "auto", MEMBERS * (len(runs.domains) + len(runs.tasks)))
+    check_draw_count(draws, "auto", width)
     training = positive_losses(training_of(runs))
     origins = Origins.of(training, generator(key, ORIGINS_SALT))
     members = (methods or Auto()).members(training)

@@ -1,0 +1,89 @@
+"""Programs on disk: a process that finds one traces nothing, and what can't be told apart is not kept."""
+
+import uuid
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flpjax import kept, numerics
+from flpjax.kept import NotKeptError, Shelf, described, signature
+from flpjax.laws.power_law import Chinchilla
+from flpjax.numerics import compiled
+
+TRACED = []
+OWN = float(int(uuid.uuid4()) % 100_003)  # JAX's own cache, if there is one, has no program with it
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    monkeypatch.setattr(numerics, "_shelf", Shelf(tmp_path))
+    TRACED.clear()
+    return tmp_path
+
+
+def process():
+    """The function as another process has it, which knows no program and no trace yet."""
+
+    def scaled(power, x):
+        TRACED.append(power)
+        return {"scaled": (jnp.abs(x["a"]) + OWN) ** power, "same": x["a"]}
+
+    scaled.__qualname__ = "scaled"
+    return compiled(scaled, static_argnums=0)
+
+
+def test_another_process_traces_nothing(shelf):
+    x = {"a": np.arange(5.0)}
+    first, second = (process()(2, x) for _ in range(2))
+    assert TRACED == [2]
+    for found in (first, second):
+        np.testing.assert_allclose(found["scaled"], (x["a"] + OWN) ** 2, rtol=1e-12)
+        np.testing.assert_array_equal(found["same"], x["a"])
+
+
+def test_other_configurations_shapes_and_kinds_are_other_programs(shelf):
+    one = process()
+    for power, x in ((2, np.ones(5)), (3, np.ones(5)), (2, np.ones(7)), (2, np.ones(5, np.float32)), (2, np.ones(5))):
+        one(power, {"a": x})
+    assert TRACED == [2, 3, 2, 2]
+    assert len(list(shelf.glob("*.program"))) == 4
+
+
+def test_a_damaged_program_is_made_again(shelf):
+    x = {"a": np.ones(11)}
+    process()(2, x)
+    (path,) = shelf.glob("*.program")
+    path.write_bytes(b"?")
+    np.testing.assert_allclose(process()(2, x)["scaled"], (1.0 + OWN) ** 2)
+    assert TRACED == [2, 2]
+
+
+def test_changed_sources_are_other_programs(shelf, monkeypatch):
+    x = {"a": np.ones(13)}
+    process()(2, x)
+    monkeypatch.setattr(kept, "_surroundings", lambda: "changed")
+    monkeypatch.setattr(numerics, "_shelf", Shelf(shelf))
+    process()(2, x)
+    assert TRACED == [2, 2]
+
+
+def test_what_is_being_traced_goes_the_usual_way(shelf):
+    found = jax.vmap(lambda a: process()(2, {"a": a})["scaled"])(jnp.ones((3, 2)))
+    np.testing.assert_allclose(found, (1.0 + OWN) ** 2)
+    assert not list(shelf.glob("*.program"))
+
+
+def test_a_law_has_one_description_and_a_users_own_class_none():
+    @dataclass(frozen=True)
+    class Own:
+        size: int = 2
+
+    assert described(Chinchilla()) == described(Chinchilla()) != described(Chinchilla(centre_params=19.0))
+    for value in (Own(), lambda x: x, object()):
+        with pytest.raises(NotKeptError):
+            described(value)
+    with pytest.raises(NotKeptError):
+        signature(jax.random.key(0))
