@@ -11,7 +11,7 @@ jax.config.update("jax_enable_x64", True)
 
 import flpjax
 
-runs = flpjax.datasets.ladder()
+runs = flpjax.datasets.ladder().finals()  # the last checkpoint of each run is enough here, and quick
 key = jax.random.key(0)
 target = flpjax.Target("8.8M", params=8.85e6, tokens=1.77e8)
 sorted({round(float(share), 3) for share in runs.training().mix[:, runs.sources.index("code")]})
@@ -19,12 +19,12 @@ sorted({round(float(share), 3) for share in runs.training().mix[:, runs.sources.
 # %% [markdown]
 # ## A law of mixtures
 #
-# Compute and shares → loss per domain → score. `m3-e+domain-linear` is the paper's law M3 with a floor, and a line from losses to scores; one
+# Compute and shares → loss per domain → score. `m3-e+domain-sigmoid` is the paper's law M3 with a floor, and a sigmoid from the losses to a score; one
 # model is enough for a look. (`ladder.best_mix(target)` averages several, each with a discrepancy, and takes some time longer.) Runs are
-# resampled whole, so that checkpoints of one run don't pass for many.
+# resampled for the bands.
 
 # %%
-draws = flpjax.bootstrap(flpjax.method("m3-e+domain-linear"), runs, key, draws=100, strict=False)
+draws = flpjax.bootstrap(flpjax.method("m3-e+domain-sigmoid"), runs, key, draws=100, strict=False)
 print(draws.kind, len(draws))
 
 # %% [markdown]

@@ -49,7 +49,7 @@ laws = {"line": line, "slow": slow}
 # %% [markdown]
 # ## Which is better?
 #
-# A backtest says it, on runs that no fit saw, beside the paper's method: a power law without a constant, and a line to scores. Yours have a sigmoid to scores.
+# A backtest says it, on runs that no fit saw, beside the paper's method: a power law without a constant, and a line from losses to scores. Yours have a sigmoid to scores.
 
 # %%
 names = ("line+sigmoid", "slow+sigmoid", "flp")
