@@ -36,8 +36,7 @@ WINDOWS = (
     Schedule(16, 16, 0.97),
 )
 """Each longer and more careful than the one before, whose draws are the warm-up and give the mass matrix."""
-PATIENCE = 2  # windows after which chains must come together …
-APART = 0.05  # … if they are apart by more than this of R-hat: by half of it each time
+PATIENCE = 2  # windows after which a lane must be on its way: R-hat - 1 falls as windows grow longer
 BROKEN_SHARE = 0.01  # of draws whose trajectories may break off; none may before that many windows
 FIRST_STEP = 0.5  # in standard deviations
 CPU_CALL = (
@@ -151,7 +150,8 @@ def settle(
     """Window after window, until every lane has settled or is given up.
 
     All lanes that are left march together: those that have settled make room. Each must settle within :data:`WINDOWS`,
-    and one whose chains stay apart is given up before that, so that it costs the others next to nothing.
+    and one that would not if R̂ − 1 fell as the inverse of a window's length is given up before that, so that it costs
+    the others next to nothing.
 
     Args:
         log_density: What is sampled; static.
@@ -172,28 +172,27 @@ def settle(
         index = running[windows[running] == number]
         if progress is not None:
             progress(f"{len(index)} of {len(ended)} posteriors: window {number + 1} of at most {len(WINDOWS)}")
-        before = seen.rhat[index]
         moved, new = _march_all(log_density, asked.draws, data, lanes, index, number)
         for whole, part in zip((*lanes, *seen), (*moved, *new), strict=True):
             whole[index] = part
         windows[index] += 1
-        ended[index] = _judged(new, moved, before, asked, number)
+        ended[index] = _judged(new, moved, asked, number)
         sound: NDArray[np.bool_] = np.isfinite(new.covariance).all(axis=(1, 2))
         lanes.centre[index] = np.where(sound[:, None], new.vectors.mean(axis=(1, 2)), moved.centre)
         lanes.root[index] = np.where(sound[:, None, None], _roots(new.covariance), moved.root)
     return Sampled(lanes, seen, ended, windows)
 
 
-def _judged(new: Seen, moved: Lane, before: Floats, asked: Asked, number: int) -> NDArray[np.int64]:
+def _judged(new: Seen, moved: Lane, asked: Asked, number: int) -> NDArray[np.int64]:
     """``(lane,)`` an Ended, after a window."""
     rhat = np.where(np.isfinite(new.rhat), new.rhat, np.inf).max(axis=1)
-    past = np.where(np.isfinite(before), before, np.inf).max(axis=1)
     agree = (rhat < asked.rhat) & (np.where(np.isfinite(new.ess), new.ess, 0.0) > asked.ess).all(axis=1)
     broken = new.diverging.mean(axis=(1, 2)) > (BROKEN_SHARE if number >= PATIENCE else 0.0)
     lost = (moved.energy == UNSEEN).any(axis=1) | ~np.isfinite(new.vectors).all(axis=(1, 2, 3))
-    stuck = (rhat - 1.0 > APART) & (rhat - 1.0 > 0.5 * (past - 1.0)) & (number >= PATIENCE)
+    to_come = WINDOWS[number].thin / WINDOWS[-1].thin
+    stuck = ((rhat - 1.0) * to_come >= asked.rhat - 1.0) & (number >= PATIENCE)
     last = number + 1 == len(WINDOWS)
-    given_up = np.where(broken & ~(rhat - 1.0 > APART), Ended.BROKEN, Ended.APART)
+    given_up = np.where(broken & (rhat < asked.rhat), Ended.BROKEN, Ended.APART)
     ended = np.where(stuck | last, given_up, Ended.RUNNING)
     return np.where(lost, Ended.NON_FINITE, np.where(agree & ~broken, Ended.SETTLED, ended))
 

@@ -25,6 +25,7 @@ from flpjax.fitting.posterior.likelihood import (
     student,
 )
 from flpjax.fitting.posterior.posterior import posterior
+from flpjax.fitting.posterior.posteriors import posteriors
 from flpjax.fitting.posterior.priors import Normal, posterior_problem, priors_of
 from flpjax.fitting.posterior.weights import resample
 from flpjax.ladder.select import Selection
@@ -182,6 +183,19 @@ def test_the_fast_path_agrees_with_nuts(fast, sampled):
         np.testing.assert_allclose((np.median(a, axis=0) - np.median(b, axis=0)) / spread, 0.0, atol=0.15)
         wide, exact = (np.ptp(np.quantile(v, [0.1, 0.9], axis=0), axis=0) for v in (a, b))
         np.testing.assert_allclose(wide, exact, rtol=0.15)
+
+
+def test_many_at_once_agree_with_nuts(noisy, sampled, key):
+    """Means and variances of forecasts within four standard errors of the two samples' Monte Carlo error."""
+    both = posteriors(FLP(), {"all": noisy.runs, "fewer": noisy.runs.without(["64M"])}, key)
+    assert list(both) == ["all", "fewer"]
+    told, exact = (forecast(d, FAR, measured=False) for d in (both["all"], sampled))
+    for values in ("loss_draws", "score_draws"):
+        a, b = (getattr(f, values)[:, 0] for f in (told, exact))
+        for x, y in ((a, b), ((a - a.mean(axis=0)) ** 2, (b - b.mean(axis=0)) ** 2)):
+            size = [convergence(v, d.sampling).ess for v, d in ((x, both["all"]), (y, sampled))]
+            error = np.sqrt(x.var(axis=0) / size[0] + y.var(axis=0) / size[1])
+            assert (np.abs(x.mean(axis=0) - y.mean(axis=0)) < 4.0 * error).all()
 
 
 def test_chains_agree_on_every_forecast(sampled):
