@@ -1,4 +1,4 @@
-"""What every floor needs to know about precision, random keys and compilation."""
+"""Precision, random keys and compilation, for every layer of the package."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from flpjax.kept import NotKeptError, Program, Shelf, signature
 R = TypeVar("R")
 V = TypeVar("V")
 
-QUICK = {"xla_cpu_use_fusion_emitters": False}
-"""XLA's older emitter of kernels for CPUs: programs compile in half the time and run as fast. Others ignore it."""
-QUICK_ON_CPU = {"xla_backend_optimization_level": 1}
-"""LLVM's first level in place of its third: a fifth less to compile, and as fast. GPUs would heed it, too."""
+FASTER_COMPILATION = {"xla_cpu_use_fusion_emitters": False}
+"""Compile for CPUs with XLA's older kernel emitter: half the time, and programs run as fast. GPUs ignore it."""
+FASTER_COMPILATION_ON_CPU = {"xla_backend_optimization_level": 1}
+"""Compile with LLVM's optimisation level 1, not 3: a fifth less time, programs as fast. GPUs would obey it, too."""
 
 
 class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
-    """``jax.jit`` that compiles quickly; it has all that a jitted function has.
+    """``jax.jit`` with compiler options that shorten compilation; attributes are those of the jitted function.
 
     Args:
-        function: What to compile; not to be called by other compiled programs, since options are of a whole one.
-        static_argnums: As of ``jax.jit``.
-        options: Compiler options besides; XLA must know them.
+        function: What to compile. Compiler options hold for whole programs, so other jitted functions must not call it.
+        static_argnums: As in ``jax.jit``.
+        options: Further compiler options, which XLA must support.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
         update_wrapper(self, function)
 
     def __call__(self, *arguments: Any, **named: Any) -> R:
-        """As the function."""
+        """Call the compiled function."""
         if _shelf is not None and not named:
             numbers = tuple(v for i, v in enumerate(arguments) if i not in self._static)
             static = tuple(v for i, v in enumerate(arguments) if i in self._static)
@@ -71,7 +71,7 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
         name = f"{self.__module__}.{self.__qualname__}"
         if "<" in name:  # made inside another function: the name does not tell which it is
             return None
-        how = sorted((_quick() | self._options).items())
+        how = sorted((_compiler_options() | self._options).items())
         try:
             return shelf.program(name, self._program, static, arguments, numbers, how)
         except NotKeptError:
@@ -82,8 +82,8 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
 
     @cached_property
     def _program(self) -> Any:
-        """Made at the first call, since only then the device is sure."""
-        return self._make(compiler_options=_quick() | self._options)
+        """Made at the first call: the device, on which options depend, may be chosen until then."""
+        return self._make(compiler_options=_compiler_options() | self._options)
 
 
 _shelf: Shelf | None = None
@@ -102,18 +102,22 @@ def keep_programs(folder: Path, write: bool = True) -> None:
 
 
 @cache
-def _quick() -> dict[str, Any]:
-    """The quick options that this XLA knows: it refuses a program that names another.
+def _compiler_options() -> dict[str, Any]:
+    """Those of the options above that the installed XLA supports, since an unknown one is an error.
 
-    Where JAX was told not to optimise (``jax_disable_most_optimizations``), that holds for these programs, too.
+    The LLVM level is left alone where ``jax_disable_most_optimizations`` sets it.
     """
-    own = jax.default_backend() == "cpu" and not jax.config.read("jax_disable_most_optimizations")
-    options = QUICK | (QUICK_ON_CPU if own else {})
-    return options if _known(options) else {name: value for name, value in options.items() if _known({name: value})}
+    set_level = jax.default_backend() == "cpu" and not jax.config.read("jax_disable_most_optimizations")
+    options = FASTER_COMPILATION | (FASTER_COMPILATION_ON_CPU if set_level else {})
+    return (
+        options
+        if _supported(options)
+        else {name: value for name, value in options.items() if _supported({name: value})}
+    )
 
 
-def _known(options: Mapping[str, Any]) -> bool:
-    """Whether a program can be compiled with them."""
+def _supported(options: Mapping[str, Any]) -> bool:
+    """Whether XLA accepts compiler options."""
     try:
         jax.jit(lambda: np.int32(0), compiler_options=dict(options)).lower().compile()
     except jax.errors.JaxRuntimeError:
@@ -122,25 +126,25 @@ def _known(options: Mapping[str, Any]) -> bool:
 
 
 def varying(values: V, lane: Array) -> V:
-    """The same values, as if each lane of a batch had its own.
+    """The same values, but marked as batched for ``vmap``, which shortens the tracing of loops.
 
-    ``vmap`` finds out what differs by lane of a loop's state by tracing the loop until nothing changes. A state that
-    differs from the start is traced once: half the time, or a third for loops in loops.
+    ``vmap`` of a loop traces its body repeatedly until it knows which parts of the state are batched. If all are
+    batched from the start, it traces once: half the time, or a third for nested loops.
 
     Args:
-        values: The state that a loop begins with, of one lane.
-        lane: Any number that lanes have of their own.
+        values: The loop's initial state.
+        lane: Any number that is batched.
     """
     return jax.tree.map(lambda leaf: jnp.where(lane > 0, leaf, leaf), values)
 
 
 def on_device(values: V) -> Any:
-    """A pytree of arrays as JAX's; ``jax.numpy.asarray`` would compile a program for every shape."""
+    """A pytree of arrays as JAX arrays, without the program that ``jax.numpy.asarray`` compiles for every shape."""
     return jax.device_put(jax.tree.map(lambda v: v if isinstance(v, Array) else np.asarray(v), values))
 
 
 def require_x64(what: str) -> None:
-    """Refuse to go on in 32 bits: tolerances of a robust fit lie below what float32 resolves.
+    """Raise an error in 32 bits: the tolerances of robust fits are below the resolution of float32.
 
     flpjax never switches the precision itself; that is the program's decision.
 
@@ -162,6 +166,6 @@ def generator(key: Array, *salt: int) -> np.random.Generator:
 
     Args:
         key: A JAX random key.
-        salt: What the draws are for; other salts give independent draws.
+        salt: Integers that identify a use of the key; generators of different salts are independent.
     """
     return np.random.default_rng([*np.asarray(jax.random.key_data(key)).ravel().tolist(), *salt])

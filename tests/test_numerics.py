@@ -17,10 +17,10 @@ def double(times, x):
 def _anew():
     """As a program has it that set nothing: the suite turns optimisations off."""
     jax.config.update("jax_disable_most_optimizations", False)
-    numerics._quick.cache_clear()
+    numerics._compiler_options.cache_clear()
     yield
     jax.config.update("jax_disable_most_optimizations", True)
-    numerics._quick.cache_clear()
+    numerics._compiler_options.cache_clear()
 
 
 def test_it_is_jit_with_options():
@@ -34,17 +34,17 @@ def test_it_is_jit_with_options():
 
 def test_options_that_xla_does_not_know_are_left_out(monkeypatch):
     """A later XLA has dropped the old emitter."""
-    monkeypatch.setattr(numerics, "QUICK", {"xla_cpu_no_such_option": False})
-    assert numerics._quick() == numerics.QUICK_ON_CPU
+    monkeypatch.setattr(numerics, "FASTER_COMPILATION", {"xla_cpu_no_such_option": False})
+    assert numerics._compiler_options() == numerics.FASTER_COMPILATION_ON_CPU
     assert float(numerics.compiled(double, static_argnums=0)(1, 0.0)) == 2.0
 
 
 def test_where_jax_is_told_not_to_optimise_we_don_t(monkeypatch):
-    monkeypatch.setattr(numerics, "QUICK", {})
-    assert numerics._quick() == numerics.QUICK_ON_CPU
-    numerics._quick.cache_clear()
+    monkeypatch.setattr(numerics, "FASTER_COMPILATION", {})
+    assert numerics._compiler_options() == numerics.FASTER_COMPILATION_ON_CPU
+    numerics._compiler_options.cache_clear()
     jax.config.update("jax_disable_most_optimizations", True)
-    assert numerics._quick() == {}
+    assert numerics._compiler_options() == {}
 
 
 def test_options_of_ones_own_must_be_known():

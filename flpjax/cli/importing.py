@@ -1,4 +1,4 @@
-"""The command ``import``: files of other programs in, a ladder and a mapping that explains it out."""
+"""The command ``import``: from files of other programs to a ladder (CSV) and a mapping file (TOML) that explains it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ Constant = Annotated[
 Subtasks = Annotated[bool, typer.Option("--subtasks", help="Keep the tasks of groups, not the groups.")]
 
 TABLE_HASH = "# the table had SHA-256 "
-OWN_HASH = "# and this mapping, up to here, "
-"""How the last lines of a mapping begin: what nobody has edited since may be replaced."""
-MOST_LISTED = 6
+MAPPING_HASH = "# and this mapping, up to here, "
+"""The last two lines of a mapping begin so, each before a hash. Files that still match may be overwritten."""
+MOST_LISTED = 6  # runs named in a message
 
 
 def import_(
@@ -69,16 +69,16 @@ def import_(
     mapping, models = output.with_suffix(".toml"), output.with_suffix(".models.csv")
     inputs = [join] if source.is_dir() else [source, join]
     refuse_folder(output)
-    same = _unedited(output, mapping)
+    replaceable = _unedited(output, mapping)
     files = {"--output": output, "--output's mapping": mapping, "--json": json}
-    outputs.check_outputs(files, inputs, force, same)
+    outputs.check_outputs(files, inputs, force, replaceable)
     session.out.quiet = json == outputs.STDOUT
     with session.progress(1, "reading") as step:
         step(str(source))
         from flpjax.readers.importing import import_runs
 
-        metrics = _pairs(metric or [], "--metric", alone=True)
-        made = import_runs(
+        metrics = _pairs(metric or [], "--metric", allow_unnamed=True)
+        imported = import_runs(
             source,
             format=format,
             join=join,
@@ -87,68 +87,72 @@ def import_(
             constants={name: _number(text, name) for name, text in _pairs(constant or [], "--constant").items()},
             subtasks=subtasks,
         )
-    steps.save(json, made)
-    session.say(f"{source}: {made.format}")
-    if made.runs is not None:
-        table = made.csv()
-        session.write(mapping, _sealed(made.mapping, table))
+    steps.save(json, imported)
+    session.say(f"{source}: {imported.format}")
+    if imported.runs is not None:
+        table = imported.csv()
+        session.write(mapping, _with_hashes(imported.mapping, table))
         session.write(output, table)
-        session.say(str(made.runs).partition(": ")[2])
-    _template(made, models, join, source, output, force)
-    session.warn(made.notes, style="cyan", label="note")
-    session.warn(made.doubts)
-    if made.runs is not None:
+        session.say(str(imported.runs).partition(": ")[2])
+    _write_join_template(imported, models, join, source, output, force)
+    session.warn(imported.notes, style="cyan", label="note")
+    session.warn(imported.doubts)
+    if imported.runs is not None:
         session.say(f"Written: {output}, {mapping}. Next: flpjax check {output} --mapping {mapping}")
 
 
 def refuse_folder(output: Path) -> None:
-    """Refuse an output that would not be read back as a table.
+    """Raise an error unless the ladder is to be written to a file whose name ends in .csv.
 
     Raises:
-        InputError: Its name ends otherwise.
+        InputError: The name ends otherwise, as a folder's does.
     """
     if output.suffix.lower() != ".csv":
         raise InputError("the ladder is written as CSV", where=f"--output {output}", remedy="Name a file .csv")
 
 
-def _template(made: Imported, models: Path, join: Path | None, source: Path, output: Path, force: bool) -> None:
-    """Write the join table that is still to be filled in, and say so; not over one that was filled in."""
+def _write_join_template(
+    imported: Imported, models: Path, join: Path | None, source: Path, output: Path, force: bool
+) -> None:
+    """If N, tokens or FLOPs are missing, write the template of a join table to fill in, unless there is one already."""
     from flpjax.cli import outputs, session
 
-    wanted = bool(made.lacking) or (made.without_params and join is None)
-    if not wanted:
+    needed = bool(imported.lacking) or (imported.without_params and join is None)
+    if not needed:
         return
     what = (
-        f"{count(len(made.lacking), 'run')} ({some_of(made.lacking, MOST_LISTED)}) lack FLOPs, or N and tokens"
-        if made.lacking
+        f"{count(len(imported.lacking), 'run')} ({some_of(imported.lacking, MOST_LISTED)}) lack FLOPs, or N and tokens"
+        if imported.lacking
         else "N is not in it, which many laws read"
     )
-    again = f"flpjax import {source} --join {join or models} -o {output}"
+    next_command = f"flpjax import {source} --join {join or models} -o {output}"
     if join is not None:
-        session.say(f"{what}: fill in {join}, and repeat {again}")
+        session.say(f"{what}: fill in {join}, and repeat {next_command}")
         return
-    if models.exists() and not force and models.read_bytes() != made.template.encode():
-        session.say(f"{what}. {models} is there already: if it is filled in, {again}")
+    if models.exists() and not force and models.read_bytes() != imported.template.encode():
+        session.say(f"{what}. {models} is there already: if it is filled in, {next_command}")
         return
     outputs.check_outputs({"the template": models}, [source] if source.is_file() else [], True)
-    session.write(models, made.template)
-    session.say(f"{what}: fill in {models}, then {again}. 160M is a number there; what is known stands in it already.")
+    session.write(models, imported.template)
+    session.say(
+        f"{what}: fill in {models}, then {next_command}. 160M is a number there; what is known stands in it already."
+    )
 
 
-def _sealed(mapping: str, table: str) -> str:
-    """A mapping whose last lines tell whether it, or its table, was edited since."""
+def _with_hashes(mapping: str, table: str) -> str:
+    """A mapping with hashes of its table and of itself appended, by which later edits are noticed."""
     text = f"{mapping.rstrip()}\n\n{TABLE_HASH}{_digest(table)}\n"
-    return f"{text}{OWN_HASH}{_digest(text)}\n"
+    return f"{text}{MAPPING_HASH}{_digest(text)}\n"
 
 
 def _unedited(output: Path, mapping: Path) -> dict[str, str]:
-    """What is in the two outputs of an earlier import, where nobody has edited it since: that may be replaced."""
+    """Contents of the ladder and mapping of an earlier import, if unedited since (by their hashes); else empty."""
     found = {"--output": "", "--output's mapping": ""}
     try:
-        told = mapping.read_bytes().decode()
-        text, _, digest = told.rpartition(OWN_HASH)
+        text_of_mapping = mapping.read_bytes().decode()
+        text, _, digest = text_of_mapping.rpartition(MAPPING_HASH)
         if digest.strip() == _digest(text):
-            found["--output's mapping"] = told
+            found["--output's mapping"] = text_of_mapping
             table = output.read_bytes().decode()
             if f"{TABLE_HASH}{_digest(table)}" in text:
                 found["--output"] = table
@@ -161,16 +165,16 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _pairs(given: list[str], option: str, alone: bool = False) -> dict[str, str]:
-    """``["a=b"]`` → ``{"a": "b"}``; with ``alone``, ``["b"]`` → ``{"": "b"}``."""
+def _pairs(options: list[str], option: str, allow_unnamed: bool = False) -> dict[str, str]:
+    """``["a=b"]`` → ``{"a": "b"}``; with ``allow_unnamed``, ``["b"]`` → ``{"": "b"}``."""
     found: dict[str, str] = {}
-    for each in given:
-        name, equals, text = each.partition("=")
-        if not equals and alone:
-            name, text = "", each
-        if not text or (not equals and not alone) or name in found:
+    for option_text in options:
+        name, equals, text = option_text.partition("=")
+        if not equals and allow_unnamed:
+            name, text = "", option_text
+        if not text or (not equals and not allow_unnamed) or name in found:
             remedy = "Write NAME=VALUE, each name once"
-            raise InputError(f"'{each}' is not understood", where=option, remedy=remedy)
+            raise InputError(f"'{option_text}' is not understood", where=option, remedy=remedy)
         found[name.strip()] = text.strip()
     return found
 

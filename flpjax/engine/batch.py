@@ -1,4 +1,7 @@
-"""Many fits as one batch: draws × problems × starts, a block of fits at a time; the best start of each."""
+"""Fit many problems as one batch (draws × problems × starts); the best start of each fit is returned.
+
+A fit is one problem under one draw's row weights; a lane is one start of one fit.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,20 @@ from flpjax.engine.chosen import Chosen
 from flpjax.engine.devices import Devices
 from flpjax.engine.gauss_newton import Task, unpack
 from flpjax.engine.host_rounds import HostRounds
-from flpjax.engine.lanes import STAY, Starts, Tables
+from flpjax.engine.lanes import SURVIVORS, Starts, Tables
 from flpjax.engine.moments import Anchor, Residual
 from flpjax.engine.resident import Resident
 from flpjax.engine.settings import Settings
 from flpjax.errors import InputError
 from flpjax.numerics import require_x64
 
-LEAST_DRAWS = 512  # that tables hold; programs for more come in steps
-DRAWS_STEP = 4  # of this factor
-LEAST_ROOM = 16  # for problems and for rows, if there are several
+LEAST_DRAWS = 512  # number of draws that arrays are padded to; if there are more,
+DRAWS_STEP = 4  # they are padded to it times a power of this
+LEAST_SIZE = 16  # number of problems, and of rows, that arrays are padded to, unless it is one
 
 
 class Ends(NamedTuple):
-    """Where every start ended."""
+    """Parameters, objective, status and number of steps at the end of every start."""
 
     vector: NDArray[np.floating]  # (draw, problem, start, p)
     value: NDArray[np.floating]  # (draw, problem, start)
@@ -41,11 +44,15 @@ class Solution(NamedTuple):
     vector: NDArray[np.floating]  # (draw, problem, p)
     value: NDArray[np.floating]  # (draw, problem)
     status: NDArray[np.int32]  # (draw, problem) a Status
-    agree: NDArray[np.float64]  # (draw, problem) share of the starts followed that found the same optimum
-    gradient: NDArray[np.floating]  # (draw, problem) length of the gradient there
-    condition: NDArray[np.float64]  # (draw, problem) of the Gauss-Newton Hessian scaled to unit diagonal
-    hessian: NDArray[np.floating]  # (draw, problem, p, p) Gauss-Newton's, the anchor included
-    starts: Ends  # of the starts followed
+    agree: NDArray[
+        np.float64
+    ]  # (draw, problem) share of the starts, of those run to the end, that found the same optimum
+    gradient: NDArray[np.floating]  # (draw, problem) norm of the gradient there
+    condition: NDArray[
+        np.float64
+    ]  # (draw, problem) condition number of the Gauss-Newton Hessian scaled to unit diagonal
+    hessian: NDArray[np.floating]  # (draw, problem, p, p) Gauss-Newton Hessian, the anchor's included
+    starts: Ends  # all starts that were run to the end
 
 
 def solve(
@@ -64,24 +71,23 @@ def solve(
 ) -> Solution:
     """Fit every problem, under every draw's row weights, from every start.
 
-    Resampling is a matter of weights: no draw copies the data. Neither the number of draws nor that of starts is part
-    of the compiled program, and only the answer grows with them. The answer of a fit depends on nothing but the fit:
-    not on its neighbours in the batch, nor, but for rounding, on the devices.
+    Draws are sets of row weights: none copies the data. The compiled program does not depend on the number of draws or
+    starts. The result of a fit does not depend on the other fits of the batch, nor, up to rounding, on the devices.
 
     Args:
         residual: Static function ``(vector (p,), data of one row) -> number``.
         data: Pytree of all problems, leaves ``(problem, row, …)``.
         weight: ``(problem, row)`` weights of the rows, 0 for rows that a problem does not use.
-        resample: ``(draw, row)`` how often a draw takes each row; ones for a point fit.
+        resample: ``(draw, row)`` factors of the weights: how often a draw's resample has each row; 1 for a point fit.
         starts: ``(problem, start, p)`` unconstrained parameters.
-        draws: Which draws to fit; None fits all.
-        anchor: A pull of each draw towards known parameters, leaves ``(draw, p)``, or None.
+        draws: Indices of the draws to fit; None fits all.
+        anchor: A quadratic penalty of each draw's parameters about given values, leaves ``(draw, p)``, or None.
         huber: Corner of the Huber loss, None for squared loss.
         linear: Components of the vector in which residuals are affine, given the others: they are solved for, not
             searched (variable projection). If that is all of them, one start is enough. With a Huber loss they are
             searched like the others.
-        typical: ``(p,)`` sizes of changes of the parameters that are neither small nor large; None takes the root
-            mean square of the starts.
+        typical: ``(p,)`` typical sizes of the parameters, by which steps are scaled; None takes the root mean square
+            of the starts.
         settings: Steps, tolerance, precision and devices.
 
     Raises:
@@ -95,28 +101,28 @@ def solve(
     chosen = np.arange(len(resample)) if draws is None else np.asarray(draws)
     _check(np.asarray(weight), np.asarray(resample), starts, chosen, anchor)
     linear = () if huber is not None else linear
-    if len(linear) == starts.shape[2]:  # any point will do
+    if len(linear) == starts.shape[2]:  # the solution does not depend on the start
         starts = np.where(np.isfinite(starts[:, :1]), starts[:, :1], 0.0)
     problems, per_fit, size = starts.shape
     devices = Devices.of(settings.mesh)
     task = Task(residual, linear, huber, settings.steps, settings.share(dtype), backwards=not devices.on_cpu)
     sizes = np.broadcast_to(_typical(starts) if typical is None else typical, (problems, size))
-    resample, anchor = jax.tree.map(_padded, (resample, anchor))
-    if devices.on_cpu:  # an accelerator is bound by the rows it reads
-        data, weight, resample, sizes = _roomy(data, np.asarray(weight), resample, sizes)
-    tables = Tables(_without_junk(data, np.asarray(weight)), weight, resample, anchor, sizes)
+    resample, anchor = jax.tree.map(_pad_draws, (resample, anchor))
+    if devices.on_cpu:  # on an accelerator, padding would cost: time goes with the rows read
+        data, weight, resample, sizes = _pad_rows_and_problems(data, np.asarray(weight), resample, sizes)
+    tables = Tables(_with_finite_padding(data, np.asarray(weight)), weight, resample, anchor, sizes)
     tables = jax.tree.map(lambda leaf: _cast(leaf, dtype), tables)
-    first = Starts(starts.astype(dtype), settings.follow == "promising" and per_fit > STAY)
+    first = Starts(starts.astype(dtype), settings.follow == "promising" and per_fit > SURVIVORS)
     solver = (HostRounds if devices.on_cpu else Resident)(task, devices, tables, first)
 
     draw, problem = (i.ravel().astype(np.int32) for i in np.meshgrid(chosen, np.arange(problems), indexing="ij"))
-    own = devices.share(len(draw))
-    found = devices.gather(solver.solve(draw[own], problem[own]), len(draw))
+    on_this_host = devices.share(len(draw))
+    found = devices.gather(solver.solve(draw[on_this_host], problem[on_this_host]), len(draw))
     return _solution(found, (len(chosen), problems), size)
 
 
 def _solution(found: Chosen, shape: tuple[int, int], size: int) -> Solution:
-    """Leaves ``(fit, …)`` as ``(draw, problem, …)``."""
+    """The solution, its leaves ``(draw, problem, …)``, from the best start of each fit, leaves ``(fit, …)``."""
     lane = unpack(found.row, size)
     gradient = np.linalg.norm(lane.gradient, axis=-1)
     ends = Ends(found.vector, found.value, found.statuses, found.steps)
@@ -169,10 +175,10 @@ def _typical(starts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(size > 0, size, 1.0)
 
 
-def _without_junk(data: Any, weight: NDArray[np.float64]) -> Any:
-    """Data whose rows of weight 0 repeat the problem's first row that counts: what stood there can't spoil a sum.
+def _with_finite_padding(data: Any, weight: NDArray[np.float64]) -> Any:
+    """Data with rows of weight 0 replaced by the problem's first row of positive weight, so that all values are finite.
 
-    A problem without any row, of which an anchor may still make a fit, gets ones.
+    A problem without any such row, which the anchor alone may determine, gets ones.
     """
     counts = weight > 0
     row = np.where(counts, np.arange(weight.shape[1]), counts.argmax(axis=1)[:, None])
@@ -186,11 +192,11 @@ def _without_junk(data: Any, weight: NDArray[np.float64]) -> Any:
     return jax.tree.map(clean, data)
 
 
-def _roomy(
+def _pad_rows_and_problems(
     data: Any, weight: NDArray[Any], resample: Any, sizes: NDArray[Any]
 ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Tables with room: problems and rows of weight 0 up to one of few numbers, so that ladders share programs."""
-    problems, rows = (n if n == 1 else _few_sizes(n, LEAST_ROOM) for n in weight.shape)
+    """Pad problems and rows with weight 0 to one of a few sizes, so that similar ladders share a program."""
+    problems, rows = (n if n == 1 else _next_size(n, LEAST_SIZE) for n in weight.shape)
     more = problems - weight.shape[0], rows - weight.shape[1]
 
     def pad(leaf: Any, *widths: int) -> NDArray[Any]:
@@ -202,14 +208,14 @@ def _roomy(
     return data, pad(weight, *more), pad(resample, 0, more[1]), sizes
 
 
-def _few_sizes(n: int, least: int) -> int:
-    """The next of ``least``, 5/4, 3/2, 7/4 and 2 times it, 5/2, …: at most a fifth of it is room, beyond the least."""
+def _next_size(n: int, least: int) -> int:
+    """``n`` rounded up to 1, 5/4, 3/2 or 7/4 times a power of two, and to ``least``: at most a fifth is padding."""
     step = max(1 << max((n - 1).bit_length() - 3, 0), 1)
     return max(least, -(-n // step) * step)
 
 
-def _padded(leaf: Any) -> NDArray[Any]:
-    """Filled up to one of few numbers of draws, so that a point fit and its bootstrap share a program."""
+def _pad_draws(leaf: Any) -> NDArray[Any]:
+    """Pad draws with 0 to one of a few sizes, so that a point fit and its bootstrap share a program."""
     size = LEAST_DRAWS
     while size < len(leaf):
         size *= DRAWS_STEP
@@ -217,6 +223,6 @@ def _padded(leaf: Any) -> NDArray[Any]:
 
 
 def _cast(leaf: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Real numbers in the precision asked for; others as they are."""
+    """Floating-point arrays in a precision; others unchanged."""
     values = np.asarray(leaf)
     return values.astype(dtype) if np.issubdtype(values.dtype, np.floating) else values

@@ -1,4 +1,4 @@
-"""The best start of each fit, of the rows where its starts ended."""
+"""Choose the best start of each fit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from flpjax.engine.gauss_newton import Numbers, unpack
 from flpjax.engine.settings import USABLE, Status
 
-AGREE = 1e-6  # starts whose objectives differ by less, relatively, found the same optimum
+SAME_OPTIMUM = 1e-6  # relative difference of objectives, below which starts found the same optimum
 
 
 class Chosen(NamedTuple):
-    """Of each fit the best start, and where all ended. JAX arrays inside a program, NumPy arrays on the host."""
+    """The best start of each fit, and the ends of all. JAX arrays inside a program, NumPy arrays on the host."""
 
     row: Numbers  # (fit, width) the best, packed
     status: Numbers  # (fit,) a Status
@@ -28,19 +28,19 @@ class Chosen(NamedTuple):
 def choose(rows: Any, size: int) -> Chosen:
     """Pick the best start of each fit, of rows ``(fit, start, width)`` of lanes of ``size`` parameters.
 
-    A start that was cut short may stand lower than one that finished. It still wins, and the status says so: the
-    optimum is not known then.
+    A start that ran out of steps may have a lower objective than one that converged. It is still picked, and its status
+    is reported: the optimum is then not known.
     """
     xp = np if isinstance(rows, np.ndarray) else jnp
     lane = unpack(rows, size)
     failed = ~xp.isfinite(lane.value) | (lane.status == Status.NON_FINITE_START)
     value = xp.where(failed, np.inf, lane.value)
     lowest = value.argmin(1)[:, None]
-    best, floor = (xp.take_along_axis(leaf, lowest, 1) for leaf in (value, lane.floor))
-    rounding = floor + 2.0 * xp.sqrt(xp.where(xp.isfinite(best), best, 0.0) * floor)
-    same = ~failed & (value <= best * (1.0 + AGREE) + rounding)
+    best, rounding_level = (xp.take_along_axis(leaf, lowest, 1) for leaf in (value, lane.rounding_level))
+    rounding = rounding_level + 2.0 * xp.sqrt(xp.where(xp.isfinite(best), best, 0.0) * rounding_level)
+    same = ~failed & (value <= best * (1.0 + SAME_OPTIMUM) + rounding)
     finished = same & xp.isin(lane.status, np.array(USABLE, lane.status.dtype))
-    # Of those that agree, one that has converged; of these the lowest.
+    # Of the starts that found the same optimum, the lowest of those that converged.
     rank = xp.where(finished, lane.status, xp.where(same, Status.ALL_FAILED, Status.ALL_FAILED + 1))
     at = xp.where(rank == rank.min(1, keepdims=True), value, np.inf).argmin(1)[:, None]
     status = xp.where(failed.all(1), Status.ALL_FAILED, xp.take_along_axis(lane.status, at, 1)[:, 0])

@@ -45,7 +45,7 @@ class Lane(NamedTuple):
     hessian: Numbers  # (…, p, p) Gauss-Newton Hessian there, by the curvature of the loss, anchor included
     value: Numbers  # (…) the objective there
     decrement: Numbers  # (…) share of the objective that one more Newton step would gain
-    floor: Numbers  # (…) objectives below this are rounding: an exact fit
+    rounding_level: Numbers  # (…) objectives below this are rounding: an exact fit
     damping: Numbers  # (…)
     growth: Numbers  # (…) of the damping, should the next step be refused
     corner: Numbers  # (…) of the Huber loss, on its way down
@@ -222,17 +222,17 @@ def _settle(task: Task, problem: Problem, lane: Lane, model: Moments, newton: Ar
     tiny = float(jnp.finfo(lane.vector.dtype).eps)
     rows, counted = jnp.sum(problem.weight), jnp.maximum(jnp.sum(problem.weight > 0), 1)
     # What rounding of residuals near 1, and of the parameters, does to the objective.
-    floor = 10.0 * tiny**2 * (rows + jnp.sum(model.stiffness * lane.vector**2))
+    rounding_level = 10.0 * tiny**2 * (rows + jnp.sum(model.stiffness * lane.vector**2))
     # Where all rows that a parameter moves lie beyond the corner, Newton's step does not see its slope.
     unseen = (diagonal_of(model.hessian) <= 0) & (model.stiffness > 0)
     slope = jnp.where(unseen, model.gradient**2 / jnp.where(unseen, model.stiffness, 1.0), 0.0)
-    decrement = 0.5 * jnp.sum(model.gradient * newton + slope) / jnp.maximum(model.value, floor)
+    decrement = 0.5 * jnp.sum(model.gradient * newton + slope) / jnp.maximum(model.value, rounding_level)
     flat = pivot < 1e2 * tiny
     stuck = lane.damping > 1.0 / tiny
     out_of_steps = lane.steps >= task.steps
     arrived = jnp.asarray(True) if task.huber is None else lane.corner <= task.huber
     close = (stuck | out_of_steps) & ~flat & (decrement * counted <= CLOSE)
-    optimum = arrived & ((decrement <= task.tolerance) | (model.value <= floor) | close)
+    optimum = arrived & ((decrement <= task.tolerance) | (model.value <= rounding_level) | close)
     status = lane.vector.dtype.type(Status.RUNNING)
     for case, ended in (  # the last that holds counts
         (out_of_steps, Status.STEP_LIMIT),
@@ -244,7 +244,7 @@ def _settle(task: Task, problem: Problem, lane: Lane, model: Moments, newton: Ar
         status = jnp.where(case, lane.vector.dtype.type(ended), status)
     small = jnp.all(jnp.abs(newton) <= POLISH * problem.typical)
     polished = jnp.where(optimum & ~flat & small, lane.vector - newton, lane.vector)
-    return lane._replace(vector=polished, status=status, decrement=decrement, floor=floor)
+    return lane._replace(vector=polished, status=status, decrement=decrement, rounding_level=rounding_level)
 
 
 def _project(task: Task, problem: Problem, vector: Array) -> Array:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from flpjax.engine.chosen import Chosen, choose
 from flpjax.engine.devices import Devices, joined
 from flpjax.engine.gauss_newton import Task, begin, running, unpack
-from flpjax.engine.lanes import GROUP, STAY, Groups, Lanes, Starts, Tables, advance, filled, groups_of, scout, take
+from flpjax.engine.lanes import GROUP, SURVIVORS, Groups, Lanes, Starts, Tables, advance, filled, groups_of, scout, take
 from flpjax.engine.settings import Status
 
 CPU_TILE = 32  # lanes that march together: few wait for the slowest
@@ -60,7 +60,7 @@ class HostRounds:
         def call(own: Groups) -> NDArray[Any]:
             full = self._put(filled(own, none_left, most))
             rows = scout(self._task, CPU_TILE, self._tables, full, self._places)
-            return np.asarray(rows)[: STAY * len(own.draw)]
+            return np.asarray(rows)[: SURVIVORS * len(own.draw)]
 
         return self._in_calls(call, groups, most)
 

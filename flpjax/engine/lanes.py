@@ -18,7 +18,7 @@ from flpjax.numerics import compiled
 ROUND = 8  # steps between two looks at which lanes have ended
 LOOK = 4  # steps before a look at which are promising
 GROUP = 256  # starts that compete for going on; a multiple of a CPU's tile
-STAY = GROUP // 64  # of them go on
+SURVIVORS = GROUP // 64  # of them go on
 
 REORDER = {"xla_cpu_enable_fast_math": True} | {
     f"xla_cpu_fast_math_honor_{what}": True for what in ("nans", "infs", "division", "functions")
@@ -64,7 +64,7 @@ class Starts(NamedTuple):
     @property
     def followed(self) -> int:
         """How many of them are followed to their ends."""
-        return STAY * group_count(self.per_fit) if self.scouted else self.per_fit
+        return SURVIVORS * group_count(self.per_fit) if self.scouted else self.per_fit
 
     @property
     def size(self) -> int:

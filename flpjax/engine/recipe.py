@@ -1,7 +1,7 @@
-"""Training by a fixed recipe: AdamW with a falling learning rate, many small networks as one batch.
+"""Train many small networks as one batch: AdamW, a linearly falling learning rate, a fixed number of steps.
 
-For laws with kinks, and of which many parameter vectors fit alike (a ReLU network), where Gauss-Newton fails. The
-parameters need not converge: the recipe ends after its steps, and whether starts agree is judged on their predictions.
+For laws like a ReLU network, which are not smooth and which many parameter vectors fit equally well, so that
+Gauss-Newton fails. Parameters need not converge; whether starts agree is judged by their predictions.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from flpjax.engine.moments import Residual
 
-TILE = 32  # lanes (starts of one problem) that a CPU core trains at once
+LANES_PER_CORE = 32  # lanes (a lane is one start of one problem) that a CPU core trains at once
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW whose rate falls linearly to 0 (Chen et al. 2024, §4).
+    """AdamW with a learning rate that falls linearly to 0 (Chen et al. 2024, §4).
 
     Attributes:
         steps: Number of steps; each uses all rows.
@@ -44,7 +44,7 @@ class Recipe:
 
 
 class Trained(NamedTuple):
-    """Where every lane (a start of a problem) ended."""
+    """Parameters and objective at the end of training, for every lane (one start of one problem)."""
 
     vector: NDArray[np.float64]  # (problem, lane, p)
     value: NDArray[np.float64]  # (problem, lane) weighted sum of squares
@@ -65,7 +65,7 @@ def train(
         residual: Static function ``(vector (p,), data of one row) -> number``.
         data: Pytree of all problems, leaves ``(problem, row, …)``; rows of weight 0 hold finite numbers.
         weight: ``(problem, row)`` weights of the rows.
-        resample: ``(lane, row)`` how many times a lane counts each row (as in a bootstrap).
+        resample: ``(lane, row)`` factors of the weights: how often each row is in the lane's bootstrap resample, or 1.
         starts: ``(problem, lane, p)`` parameters to start from.
         recipe: Steps, rate and weight decay.
     """
@@ -73,33 +73,37 @@ def train(
     per_problem = [jax.tree.map(lambda leaf, i=i: np.asarray(leaf[i]), data) for i in range(problems)]
     on_accelerator = jax.default_backend() != "cpu"
     if on_accelerator:
-        ends = _train_all(residual, recipe, data, weight, resample, starts)
+        results = _train_all(residual, recipe, data, weight, resample, starts)
     else:
         # Lanes are padded to whole tiles, so that one compiled program serves any number of lanes.
-        spare = -lanes % TILE
-        filled = np.pad(starts, [(0, 0), (0, spare), (0, 0)], mode="edge")
-        filled_resample = np.pad(resample, [(0, spare), (0, 0)], mode="edge")
-        jobs = [(i, slice(at, at + TILE)) for i in range(problems) for at in range(0, lanes + spare, TILE)]
+        padding = -lanes % LANES_PER_CORE
+        padded_starts = np.pad(starts, [(0, 0), (0, padding), (0, 0)], mode="edge")
+        padded_resample = np.pad(resample, [(0, padding), (0, 0)], mode="edge")
+        jobs = [
+            (i, slice(at, at + LANES_PER_CORE))
+            for i in range(problems)
+            for at in range(0, lanes + padding, LANES_PER_CORE)
+        ]
 
-        def one(job: tuple[int, slice]) -> Any:
+        def train_job(job: tuple[int, slice]) -> Any:
             i, tile = job
             return jax.block_until_ready(
-                _train_tile(residual, recipe, per_problem[i], weight[i], filled_resample[tile], filled[i, tile])
+                _train_tile(residual, recipe, per_problem[i], weight[i], padded_resample[tile], padded_starts[i, tile])
             )
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            parts = list(pool.map(one, jobs))
-        ends = [
-            np.concatenate(leaf).reshape(problems, lanes + spare, *leaf[0].shape[1:])
+            parts = list(pool.map(train_job, jobs))
+        results = [
+            np.concatenate(leaf).reshape(problems, lanes + padding, *leaf[0].shape[1:])
             for leaf in zip(*parts, strict=True)
         ]
-        ends = [leaf[:, :lanes] for leaf in ends]
-    return Trained(*(np.asarray(leaf) for leaf in ends))
+        results = [leaf[:, :lanes] for leaf in results]
+    return Trained(*(np.asarray(leaf) for leaf in results))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _train_tile(residual: Residual, recipe: Recipe, data: Any, weight: Array, resample: Array, starts: Array) -> Any:
-    """Train lanes of one problem together: they share its data, so that a layer is one product of matrices."""
+    """Train lanes of one problem together, so that each layer of the network is one matrix product."""
     weights = weight[None, :] * resample
     total = jnp.maximum(weights.sum(axis=1), 1e-300)
 
@@ -107,7 +111,7 @@ def _train_tile(residual: Residual, recipe: Recipe, data: Any, weight: Array, re
         r = jax.vmap(lambda v: jax.vmap(residual, (None, 0))(v, data))(vectors)
         return jnp.sum(weights * r**2, axis=1)
 
-    # Adam is invariant to the scale of an objective: a mean is as good as a sum, and the sum over lanes separates.
+    # Adam does not depend on the objective's scale, so a mean serves; lanes share no parameters, so their sum does.
     gradient = jax.grad(lambda vectors: jnp.sum(squares(vectors) / total))
     solver = optax.adamw(recipe.schedule, weight_decay=recipe.decay)
 

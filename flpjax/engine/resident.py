@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from flpjax.engine.chosen import Chosen, choose
 from flpjax.engine.devices import Devices, joined
 from flpjax.engine.gauss_newton import Task, begin, unpack
-from flpjax.engine.lanes import GROUP, STAY, Lanes, Starts, Tables, advance, filled, groups_of, scout, take
+from flpjax.engine.lanes import GROUP, SURVIVORS, Lanes, Starts, Tables, advance, filled, groups_of, scout, take
 from flpjax.engine.settings import Status
 
 DEVICE_BYTES = 4 << 30  # what one call may take
@@ -108,7 +108,7 @@ class Resident:
             if room == len(rows):
                 return rows
             store = _failed(rows, room) if store is None else store
-            store = _written(store, rows, self._put(np.int32(STAY * at), device))
+            store = _written(store, rows, self._put(np.int32(SURVIVORS * at), device))
         assert store is not None  # there is a fit, and it has a group
         return store
 

@@ -27,7 +27,7 @@ def _optimised():
 
     def anew(disabled):
         jax.config.update("jax_disable_most_optimizations", disabled)
-        numerics._quick.cache_clear()
+        numerics._compiler_options.cache_clear()
         for program in (lanes_.advance, lanes_.scout):
             vars(program).pop("_program", None)
 

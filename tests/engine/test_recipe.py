@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from flpjax.engine.recipe import TILE, Recipe, _train_tile, train
+from flpjax.engine.recipe import LANES_PER_CORE, Recipe, _train_tile, train
 from flpjax.laws.law import size
 from flpjax.laws.network import Network
 from flpjax.laws.residual import Residual
@@ -138,7 +138,7 @@ def test_scale_of_the_weights_does_not_matter(problem, trained):
     np.testing.assert_allclose(ends.value, 7.0 * trained.value, rtol=1e-6)
 
 
-@pytest.mark.parametrize("lanes", [1, TILE - 1, TILE + 1])
+@pytest.mark.parametrize("lanes", [1, LANES_PER_CORE - 1, LANES_PER_CORE + 1])
 def test_a_lane_does_not_know_its_neighbours(problem, trained, lanes):
     data, weight, resample, starts = problem
     rng = np.random.default_rng(lanes)
@@ -182,7 +182,7 @@ def test_other_data_compile_nothing(problem, trained):
     before = _train_tile._cache_size()
     assert before > 0
     again = jax.tree.map(lambda leaf: leaf + 0.01, data)
-    for lanes in (LANES, 3, TILE):
+    for lanes in (LANES, 3, LANES_PER_CORE):
         counts, from_ = np.ones((lanes, ROWS)), np.repeat(starts[:, :1], lanes, axis=1)
         train(Residual(Network(*vars(NETWORK.law).values()), "linear"), again, weight, counts, from_, RECIPE)
     assert _train_tile._cache_size() == before

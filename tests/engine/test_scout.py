@@ -5,7 +5,7 @@ import pytest
 
 from flpjax.engine import lanes
 from flpjax.engine.batch import Solution, solve
-from flpjax.engine.lanes import GROUP, STAY
+from flpjax.engine.lanes import GROUP, SURVIVORS
 from flpjax.engine.settings import Settings, Status
 from flpjax.laws.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
@@ -48,19 +48,19 @@ def assert_same_optimum(scouted, everywhere):
     np.testing.assert_allclose(scouted.vector, everywhere.vector, atol=1e-5)
 
 
-@pytest.mark.parametrize("count", [STAY + 1, 300, 700])
+@pytest.mark.parametrize("count", [SURVIVORS + 1, 300, 700])
 def test_same_optimum_as_all_starts(count):
     first = starts(count)
     scouted = fit(first)
     groups = -(-count // GROUP)
-    assert scouted.starts.vector.shape == (DRAWS, PROBLEMS, groups * STAY, len(TRUTH))
+    assert scouted.starts.vector.shape == (DRAWS, PROBLEMS, groups * SURVIVORS, len(TRUTH))
     assert_same_optimum(scouted, fit(first, follow="all"))
     assert np.all(scouted.agree > 0.5)
     steps = scouted.starts.steps[scouted.starts.status == Status.CONVERGED]
     assert np.all(steps > 0)
 
 
-@pytest.mark.parametrize("count", [1, STAY])
+@pytest.mark.parametrize("count", [1, SURVIVORS])
 def test_few_starts_are_all_followed(count):
     first = starts(count)
     for few, everywhere in zip(fit(first)[:-1], fit(first, follow="all")[:-1], strict=True):

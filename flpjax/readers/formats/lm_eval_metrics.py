@@ -9,7 +9,7 @@ from typing import Protocol
 
 from flpjax.errors import InputError, count, did_you_mean, some_of
 from flpjax.ladder.units import Unit
-from flpjax.readers.formats.lm_eval_file import NO_FILTER, Evaluation
+from flpjax.readers.formats.lm_eval_file import NO_FILTER_SUFFIX, Evaluation
 from flpjax.readers.formats.records import Choices
 from flpjax.readers.units import LOSS
 
@@ -136,7 +136,7 @@ def _check(rows: Sequence[ModelResults], tasks: Sequence[str], choices: Choices)
         named = (task,) if task else tasks
         there = {key for row in rows for t in named if t in row.tasks for key in row.tasks[t].metrics}
         known = there | {_metric(k) for k in there}
-        if metric.removesuffix(NO_FILTER) not in known:
+        if metric.removesuffix(NO_FILTER_SUFFIX) not in known:
             raise InputError(
                 f"no task has the metric '{metric}'" if not task else f"task '{task}' has no metric '{metric}'",
                 where="--metric",
@@ -146,7 +146,7 @@ def _check(rows: Sequence[ModelResults], tasks: Sequence[str], choices: Choices)
 
 def _ordered(keys: Sequence[str], asked: str) -> list[str]:
     """Metrics in the order in which they are taken."""
-    asked = asked.removesuffix(NO_FILTER)
+    asked = asked.removesuffix(NO_FILTER_SUFFIX)
 
     def rank(key: str) -> int:
         if asked and asked in (key, _metric(key)):
