@@ -14,7 +14,11 @@ SPIKE = 0.12  # of a log loss from all that its neighbours say; on public ladder
 FALL = 0.3  # of a log loss below its neighbours at a run's end, where a falling learning rate takes a tenth
 SCORE_SPIKE, SAMPLING, SCATTER = 0.2, 6.0, 4.0  # of arcsine-root scores; × s.d. of the questions; × the column's own
 IMPOSSIBLE = 0.4  # × chance: public models reach down to half of it, where they prefer one answer
+FEWEST_ERRATIC = 3  # runs in which a column must jump, and more than half of all, to be called noisy throughout
 GUESSED = 0.1  # chance of a task of choices: nobody gets all wrong
+
+Said = dict[int, dict[str, str]]
+"""Run → column → what is odd about it."""
 
 
 def broken_checkpoints(runs: Runs) -> list[Fault]:
@@ -25,35 +29,67 @@ def broken_checkpoints(runs: Runs) -> list[Fault]:
     """
     losses = [(f"loss/{d}", np.log(runs.loss[:, j])) for j, d in enumerate(runs.domains)]
     losses.append(("train_loss", np.log(runs.train_loss)))
-    diverged: dict[int, list[str]] = {}
-    spikes: dict[int, list[str]] = {}
+    diverged: Said = {}
+    spikes: Said = {}
     for name, y in losses:
         _of_loss(runs, name, y, diverged, spikes)
-    faults = [
-        Fault(
-            Kind.RUNS,
-            True,
-            f"run '{runs.names[r]}' diverged: {listed(what)}",
-            f"Look at it; leave it out with --exclude '{runs.names[r]}', or cut it where it was best",
-        )
-        for r, what in diverged.items()
-    ]
     for j, task in enumerate(runs.tasks):
         sampling = 0.5 / np.sqrt(task.questions) if task.questions else 0.0
         _of_score(runs, f"score/{task.name}", runs.score[:, j], task.chance, sampling, spikes)
+    faults = _erratic(runs, diverged, spikes)
+    faults += [
+        Fault(
+            Kind.RUNS,
+            True,
+            f"run '{runs.names[r]}' diverged: {listed(list(what.values()))}",
+            f"Look at it; leave it out with --exclude '{runs.names[r]}', or cut it where it was best",
+        )
+        for r, what in diverged.items()
+        if what
+    ]
     faults += [
         Fault(
             Kind.EVALUATIONS,
             False,
-            f"run '{runs.names[r]}': {listed(what)}",
+            f"run '{runs.names[r]}': {listed(list(what.values()))}",
             "Evaluate it again, or blank what is broken",
         )
         for r, what in spikes.items()
+        if what
     ]
     return faults
 
 
-def _of_loss(runs: Runs, name: str, y: Floats, diverged: dict[int, list[str]], spikes: dict[int, list[str]]) -> None:
+def _erratic(runs: Runs, diverged: Said, spikes: Said) -> list[Fault]:
+    """Columns that jump in most runs: their noise is large, nothing broke. What runs say of them is taken out.
+
+    A loss of a task's own answers that does so has a score that turns with it.
+    """
+    jumps: dict[str, list[int]] = {}
+    for r, what in spikes.items():
+        for column in what:
+            jumps.setdefault(column, []).append(r)
+    faults = []
+    for column, where in jumps.items():
+        if len(where) < FEWEST_ERRATIC or 2 * len(where) <= len(runs.names):
+            continue
+        faults.append(
+            Fault(
+                Kind.EVALUATIONS,
+                False,
+                f"column '{column}' jumps from checkpoint to checkpoint in {len(where)} of {len(runs.names)} runs: in "
+                f"'{runs.names[where[0]]}' {spikes[where[0]][column].partition(' is ')[2]}",
+                f"So noisy a value says little alone: set final_average in a mapping, or leave out '{column}'",
+            )
+        )
+        for said in (diverged, spikes):
+            for what in said.values():
+                what.pop(column, None)
+                what.pop(column.replace("loss/", "score/"), None)
+    return faults
+
+
+def _of_loss(runs: Runs, name: str, y: Floats, diverged: Said, spikes: Said) -> None:
     """Add what one column of log losses says, per run."""
     rows = np.flatnonzero(np.isfinite(y))
     if not len(rows):
@@ -64,9 +100,8 @@ def _of_loss(runs: Runs, name: str, y: Floats, diverged: dict[int, list[str]], s
     np.minimum.at(lowest, run, y)
     rise = y - lowest[run]
     for i in np.flatnonzero(last & (rise > RISE)):
-        diverged.setdefault(int(run[i]), []).append(
-            f"column '{name}' ends at {np.exp(y[i]):.4g} after {np.exp(lowest[run[i]]):.4g}"
-        )
+        words = f"column '{name}' ends at {np.exp(y[i]):.4g} after {np.exp(lowest[run[i]]):.4g}"
+        diverged.setdefault(int(run[i]), {})[name] = words
     ended = np.zeros(len(runs.names), bool)
     ended[run[last & (rise > RISE)]] = True
     off, beside = _from_neighbours(run, log_d, y)
@@ -74,7 +109,7 @@ def _of_loss(runs: Runs, name: str, y: Floats, diverged: dict[int, list[str]], s
     bad &= ~first | (y < beside - SPIKE)  # a run begins high
     bad &= ~last | (y > beside) | (beside - y > FALL)
     _add(
-        runs,
+        name,
         spikes,
         run,
         bad,
@@ -84,9 +119,7 @@ def _of_loss(runs: Runs, name: str, y: Floats, diverged: dict[int, list[str]], s
     )
 
 
-def _of_score(
-    runs: Runs, name: str, score: Floats, chance: float, sampling: float, spikes: dict[int, list[str]]
-) -> None:
+def _of_score(runs: Runs, name: str, score: Floats, chance: float, sampling: float, spikes: Said) -> None:
     """Add what one column of scores says, per run."""
     rows = np.flatnonzero(np.isfinite(score))
     if not len(rows):
@@ -103,7 +136,7 @@ def _of_score(
     bad |= (score < IMPOSSIBLE * chance) & (below > SAMPLING * sampling) & (score < 0.5 * np.median(score))
     bad |= (score == 0.0) & (chance >= GUESSED)
     _add(
-        runs,
+        name,
         spikes,
         run,
         bad,
@@ -115,8 +148,8 @@ def _of_score(
 
 
 def _add(
-    runs: Runs,
-    spikes: dict[int, list[str]],
+    name: str,
+    spikes: Said,
     run: NDArray[np.int64],
     bad: NDArray[np.bool_],
     says: object,
@@ -129,7 +162,7 @@ def _add(
         i = int(rows[0])
         near = f", beside {float(back(beside[i])):.3g}" if np.isfinite(beside[i]) else ""  # type: ignore[operator]
         count = f" and {len(rows) - 1} more such" if len(rows) > 1 else ""
-        spikes.setdefault(int(r), []).append(says(i) + near + more + count)  # type: ignore[operator]
+        spikes.setdefault(int(r), {})[name] = says(i) + near + more + count  # type: ignore[operator]
 
 
 def _ends(run: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
