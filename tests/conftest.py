@@ -14,7 +14,7 @@ import jaxlib.version
 import numpy as np
 import pytest
 
-from flpjax.engine import lanes, many_chains, recipe
+from flpjax.engine import lanes, many_chains, recipe, tempered
 from flpjax.fitting.averaging.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
@@ -43,7 +43,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # What runs for longer than it compiles is optimised all the same: networks, chains and populations.
 OPTIMISED = {"xla_backend_optimization_level": 2, "xla_llvm_disable_expensive_passes": False}
-for module, name in ((recipe, "_train_tile"), (nuts, "_chains")):
+for module, name in ((recipe, "_train_tile"), (nuts, "_chains"), (tempered, "_one")):
     program = getattr(module, name).__wrapped__
     setattr(module, name, jax.jit(program, static_argnums=(0, 1), compiler_options=OPTIMISED))
 for program in (importance.de_mcmc, importance._block, many_chains.window_of):

@@ -8,6 +8,7 @@ their agreement whether the modes were found in the right shares.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ LogLikelihood = Callable[[Array, Any], Array]
 
 MOST_STEPS = 200  # of the power; a posterior that takes more is not reached, and says so
 HALVINGS = 40  # of the interval in which the next power is sought
+LOWEST = -1e30  # log likelihood of what has none
 NARROWEST = 1e-6  # spread of a population, in units of the prior
 FIRST_STEP = 0.3  # of HMC, in standard deviations of the population
 TOGETHER = 4  # members evaluated side by side on a CPU: their rows stay in its cache, which is four times as fast
@@ -112,15 +114,15 @@ def temper(
             own = jax.tree.map(lambda leaf: leaf[problem], everything)
             return jax.tree.map(np.asarray, _one(log_likelihood, tempering, own, keys[problem, population]))
 
-        from os import cpu_count
-
         jobs = [(i, j) for i in range(problems) for j in range(populations)]
-        with ThreadPoolExecutor(cpu_count()) as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             parts = list(pool.map(one, jobs))
         found = jax.tree.map(lambda *leaves: np.stack(leaves).reshape(problems, populations, *leaves[0].shape), *parts)
     vectors, *rest = found
     evidence, acceptance, number, power = (v.T for v in rest)
-    return Tempered(vectors.transpose(1, 2, 0, 3), evidence, acceptance, number, power >= 1.0)
+    return Tempered(
+        vectors.transpose(1, 2, 0, 3), evidence, acceptance, number, (power >= 1.0) & (evidence > 0.5 * LOWEST)
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -149,7 +151,7 @@ def one_population(
     def density(white: Array) -> tuple[Array, Array]:
         value, slope = jax.value_and_grad(lambda z: log_likelihood(loc + scale * z, data))(white)
         sound = jnp.isfinite(value) & jnp.isfinite(slope).all()
-        return jnp.where(sound, value, -1e30), jnp.where(sound, slope, 0.0)
+        return jnp.where(sound, value, LOWEST), jnp.where(sound, slope, 0.0)
 
     def densities(places: Array) -> tuple[Array, Array]:
         return lax.map(density, places, batch_size=together) if together else jax.vmap(density)(places)
@@ -163,7 +165,7 @@ def one_population(
         # program, each of which takes as long to compile.
         first = now.number == 0
         step = jnp.where(first, 0.0, jnp.exp(now.log_step)) * spread
-        step = step * jax.random.uniform(stretch, (members, 1), now.place.dtype, 0.7, 1.3)
+        step = step[None, :] * jax.random.uniform(stretch, (members, 1), now.place.dtype, 0.7, 1.3)
         leaps = jax.random.randint(length, (), tempering.leaps // 2, tempering.leaps + 1)
 
         def leap(_: Any, at: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
@@ -250,5 +252,5 @@ def one_population(
     )
     rounds = tempering.looks * tempering.apart
     ended = lax.while_loop(lambda now: (now.arrived < rounds) & (now.number < MOST_STEPS + rounds), onward, start)
-    draws = (loc + scale * ended.seen).swapaxes(0, 1).reshape(-1, len(loc))
+    draws = (loc[None, None] + scale[None, None] * ended.seen).swapaxes(0, 1).reshape(-1, len(loc))
     return draws, ended.log_evidence, ended.acceptance, ended.number, ended.power

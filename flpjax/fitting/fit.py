@@ -1,4 +1,4 @@
-"""Methods by name, ``auto`` among them, and the fit that each asks for: a blend, a bootstrap, or one point."""
+"""Methods by name, ``auto`` among them, and the fit that each asks for: a blend, a bootstrap, a posterior, a point."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flpjax.fitting.bootstrap import RESAMPLED, bootstrap
 from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
 from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
+from flpjax.fitting.sampled import POSTERIOR, Sampled
 from flpjax.ladder.table import Runs
 from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Method
@@ -20,13 +21,14 @@ from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, Laws
 from flpjax.methods.registry import method as method_of_one_model
 from flpjax.methods.signs import positive_losses
 
+LEAST_SAMPLED = 8  # draws of a posterior
 AnyMethod = Method | Auto | Discovered
 """What :func:`method` finds and :func:`fit` takes: a method of one model, or a blend of several."""
 
 
 def usual_draws(chosen: AnyMethod) -> int:
     """How many draws a method has unless told otherwise."""
-    return BLENDED if isinstance(chosen, Auto | Discovered) else RESAMPLED
+    return BLENDED if isinstance(chosen, Auto | Discovered | Sampled) else RESAMPLED
 
 
 @overload
@@ -40,7 +42,8 @@ def method(name: str, via: str | None = None, laws: Laws | None = None) -> AnyMe
 
     Args:
         name: ``auto``; ``discovered`` or ``LAW+discovered``, for mixtures; a method of the literature, such as ``flp``,
-            ``fp`` or ``llama3``; or ``STAGE1+STAGE2``, such as ``chinchilla+sigmoid`` or ``m3+network``.
+            ``fp`` or ``llama3``; or ``STAGE1+STAGE2``, such as ``chinchilla+sigmoid`` or ``m3+network``. With
+            ``+posterior`` behind it, a method of the last two kinds is sampled, where others are resampled.
         via: The loss domain that scores are a function of, ``"own"`` for each task's own; None takes the first.
         laws: Laws of your own, as :func:`flpjax.law` makes them, by name: ``mine+sigmoid`` has one as stage 1, ``mine``
             alone means the same, and ``auto`` averages them with ours.
@@ -54,10 +57,18 @@ def method(name: str, via: str | None = None, laws: Laws | None = None) -> AnyMe
     """
     if name == AUTO:
         return Auto(via=via, laws=tuple((laws or {}).items()))
+    if name.endswith(POSTERIOR):
+        return Sampled(_with_a_posterior(name.removesuffix(POSTERIOR), via, laws))
     found = discovered_method(name)
     if found is not None and via is not None:
         raise InputError(f"method '{name}' goes through all losses", remedy="Leave the domain out")
     return found or method_of_one_model(name, via, laws)
+
+
+def _with_a_posterior(name: str, via: str | None, laws: Laws | None) -> Method:
+    if name == AUTO or discovered_method(name) is not None:
+        raise InputError(f"{name} is a blend, and averages posteriors already", remedy=f"Leave '{POSTERIOR}' out")
+    return method_of_one_model(name, via, laws)
 
 
 def mixing_method(name: str, draws: int, laws: Laws | None = None) -> tuple[str, AnyMethod]:
@@ -90,6 +101,11 @@ def check_asked(chosen: AnyMethod, draws: int | None, joint: bool = False) -> No
             raise InputError(f"{name} is a blend, which no single draw shows", remedy="Name a method, or ask for draws")
         if draws == 1:
             raise InputError("1 draws", where=name, remedy="Ask for 2 at least; a blend has no point fit")
+    if isinstance(chosen, Sampled):
+        if joint:
+            raise InputError("a posterior is of both stages at once", remedy="Leave joint out")
+        if draws is not None and draws < LEAST_SAMPLED:
+            raise InputError(f"{draws} draws", where="posterior", remedy=f"Ask for {LEAST_SAMPLED} at least")
     check_draw_count(draws or 0)
 
 
@@ -125,7 +141,7 @@ def fit(
     joint: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Draws:
-    """Fit a method to the runs that are not held out: ``auto`` blends, others are resampled.
+    """Fit a method to the runs that are not held out: ``auto`` blends, others are resampled or sampled.
 
     What can't be fitted is left out, and a warning of the draws says so.
 
@@ -139,7 +155,7 @@ def fit(
 
     Raises:
         InputError: The ladder can't carry the method, or ``auto`` is asked for a point or a joint fit.
-        FitError: Nothing could be fitted.
+        FitError: Nothing could be fitted, or a posterior could not be sampled.
         PrecisionError: JAX is in 32 bits.
     """
     check_asked(method, draws, joint)
@@ -147,6 +163,10 @@ def fit(
         check_carried(method, runs)
         return auto(runs, key, draws=draws, methods=method, progress=progress)
     draws = usual_draws(method) if draws is None else draws
+    if isinstance(method, Sampled):
+        from flpjax.fitting.posterior.posterior import posterior  # NumPyro, which others can do without
+
+        return posterior(method.method, runs, key, draws=draws, progress=progress)
     if draws:
         return bootstrap(method, runs, key, draws=draws, joint=joint, strict=False, progress=progress)
     return point(method, runs, key, joint=joint, strict=False, progress=progress)

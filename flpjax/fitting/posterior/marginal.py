@@ -88,24 +88,25 @@ class MarginalLikelihood:
             return scatter_of(self.layer, params, known.data)
 
         base = at(middle)
-        moved = jax.vmap(lambda own: at(own).mean)(middle + np.eye(count))
+        moved = jax.vmap(lambda own: at(own).mean)(middle[None] + np.eye(count))
         data = known.data
-        columns = jnp.concatenate([moved - base.mean, (data.y - base.mean)[None]])  # (k + 1, run, checkpoint)
+        columns = jnp.concatenate([moved - base.mean[None], (data.y - base.mean)[None]])  # (k + 1, run, checkpoint)
         precision = data.mask / base.variance
-        weighted = columns * precision
+        weighted = columns * precision[None]
         flat = (count + 1, -1)
         everything = weighted.reshape(flat) @ columns.reshape(flat).T
         # Each run's offset and slope integrated out, as in the likelihood.
-        first, second = (weighted * base.common).sum(axis=-1), (weighted * base.tilt).sum(axis=-1)
+        first, second = ((weighted * v[None]).sum(axis=-1) for v in (base.common, base.tilt))
         one = 1.0 + (precision * base.common**2).sum(axis=-1)
         two = 1.0 + (precision * base.tilt**2).sum(axis=-1)
         mixed = (precision * base.common * base.tilt).sum(axis=-1)
         determinant = one * two - mixed**2
-        across = (mixed / determinant * first) @ second.T
-        explained = (two / determinant * first) @ first.T + (one / determinant * second) @ second.T - across - across.T
+        across = ((mixed / determinant)[None] * first) @ second.T
+        explained = ((two / determinant)[None] * first) @ first.T + ((one / determinant)[None] * second) @ second.T
+        explained = explained - across - across.T
         table = everything - explained
         logs = jnp.sum(data.mask * (jnp.log(base.variance) + jnp.log(2.0 * jnp.pi))) + jnp.sum(jnp.log(determinant))
-        prior = jnp.eye(count, dtype=table.dtype) / known.scale[places] ** 2
+        prior = jnp.eye(count, dtype=table.dtype) / known.scale[places][None] ** 2
         return Linear(table[:-1, :-1] + prior, table[:-1, -1], table[-1, -1] + logs)
 
 
@@ -116,20 +117,22 @@ def completed(
 
     Args:
         likelihood: Of the layer.
-        left: ``(draw, output, p − k)``.
+        left: ``(draw, output, p − k)``; NaN stays NaN.
         known: Data and priors, leaves ``(output, …)``.
         rng: For the draws.
     """
     places = np.array(likelihood.integrated, int)
     if not len(places):
         return left
-    precision, pull, _ = (np.asarray(v) for v in _linear(likelihood, left, known))
+    sound = np.isfinite(left).all(axis=-1, keepdims=True)
+    known_left = np.asarray(known.loc)[:, np.array(likelihood.left)]
+    precision, pull, _ = (np.asarray(v) for v in _linear(likelihood, np.where(sound, left, known_left), known))
     root = np.linalg.cholesky(precision)
     white = np.linalg.solve(root, pull[..., None]) + rng.standard_normal((*pull.shape, 1))
     away = np.linalg.solve(np.swapaxes(root, -1, -2), white)[..., 0]
     vectors = np.empty((*left.shape[:2], left.shape[2] + len(places)))
     vectors[..., np.array(likelihood.left)] = left
-    vectors[..., places] = np.asarray(known.loc)[:, places] + away
+    vectors[..., places] = np.where(sound, np.asarray(known.loc)[:, places] + away, np.nan)
     return vectors
 
 

@@ -24,6 +24,7 @@ from flpjax.fitting.posterior.priors import PosteriorProblem
 from flpjax.numerics import generator, on_device
 
 ROUNDS = 6  # of populations that may join a chain; what does not agree then is named
+JUDGED = 500  # draws of each chain whose forecasts must agree, however few are asked for
 Floats = NDArray[np.float64]
 
 
@@ -58,10 +59,11 @@ def by_populations(
                 acceptance = min(acceptance, accepted)
                 for place, output in enumerate(outputs):
                     pools[i][output].append(found[:, :, place])
-        vectors = tuple(_joined(pool, draws) for pool in pools)
+        vectors = tuple(_joined(pool, max(draws, JUDGED)) for pool in pools)
         pending = unsettled(problem, convergence(forecasts_of(problem, vectors), chains))
         if not any(pending):
             break
+    vectors = tuple(_joined(pool, draws) for pool in pools)
     shape = (chains, draws)
     steps = np.full(shape, number + 1, np.int64)
     return Found(vectors, np.zeros(shape, bool), steps, ROUNDS + 1, np.full(shape, acceptance), {}, {})
