@@ -47,7 +47,7 @@ class Tempering:
         acceptance: Probability that steps are adapted to.
     """
 
-    members: int = 125
+    members: int = 160
     kept: float = 0.6
     moves: int = 6
     leaps: int = 8
