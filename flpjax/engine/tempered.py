@@ -47,7 +47,7 @@ class Tempering:
         acceptance: Probability that steps are adapted to.
     """
 
-    members: int = 160
+    members: int = 250
     kept: float = 0.6
     moves: int = 6
     leaps: int = 8

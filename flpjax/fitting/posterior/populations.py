@@ -23,9 +23,11 @@ from flpjax.fitting.posterior.marginal import MarginalLikelihood, completed
 from flpjax.fitting.posterior.priors import PosteriorProblem
 from flpjax.numerics import generator, on_device
 
-ROUNDS = 6  # of populations that may join a chain; what does not agree then is named
+ROUNDS = 8  # of populations that may join a chain; what does not agree then is named
 JUDGED = 500  # draws of each chain whose forecasts must agree, however few are asked for
 Floats = NDArray[np.float64]
+Population = tuple[Floats, Floats]
+"""Of one output: draws ``(chain, draw, p)``, and the log evidence ``(chain,)``."""
 
 
 def by_populations(
@@ -48,17 +50,17 @@ def by_populations(
     """
     tell = progress or (lambda _: None)
     pending = [list(range(len(known.loc))) for known in problem.evidence]
-    pools: list[list[list[Floats]]] = [[[] for _ in each] for each in pending]
+    pools: list[list[list[Population]]] = [[[] for _ in each] for each in pending]
     acceptance = 1.0
     for number in range(ROUNDS):
         for i, outputs in enumerate(pending):
             if outputs:
                 tell(f"{len(outputs)} × {problem.layers[i].stage}, populations {number + 1}")
                 own = jax.random.fold_in(key, number * len(pending) + i)
-                found, accepted = _drawn(problem, i, outputs, tempering, chains, own)
+                found, evidence, accepted = _drawn(problem, i, outputs, tempering, chains, own)
                 acceptance = min(acceptance, accepted)
                 for place, output in enumerate(outputs):
-                    pools[i][output].append(found[:, :, place])
+                    pools[i][output].append((found[:, :, place], evidence[:, place]))
         vectors = tuple(_joined(pool, max(draws, JUDGED)) for pool in pools)
         pending = unsettled(problem, convergence(forecasts_of(problem, vectors), chains))
         if not any(pending):
@@ -86,27 +88,36 @@ def unsettled(problem: PosteriorProblem, found: Convergence) -> list[list[int]]:
 
 def _drawn(
     problem: PosteriorProblem, i: int, outputs: list[int], tempering: Tempering, chains: int, key: Array
-) -> tuple[Floats, float]:
-    """``(chain, draw, output, p)`` of some outputs of a layer, and the least acceptance."""
+) -> tuple[Floats, Floats, float]:
+    """``(chain, draw, output, p)`` of some outputs of a layer, log evidence ``(chain, output)``, least acceptance."""
     likelihood = MarginalLikelihood(problem.layers[i])
     known: Any = jax.tree.map(lambda leaf: np.asarray(leaf)[outputs], problem.evidence[i])
     left = np.array(likelihood.left)
     ran = temper(likelihood, known, known.loc[:, left], known.scale[:, left], tempering, chains, key)
     vectors = np.where(ran.reached[:, None, :, None], ran.vectors, np.nan)
     flat = completed(likelihood, vectors.reshape(-1, *vectors.shape[2:]), known, generator(key, 1))
-    return flat.reshape(*vectors.shape[:2], *flat.shape[1:]), float(ran.acceptance.min())
+    return flat.reshape(*vectors.shape[:2], *flat.shape[1:]), ran.log_evidence, float(ran.acceptance.min())
 
 
-def _joined(pool: list[list[Floats]], draws: int) -> Array:
-    """``(chain · draw, output, p)``: every chain's populations one after another, evenly thinned or repeated.
+def _joined(pool: list[list[Population]], draws: int) -> Array:
+    """``(chain · draw, output, p)``: every chain's populations one after another, each by its share of the evidence.
+
+    A population that found the better modes has the larger evidence, of which its estimate is unbiased: to weigh by it
+    corrects what one population alone has too much or too little of (Del Moral et al. 2006).
 
     Args:
-        pool: Output → populations ``(chain, draw, p)``.
+        pool: Output → populations, each of all chains.
         draws: Of each chain.
     """
+    level = (np.arange(draws) + 0.5) / draws
     columns = []
     for populations in pool:
-        each = np.concatenate(populations, axis=1)
-        columns.append(each[:, np.arange(draws) * each.shape[1] // draws])
+        each = np.concatenate([drawn for drawn, _ in populations], axis=1)
+        evidence = np.stack([found for _, found in populations], axis=1)
+        weight = np.exp(evidence - evidence.max(axis=1, keepdims=True))
+        shares = np.repeat(weight, each.shape[1] // len(populations), axis=1)
+        upper = np.cumsum(shares, axis=1) / shares.sum(axis=1, keepdims=True)
+        chosen = np.stack([np.searchsorted(own, level) for own in upper])
+        columns.append(np.take_along_axis(each, np.minimum(chosen, each.shape[1] - 1)[..., None], axis=1))
     vectors = np.stack(columns, axis=2)
     return on_device(vectors.reshape(-1, *vectors.shape[2:]))
