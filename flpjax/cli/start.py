@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import glob
 import os
 import re
@@ -17,6 +18,7 @@ from flpjax.errors import InputError
 DAMAGED = r"Error reading persistent compilation cache entry for '([^']*)'"
 NOT_KEPT = "Error writing persistent compilation cache entry"
 """How JAX's warnings about its folder of programs begin."""
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # as glibc's malloc.h numbers them
 NEVER = 1e9  # seconds of compiling from which on a program is kept
 
 
@@ -32,6 +34,7 @@ def start_jax() -> None:
     import jax
     import platformdirs
 
+    _keep_memory()
     jax.config.update("jax_enable_x64", True)
     folder = Path(os.environ.get("FLPJAX_CACHE") or Path(platformdirs.user_cache_dir("flpjax")) / "compiled")
     kept = _writable(folder)
@@ -54,6 +57,18 @@ def start_jax() -> None:
         from flpjax.numerics import keep_programs
 
         keep_programs(folder, kept)
+
+
+def _keep_memory() -> None:
+    """Tell glibc to hand freed memory out again, in place of giving it back to the system and asking for it anew.
+
+    NumPy makes and frees arrays of megabytes thousands of times; that the system fills each with zeros takes a fifth
+    of the time of a forecast of 100 tasks.
+    """
+    with suppress(OSError, AttributeError):  # of another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        for option, size in ((TRIM_THRESHOLD, 1 << 30), (MMAP_THRESHOLD, 32 << 20)):  # the latter's largest
+            mallopt(option, size)
 
 
 def _writable(folder: Path) -> bool:
