@@ -22,6 +22,8 @@ from flpjax.numerics import varying
 
 LogDensity = Callable[[Array, Any], Array]
 """``(vector (p,), data of one problem) → log density``; static, the same for all lanes."""
+Watched = Callable[[Array], Array]
+"""``vector (p,) → (quantity,)`` of which chains must agree; static."""
 
 ADAPTED = 100  # transitions at the beginning of a window that adapt the step, and are not kept
 BROKEN = 1000.0  # of energy, by which a trajectory has left the density (Betancourt 2017, section 6.2)
@@ -56,8 +58,8 @@ class Seen(NamedTuple):
     acceptance: Numbers  # (chain, draw) mean of the transitions since the last draw
     diverging: Numbers  # (chain, draw) whether one of them broke off
     steps: Numbers  # (draw,) leapfrog steps of them
-    rhat: Numbers  # (p,)
-    ess: Numbers  # (p,)
+    rhat: Numbers  # (quantity,)
+    ess: Numbers  # (quantity,)
     covariance: Numbers  # (p, p) of the draws of all chains
 
 
@@ -79,11 +81,14 @@ class _Since(NamedTuple):
     steps: Array
 
 
-def march(log_density: LogDensity, draws: int, data: Any, window: Window, lane: Lane) -> tuple[Lane, Seen]:
+def march(
+    log_density: LogDensity, watched: Watched, draws: int, data: Any, window: Window, lane: Lane
+) -> tuple[Lane, Seen]:
     """One window of one lane: adapt the step, then keep so many draws of each chain.
 
     Args:
         log_density: What is sampled; static.
+        watched: What chains must agree on; static.
         draws: Kept of each chain; static.
         data: Of one problem.
         window: How to march.
@@ -161,11 +166,12 @@ def march(log_density: LogDensity, draws: int, data: Any, window: Window, lane: 
     begun = _March(white, lane.energy, lane.slope @ lane.root, lane.log_step, jnp.zeros_like(lane.log_step))
     state, seen = lax.fori_loop(0, ADAPTED + draws, keep, varying((begun, empty), lane.log_step))
     vectors = jax.vmap(jax.vmap(lambda white: lane.centre + lane.root @ white))(seen.vectors)
+    quantities = jax.vmap(jax.vmap(watched))(vectors)
     off = (vectors - vectors.mean(axis=(0, 1), keepdims=True)).reshape(-1, size)
     seen = seen._replace(
         vectors=vectors,
-        rhat=split_rhat(vectors),
-        ess=effective_size(vectors),
+        rhat=split_rhat(quantities),
+        ess=effective_size(quantities),
         covariance=off.T @ off / (chains * draws - 1),
     )
     slope = jax.scipy.linalg.solve_triangular(lane.root.T, state.slope.T, lower=False).T

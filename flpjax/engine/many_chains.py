@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.engine.chains import UNSEEN, Lane, LogDensity, Seen, Window, march
+from flpjax.engine.chains import UNSEEN, Lane, LogDensity, Seen, Watched, Window, march
 from flpjax.numerics import compiled, require_x64
 
 Floats = NDArray[np.float64]
@@ -53,6 +53,7 @@ class Ended(IntEnum):
     NON_FINITE = 1
     APART = 2
     BROKEN = 3
+    DROPPED = 4
 
     @property
     def reason(self) -> str:
@@ -66,6 +67,7 @@ _REASON = {
     Ended.NON_FINITE: "has no finite density where chains begin",
     Ended.APART: "has chains that do not come together",
     Ended.BROKEN: "has trajectories that break off",
+    Ended.DROPPED: "was left, since another of its ladder failed",
 }
 
 
@@ -75,7 +77,7 @@ class Asked:
 
     Attributes:
         draws: Kept of each chain.
-        rhat: What the split R̂ of every number must stay below.
+        rhat: What the split R̂ of every quantity must stay below.
         ess: What its effective sample size must exceed.
     """
 
@@ -101,7 +103,9 @@ class Sampled:
     windows: NDArray[np.int64]
 
 
-def begin(centre: Floats, covariance: Floats, starts: Floats, seeds: NDArray[np.uint32], asked: Asked) -> Sampled:
+def begin(
+    centre: Floats, covariance: Floats, starts: Floats, seeds: NDArray[np.uint32], asked: Asked, quantities: int
+) -> Sampled:
     """Lanes that have not moved.
 
     Args:
@@ -110,6 +114,7 @@ def begin(centre: Floats, covariance: Floats, starts: Floats, seeds: NDArray[np.
         starts: ``(problem, chain, p)``.
         seeds: ``(problem, 2)`` data of JAX random keys: a lane's draws depend on its own, not on its place.
         asked: When a lane has settled.
+        quantities: How many must agree.
     """
     require_x64("sampling many posteriors")
     problems, chains, size = starts.shape
@@ -130,8 +135,8 @@ def begin(centre: Floats, covariance: Floats, starts: Floats, seeds: NDArray[np.
         np.zeros(each),
         np.zeros(each, bool),
         np.zeros((problems, asked.draws), np.int64),
-        np.full((problems, size), np.nan),
-        np.full((problems, size), np.nan),
+        np.full((problems, quantities), np.nan),
+        np.full((problems, quantities), np.nan),
         np.full((problems, size, size), np.nan),
     )
     ended = np.where(sound, Ended.RUNNING, Ended.NON_FINITE)
@@ -140,11 +145,12 @@ def begin(centre: Floats, covariance: Floats, starts: Floats, seeds: NDArray[np.
 
 def settle(
     log_density: LogDensity,
+    watched: Watched,
     data: Any,
     known: Sampled,
     asked: Asked,
     *,
-    again: NDArray[np.bool_] | None = None,
+    most: int = len(WINDOWS),
     progress: Callable[[str], None] | None = None,
 ) -> Sampled:
     """Window after window, until every lane has settled or is given up.
@@ -155,24 +161,24 @@ def settle(
 
     Args:
         log_density: What is sampled; static.
+        watched: What chains must agree on; static.
         data: Leaves ``(problem, …)``.
         known: Where lanes stand; see :func:`begin`.
         asked: When a lane has settled.
-        again: ``(problem,)`` lanes to sample once more, longer, although they have settled.
+        most: Windows to march before it returns, whatever is left.
         progress: Called with what is done, before it is.
     """
     lanes, seen = (jax.tree.map(np.array, part) for part in (known.lanes, known.seen))
     ended, windows = known.ended.copy(), known.windows.copy()
-    if again is not None:
-        ended = np.where(
-            again & (ended == Ended.SETTLED), np.where(windows < len(WINDOWS), Ended.RUNNING, Ended.APART), ended
-        )
-    while (running := np.flatnonzero(ended == Ended.RUNNING)).size:
+    for _ in range(most):
+        running = np.flatnonzero(ended == Ended.RUNNING)
+        if not running.size:
+            break
         number = int(windows[running].min())
         index = running[windows[running] == number]
         if progress is not None:
             progress(f"{len(index)} of {len(ended)} posteriors: window {number + 1} of at most {len(WINDOWS)}")
-        moved, new = _march_all(log_density, asked.draws, data, lanes, index, number)
+        moved, new = _march_all(log_density, watched, asked.draws, data, lanes, index, number)
         for whole, part in zip((*lanes, *seen), (*moved, *new), strict=True):
             whole[index] = part
         windows[index] += 1
@@ -181,6 +187,19 @@ def settle(
         lanes.centre[index] = np.where(sound[:, None], new.vectors.mean(axis=(1, 2)), moved.centre)
         lanes.root[index] = np.where(sound[:, None, None], _roots(new.covariance), moved.root)
     return Sampled(lanes, seen, ended, windows)
+
+
+def changed(known: Sampled, again: NDArray[np.bool_], dropped: NDArray[np.bool_]) -> Sampled:
+    """The same with other plans for some lanes.
+
+    Args:
+        known: Where lanes stand.
+        again: ``(problem,)`` settled ones to sample once more, longer.
+        dropped: ``(problem,)`` running ones that nobody needs any more.
+    """
+    more = np.where(known.windows < len(WINDOWS), Ended.RUNNING, Ended.APART)
+    ended = np.where(again & (known.ended == Ended.SETTLED), more, known.ended)
+    return replace(known, ended=np.where(dropped & (ended == Ended.RUNNING), Ended.DROPPED, ended))
 
 
 def _judged(new: Seen, moved: Lane, asked: Asked, number: int) -> NDArray[np.int64]:
@@ -198,7 +217,13 @@ def _judged(new: Seen, moved: Lane, asked: Asked, number: int) -> NDArray[np.int
 
 
 def _march_all(
-    log_density: LogDensity, draws: int, data: Any, lanes: Lane, index: NDArray[np.int64], number: int
+    log_density: LogDensity,
+    watched: Watched,
+    draws: int,
+    data: Any,
+    lanes: Lane,
+    index: NDArray[np.int64],
+    number: int,
 ) -> tuple[Lane, Seen]:
     """One window of the lanes ``index``, in calls of few sizes, over all devices of this process."""
     plan = WINDOWS[number]
@@ -212,7 +237,7 @@ def _march_all(
         full = np.concatenate([part, np.repeat(part[:1], size - len(part))])
         own = jax.tree.map(lambda leaf: np.asarray(leaf)[full], (data, lanes))
         sent = jax.device_put((*own, window), devices[place % len(devices)])
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(part)], window_of(log_density, draws, *sent))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(part)], window_of(log_density, watched, draws, *sent))
 
     threads = min(len(parts), (os.cpu_count() or 1) if on_cpu else len(devices))
     with ThreadPoolExecutor(threads) as pool:
@@ -221,10 +246,12 @@ def _march_all(
     return moved, new
 
 
-@partial(compiled, static_argnums=(0, 1))
-def window_of(log_density: LogDensity, draws: int, data: Any, lanes: Lane, window: Window) -> tuple[Lane, Seen]:
+@partial(compiled, static_argnums=(0, 1, 2))
+def window_of(
+    log_density: LogDensity, watched: Watched, draws: int, data: Any, lanes: Lane, window: Window
+) -> tuple[Lane, Seen]:
     """One window of all lanes of a call."""
-    return jax.vmap(lambda d, lane: march(log_density, draws, d, window, lane))(data, lanes)
+    return jax.vmap(lambda d, lane: march(log_density, watched, draws, d, window, lane))(data, lanes)
 
 
 def _roots(covariance: Floats) -> Floats:

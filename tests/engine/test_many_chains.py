@@ -21,6 +21,10 @@ def bent(vector, data):
     return both - 0.5 * y**2
 
 
+def itself(vector):
+    return vector
+
+
 def asked_for(data):
     """Centres, covariances, starts and seeds; as many chains at either of two places."""
     rng = np.random.default_rng(3)
@@ -37,7 +41,7 @@ def test_each_lane_settles_or_is_given_up():
     data = np.array([[1e-3, 0, 0], [1e3, 0, 0], [1.0, 0, 0], [1.0, 0.5, 0], [1.0, 0, 30.0], [np.nan, 0, 0], [2, 0, 0]])
     before = window_of._cache_size()
     told = []
-    ran = settle(bent, data, begin(*asked_for(data), ASKED), ASKED, progress=told.append)
+    ran = settle(bent, itself, data, begin(*asked_for(data), ASKED, SIZE), ASKED, progress=told.append)
     assert ran.ended.tolist() == [0, 0, 0, 0, Ended.APART, Ended.NON_FINITE, 0]
     assert window_of._cache_size() == before + 1
     assert told[0].startswith("7 of 7")
@@ -50,8 +54,8 @@ def test_each_lane_settles_or_is_given_up():
         error = 4.0 * spread / np.sqrt(ran.seen.ess[lane])
         assert (np.abs(draws.mean(axis=0)) < error).all()
         np.testing.assert_allclose(draws.std(axis=0), spread, rtol=0.15)
-    own = begin(*(v[3:4] for v in asked_for(data)), ASKED)
-    alone = settle(bent, data[3:4], own, ASKED)
+    own = begin(*(v[3:4] for v in asked_for(data)), ASKED, SIZE)
+    alone = settle(bent, itself, data[3:4], own, ASKED)
     np.testing.assert_allclose(alone.seen.vectors[0], ran.seen.vectors[3], rtol=1e-9)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from zlib import crc32
@@ -12,20 +12,20 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.engine.many_chains import WINDOWS, Asked, Sampled
-from flpjax.errors import FlpjaxError, count
+from flpjax.engine.many_chains import WINDOWS, Asked, Ended, Sampled, changed
+from flpjax.errors import FlpjaxError
 from flpjax.fitting.diagnostics import ESS, RHAT
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.posterior.assemble import Found, assemble
 from flpjax.fitting.posterior.posterior import PROPOSALS
 from flpjax.fitting.posterior.priors import PosteriorProblem
-from flpjax.fitting.posterior.stacked import Bound
+from flpjax.fitting.posterior.stacked import Bound, Place
 from flpjax.fitting.posterior.together import (
     Prepared,
     begin_chains,
     draw_fast,
     in_threads,
-    settle_chains,
+    march_on,
     unsettled,
 )
 from flpjax.numerics import on_device
@@ -46,24 +46,54 @@ class Batch:
     tell: Callable[[str], None]
 
     def sampled(self, asked: Asked) -> dict[str, Draws | str]:
-        """Draws by name, or why there are none. Ladders whose forecasts have not converged go on, longer."""
-        states = [begin_chains(p, self.bound, self.chains, asked, self.key) for p in self.prepared]
+        """Draws by name, or why there are none.
+
+        Window after window: what has settled is put together while the rest goes on. A ladder whose forecasts have not
+        converged goes on, too, longer; one of which a lane is given up is named, and the rest of it is left.
+        """
         found: dict[int, Draws | str] = {}
-        again: list[NDArray[np.bool_] | None] = [None] * len(states)
-        todo = list(range(len(self.bound)))
-        for _ in WINDOWS:
-            with ThreadPoolExecutor(len(states)) as pool:
-                asks = [asked] * len(states), again, [self.tell] * len(states)
-                states = list(pool.map(settle_chains, self.prepared, states, *asks))
-            self.tell(f"{count(len(todo), 'posterior')}: forecasts")
-            found |= zip(todo, in_threads(lambda i: self._drawn(i, states), todo), strict=True)  # noqa: B023
-            short = {i: _short(result) for i in todo if isinstance(result := found[i], Draws)}
-            todo = [i for i, outputs in short.items() if outputs]
-            if not todo:
-                break
-            again = [self._of({i: short[i] for i in todo}, p) for p in self.prepared]
-        found |= dict.fromkeys(todo, f"chains disagree on forecasts. {REMEDY}")
+        waiting = set(range(len(self.bound)))
+        states = [begin_chains(p, self.bound, self.chains, asked, self.key) for p in self.prepared]
+        with ThreadPoolExecutor(len(states)) as pool:
+            while waiting:
+                found |= {i: f"{why}. {REMEDY}" for i in waiting if (why := self._given_up(i, states))}
+                lost = dict.fromkeys(waiting & set(found))
+                states = [
+                    changed(s, self._of({}, p), self._of(lost, p)) for s, p in zip(states, self.prepared, strict=True)
+                ]
+                waiting -= set(lost)
+                ready = sorted(i for i in waiting if not self._running(i, states))
+                now = states
+                marching = [
+                    pool.submit(march_on, p, s, asked, self.tell) for p, s in zip(self.prepared, now, strict=True)
+                ]
+                drawn = dict(zip(ready, in_threads(lambda i: self._drawn(i, now), ready), strict=True))  # noqa: B023
+                short = {i: _short(d) if isinstance(d, Draws) else set() for i, d in drawn.items()}
+                again = {i: outputs for i, outputs in short.items() if outputs}
+                states = [
+                    changed(future.result(), self._of(again, p), self._of({}, p))
+                    for future, p in zip(marching, self.prepared, strict=True)
+                ]
+                found |= {i: d for i, d in drawn.items() if i not in again}
+                waiting -= set(found)
         return {self.bound[i].name: result for i, result in sorted(found.items())}
+
+    def _given_up(self, i: int, states: Sequence[Sampled]) -> str:
+        """Why a ladder has failed; empty if it has not, so far."""
+        told = (unsettled(state, place, self.bound[i]) for _, state, place in self._places(i, states))
+        return next((why for why in told if why), "")
+
+    def _running(self, i: int, states: Sequence[Sampled]) -> bool:
+        """Whether a lane of a ladder has not ended."""
+        own = (s.ended[place.first : place.first + place.outputs] for _, s, place in self._places(i, states))
+        return any((ended == Ended.RUNNING).any() for ended in own)
+
+    def _places(self, i: int, states: Sequence[Sampled]) -> Iterator[tuple[Prepared, Sampled, Place]]:
+        """Where a ladder's stages are."""
+        for prepared, state in zip(self.prepared, states, strict=True):
+            for place in prepared.stack.places:
+                if place.ladder == i:
+                    yield prepared, state, place
 
     def fast(self) -> dict[str, Draws | str]:
         """The same by the fast path."""
@@ -103,19 +133,13 @@ class Batch:
             np.zeros((self.chains, self.each), np.int64),
             [],
         )
-        for p, state in zip(self.prepared, states, strict=True):
-            for place in p.stack.places:
-                if place.ladder != i:
-                    continue
-                why = unsettled(state, place, self.bound[i])
-                if why:
-                    return f"{why}. {REMEDY}"
-                own = slice(place.first, place.first + place.outputs)
-                chain_by_chain = np.moveaxis(state.seen.vectors[own], 0, 2)  # (chain, draw, output, p)
-                vectors[place.stage] = on_device(chain_by_chain.reshape(-1, *chain_by_chain.shape[2:]))
-                diverging |= state.seen.diverging[own].any(axis=0)
-                steps = np.maximum(steps, state.seen.steps[own].max(axis=0))
-                acceptance.append(state.seen.acceptance[own].mean(axis=0))
+        for _, state, place in self._places(i, states):
+            own = slice(place.first, place.first + place.outputs)
+            chain_by_chain = np.moveaxis(np.asarray(state.seen.vectors)[own], 0, 2)  # (chain, draw, output, p)
+            vectors[place.stage] = on_device(chain_by_chain.reshape(-1, *chain_by_chain.shape[2:]))
+            diverging |= state.seen.diverging[own].any(axis=0)
+            steps = np.maximum(steps, state.seen.steps[own].max(axis=0))
+            acceptance.append(state.seen.acceptance[own].mean(axis=0))
         longest = max(w.longest * w.thin for w in WINDOWS)
         ordered = tuple(vectors[s] for s in range(len(vectors)))
         return self._assembled(i, Found(ordered, diverging, steps, longest, np.mean(acceptance, axis=0), {}, {}), "hmc")
@@ -137,13 +161,14 @@ class Batch:
         except FlpjaxError as error:
             return str(error)
 
-    def _of(self, short: Mapping[int, set[tuple[str, str]]], prepared: Prepared) -> NDArray[np.bool_]:
-        """``(output,)`` whether it is one of these stages' and outputs, by ladder."""
+    def _of(self, which: Mapping[int, set[tuple[str, str]] | None], prepared: Prepared) -> NDArray[np.bool_]:
+        """``(output,)`` whether it is one of these ladders', and of these stages and outputs of it; None is all."""
         stack = prepared.stack
         flags = np.zeros(len(stack.stage.outputs), bool)
         for place in stack.places:
+            own = which.get(place.ladder, set())
             for o in range(place.first, place.first + place.outputs):
-                flags[o] = (stack.layer.stage, stack.stage.outputs[o]) in short.get(place.ladder, ())
+                flags[o] = own is None or (stack.layer.stage, stack.stage.outputs[o]) in own
         return flags
 
 

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 from zlib import crc32
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from flpjax.fitting.draws import StageFit
 from flpjax.fitting.point import STEPS
 from flpjax.fitting.posterior.importance import draw
 from flpjax.fitting.posterior.laplace import Whitening, find_modes
-from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, log_density
+from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, log_density, unpacked
 from flpjax.fitting.posterior.nuts import OVERDISPERSED
 from flpjax.fitting.posterior.stacked import Bound, Place, Stack
 from flpjax.fitting.staged import Fitted, fit_stage
@@ -132,15 +133,13 @@ def begin_chains(prepared: Prepared, ladders: Sequence[Bound], chains: int, aske
             seeds[o] = rng.integers(0, 2**32, 2, dtype=np.uint32)
     starts = mode[ends].swapaxes(0, 1) + OVERDISPERSED * np.einsum("copq,ocq->ocp", prepared.root[ends], white)
     covariance = prepared.root[0] @ np.swapaxes(prepared.root[0], 1, 2)
-    return begin(mode[0], covariance, starts, seeds, asked)
+    return begin(mode[0], covariance, starts, seeds, asked, len(_programs(stack.layer)[1](jnp.asarray(mode[0, 0]))))
 
 
-def settle_chains(
-    prepared: Prepared, known: Sampled, asked: Asked, again: NDArray[np.bool_] | None, progress: Callable[[str], None]
-) -> Sampled:
-    """Until each has settled or is given up."""
-    density = _density_of(prepared.stack.layer)
-    return settle(density, prepared.evidence, known, asked, again=again, progress=progress)
+def march_on(prepared: Prepared, known: Sampled, asked: Asked, progress: Callable[[str], None]) -> Sampled:
+    """One more window of those that have not settled."""
+    density, watched = _programs(prepared.stack.layer)
+    return settle(density, watched, prepared.evidence, known, asked, most=1, progress=progress)
 
 
 def draw_fast(
@@ -170,7 +169,7 @@ def unsettled(sampled: Sampled, place: Place, ladder: Bound) -> str:
     """Why a ladder's stage can't be used; empty if all its lanes have settled."""
     own = slice(place.first, place.first + place.outputs)
     stage = ladder.bound.stages[place.stage]
-    bad = np.flatnonzero(sampled.ended[own] != Ended.SETTLED)
+    bad = np.flatnonzero(~np.isin(sampled.ended[own], (Ended.SETTLED, Ended.DROPPED, Ended.RUNNING)))
     if not len(bad):
         return ""
     worst = int(bad[0])
@@ -191,12 +190,14 @@ def _salts(*names: str) -> tuple[int, ...]:
     return tuple(crc32(name.encode()) for name in names)
 
 
-_DENSITIES: dict[Layer, Callable[[Array, Any], Array]] = {}
+@cache
+def _programs(layer: Layer) -> tuple[Callable[[Array, Any], Array], Callable[[Array], Array]]:
+    """The density, and what must agree: parameters free and inside their supports. For a layer always the same two."""
 
+    def watched(vector: Array) -> Array:
+        return jnp.concatenate([vector, *(jnp.ravel(value) for value in unpacked(layer, vector).values())])
 
-def _density_of(layer: Layer) -> Callable[[Array, Any], Array]:
-    """Always the same function for a layer: programs are compiled for it."""
-    return _DENSITIES.setdefault(layer, partial(log_density, layer))
+    return partial(log_density, layer), watched
 
 
 def _numbers(stack: Stack) -> Floats:
