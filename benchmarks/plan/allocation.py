@@ -75,7 +75,7 @@ def isoflops(experiment: str) -> Runs:
 def besiroglu(runs: Runs, key: Array) -> Allocation:
     """The law by their objective, without a prior, resampled by point."""
     robust = FLP(Chinchilla(), huber=chinchilla.HUBER, scores=False)
-    return plan(bootstrap(robust, runs, key, draws=DRAWS, strict=False), [*SPAN, ASKED], level=LEVEL)
+    return plan(bootstrap(robust, runs, key, draws=DRAWS, strict=False), [*SPAN, ASKED], key, level=LEVEL)
 
 
 def _approaches(found: Allocation) -> dict[str, Any]:

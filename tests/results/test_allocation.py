@@ -79,7 +79,7 @@ def test_intervals_hold_the_optimum_and_approaches_are_distinguished(found):
 
 def test_a_parabola_on_a_lopsided_valley_is_off_and_corrected():
     """Without noise all that is off is the parabola's shape."""
-    exact = plan(isoflops(1e-5), 1e20, draws=DRAWS, compare=False)
+    exact = plan(isoflops(1e-5), 1e20, jax.random.key(0), draws=DRAWS, compare=False)
     _, plain, corrected, _ = exact.approaches
     true = optimum(1e20)
     assert abs(np.log(centre(plain) / true)) > 0.05
@@ -120,7 +120,7 @@ def test_results_are_tables_and_json(found):
 
 
 def test_draws_alone_are_one_approach(exact):
-    alone = plan(exact, 1e21)
+    alone = plan(exact, 1e21, jax.random.key(0))
     assert [approach.name for approach in alone.approaches] == ["law"]
     assert not alone.intervals
     assert json.loads(alone.to_json())["optima"][0]["params"]["lower"] is None
@@ -148,7 +148,7 @@ def test_inference_moves_the_optimum_to_smaller_models(exact):
     """Against scipy, with the tokens that are left."""
     from scipy.optimize import minimize_scalar
 
-    served = plan(exact, 1e21, inference_tokens=1e11)
+    served = plan(exact, 1e21, jax.random.key(0), inference_tokens=1e11)
     constants = {name: float(v[0]) for name, v in exact.fits["loss"].constants.items()}
 
     def loss(log_n):
@@ -163,7 +163,7 @@ def test_inference_moves_the_optimum_to_smaller_models(exact):
 
 
 def test_a_cap_binds_and_says_so(exact):
-    capped = plan(exact, 1e21, most_params=1e9)
+    capped = plan(exact, 1e21, jax.random.key(0), most_params=1e9)
     assert capped.optima[0].params.median == pytest.approx(1e9)
     assert capped.optima[0].capped
     assert any("largest that is allowed" in w for w in capped.warnings)
@@ -207,7 +207,7 @@ SIZES = np.geomspace(1e8, 2e9, 7)
 )
 def test_what_can_not_be_planned_is_refused(runs, budget, message):
     with pytest.raises(InputError, match=message):
-        plan(runs, budget, draws=DRAWS)
+        plan(runs, budget, jax.random.key(0), draws=DRAWS)
 
 
 def test_what_the_runs_can_not_tell_is_refused(wide, key):
@@ -224,10 +224,10 @@ def test_what_the_runs_can_not_tell_is_refused(wide, key):
         (wide.only(["run 3"]), {}, r"there is one run only"),
     ):
         with pytest.raises(InputError, match=message):
-            plan(runs, 1e21, draws=DRAWS, **options)
+            plan(runs, 1e21, key, draws=DRAWS, **options)
     blind = point(method("flp"), wide, key)
     with pytest.raises(InputError, match=r"does not read both N and D"):
-        plan(blind, 1e21)
+        plan(blind, 1e21, key)
 
 
 def test_limits_are_numbers():
@@ -237,7 +237,7 @@ def test_limits_are_numbers():
 
 
 def test_the_same_plan_every_time(wide):
-    one, other = (plan(wide, 1e21, draws=DRAWS, compare=False) for _ in range(2))
+    one, other = (plan(wide, 1e21, jax.random.key(0), draws=DRAWS, compare=False) for _ in range(2))
     assert one.to_json() == other.to_json()
     assert plan(wide, 1e21, jax.random.key(5), draws=DRAWS, compare=False).to_json() != one.to_json()
 

@@ -49,9 +49,9 @@ def test_what_is_minimised_is_the_loss_of_a_mixture_and_a_size(mixed):
 @pytest.mark.thorough
 def test_the_mixture_and_the_size_are_best_together(mixed):
     bound = Constraints(bounds={"web": (0.2, 0.7)})
-    free = plan(mixed, 1e20, mix="free", constraints=bound, inference_tokens=5e9).optima[0]
+    free = plan(mixed, 1e20, jax.random.key(0), mix="free", constraints=bound, inference_tokens=5e9).optima[0]
     tried = [
-        plan(mixed, 1e20, mix={"web": w, "code": 1 - w}, inference_tokens=5e9).optima[0]
+        plan(mixed, 1e20, jax.random.key(0), mix={"web": w, "code": 1 - w}, inference_tokens=5e9).optima[0]
         for w in np.linspace(0.2, 0.7, 6)
     ]
     best = min(tried, key=lambda o: o.loss.median)
@@ -62,11 +62,11 @@ def test_the_mixture_and_the_size_are_best_together(mixed):
 
 def test_what_a_mixture_can_not_be(mixed, key):
     with pytest.raises(InputError, match=r"constraints have no free mixture to bind"):
-        plan(mixed, 1e20, constraints=Constraints())
+        plan(mixed, 1e20, jax.random.key(0), constraints=Constraints())
     with pytest.raises(InputError, match=r"mix is 'best'.*or 'free'"):
-        plan(mixed, 1e20, mix="best")
+        plan(mixed, 1e20, jax.random.key(0), mix="best")
     with pytest.raises(InputError, match=r"there is no data source 'books'"):
-        plan(mixed, 1e20, mix={"books": 1.0})
+        plan(mixed, 1e20, jax.random.key(0), mix={"books": 1.0})
     blind = point(method("chinchilla+sigmoid"), isoflops(0.0), jax.random.key(0))
     with pytest.raises(InputError, match=r"does not know data sources"):
-        plan(blind, 1e20, mix="free")
+        plan(blind, 1e20, jax.random.key(0), mix="free")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import jax
 import numpy as np
 from jax import Array
 
@@ -40,7 +39,6 @@ from flpjax.results.prediction import check_level
 from flpjax.results.target import mixture_of
 
 DRAWS = 400
-SEED = 0  # of the key, where none is given: a plan of a table is the same whenever it is asked for
 EXPONENTS_OVER = (0.1, 10.0)
 """Times a lone budget: what exponents are read off over. A straight line's are the same whatever the span."""
 
@@ -48,7 +46,7 @@ EXPONENTS_OVER = (0.1, 10.0)
 def plan(
     source: Runs | Draws,
     budget: Budget,
-    key: Array | None = None,
+    key: Array,
     *,
     method: AnyMethod | None = None,
     via: str | None = None,
@@ -75,7 +73,7 @@ def plan(
     Args:
         source: A ladder, of which held-out runs are not used; or draws of a model that reads N and D.
         budget: Training FLOPs, one or several, counted as the ladder counts them.
-        key: JAX random key of the resamples; None for the same one every time.
+        key: JAX random key of the resamples.
         method: What to fit in place of a robust Chinchilla law; as :func:`flpjax.method` gives it.
         via: The loss that is lowest at an optimum; None for the first that is no task's own.
         draws: Resamples.
@@ -101,7 +99,6 @@ def plan(
     check_level(level)
     budgets = check_budgets(budget)
     limits = Limits(inference_tokens, most_params, unique_tokens)
-    key = jax.random.key(SEED) if key is None else key
     note: tuple[str, ...] = ()
     if isinstance(source, Draws):
         by_law = approach_of_draws(source, limits, params_by, flops_by)
