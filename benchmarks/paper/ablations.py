@@ -25,15 +25,15 @@ def laws(runs: Runs) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, (part, forms) in SPLITS.items():
         found = compare(
-            losses_only(part(grid(runs)).with_average()), key(), forms=tuple(forms.values()), recommend=False
+            losses_only(part(grid(runs)).with_average()), key(), mixture_laws=tuple(forms.values()), recommend=False
         )
-        errors = {row.name: dict(row.errors) for row in found.forms}
+        errors = {row.name: dict(row.errors) for row in found.laws}
         figures[name] = {
             law: {
                 "average": errors[code].pop(AVERAGE, None),
                 "mean": mean(errors[code]),
                 "domains": errors[code],
-                "failed": next(row.failed for row in found.forms if row.name == code) or None,
+                "failed": next(row.failed for row in found.laws if row.name == code) or None,
             }
             for law, code in forms.items()
         }
@@ -42,8 +42,8 @@ def laws(runs: Runs) -> dict[str, Any]:
 
 def maps(runs: Runs) -> dict[str, Any]:
     """Errors of scores from the targets' true losses, by the four maps of §6.2 and by automated discovery."""
-    found = compare(grid(runs), key(), forms=(), recommend=False)
-    chosen = {} if found.discovery is None else {t: str(law) for t, law in found.discovery.forms.items()}
+    found = compare(grid(runs), key(), mixture_laws=(), recommend=False)
+    chosen = {} if found.discovery is None else {t: str(law) for t, law in found.discovery.formulas.items()}
     return {
         "tasks": list(runs.task_names),
         "maps": {row.name: {"errors": dict(row.errors), "failed": row.failed or None} for row in found.maps},

@@ -173,16 +173,16 @@ def compare(
     session.start_jax()
     import jax
 
-    from flpjax.results.compare import FORMS, MAPS
+    from flpjax.results.compare import MAPS, MIXTURE_LAWS
     from flpjax.results.compare import compare as run_compare
 
-    with session.progress(len(FORMS) + len(laws) + len(MAPS) + 4, "fitting") as step:
+    with session.progress(len(MIXTURE_LAWS) + len(laws) + len(MAPS) + 4, "fitting") as step:
         result = run_compare(table, jax.random.key(seed), laws=laws, progress=step)
     steps.save(json, result)
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_mix.show_comparison(result):
         session.out.print(shown)
-    for row in (*result.forms, *result.maps):
+    for row in (*result.laws, *result.maps):
         if row.failed:
             session.warn([f"{row.name}: {row.failed}"], label="left out")
     if result.discovery is not None:

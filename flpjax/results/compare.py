@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,10 +33,10 @@ MAPS = {
     "domain-neural": "network",
     "domain-sigmoid": "domain-sigmoid",
 }
-"""Names of §6.2, and one more → of methods."""
+"""Maps from losses to scores by the names of Chen et al. 2024, §6.2 (the last is not theirs) → names of maps here."""
 STAGES = {**MAPS, "discovery": DISCOVERED}
-FORMS = (*MIXTURE_LOSS, *(f"{law}{RECENT}" for law in ("m3-e", "mix-chinchilla")))
-BLEND_DRAWS = 100  # that a recommendation is scored with
+MIXTURE_LAWS = (*MIXTURE_LOSS, *(f"{law}{RECENT}" for law in ("m3-e", "mix-chinchilla")))
+BLEND_DRAWS = 100  # of each method that is compared for the recommendation
 
 Errors = Mapping[str, float]
 """Task or loss domain → mean absolute relative error over targets."""
@@ -101,21 +102,27 @@ class Comparison(ShownAsTable):
 
     Attributes:
         held_out: The targets.
-        forms: Features per source → domain loss (Chen et al. 2024, Table 3), best first.
+        laws: Mixture laws, features per source → domain loss (Chen et al. 2024, Table 3), best first.
         maps: Loss → score, from the targets' true losses (Table 4, §6.2), in the paper's order.
         discovery: What automated discovery tried, with reasons; None if it failed.
         recommended: What to use; None if nothing could be scored.
     """
 
     held_out: tuple[str, ...]
-    forms: tuple[Row, ...]
+    laws: tuple[Row, ...]
     maps: tuple[Row, ...]
     discovery: Discovery | None = None
     recommended: Recommended | None = None
 
+    @property
+    def forms(self) -> tuple[Row, ...]:
+        """The same as ``laws``, by its name up to version 0.2."""
+        warnings.warn("Comparison.forms is now Comparison.laws", DeprecationWarning, stacklevel=2)
+        return self.laws
+
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per law or map and domain or task."""
-        both = (("form", self.forms), ("map", self.maps))
+        both = (("law", self.laws), ("map", self.maps))
         return [
             {"kind": kind, "name": row.name, "output": output, "error": error}
             for kind, rows in both
@@ -127,7 +134,7 @@ class Comparison(ShownAsTable):
         """As JSON has it."""
         return {
             "held_out": list(self.held_out),
-            "forms": [row.to_dict() for row in self.forms],
+            "laws": [row.to_dict() for row in self.laws],
             "maps": [row.to_dict() for row in self.maps],
             "discovery": None if self.discovery is None else json.loads(self.discovery.to_json()),
             "recommended": None if self.recommended is None else self.recommended.to_dict(),
@@ -139,10 +146,10 @@ class Comparison(ShownAsTable):
 
     def __str__(self) -> str:
         def line(row: Row, what: str) -> str:
-            said = row.failed if row.mean is None else f"{100 * row.mean:.2f} % mean error of {what}"
-            return f"{row.name}: {said or 'no target to be scored on'}"
+            text = row.failed if row.mean is None else f"{100 * row.mean:.2f} % mean error of {what}"
+            return f"{row.name}: {text or 'no target to be scored on'}"
 
-        lines = [line(row, "domain losses") for row in self.forms] + [line(row, "scores") for row in self.maps]
+        lines = [line(row, "domain losses") for row in self.laws] + [line(row, "scores") for row in self.maps]
         return "\n".join([*lines, *([] if self.recommended is None else [str(self.recommended)])])
 
 
@@ -150,26 +157,31 @@ def compare(
     runs: Runs,
     key: Array,
     *,
-    forms: Sequence[str] = FORMS,
+    mixture_laws: Sequence[str] = MIXTURE_LAWS,
     laws: Laws | None = None,
     recommend: bool = True,
     progress: Callable[[str], None] | None = None,
+    forms: Sequence[str] | None = None,
 ) -> Comparison:
     """Fit every law and map on the runs that are not held out; score them on those that are.
 
     Args:
         runs: A ladder with mixtures, and targets held out.
         key: JAX random key.
-        forms: Names of mixture laws, keys of :data:`flpjax.methods.registry.MIXTURE_LOSS`, with or without
+        mixture_laws: Names of mixture laws, keys of :data:`flpjax.methods.registry.MIXTURE_LOSS`, with or without
             ``-recent``.
         laws: Laws of your own by name, beside those; and, of those that read no features, maps from losses to scores.
         recommend: Forecast the targets from end to end, too, by the best pair and by ``auto``.
-        progress: Called with what is fitted, before it is.
+        progress: Called with the name of each law or map before it is fitted.
+        forms: The same as ``mixture_laws``, by its name up to version 0.2.
 
     Raises:
         InputError: Nothing is held out, nothing is left to fit on, or there is no loss.
         PrecisionError: JAX is in 32 bits.
     """
+    if forms is not None:
+        warnings.warn("compare(forms=…) is now compare(mixture_laws=…)", DeprecationWarning, stacklevel=2)
+        mixture_laws = forms
     if not runs.held_out.any() or runs.held_out.all():
         raise InputError(
             "no run is held out" if not runs.held_out.any() else "all runs are held out",
@@ -183,30 +195,30 @@ def compare(
             remedy="What is compared are laws of losses, and maps from losses to scores; `flpjax backtest` compares "
             "forecasts of scores",
         )
-    unknown = [name for name in forms if name.removesuffix(RECENT) not in MIXTURE_LOSS]
+    unknown = [name for name in mixture_laws if name.removesuffix(RECENT) not in MIXTURE_LOSS]
     if unknown:
-        raise InputError(f"there is no form '{unknown[0]}'", remedy=did_you_mean(unknown[0], MIXTURE_LOSS))
+        raise InputError(f"there is no mixture law '{unknown[0]}'", remedy=did_you_mean(unknown[0], MIXTURE_LOSS))
     laws = laws or {}
     check_law_names(laws)
     own_maps = {name: name for name, law in laws.items() if not law.inputs()}
     say = progress or (lambda _: None)
     losses_only = replace(runs, tasks=(), score=np.empty((len(runs), 0)), stderr=np.empty((len(runs), 0)))
     first = []
-    for name in (*forms, *(n for n in laws if n not in own_maps)):
+    for name in (*mixture_laws, *(n for n in laws if n not in own_maps)):
         say(name)
-        predictor = replace(mixed_stages(name, "domain-linear", laws), domains=runs.general_domains)
-        first.append(_row(name, predictor, losses_only, key, lambda record: record.losses))
+        method = replace(mixed_stages(name, "domain-linear", laws), domains=runs.general_domains)
+        first.append(_row(name, method, losses_only, key, lambda record: record.losses))
     maps, discovery = [], None
     if runs.tasks:
         say("flops")
         zeros = bool((runs.training().finals().mix == 0).any()) if runs.sources else False
-        straight: Law = M4(floor=FLOOR if zeros else None) if runs.sources else MIXTURE_LOSS["m1"]
-        maps.append(_row("flops", FP(straight), runs, key, lambda record: record.scores))
+        flops_law: Law = M4(floor=FLOOR if zeros else None) if runs.sources else MIXTURE_LOSS["m1"]
+        maps.append(_row("flops", FP(flops_law), runs, key, lambda record: record.scores))
         for name, score in {**MAPS, **own_maps}.items():
             say(name)
-            below = mixed_stages("m1", score, laws)
-            predictor = FLPM(MIXTURE_LOSS["m1"], below.loss_score, selection=below.selection, prior=below.prior)
-            maps.append(_row(name, predictor, runs, key, _with_true_loss))
+            stages = mixed_stages("m1", score, laws)
+            method = FLPM(MIXTURE_LOSS["m1"], stages.loss_score, selection=stages.selection, prior=stages.prior)
+            maps.append(_row(name, method, runs, key, _with_true_loss))
         say("discovery")
         discovered, discovery = _discovered(runs, key)
         maps.append(discovered)
@@ -216,34 +228,34 @@ def compare(
 
 
 def _recommended(
-    forms: Sequence[Row], maps: Sequence[Row], runs: Runs, key: Array, own: Laws, say: Callable[[str], None]
+    ranked: Sequence[Row], maps: Sequence[Row], runs: Runs, key: Array, own_laws: Laws, say: Callable[[str], None]
 ) -> Recommended | None:
     """The best law with the best map, and ``auto``, from end to end on the targets."""
-    laws = [row for row in forms if row.mean is not None]
+    laws = [row for row in ranked if row.mean is not None]
     if not laws:
         return None
-    stages = {**STAGES, **{name: name for name in own}}
+    stages = {**STAGES, **{name: name for name in own_laws}}
     scored = sorted((r for r in maps if r.mean is not None and r.name in stages), key=lambda r: r.mean or 0.0)
     pair = f"{laws[0].name}+{stages[scored[0].name] if scored else 'domain-linear'}"
     of, errors, failed = ("scores" if scored else "losses"), {}, {}
     for name in (pair, AUTO):
         say(name)
         try:
-            _, chosen = mixing_method(name, BLEND_DRAWS, own if name == pair else None)
+            _, chosen = mixing_method(name, BLEND_DRAWS, own_laws if name == pair else None)
             record = record_of(fit(chosen, runs, key, draws=BLEND_DRAWS), runs)
         except (InputError, FitError) as error:
             failed[name] = str(error)
             continue
-        off = [abs(c.rel_error) for c in (record.scores if scored else record.losses) if c.actual]
-        if off:
-            errors[name] = float(np.mean(off))
+        rel_errors = [abs(c.rel_error) for c in (record.scores if scored else record.losses) if c.actual]
+        if rel_errors:
+            errors[name] = float(np.mean(rel_errors))
     return Recommended(min(errors, key=lambda n: errors[n]), errors, of, failed) if errors else None
 
 
-def _row(name: str, predictor: Method, runs: Runs, key: Array, cells: Callable[[Record], Sequence[Cell]]) -> Row:
-    """Fit one method and read its errors off its record; why it failed, if it did."""
+def _row(name: str, method: Method, runs: Runs, key: Array, cells: Callable[[Record], Sequence[Cell]]) -> Row:
+    """Fit a method, and compute its errors on the held-out targets; if the fit fails, the row says why."""
     try:
-        record = record_of(point(predictor, runs, key, strict=False), runs)
+        record = record_of(point(method, runs, key, strict=False), runs)
     except (InputError, FitError) as error:
         return Row(name, failed=str(error))
     errors: dict[str, list[float]] = {}
@@ -267,9 +279,9 @@ def _discovered(runs: Runs, key: Array) -> tuple[Row, Discovery | None]:
     targets = runs.targets().finals()
     predicted = np.clip(found.predict(np.stack([targets.loss_of(d) for d in found.domains], axis=1)), 0.0, 1.0)
     errors = {}
-    for j, task in enumerate(found.forms):
+    for j, task in enumerate(found.formulas):
         actual = targets.score_of(task)
-        known = np.isfinite(actual) & np.isfinite(predicted[:, j]) & (actual > 0)
-        if known.any():
-            errors[task] = float(np.abs(predicted[known, j] / actual[known] - 1.0).mean())
+        finite = np.isfinite(actual) & np.isfinite(predicted[:, j]) & (actual > 0)
+        if finite.any():
+            errors[task] = float(np.abs(predicted[finite, j] / actual[finite] - 1.0).mean())
     return Row("discovery", errors), found

@@ -45,7 +45,7 @@ def error(found, runs):
 
 
 def test_a_straight_truth_in_two_of_five_domains(found, runs):
-    law = found.forms["straight"]
+    law = found.formulas["straight"]
     assert {"code", "math"} <= reads(law)
     params = found.params["straight"]
     direct = {t.names: float(s) for t, s in zip(law.terms, params["slopes"], strict=True) if t.kind == "domain"}
@@ -64,13 +64,13 @@ def in_average(history):
 
 
 def test_a_saturating_truth_is_bent(found, runs):
-    assert found.forms["saturating"].link in ("logit", "exponential")
-    assert "code" in reads(found.forms["saturating"])
+    assert found.formulas["saturating"].link in ("logit", "exponential")
+    assert "code" in reads(found.formulas["saturating"])
     assert error(found, runs)[1] < 0.02
 
 
 def test_a_threshold_is_a_hinge(found, runs):
-    law = found.forms["threshold"]
+    law = found.formulas["threshold"]
     hinges = [t for t in law.terms if t.kind == "hinge" and t.names == ("code",)]
     assert hinges
     assert "bend at code 2." in " ".join(e.because for e in found.log if e.task == "threshold")
@@ -85,7 +85,7 @@ def test_the_log_says_why(found):
     for entry in found.log:
         assert entry.formula in text
         assert entry.because in text
-    assert text.count("\n→") == len(found.forms) == 3
+    assert text.count("\n→") == len(found.formulas) == 3
     assert all(len(line) <= 160 for line in text.splitlines() if "|" in line)  # a formula alone may be longer
     start = next(e for e in found.log if e.task == "straight" and str(e.expression) == "c0 + c1·z(average)")
     trends = [f for f in start.findings if f.kind == "domain"]
@@ -102,7 +102,7 @@ def test_the_log_says_why(found):
 
 
 def test_no_model_is_tried_twice_and_the_kept_one_is_the_simplest_of_equals(found):
-    for task in found.forms:
+    for task in found.formulas:
         own = [e for e in found.log if e.task == task]
         assert len({(e.expression.link, e.expression.ceiling, frozenset(e.expression.terms)) for e in own}) == len(own)
         one = kept(found, task)
@@ -117,14 +117,14 @@ def test_no_model_is_tried_twice_and_the_kept_one_is_the_simplest_of_equals(foun
 def test_the_same_key_finds_the_same_and_targets_change_nothing(found):
     again = discover(ladder(targets=-0.3), jax.random.key(7), selection=ALL)
     assert again.to_json() == found.to_json()
-    assert again.forms == found.forms
+    assert again.formulas == found.formulas
 
 
 def percent(runs, selection, **more):
     """Mean error of scores on the held-out targets, from their true losses."""
     found = discover(runs, jax.random.key(0), selection=selection, **more)
     targets = runs.targets().finals()
-    actual = np.stack([targets.score_of(task) for task in found.forms], axis=1)
+    actual = np.stack([targets.score_of(task) for task in found.formulas], axis=1)
     predicted = found.predict(np.stack([targets.loss_of(d) for d in found.domains], axis=1))
     return 100.0 * np.abs(predicted / actual - 1.0).mean()
 
@@ -152,7 +152,7 @@ def test_checkpoints_without_some_loss_are_left_out(found, runs):
         gone = discover(
             replace(runs, loss=np.where(first & without, np.nan, runs.loss)), jax.random.key(7), rounds=1, selection=ALL
         )
-        assert set(gone.forms) == set(found.forms)
+        assert set(gone.formulas) == set(found.formulas)
         logs.append([(e.expression, e.log_score) for e in gone.log])
     assert all(np.isfinite(score) for _, score in logs[0])
     assert [score for _, score in logs[1]] == pytest.approx([score for _, score in logs[0]], rel=1e-6)

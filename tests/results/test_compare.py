@@ -53,7 +53,7 @@ def runs():
 @pytest.fixture(scope="module")
 def seen(runs, key):
     steps = []
-    result = compare(runs, key, forms=FORMS, progress=steps.append)
+    result = compare(runs, key, mixture_laws=FORMS, progress=steps.append)
     assert steps == [*FORMS, "flops", *MAPS, "discovery", *result.recommended.errors]
     return result
 
@@ -65,22 +65,22 @@ def moved(runs, held_out):
 
 
 def test_every_form_and_map_has_a_row(seen, runs):
-    assert {row.name for row in seen.forms} == set(FORMS)
+    assert {row.name for row in seen.laws} == set(FORMS)
     assert [row.name for row in seen.maps] == ["flops", *MAPS, "discovery"]
-    for row in seen.forms:
+    for row in seen.laws:
         assert set(row.errors) == (set() if row.failed else set(runs.domains))
     for row in seen.maps:
         assert set(row.errors) == set(TASKS), row.name
         assert 0 < row.mean < 1
-    means = [row.mean for row in seen.forms if row.mean is not None]
+    means = [row.mean for row in seen.laws if row.mean is not None]
     assert means == sorted(means), "best first"
-    assert seen.forms[-1].name == "m2", "failures last"
+    assert seen.laws[-1].name == "m2", "failures last"
     assert seen.discovery is not None
     assert seen.held_out == runs.targets().names
 
 
 def test_a_form_that_the_ladder_cannot_carry_says_why(seen):
-    (row,) = [row for row in seen.forms if row.failed]
+    (row,) = [row for row in seen.laws if row.failed]
     assert (row.name, row.mean) == ("m2", None)
     assert "source 'code' has no compute, where M2 makes the loss zero or infinite" in row.failed
 
@@ -88,7 +88,7 @@ def test_a_form_that_the_ladder_cannot_carry_says_why(seen):
 def test_errors_are_those_of_forecasts_of_the_targets(seen, runs, key):
     finals = runs.targets().finals()
     expected = forecast(point(mixed_stages("m3", "domain-linear"), runs, key), targets_of(runs.targets())).loss
-    (row,) = [row for row in seen.forms if row.name == "m3"]
+    (row,) = [row for row in seen.laws if row.name == "m3"]
     for domain, error in row.errors.items():
         predicted = np.array([losses[domain].median for losses in expected])
         assert error == pytest.approx(np.mean(np.abs(predicted / finals.loss_of(domain) - 1)), rel=1e-6)
@@ -98,18 +98,20 @@ def test_what_held_out_runs_reached_changes_errors_and_no_fit(runs, key):
     """Losses of targets a tenth higher: the same predictions, against other numbers."""
     losses = few(runs, ())
     finals = losses.targets().finals()
-    before, after = (compare(r, key, forms=("m3",), recommend=False).forms[0] for r in (losses, moved(losses, True)))
+    before, after = (
+        compare(r, key, mixture_laws=("m3",), recommend=False).laws[0] for r in (losses, moved(losses, True))
+    )
     predicted = forecast(point(mixed_stages("m3", "domain-linear"), losses, key), targets_of(losses.targets())).loss
     for domain in losses.domains:
         ratio = np.array([v[domain].median for v in predicted]) / finals.loss_of(domain)
         assert before.errors[domain] == pytest.approx(np.mean(np.abs(ratio - 1)), rel=1e-6)
         assert after.errors[domain] == pytest.approx(np.mean(np.abs(ratio / 1.1 - 1)), rel=1e-6)
-    other = compare(moved(losses, False), key, forms=("m3",), recommend=False).forms[0]
+    other = compare(moved(losses, False), key, mixture_laws=("m3",), recommend=False).laws[0]
     assert other.errors != before.errors, "while training rows change the fit"
 
 
 def test_a_ladder_without_tasks_has_no_maps(runs, key):
-    seen = compare(few(runs, ()), key, forms=("m1",), recommend=False)
+    seen = compare(few(runs, ()), key, mixture_laws=("m1",), recommend=False)
     assert (seen.maps, seen.discovery, seen.recommended) == ((), None, None)
 
 
@@ -118,20 +120,20 @@ def test_json_and_table(seen):
         raise AssertionError(f"{text} is no JSON")
 
     parsed = json.loads(seen.to_json(), parse_constant=no_constant)
-    assert [row["name"] for row in parsed["forms"]] == [row.name for row in seen.forms]
-    assert parsed["forms"][-1]["failed"] == seen.forms[-1].failed
-    assert (parsed["maps"][0]["failed"], parsed["forms"][-1]["mean"]) == (None, None)
+    assert [row["name"] for row in parsed["laws"]] == [row.name for row in seen.laws]
+    assert parsed["laws"][-1]["failed"] == seen.laws[-1].failed
+    assert (parsed["maps"][0]["failed"], parsed["laws"][-1]["mean"]) == (None, None)
     assert parsed["discovery"]
     rows = seen.table()
-    assert len(rows) == sum(len(row.errors) for row in (*seen.forms, *seen.maps))
-    assert {row["kind"] for row in rows} == {"form", "map"}
+    assert len(rows) == sum(len(row.errors) for row in (*seen.laws, *seen.maps))
+    assert {row["kind"] for row in rows} == {"law", "map"}
     assert "m3: " in str(seen)
 
 
 def test_it_ends_in_what_to_use(seen, runs, key):
     """The best law with the best map, or the blend: by what each forecast of the targets from end to end."""
     best = min((row for row in seen.maps if row.name in STAGES), key=lambda row: row.mean)
-    pair, found = f"{seen.forms[0].name}+{STAGES[best.name]}", seen.recommended
+    pair, found = f"{seen.laws[0].name}+{STAGES[best.name]}", seen.recommended
     assert set(found.errors) == {pair, "auto"}
     assert found.method == min(found.errors, key=found.errors.get)
     assert str(seen).endswith(str(found))
@@ -166,7 +168,7 @@ def test_the_command_line_shows_it(seen, runs, tmp_path, monkeypatch, capsys):
     assert "left out: m2: " in err
     result = json.loads(file.read_text())
     assert result.items() >= json.loads(seen.to_json()).items()
-    assert [row["name"] for row in result["forms"] if row["failed"]] == ["m2"]
+    assert [row["name"] for row in result["laws"] if row["failed"]] == ["m2"]
     assert all(np.isfinite(row["mean"]) for row in result["maps"])
     recommended = result["recommended"]
     assert recommended["method"] == min(recommended["errors"], key=recommended["errors"].get)
@@ -201,14 +203,14 @@ def test_what_discovery_chose_can_be_used(runs, key):
 
 
 def test_the_text_of_a_failure_is_its_reason(seen):
-    (row,) = [row for row in seen.forms if row.failed]
+    (row,) = [row for row in seen.laws if row.failed]
     assert f"m2: {row.failed}" in str(seen).splitlines()
 
 
 def test_an_unknown_form_is_refused_before_anything_is_fitted(runs, key):
     told = []
-    with pytest.raises(InputError, match=r"^there is no form 'm33'\. Did you mean 'm3'\?"):
-        compare(runs, key, forms=("m1", "m33"), progress=told.append)
+    with pytest.raises(InputError, match=r"^there is no mixture law 'm33'\. Did you mean 'm3'\?"):
+        compare(runs, key, mixture_laws=("m1", "m33"), progress=told.append)
     assert told == []
 
 
@@ -221,8 +223,8 @@ def test_nothing_held_out_is_refused(runs, key):
 
 def test_laws_of_ones_own_have_a_row(runs, key):
     laws = {"line": flpjax.law("E + A*C^-a")}
-    found = compare(few(runs, ()), key, forms=("m1",), laws=laws, recommend=False)
-    errors = {row.name: row.mean for row in found.forms}
+    found = compare(few(runs, ()), key, mixture_laws=("m1",), laws=laws, recommend=False)
+    errors = {row.name: row.mean for row in found.laws}
     assert set(errors) == {"m1", "line"}
     assert errors["line"] < 0.2
     with pytest.raises(InputError, match="the name 'm1' of a law is taken"):

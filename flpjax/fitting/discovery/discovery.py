@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from warnings import warn
 
 import jax
 import jax.numpy as jnp
@@ -37,18 +38,18 @@ LEGEND = "round, held-out log score ± s.e. in nats per checkpoint (→ is chose
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
-    """What was found: one model a task, and every model that was tried.
+    """The result of discovery: one formula for each task, and every formula that was tried.
 
     Attributes:
         domains: ``(domain,)`` the losses, in the order in which :meth:`predict` takes them.
-        laws: Task → expression.
+        formulas: Task → the chosen formula, an expression in the losses.
         params: Task → its parameters.
-        log: Every model tried, in order.
+        log: Every formula tried, in order.
         warnings: About tasks that could not be modelled.
     """
 
     domains: tuple[str, ...]
-    forms: Mapping[str, Expression]
+    formulas: Mapping[str, Expression]
     params: Mapping[str, Params]
     log: tuple[Entry, ...]
     warnings: tuple[str, ...] = ()
@@ -65,12 +66,18 @@ class Discovery:
         if x.ndim != 2 or x.shape[1] != len(self.domains):
             names = ", ".join(self.domains)
             raise InputError(f"the losses have shape {x.shape}", where="predict", remedy=f"Give columns {names}")
-        scores = [_apply(law, self.params[task], x) for task, law in self.forms.items()]
+        scores = [_apply(law, self.params[task], x) for task, law in self.formulas.items()]
         return np.stack([np.asarray(s) for s in scores], axis=1)
+
+    @property
+    def forms(self) -> Mapping[str, Expression]:
+        """The same as ``formulas``, by its name up to version 0.2."""
+        warn("Discovery.forms is now Discovery.formulas", DeprecationWarning, stacklevel=2)
+        return self.formulas
 
     def kept(self, entry: Entry) -> bool:
         """Whether an entry of the log is what was chosen for its task."""
-        return self.forms.get(entry.task) is entry.expression
+        return self.formulas.get(entry.task) is entry.expression
 
     def table(self) -> list[dict[str, Any]]:
         """Tidy rows: one per model tried."""
@@ -172,8 +179,8 @@ def discover(
             failed.append(f"task '{task}' has no model: {_why_none(entries)}")
     if not chosen:
         raise InputError("no task can be modelled", where=runs.source, remedy="; ".join(failed))
-    forms, params = ({t: getattr(e, what) for t, e in chosen.items()} for what in ("expression", "params"))
-    return Discovery(names, forms, params, tuple(log), (*emerged.warnings, *failed))
+    formulas, params = ({t: getattr(e, what) for t, e in chosen.items()} for what in ("expression", "params"))
+    return Discovery(names, formulas, params, tuple(log), (*emerged.warnings, *failed))
 
 
 def _why_none(entries: list[Entry]) -> str:

@@ -85,7 +85,7 @@ class Discovered:
         """
         found = discover(runs, jax.random.key(0), selection=ALL_EMERGED)
         formulas: dict[Expression, list[str]] = {}
-        for task, formula in found.forms.items():
+        for task, formula in found.formulas.items():
             formulas.setdefault(formula, []).append(task)
         members: dict[str, Method] = {}
         for law in self.laws:
