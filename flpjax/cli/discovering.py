@@ -12,7 +12,7 @@ from flpjax.cli.options import Force, Json, Level, Quiet, Seed
 from flpjax.errors import InputError
 
 Names = list[str] | None
-SHOWN = 12  # rows of forecasts that are printed
+MOST_ROWS = 12  # rows of forecasts that are printed
 
 
 def discover(
@@ -72,6 +72,6 @@ def discover(
     steps.save(json, dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
     from flpjax.cli.show_laws import show_laws, show_predictions
 
-    predictions = [] if asked is None else show_predictions(found, forecasts, level, SHOWN)
+    predictions = [] if asked is None else show_predictions(found, forecasts, level, MOST_ROWS)
     for shown in (*show_laws(found), *predictions):
         session.out.print(shown)

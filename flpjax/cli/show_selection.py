@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flpjax.results.forecast import Interval
     from flpjax.results.selection.result import NextRuns
 
-SHOWN = 10  # candidates that were not chosen
+MOST_OTHERS = 10  # candidates that were not chosen
 
 
 def show_next_runs(plan: NextRuns) -> list[Sheet]:
@@ -52,7 +52,7 @@ def _candidates(plan: NextRuns) -> Sheet:
             fixed(100.0 * c["alone"], 1),
             ", ".join(map(str, c["places"])),
         ]
-        for c in ranked[:SHOWN]
+        for c in ranked[:MOST_OTHERS]
     ]
     more = len(ranked) - len(rows)
     foot = f"and {more} more; --json FILE has them all" if more > 0 else ""

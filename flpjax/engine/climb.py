@@ -34,12 +34,12 @@ FACES = 3  # rounds of guessing the active face
 NEWTON_STEPS = (1.0, 0.3, 0.05)  # fractions of Newton's step that are tried
 GRADIENT_STEPS = (8.0, 1.0, 0.1, 0.01)  # multiples of the length of gradient steps that are tried
 REJECTED = 1e-4  # factor on the length of gradient steps when no trial was better
-IDLE = 3  # steps in a row without progress (see LITTLE) that end a lane
-LITTLE = 1e-10  # relative gain that counts as no progress, unless the residual at least halves
+MOST_IDLE_STEPS = 3  # steps in a row without progress (see LEAST_RELATIVE_GAIN) that end a lane
+LEAST_RELATIVE_GAIN = 1e-10  # relative gain that counts as no progress, unless the residual at least halves
 SHORT, LONG = 1e-14, 1e8  # bounds on the length of gradient steps
 NOISE = 32.0  # differences of the value by fewer roundings than this are ignored
 
-# A lane's status: settled with its residual within the tolerance, stuck after IDLE steps, failed if not finite.
+# A lane's status: settled with its residual within the tolerance, stuck after MOST_IDLE_STEPS, failed if not finite.
 RUNNING, SETTLED, STUCK, FAILED = -1.0, 0.0, 1.0, 2.0
 
 
@@ -117,7 +117,7 @@ def climb(
         first = _first(lane, new, tolerance)
         better = (new.value > lane.value + noise) | ((new.value >= lane.value - noise) & (new.kkt < lane.kkt))
         progress = better & (
-            (new.value > lane.value + LITTLE * (1.0 + jnp.abs(lane.value))) | (new.kkt < 0.5 * lane.kkt)
+            (new.value > lane.value + LEAST_RELATIVE_GAIN * (1.0 + jnp.abs(lane.value))) | (new.kkt < 0.5 * lane.kkt)
         )
         idle = jnp.where(progress, 0.0, lane.idle + 1.0)
         move, gradient_drop = new.weights - lane.weights, gradient - candidate.gradient
@@ -135,7 +135,7 @@ def climb(
             idle=idle,
             steps=lane.steps + 1.0,
         )
-        ended = jnp.where(taken.kkt <= tolerance, SETTLED, jnp.where(idle >= IDLE, STUCK, RUNNING))
+        ended = jnp.where(taken.kkt <= tolerance, SETTLED, jnp.where(idle >= MOST_IDLE_STEPS, STUCK, RUNNING))
         gradient = jnp.where(better | fresh, candidate.gradient, gradient)
         hessian = jnp.where(better | fresh, candidate.hessian, hessian)
         taken = taken._replace(status=ended)

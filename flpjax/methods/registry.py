@@ -122,15 +122,15 @@ def method(name: str, via: str | None = None, laws: Laws | None = None) -> Metho
         first, plus, second = name, "+", "sigmoid"
     if plus and (first.removesuffix(REPEATED) in COMPUTE_LOSS or first in losses) and second in {*LOSS_SCORE, *maps}:
         return two_stages(first, second, via, laws)
-    predictor: Method | None = NAMED[name]() if name in NAMED else None
+    chosen_method: Method | None = NAMED[name]() if name in NAMED else None
     if plus and (first.removesuffix(RECENT) in MIXTURE_LOSS or first in losses) and second in {*DOMAINS_SCORE, *maps}:
-        predictor = mixed_stages(first, second, laws)
-    if predictor is None:
+        chosen_method = mixed_stages(first, second, laws)
+    if chosen_method is None:
         raise InputError(f"there is no method '{name}'", remedy=_remedy(name, laws))
     if via is None:
-        return predictor
-    if isinstance(predictor, FLP) and predictor.via is None:
-        return replace(predictor, via=via)
+        return chosen_method
+    if isinstance(chosen_method, FLP) and chosen_method.via is None:
+        return replace(chosen_method, via=via)
     raise InputError(f"method '{name}' does not go through a loss domain of choice", remedy="Leave the domain out")
 
 

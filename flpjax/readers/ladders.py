@@ -15,7 +15,7 @@ from flpjax.readers.mixinglaws import mixinglaws
 from flpjax.readers.olmo_ladder import FOLDER as RUNS_FOLDER
 from flpjax.readers.olmo_ladder import files_of, olmo_ladder
 from flpjax.readers.own_ladder import own_ladder
-from flpjax.readers.public import EVERY, fetch, unverified
+from flpjax.readers.public import ALL_FILES, fetch, unverified
 from flpjax.readers.regmix import regmix
 
 SHIPPED = "shipped"
@@ -36,7 +36,7 @@ class LadderSummary(NamedTuple):
     data: str
     read: Callable[[Path], Runs]
     about: str
-    files: tuple[str, ...] = EVERY
+    files: tuple[str, ...] = ALL_FILES
 
 
 def _gadre(corpus: str) -> tuple[str, ...]:

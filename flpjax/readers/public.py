@@ -18,8 +18,8 @@ from flpjax.readers.verified import changed, missing, sha256
 VARIABLE = "FLPJAX_DATA"
 BASE = "https://raw.githubusercontent.com"
 REMEDY = f"Or set {VARIABLE} to a folder that holds a copy of the repository at that commit, under '{{name}}'"
-EVERY = ("*",)
-SHOWN = 12  # digits that messages show of a file's wrong hash
+ALL_FILES = ("*",)
+HASH_DIGITS_SHOWN = 12  # digits that messages show of a file's wrong hash
 PARALLEL = 8  # downloads at a time; the largest ladder is 210 small files
 
 
@@ -71,7 +71,7 @@ SOURCES = {
 }
 
 
-def fetch(name: str, needed: Sequence[str] = EVERY) -> Path:
+def fetch(name: str, needed: Sequence[str] = ALL_FILES) -> Path:
     """The folder of a public ladder, laid out as its authors' repository is, checked against the registry.
 
     It is ``$FLPJAX_DATA/<name>`` if that variable is set; else a folder in the user's cache, filled by a download the
@@ -112,7 +112,7 @@ def registry(name: str) -> dict[str, str]:
     return dict(line.split() for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def unverified(folder: Path, name: str, needed: Sequence[str] = EVERY) -> list[str]:
+def unverified(folder: Path, name: str, needed: Sequence[str] = ALL_FILES) -> list[str]:
     """Warnings about files of a data set with ``by_hand`` whose hashes differ from the registry's.
 
     Args:
@@ -126,7 +126,7 @@ def unverified(folder: Path, name: str, needed: Sequence[str] = EVERY) -> list[s
     present = {path: sha for path, sha in wanted.items() if path not in missing(folder, wanted)}
     return [
         f"not verified: {folder / path} is not the table that the reader was tested with (its SHA-256 is "
-        f"{sha256(folder / path)[:SHOWN]}…, that one's is {wanted[path]})"
+        f"{sha256(folder / path)[:HASH_DIGITS_SHOWN]}…, that one's is {wanted[path]})"
         for path in changed(folder, present)
     ]
 
@@ -162,8 +162,8 @@ def _check_copy(folder: Path, name: str, patterns: Sequence[str]) -> None:
     for path in (different := changed(folder, wanted))[:1]:
         more = f" (so are {count(len(different) - 1, 'more file')})" if len(different) > 1 else ""
         raise InputError(
-            f"the file is not the one published: its SHA-256 is {sha256(folder / path)[:SHOWN]}…, expected is "
-            f"{wanted[path]}{more}",
+            f"the file is not the one published: its SHA-256 is {sha256(folder / path)[:HASH_DIGITS_SHOWN]}…, "
+            f"expected is {wanted[path]}{more}",
             where=str(folder / path),
             remedy=f"{remedy}. A table of your own is read by its path",
         )

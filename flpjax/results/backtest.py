@@ -65,11 +65,11 @@ def backtest(
         )
     records: dict[str, Record] = {}
     via: dict[str, tuple[str, ...]] = {}
-    for name, predictor in methods.items():
+    for name, method in methods.items():
         if progress is not None:
             progress(name)
         try:
-            fitted = fit(predictor, runs, key, draws=draws)
+            fitted = fit(method, runs, key, draws=draws)
             records[name] = record_of(fitted, runs, level=level, method=name)
         except (InputError, FitError) as error:
             records[name] = Record(failed=str(error))

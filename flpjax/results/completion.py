@@ -17,7 +17,7 @@ from flpjax.methods.mixtures import SAME, describe
 from flpjax.results.target import Target
 
 STEP = np.sqrt(3.0) - 1.0  # of the even numbers that tell draws of N apart; not those of `scatter`
-SHOWN = 0.9  # probability of the interval of N in words
+SIZE_LEVEL = 0.9  # probability of the interval of N in words
 
 
 def logs_of(targets: Sequence[Target]) -> Features:
@@ -110,10 +110,10 @@ def words_of_sizes(target: Target, ladder: LadderSummary, carried: bool = True) 
     size = ladder.size
     assert size is not None
     assert target.flops is not None
-    wide = float(np.exp(stdtrit(size.freedom, 0.5 + 0.5 * SHOWN) * size.sd_at(target.flops)))
+    wide = float(np.exp(stdtrit(size.freedom, 0.5 + 0.5 * SIZE_LEVEL) * size.sd_at(target.flops)))
     return (
         f"target '{target.name}' has FLOPs only: N and D taken from the ladder's own rule: N={target.params:.3g}, "
-        f"D={target.tokens:.3g}, each within a factor {max(wide, 1.0):.3g} ({SHOWN:.0%})"
+        f"D={target.tokens:.3g}, each within a factor {max(wide, 1.0):.3g} ({SIZE_LEVEL:.0%})"
         f"{', which intervals carry' if carried else ', which intervals do not carry'}; write N=…,D=… if you know them"
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.ladder.audit.silence import Silencer
+from flpjax.ladder.audit.outlier_test import OutlierTest
 from flpjax.ladder.audit.trend import LOSS, basis
 from flpjax.ladder.features import Features
 
@@ -19,9 +19,9 @@ REMEMBERED = 512  # tables of losses: several laws are fitted to each
 def outlying(x: Any, log_loss: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """``(origin, row)`` the rows seen whose loss does not belong to the others', as ``flpjax check`` finds them.
 
-    A smooth trend over N, D and mixture predicts each from the others; one is out if it lies farther off than the
-    scatter of the others, and the tail of it, explain (:class:`~flpjax.ladder.audit.silence.Silencer`). At earlier
-    origins it is judged by what was there.
+    A smooth trend over N, D and mixture predicts each from the others; one is an outlier if it departs further than the
+    scatter of the others, and its tail, explain (:class:`~flpjax.ladder.audit.outlier_test.OutlierTest`). At earlier
+    origins, only the rows up to there are used.
 
     Args:
         x: Features of the rows, one row a run.
@@ -51,5 +51,5 @@ def _silenced(table: bytes, shape: tuple[int, int]) -> NDArray[np.bool_]:
     log_params, log_tokens, log_loss = rows[:, :3].T
     prior = LOSS.slope * (log_params + log_tokens)
     features = basis(log_params, log_tokens, rows[:, 3:], LOSS)
-    found, _ = Silencer(1).silence(features, log_loss - prior - np.median(log_loss - prior), LOSS.least_noise, b"")
+    found, _ = OutlierTest(1).outliers(features, log_loss - prior - np.median(log_loss - prior), LOSS.least_noise, b"")
     return found

@@ -23,7 +23,7 @@ MOST = 8  # laws of an ensemble
 WITHIN = 1.15  # of the best price: laws that err more are left out
 SHARPNESS = 20.0  # weights fall by e for every 5 % of the price
 STARTS = 8
-SHOWN = 5
+LAWS_SHOWN = 5
 
 
 class Member(NamedTuple):
@@ -225,9 +225,9 @@ class FoundLaws:
 
     def __str__(self) -> str:
         lines = [f"{self.tried} laws tried; weight, held-out error, formula"]
-        for m in self.members[:SHOWN]:
+        for m in self.members[:LAWS_SHOWN]:
             lines.append(f"{m.weight:5.0%}  {m.trial.error:6.3g}  {', '.join(self.targets)} = {self.formula_of(m)}")
-        more = len(self.members) - SHOWN
+        more = len(self.members) - LAWS_SHOWN
         return "\n".join([*lines, *([f"and {more} more"] if more > 0 else [])])
 
 

@@ -10,16 +10,23 @@ from numpy.typing import NDArray
 
 from flpjax.errors import some_of
 from flpjax.ladder.audit.fault import MOST_LISTED, Fault, Kind
-from flpjax.ladder.audit.silence import Silencer
+from flpjax.ladder.audit.outlier_test import OutlierTest
 from flpjax.ladder.audit.trend import LOSS, SCORE, Floats, Trend, basis
 from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs
 
 FEWEST = 4  # values in a column; with fewer, the others can't predict one
-LOSS_OFF, SCORE_OFF = 0.2, 0.3  # least departure that is reported: of a log loss, of an arcsine-root score
-WORSE_LOSS_OFF = 0.06  # the same for a log loss, where a run with no more parameters and tokens has a lower loss
+LEAST_LOSS_DEPARTURE, LEAST_SCORE_DEPARTURE = (
+    0.2,
+    0.3,
+)  # least departure that is reported: of a log loss, of an arcsine-root score
+LEAST_WORSE_LOSS_DEPARTURE = (
+    0.06  # the same for a log loss, where a run with no more parameters and tokens has a lower loss
+)
 RERUN_DIFFERENCE, SAME_MIX = 0.02, 0.01  # differences to be ignored: of log losses of equal runs; of mixture weights
-ONE_LOSS_OFF = 0.3  # least departure of a log loss that is reported when most of the run's other losses fit
+LEAST_SINGLE_LOSS_DEPARTURE = (
+    0.3  # least departure of a log loss that is reported when most of the run's other losses fit
+)
 SEVERE_LOSS = 0.25  # departure of a log loss that makes a forecast worthless
 
 
@@ -39,12 +46,12 @@ class Scale(NamedTuple):
     least: float
 
 
-LOSSES = Scale(LOSS, np.log, np.exp, LOSS_OFF)
+LOSSES = Scale(LOSS, np.log, np.exp, LEAST_LOSS_DEPARTURE)
 SCORES = Scale(
     SCORE,
     lambda score: np.arcsin(np.sqrt(score)),
     lambda y: np.sin(np.clip(y, 0.0, 0.5 * np.pi)) ** 2,
-    SCORE_OFF,
+    LEAST_SCORE_DEPARTURE,
 )
 
 
@@ -113,7 +120,7 @@ def _shared(outlier: Outlier, losses: list[Outlier], finals: Runs) -> bool:
     """
     measured = int(np.isfinite(finals.loss[outlier.run]).sum())
     together = sum(o.run == outlier.run for o in losses)
-    return 2 * together >= measured or abs(outlier.departure) > ONE_LOSS_OFF
+    return 2 * together >= measured or abs(outlier.departure) > LEAST_SINGLE_LOSS_DEPARTURE
 
 
 def _worse_than_smaller(finals: Runs, rows: NDArray[np.int64], y: Floats, i: int) -> bool:
@@ -128,7 +135,7 @@ def _outliers(finals: Runs, names: list[str], values: Floats, scale: Scale, samp
 
     ``sampling`` ``(column,)`` is their s.d. because test sets are finite.
     """
-    silencer = Silencer(len(names))
+    outlier_test = OutlierTest(len(names))
     found = []
     for j, name in enumerate(names):
         rows = np.flatnonzero(np.isfinite(values[:, j]))
@@ -138,15 +145,19 @@ def _outliers(finals: Runs, names: list[str], values: Floats, scale: Scale, samp
         log_n, log_d = (v[rows] for v in log_sizes(finals))
         prior = scale.trend.slope * (log_n + log_d)
         prior = prior + np.median(y - prior)
-        features = silencer.features.get(rows.tobytes())
+        features = outlier_test.features.get(rows.tobytes())
         if features is None:
-            features = silencer.features[rows.tobytes()] = basis(log_n, log_d, finals.mix[rows], scale.trend)
+            features = outlier_test.features[rows.tobytes()] = basis(log_n, log_d, finals.mix[rows], scale.trend)
         noise = float(np.hypot(scale.trend.least_noise, sampling[j]))
-        outlying, prediction = silencer.silence(features, y - prior, noise, rows.tobytes())
+        outlying, prediction = outlier_test.outliers(features, y - prior, noise, rows.tobytes())
         departure = y - prior - prediction.mean
         for i in np.flatnonzero(outlying):
             distance = abs(departure[i])
-            worse = scale is LOSSES and distance > WORSE_LOSS_OFF and _worse_than_smaller(finals, rows, y, int(i))
+            worse = (
+                scale is LOSSES
+                and distance > LEAST_WORSE_LOSS_DEPARTURE
+                and _worse_than_smaller(finals, rows, y, int(i))
+            )
             if not (distance > scale.least or worse):
                 continue
             low, middle, high = scale.back(
