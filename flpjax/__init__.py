@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flpjax.cli.plots_backtest import plot_backtest as plot_backtest
     from flpjax.cli.plots_mix import plot_mix as plot_mix
     from flpjax.cli.plots_plan import plot_plan as plot_plan
+    from flpjax.cli.plots_priors import plot_posterior as plot_posterior
     from flpjax.cli.plots_selection import plot_next_runs as plot_next_runs
     from flpjax.cli.plots_speedup import plot_speedup as plot_speedup
     from flpjax.engine.recipe import Recipe as Recipe
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from flpjax.fitting.lawsearch.search import discover_law as discover_law
     from flpjax.fitting.point import bind as bind
     from flpjax.fitting.point import point as point
+    from flpjax.fitting.posterior.against import against_priors as against_priors
     from flpjax.fitting.posterior.arviz import to_arviz as to_arviz
     from flpjax.fitting.posterior.posterior import posterior as posterior
     from flpjax.fitting.posterior.posteriors import Posteriors as Posteriors
@@ -188,11 +190,13 @@ _HOME = {
     "cli.plots_backtest": ("plot_backtest",),
     "cli.plots_mix": ("plot_mix",),
     "cli.plots_plan": ("plot_plan",),
+    "cli.plots_priors": ("plot_posterior",),
     "cli.plots_selection": ("plot_next_runs",),
     "cli.plots_speedup": ("plot_speedup",),
     "interface.answer": ("Answer",),
     "interface.ladder": ("Ladder",),
     "fitting.averaging.auto": ("auto",),
+    "fitting.posterior.against": ("against_priors",),
     "fitting.posterior.arviz": ("to_arviz",),
     "fitting.bootstrap": ("bootstrap",),
     "fitting.diagnostics": ("Convergence", "Sampling", "convergence"),

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flpjax.cli.plots_priors import plot_posterior
 from flpjax.errors import FitError, InputError, PrecisionError
 from flpjax.fitting.diagnostics import convergence, worth_of_distinct, worth_of_looks
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior import nuts
+from flpjax.fitting.posterior.against import against_priors
 from flpjax.fitting.posterior.assemble import verdict
 from flpjax.fitting.posterior.laplace import _differentiated, find_modes
 from flpjax.fitting.posterior.likelihood import (
@@ -26,7 +28,7 @@ from flpjax.fitting.posterior.likelihood import (
 )
 from flpjax.fitting.posterior.posterior import posterior
 from flpjax.fitting.posterior.posteriors import posteriors
-from flpjax.fitting.posterior.priors import Normal, posterior_problem, priors_of
+from flpjax.fitting.posterior.priors import Normal, Priors, posterior_problem, priors_of
 from flpjax.fitting.posterior.weights import resample
 from flpjax.ladder.select import Selection
 from flpjax.ladder.simulate import LADDER, TASKS, simulate_ladder
@@ -73,6 +75,28 @@ def sd_at(question, layer, x):
 
 def fit(runs, key, predictor=None, **more):
     return posterior(predictor or FLP(), runs, key, method="laplace", draws=DRAWS, strict=False, **more)
+
+
+def test_a_posterior_stands_against_its_prior_in_a_table_and_a_picture(noisy, fast, tmp_path):
+    priors = priors_of(FLP(), noisy.runs)
+    rows = against_priors(fast, priors)
+    assert len(rows) == 2 * 5 + 2 * 3, "two parameters of a power law for 5 losses, two of a line for 3 scores"
+    for row in rows:
+        stage, name = row["name"].split("/")
+        (o,) = [o for p in priors.rows if p.name == row["name"] for o, x in enumerate(p.outputs) if x == row["output"]]
+        np.testing.assert_allclose(row["median"], np.median(fast.params[stage][name][:, o]), rtol=1e-6)
+        assert row["prior_lower"] < row["prior_median"] < row["prior_upper"]
+        assert row["narrowed"] < 1.0
+    level = [row for row in rows if row["name"] == "loss/log_level"]
+    assert all(row["narrowed"] > 0.9 for row in level), "a ladder says where it is"
+    figure = plot_posterior(fast, priors)
+    assert [ax.get_title() for ax in figure.axes] == list(dict.fromkeys(row["name"] for row in rows))
+    assert all(ax.get_xlabel() for ax in figure.axes)
+    for kind in ("png", "svg", "pdf"):
+        figure.savefig(tmp_path / f"posterior.{kind}")
+    other = priors_of(method("chinchilla+sigmoid"), noisy.runs)
+    with pytest.raises(InputError, match="Give priors_of the same method"):
+        against_priors(fast, Priors(tuple(row for row in other.rows if row.name == "score/middle")))
 
 
 def test_axes_kind_and_noise(noisy, fast):
