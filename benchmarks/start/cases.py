@@ -81,7 +81,7 @@ CASES = (
     Case(
         "mix-sources",
         "mix of 40 sources",
-        _flpjax("mix", TABLE, "--flops", "1e20"),
+        _flpjax("mix", TABLE, "--target", "N=1e9,D=2e10"),
         20.0,
         table=lambda: tables.mixtures(40),
     ),

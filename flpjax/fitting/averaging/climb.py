@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.lanes import values_and_slopes
-from flpjax.fitting.averaging.sheet import Sheet
+from flpjax.fitting.averaging.sheet import Sheet, by_run
 from flpjax.fitting.averaging.whitening import Whitened
 from flpjax.laws.law import Law, Space, prior_normal
 
@@ -61,7 +61,7 @@ def climb(
     loc, scale = prior_normal(law)
     prior = 1.0 / scale**2
     root = np.sqrt(whitened.inverse)
-    away, y = whitened.away, sheet.y[output]
+    away, effect, y = whitened.away, whitened.effect, sheet.y[output]
 
     def at(theta: Floats) -> Density:
         value, slope = values_and_slopes(law, space, theta, sheet.x, output)
@@ -73,6 +73,9 @@ def climb(
         gram = np.swapaxes(both, 1, 2) @ both
         if away.shape[1]:
             taken = away @ both
+            gram -= np.swapaxes(taken, 1, 2) @ taken
+        if effect.shape[1]:
+            taken = effect[..., None] * by_run(sheet, output, both * root[..., None])
             gram -= np.swapaxes(taken, 1, 2) @ taken
         off = theta - loc
         density = 0.5 * gram[:, -1, -1] + 0.5 * (off**2 * prior).sum(axis=1)
@@ -110,7 +113,8 @@ def climb(
         if not live.any():
             return whole
         which, damping, company = which[live], damping[live], company[live]
-        root, away, y, output = root[live], away[live], y[live], output[live]
+        root, away, effect = root[live], away[live], effect[live]
+        y, output = y[live], output[live]
         theta, value, gradient, hessian, gain = (leaf[live] for leaf in (theta, value, gradient, hessian, gain))
         live = np.ones(len(which), bool)
     for leaf, now in zip(whole, (theta, value, gradient, hessian, gain), strict=True):

@@ -12,13 +12,14 @@ from scipy.special import logsumexp
 from flpjax.fitting.averaging.evidence import Fits
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import ROWS, values
-from flpjax.fitting.averaging.sheet import Rows, columns, stacked_rows
-from flpjax.fitting.averaging.whitening import factors
+from flpjax.fitting.averaging.sheet import Rows, cells_of, columns, stacked_rows
+from flpjax.fitting.averaging.whitening import factors, factors_of_cells
 from flpjax.fitting.even import covariance_roots, even_levels
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Space
 
 Floats = NDArray[np.float64]
+MANY_RUNS = 200  # with effects of their own, beyond which these are integrated rather than drawn
 MOST = 1 << 16  # draws of all outputs whose laws are evaluated at a time
 
 
@@ -95,7 +96,11 @@ def _drawn(law: Law, rows: Rows, grid: Grid, fits: Fits, origin: int, draws: int
     size = root.shape[-1]
     theta = fits.theta[origin, point] + _by_point(root, index, rng.standard_normal((draws, size)))
     noise = np.sqrt(grid.noise[point] ** 2 + rows.measured**2)
-    table, cells = columns(law, rows)
+    if rows.effects and len(np.unique(rows.run)) > MANY_RUNS:
+        table = cells_of(law, rows.x)
+        cells = table.shape[1]
+    else:
+        table, cells = columns(law, rows)
     normal = rng.standard_normal((draws, table.shape[1])) if isinstance(law, Discrepancy) else np.zeros((draws, 0))
     return _Drawn(rows, theta, noise, used, index, table, cells, normal)
 
@@ -103,10 +108,17 @@ def _drawn(law: Law, rows: Rows, grid: Grid, fits: Fits, origin: int, draws: int
 def _with_weights(drawn: _Drawn, grid: Grid, value: Floats, origin: int) -> Sample:
     """A sample with weights of the discrepancy drawn, given the law's value ``(draw, row)`` at the rows."""
     rows, table = drawn.rows, drawn.table
-    known = factors(rows, table, drawn.cells, origin, grid, drawn.used)
+    if rows.effects and table.shape[1] == drawn.cells:
+        known = factors_of_cells(rows, table, origin, grid, drawn.used)
+    else:
+        known = factors(rows, table, drawn.cells, origin, grid, drawn.used)
     inverse = known.inverse[drawn.place]
     residual = np.where(inverse > 0, rows.y - value, 0.0) * inverse
-    white = _by_point(known.root, drawn.place, residual @ table) + drawn.normal
+    if len(known.told) == 1:
+        told = residual @ known.told[0]
+    else:
+        told = _by_point(np.swapaxes(known.told, 1, 2), drawn.place, residual)
+    white = _by_point(known.root, drawn.place, told) + drawn.normal
     curvature = _by_point(np.swapaxes(known.unroot, 1, 2), drawn.place, white)[:, : drawn.cells]
     amplitude = np.log(grid.amplitude[drawn.used])[drawn.place]
     return Sample(np.concatenate([drawn.theta, amplitude[:, None], curvature], axis=1), drawn.noise)

@@ -38,7 +38,10 @@ class Sheet(NamedTuple):
     below: Floats  # (output, origin, row)
     within: Floats  # (output, row); 1 of rows that nobody sees
     basis: Floats  # (output, row, cell) what each cell of the discrepancy does, at amplitude 1
-    member: Floats  # (output, run, row) 1 where a row is of a run that has an effect of its own
+    member: NDArray[np.intp]  # (output, run, place) the rows of each run that has an effect of its own
+    there: Floats  # (output, run, place) 1 where there is such a row; 0 where a run has fewer
+    run: NDArray[np.intp]  # (output, row) which of these runs a row is of
+    common: Floats  # (output, row) 1 where it is of one
     alike: NDArray[np.intp]  # (output,) the first output whose covariances are the same
 
 
@@ -46,12 +49,17 @@ def stacked(law: Law, each: Sequence[Rows]) -> Sheet:
     """Rows of the outputs of one law."""
     rows = max(len(r.y) for r in each)
     rows += -rows % ROWS
-    runs = [np.unique(r.run, return_inverse=True)[1] if r.effects else None for r in each]
-    most = max((int(index.max()) + 1 for index in runs if index is not None), default=0)
-    member = np.zeros((len(each), most, rows))
+    runs = [np.unique(r.run, return_inverse=True)[1] if r.effects else np.zeros(0, np.intp) for r in each]
+    most = max(int(index.max(initial=-1)) + 1 for index in runs)
+    places = max(int(np.bincount(index).max(initial=0)) for index in runs)
+    member, there = np.zeros((len(each), most, places), np.intp), np.zeros((len(each), most, places))
+    run, common = np.zeros((len(each), rows), np.intp), np.zeros((len(each), rows))
     for o, index in enumerate(runs):
-        if index is not None:
-            member[o, index, np.arange(len(index))] = 1.0
+        order = np.argsort(index, kind="stable")
+        begins = np.searchsorted(index[order], index[order])
+        at = o, index[order], np.arange(len(order)) - begins
+        member[at], there[at] = order, 1.0
+        run[o, : len(index)], common[o, : len(index)] = index, 1.0
 
     def wide(leaf: NDArray[Any], fill: Any) -> NDArray[Any]:
         return np.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, rows - leaf.shape[-1])], constant_values=fill)
@@ -67,12 +75,26 @@ def stacked(law: Law, each: Sequence[Rows]) -> Sheet:
         np.stack([wide(np.broadcast_to(r.within, r.y.shape), 1.0) for r in each]),
         np.stack(basis),
         member,
+        there,
+        run,
+        common,
         np.arange(len(each)),
     )
     first: dict[bytes, int] = {}
-    told = (found.seen, found.below, found.within, found.basis, found.member)
+    told = (found.seen, found.below, found.within, found.basis, found.run, found.common)
     keys = [b"".join(leaf[o].tobytes() for leaf in told) for o in range(len(each))]
     return found._replace(alike=np.array([first.setdefault(key, o) for o, key in enumerate(keys)], np.intp))
+
+
+def by_run(sheet: Sheet, output: NDArray[np.intp], values: Floats) -> Floats:
+    """``(fit, run, …)`` sums over the rows of each run that has an effect, of ``(fit, row, …)``."""
+    fit = np.arange(len(output))
+    total = np.zeros((len(output), sheet.member.shape[1], *values.shape[2:]))
+    for place in range(sheet.member.shape[2]):
+        there = sheet.there[output, :, place]
+        own = values[fit[:, None], sheet.member[output, :, place]]
+        total += own * there.reshape(*there.shape, *(1,) * (values.ndim - 2))
+    return total
 
 
 def stacked_rows(each: Sequence[Any], rows: int) -> Any:

@@ -8,16 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.hyperpriors import Grid
-from flpjax.fitting.averaging.sheet import Rows, Sheet
+from flpjax.fitting.averaging.sheet import Rows, Sheet, by_run
 
 Floats = NDArray[np.float64]
 
 
 class Whitened(NamedTuple):
-    """What a fit needs of a covariance: ``Σ⁻¹ = R(1 − AᵀA)R``, with R the roots of ``inverse`` and A ``away``."""
+    """What a fit needs of a covariance: ``Σ⁻¹ = R(1 − AᵀA − SᵀC²S)R``.
+
+    R has the roots of ``inverse``, A is ``away``, C has ``effect``, and S takes R-weighted sums over the rows of a run.
+    """
 
     inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
-    away: Floats  # (fit, k, row) what integrated weights take away
+    away: Floats  # (fit, cell, row) what integrated weights take away
+    effect: Floats  # (fit, run) what integrated effects of runs do
     log_det: Floats  # (fit,) of the covariance of the rows seen
 
 
@@ -30,26 +34,27 @@ def whiten(
     left to decompose has the size of the discrepancy's cells.
     """
     noise, amplitude = grid.noise[point], grid.amplitude[point]
-    seen, basis, member = sheet.seen[output, origin], sheet.basis[output], sheet.member[output]
+    seen, basis = sheet.seen[output, origin], sheet.basis[output]
     below = sheet.below[output, origin]
     variance = sheet.within[output] ** 2 + (noise[:, None] * np.exp(grid.growth[point][:, None] * below)) ** 2
     inverse = seen / variance
     weighted = inverse[..., None] * basis
     log_det = (np.log(variance) * seen).sum(axis=1)
-    common = np.zeros((len(output), 0))
+    effect = np.zeros((len(output), 0))
     left = basis
-    if member.shape[1]:
-        total = (member @ inverse[..., None])[..., 0]
-        common = noise[:, None] ** 2 / (1.0 + noise[:, None] ** 2 * total)  # (fit, run)
+    if sheet.member.shape[1]:
+        total = by_run(sheet, output, inverse)
+        effect = noise[:, None] ** 2 / (1.0 + noise[:, None] ** 2 * total)
         log_det += np.log1p(noise[:, None] ** 2 * total).sum(axis=1)
-        left = basis - np.swapaxes(member, 1, 2) @ (common[..., None] * (member @ weighted))
+        shared = effect[..., None] * by_run(sheet, output, weighted)
+        fit = np.arange(len(output))[:, None]
+        left = basis - sheet.common[output][..., None] * shared[fit, sheet.run[output]]
     cells = basis.shape[2]
     precision = amplitude[:, None, None] ** 2 * (np.swapaxes(weighted, 1, 2) @ left) + np.eye(cells)
     lower = np.linalg.cholesky(precision)
     log_det += 2.0 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
     of_cells = (amplitude[:, None, None] * np.linalg.inv(lower)) @ np.swapaxes(left, 1, 2)
-    away = np.concatenate([of_cells, np.sqrt(common)[..., None] * member], axis=1) * np.sqrt(inverse)[:, None, :]
-    return Whitened(inverse, away, log_det)
+    return Whitened(inverse, of_cells * np.sqrt(inverse)[:, None, :], np.sqrt(effect), log_det)
 
 
 class Factors(NamedTuple):
@@ -58,6 +63,7 @@ class Factors(NamedTuple):
     inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
     root: Floats  # (fit, k, k) L⁻¹·diag(scale), of the weights' posterior precision L·Lᵀ
     unroot: Floats  # (fit, k, k) L⁻¹
+    told: Floats  # (fit, row, k) what weighted residuals tell of weights; one for all fits where effects are drawn
 
 
 def factors(rows: Rows, table: Floats, cells: int, origin: int, grid: Grid, point: NDArray[np.intp]) -> Factors:
@@ -71,4 +77,22 @@ def factors(rows: Rows, table: Floats, cells: int, origin: int, grid: Grid, poin
     inner = table.T @ (inverse[..., None] * table)
     precision = scale[:, :, None] * inner * scale[:, None, :] + np.eye(table.shape[1])
     unroot = np.linalg.inv(np.linalg.cholesky(precision))
-    return Factors(inverse, unroot * scale[:, None, :], unroot)
+    return Factors(inverse, unroot * scale[:, None, :], unroot, table[None])
+
+
+def factors_of_cells(rows: Rows, basis: Floats, origin: int, grid: Grid, point: NDArray[np.intp]) -> Factors:
+    """The same with effects of runs integrated, so that many runs make no large matrices; ``basis`` ``(row, cell)``."""
+    noise, amplitude = grid.noise[point][:, None], grid.amplitude[point][:, None]
+    variance = rows.within**2 + (noise * np.exp(grid.growth[point][:, None] * rows.below[origin])) ** 2
+    inverse = rows.seen[origin] / variance
+    weighted = inverse[..., None] * basis
+    run = np.unique(rows.run, return_inverse=True)[1]
+    order = np.argsort(run, kind="stable")
+    begins = np.searchsorted(run[order], np.arange(run.max() + 1))
+    total = np.add.reduceat(inverse[:, order], begins, axis=1)
+    common = noise**2 / (1.0 + noise**2 * total)
+    shared = common[..., None] * np.add.reduceat(weighted[:, order], begins, axis=1)
+    left = basis - shared[:, run]
+    precision = amplitude[..., None] ** 2 * (np.swapaxes(weighted, 1, 2) @ left) + np.eye(basis.shape[1])
+    unroot = np.linalg.inv(np.linalg.cholesky(precision))
+    return Factors(inverse, unroot * amplitude[..., None], unroot, left)

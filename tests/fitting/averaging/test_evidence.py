@@ -7,7 +7,8 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from flpjax.fitting.averaging.evidence import fit_rows
+from flpjax.fitting.averaging import sampling
+from flpjax.fitting.averaging.evidence import fit_outputs, fit_rows
 from flpjax.fitting.averaging.hyperpriors import grid_of
 from flpjax.fitting.averaging.sampling import sample
 from flpjax.fitting.averaging.sheet import Rows, columns
@@ -84,6 +85,25 @@ def test_draws_are_those_of_gaussian_regression():
     np.testing.assert_allclose(told.mean(axis=0), means, atol=0.08 * sd.max())
     np.testing.assert_allclose(told.std(axis=0), sd, rtol=0.1)
     assert found.noise.min() >= grid.noise.min()
+
+
+def test_integrated_effects_of_many_runs_give_the_draws_of_drawn_ones(monkeypatch):
+    rows, grid = made(effects=True), grid_of("log")
+    fits = fit_rows(LAW, "log", rows, grid)
+    drawn = sample(LAW, "log", rows, grid, fits, 0, 4000, np.random.default_rng(3)).vectors
+    monkeypatch.setattr(sampling, "MANY_RUNS", 0)
+    integrated = sample(LAW, "log", rows, grid, fits, 0, 4000, np.random.default_rng(4)).vectors
+    np.testing.assert_allclose(integrated.mean(axis=0), drawn.mean(axis=0), atol=0.08 * drawn.std(axis=0).max())
+    np.testing.assert_allclose(integrated.std(axis=0), drawn.std(axis=0), rtol=0.08)
+
+
+def test_outputs_fitted_together_are_fitted_as_each_alone():
+    grid = grid_of("log")
+    each = [made(1), made(2, effects=True), made(3)]
+    for own, together in zip(each, fit_outputs(LAW, "log", each, grid), strict=True):
+        alone = fit_rows(LAW, "log", own, grid)
+        for name in ("theta", "hessian", "log_evidence"):
+            np.testing.assert_allclose(getattr(together, name), getattr(alone, name), rtol=1e-7, atol=1e-7)
 
 
 def test_a_row_that_is_not_seen_has_no_say():
