@@ -30,14 +30,14 @@ def in_units_of(
     if not units:
         return runs, result, path, scores
     table = replace(runs, loss=_columns(runs.loss, runs.domains, units))
-    told = replace(result, loss=tuple(_intervals(each, units) for each in result.loss))
+    converted = replace(result, loss=tuple(_intervals(each, units) for each in result.loss))
     if path is not None:
         band = path.loss
         ends = (_columns(values, path.domains, units) for values in (band.median, band.lower, band.upper))
         path = replace(path, loss=type(band)(*ends))
     if scores is not None:
         scores = replace(scores, loss=_columns(scores.loss, scores.domains, units))
-    return table, told, path, scores
+    return table, converted, path, scores
 
 
 def label(domain: str, runs: Runs) -> str:

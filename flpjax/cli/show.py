@@ -23,7 +23,10 @@ Truth = dict[str, dict[str, float]]
 
 
 def show_forecast(
-    result: Forecast, truth: Truth, domains: Sequence[str], told: Mapping[str, Callable[[float], float]] | None = None
+    result: Forecast,
+    truth: Truth,
+    domains: Sequence[str],
+    converters: Mapping[str, Callable[[float], float]] | None = None,
 ) -> list[Sheet]:
     """One table a target: loss and scores with intervals, beside the truth where it is known.
 
@@ -31,9 +34,9 @@ def show_forecast(
         result: The forecast.
         truth: What is known.
         domains: Losses to show.
-        told: Loss (``loss/<domain>``) or score (``score/<task>``) → from the canonical unit to the user's.
+        converters: Loss (``loss/<domain>``) or score (``score/<task>``) → from the canonical unit to the user's.
     """
-    told = told or {}
+    converters = converters or {}
     tables = []
     for i, target in enumerate(result.targets):
         known = truth.get(target.name, {})
@@ -50,10 +53,10 @@ def show_forecast(
         for name in domains:
             if name in result.loss[i]:
                 column = f"loss/{name}"
-                value, came = result.loss[i][name], known.get(column)
-                rows.append([f"loss {name}", *_row(value, came, 1.0, 3, told.get(column))])
+                value, observed = result.loss[i][name], known.get(column)
+                rows.append([f"loss {name}", *_row(value, observed, 1.0, 3, converters.get(column))])
         for name, value in result.score[i].items():
-            rows.append([name, *_row(value, known.get(name), 100.0, 1, told.get(f"score/{name}"))])
+            rows.append([name, *_row(value, known.get(name), 100.0, 1, converters.get(f"score/{name}"))])
         errors = [abs(v.median / known[n] - 1.0) for n, v in result.score[i].items() if known.get(n)]
         foot = f"mean |error| of scores: {percent(sum(errors) / len(errors))} %" if errors else ""
         columns = ["", "median", interval, "truth", "error %"]
@@ -86,10 +89,10 @@ def show_review(result: Review) -> list[Paragraph]:
 
 
 def _row(
-    value: Interval, truth: float | None, unit: float, digits: int, told: Callable[[float], float] | None
+    value: Interval, truth: float | None, unit: float, digits: int, convert: Callable[[float], float] | None
 ) -> list[str]:
     def text(v: float) -> str:
-        return fixed(unit * (told(v) if told else v), digits)
+        return fixed(unit * (convert(v) if convert else v), digits)
 
     row = [text(value.median), f"{text(value.lower)} to {text(value.upper)}"]
     if truth is None:

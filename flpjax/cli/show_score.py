@@ -58,16 +58,16 @@ def show_log(found: Calibration) -> list[Sheet | Paragraph]:
 
 def _row(cell: Scored, kept: Registration) -> list[str]:
     """A loss in the user's unit, a score in points."""
-    told: Callable[[float], float]
+    convert: Callable[[float], float]
     if cell.kind == "loss":
         unit = kept.shown.get(cell.name)
-        told, digits, scale, name = (unit.shown if unit else _same), 3, 1.0, f"loss {cell.name}"
+        convert, digits, scale, name = (unit.shown if unit else _same), 3, 1.0, f"loss {cell.name}"
     else:
         task = next((t for t in kept.tasks if t.name == cell.name), None)
-        told, digits, scale, name = (task.shown if task else _same), 1, 100.0, cell.name
+        convert, digits, scale, name = (task.shown if task else _same), 1, 100.0, cell.name
 
     def text(value: float) -> str:
-        return fixed(scale * told(value), digits)
+        return fixed(scale * convert(value), digits)
 
     crps = ["-" if v is None else fixed(scale * v, digits + 1) for v in (cell.crps, cell.baseline_crps)]
     held = "-" if cell.held is None else "yes" if cell.held else "no"

@@ -205,7 +205,7 @@ def print_forecast(
     from flpjax.cli import session, show
     from flpjax.cli.layout import Paragraph
     from flpjax.cli.text import number
-    from flpjax.cli.units import told_in, words_of_units
+    from flpjax.cli.units import unit_converters, words_of_units
 
     shown_losses = _loss_rows(fitted.model)
     ladder = fitted.ladder
@@ -222,7 +222,7 @@ def print_forecast(
     if fits:
         for line in str(fitted).split("\n"):
             session.out.print(Paragraph(line, hang=8))
-    for sheet in show.show_forecast(result, truth, shown_losses, told_in(shown, tasks)):
+    for sheet in show.show_forecast(result, truth, shown_losses, unit_converters(shown, tasks)):
         session.out.print(sheet)
     more = len(fitted.model.domains) - len(shown_losses)
     if more:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flpjax.ladder.units import Unit
 
 
-def told_in(shown: Mapping[str, Unit], tasks: Sequence[Task]) -> dict[str, Callable[[float], float]]:
+def unit_converters(shown: Mapping[str, Unit], tasks: Sequence[Task]) -> dict[str, Callable[[float], float]]:
     """Loss or score → from the canonical unit to the one that the user's table has it in."""
     losses: dict[str, Callable[[float], float]] = {f"loss/{domain}": unit.shown for domain, unit in shown.items()}
     return losses | {f"score/{task.name}": task.shown for task in tasks if task.centred}

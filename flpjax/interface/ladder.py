@@ -98,17 +98,17 @@ class Ladder:
             InputError: There is no target, or the table can't carry it.
         """
         from flpjax.cli import show, steps
-        from flpjax.cli.units import told_in
+        from flpjax.cli.units import unit_converters
         from flpjax.results.forecast import forecast
 
         wanted = self._targets(targets)
         found = forecast(self._fitted_for(wanted), wanted, level=self.level, method=self.method)
         truth = steps.reached(self.runs) if self.runs.held_out.any() else {}
-        told = told_in(self.runs.shown, self.runs.tasks)
+        converters = unit_converters(self.runs.shown, self.runs.tasks)
         return Answer(
             found,
             found.table,
-            lambda: show.show_forecast(found, truth, self.fitted.model.domains, told),
+            lambda: show.show_forecast(found, truth, self.fitted.model.domains, converters),
             lambda: steps.picture_of(self.fitted, found, self.runs),
         )
 

@@ -7,7 +7,7 @@ import pytest
 
 from flpjax.cli.layout import Sheet
 from flpjax.cli.show import show_check, show_forecast
-from flpjax.cli.units import told_in, words_of_units
+from flpjax.cli.units import unit_converters, words_of_units
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
 from flpjax.readers.read import read_runs
@@ -33,7 +33,7 @@ def test_tables_are_in_the_users_units() -> None:
         {"wiki": nats, "code": nats, "c4": nats}, {"core": Interval(0.6, 0.2, 1.0), "piqa": Interval(0.6, 0.5, 0.7)}
     )
     truth = {"t": {"loss/wiki": math.log(25.0), "core": 0.4}}
-    (sheet,) = show_forecast(result, truth, ["wiki", "code", "c4"], told_in(shown, tasks))
+    (sheet,) = show_forecast(result, truth, ["wiki", "code", "c4"], unit_converters(shown, tasks))
     text = "\n".join(" ".join(map(str, row)) for row in sheet.rows)
     assert "loss wiki 20.000 10.000 to 40.000 25.000" in text
     assert f"loss code {math.log2(20):.3f} {math.log2(10):.3f}" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flpjax.cli.text import fixed, number
-from flpjax.cli.units import told_in
+from flpjax.cli.units import unit_converters
 from flpjax.errors import count
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ def answer(material: Material) -> tuple[str, ...]:
     """Sentences, the most important first."""
     forecast, main = material.forecast, material.question.main
     i = [target.name for target in forecast.targets].index(main.name)
-    told, known = told_in(material.table.shown, material.table.tasks), material.question.truth.get(main.name, {})
+    converters, known = (
+        unit_converters(material.table.shown, material.table.tasks),
+        material.question.truth.get(main.name, {}),
+    )
     losses, scores = forecast.loss[i], forecast.score[i]
     through = [material.fitted.model.domains[k] for k in material.fitted.loss_routes] or list(losses)
     lead = next((d for d in through if d in losses), next(iter(losses), None))
@@ -31,9 +34,11 @@ def answer(material: Material) -> tuple[str, ...]:
         unit = material.table.shown.get(lead)
         named = f"a loss on {lead} of" if unit is None else f"a loss on {lead}, in {unit.name}, of"
         column = f"loss/{lead}"
-        parts.append(f"{named} {_value(losses[lead], 1.0, 3, told.get(column), forecast.intervals, known.get(column))}")
+        parts.append(
+            f"{named} {_value(losses[lead], 1.0, 3, converters.get(column), forecast.intervals, known.get(column))}"
+        )
     for name, value in list(scores.items())[:FEW]:
-        said = _value(value, 100.0, 1, told.get(f"score/{name}"), forecast.intervals, known.get(name), " %")
+        said = _value(value, 100.0, 1, converters.get(f"score/{name}"), forecast.intervals, known.get(name), " %")
         parts.append(f"{name} {said}")
     more = len(scores) - FEW
     first = f"{_named(forecast.targets[i])} is forecast to reach {_joined(parts)}"
@@ -59,16 +64,16 @@ def _value(
     value: Interval,
     unit: float,
     digits: int,
-    told: Callable[[float], float] | None,
+    convert: Callable[[float], float] | None,
     intervals: bool,
-    came: float | None,
+    observed: float | None,
     suffix: str = "",
 ) -> str:
     def text(v: float) -> str:
-        return fixed(unit * (told(v) if told else v), digits)
+        return fixed(unit * (convert(v) if convert else v), digits)
 
     inside = [f"{text(value.lower)} to {text(value.upper)}"] if intervals else []
-    inside += [f"reached {text(came)}"] if came is not None else []
+    inside += [f"reached {text(observed)}"] if observed is not None else []
     return f"{text(value.median)}{suffix}" + (f" ({'; '.join(inside)})" if inside else "")
 
 

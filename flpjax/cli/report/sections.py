@@ -8,7 +8,7 @@ from flpjax.cli import show
 from flpjax.cli.layout import Paragraph
 from flpjax.cli.report.document import Block, Facts, Findings, Section
 from flpjax.cli.report.svg import embedded
-from flpjax.cli.units import told_in, words_of_units
+from flpjax.cli.units import unit_converters, words_of_units
 from flpjax.errors import count
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def data(material: Material) -> Section:
 def forecast(material: Material) -> Section:
     """Every target's losses and scores."""
     result, table = material.forecast, material.table
-    told = told_in(table.shown, table.tasks)
-    sheets = show.show_forecast(result, material.question.truth, material.fitted.model.domains, told)
+    converters = unit_converters(table.shown, table.tasks)
+    sheets = show.show_forecast(result, material.question.truth, material.fitted.model.domains, converters)
     blocks: list[Block] = [Paragraph(words_of_units(table.shown, table.tasks)), *sheets[:MOST_TARGETS]]
     if len(sheets) > MOST_TARGETS:
         blocks.append(Paragraph(f"{count(len(sheets) - MOST_TARGETS, 'more target')}: --json FILE has them all."))
