@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 STYLES = {"PASS": "green", "REVIEW": "yellow", "FAIL": "bold red"}
 Truth = dict[str, dict[str, float]]
 """Target → task or loss domain → what it reached, or truly is."""
+Converters = Mapping[str, Callable[[float], float]]
 
 
 def show_forecast(
-    result: Forecast,
-    truth: Truth,
-    domains: Sequence[str],
-    converters: Mapping[str, Callable[[float], float]] | None = None,
+    result: Forecast, truth: Truth, domains: Sequence[str], converters: Converters | None = None
 ) -> list[Sheet]:
     """One table a target: loss and scores with intervals, beside the truth where it is known.
 
