@@ -65,6 +65,8 @@ def ends_well(*processes):
     finally:
         for process in processes:
             process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 def assert_same(path, alone, atol=1e-10):
