@@ -120,3 +120,18 @@ def test_second_calls_trace_nothing(caplog):
     with jax.log_compiles():
         fit_rows(LAW, "log", made(2), grid)
     assert not [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
+
+
+def test_ladders_of_other_lengths_and_more_outputs_share_programs(caplog):
+    grid, rows = grid_of("log"), made(2)
+    fit_rows(LAW, "log", rows, grid)
+    few = 9
+    cut = Rows(
+        Features({name: v[:few] for name, v in rows.x.items()}),
+        *(leaf[..., :few] for leaf in (rows.y, rows.seen, rows.run, rows.below, rows.within)),
+        rows.effects,
+        rows.measured,
+    )
+    with jax.log_compiles():
+        fit_outputs(LAW, "log", [cut, made(3), made(4)], grid)
+    assert not [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
