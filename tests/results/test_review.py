@@ -190,7 +190,9 @@ def test_draws_without_a_forecast(staged, noisy, lost, verdict):
 def sampled(draws, rhat=1.003, ess=900.0, broken=0):
     diverging = np.arange(1000).reshape(4, 250) < broken
     forecasts = SimpleNamespace(rhat=np.array([[1.0, rhat]]), ess=np.array([[5000.0, ess]]))
-    return replace(draws, sampling=SimpleNamespace(method="nuts", forecasts=forecasts, diverging=diverging, khat={}))
+    return replace(
+        draws, sampling=SimpleNamespace(method="nuts", chained=True, forecasts=forecasts, diverging=diverging, khat={})
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,9 @@ def test_sampling(booted, name, how, verdict):
 @pytest.mark.parametrize(("khat", "verdict"), [(0.3, PASS), (0.8, REVIEW), (1.3, FAIL), (np.nan, FAIL)])
 def test_the_normal_approximation(booted, khat, verdict):
     worth = {"loss 'a'": 1900.0, "loss 'b'": 700.0}
-    sampling = SimpleNamespace(method="laplace", khat={"loss 'a'": 0.1, "loss 'b'": khat}, effective=worth)
+    sampling = SimpleNamespace(
+        method="laplace", chained=False, khat={"loss 'a'": 0.1, "loss 'b'": khat}, effective=worth
+    )
     tails, ess = by_sampling(sampling)
     remedied(tails, verdict)
     remedied(ess, PASS, "at least 700 different draws")
@@ -227,7 +231,9 @@ def test_the_normal_approximation(booted, khat, verdict):
 
 @pytest.mark.parametrize(("worth", "verdict"), [(401.0, PASS), (300.0, REVIEW), (40.0, FAIL), (np.nan, FAIL)])
 def test_draws_by_importance_that_repeat(worth, verdict):
-    sampling = SimpleNamespace(method="laplace", khat={}, effective={"loss 'a'": 1900.0, "loss 'b'": worth})
+    sampling = SimpleNamespace(
+        method="laplace", chained=False, khat={}, effective={"loss 'a'": 1900.0, "loss 'b'": worth}
+    )
     assert [d.name for d in Sampling.diagnostics(sampling)] == ["k-hat", "ESS"], "no chains, no R-hat"
     remedied(by_sampling(sampling)[1], verdict)
 
