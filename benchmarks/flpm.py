@@ -22,7 +22,7 @@ from flpjax.methods.registry import method
 from flpjax.results.constraints import Constraints
 from flpjax.results.goal import Goal
 from flpjax.results.mixture import optimise_mix
-from flpjax.results.problem import BEST_TRIED, pose
+from flpjax.results.problem import BEST_TRIED, mixture_problem
 from flpjax.results.target import Target
 
 METHOD = "m3+network"
@@ -67,7 +67,7 @@ def recovery(optimum: str, seeds: int) -> dict[str, Any]:
         widths.append(spread.upper - spread.lower)
         shares.append(float(mix.weights[1]))
         regret.append(top - float(truth.mean_score(FLOPS, mix.weights)))
-        problem = pose(draws, target, Goal(), Constraints(), BEST_TRIED)
+        problem = mixture_problem(draws, target, Goal(), Constraints(), BEST_TRIED)
         grid = jnp.asarray(np.stack([1.0 - GRID, GRID], axis=1))
         on_grid = jax.vmap(problem.value, (0, None))(grid, problem.scene)
         beaten += float(on_grid.max()) > mix.value + 1e-9

@@ -150,8 +150,8 @@ def _surroundings() -> str:
     """All that decides what a program is, beside its function and arguments."""
     sources = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(PACKAGE.rglob("*.py"))]
     versions = jax.__version__, jaxlib.version.__version__, np.__version__, sys.version
-    told = sorted((name, repr(value)) for name, value in jax.config.values.items())
-    return repr((sources, versions, _processor(), os.environ.get("XLA_FLAGS", ""), told))
+    jax_settings = sorted((name, repr(value)) for name, value in jax.config.values.items())
+    return repr((sources, versions, _processor(), os.environ.get("XLA_FLAGS", ""), jax_settings))
 
 
 def _processor() -> str:

@@ -14,7 +14,7 @@ from flpjax.ladder.features import Feature, Features
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.law import Law, pack, prior_normal, space_of, spread_starts, unpack
 from flpjax.laws.power_law import Chinchilla
-from flpjax.laws.published import USUAL_CORNER, published_law
+from flpjax.laws.published import HUBER_DELTA, published_law
 from flpjax.laws.repeated import Repeated
 from flpjax.laws.residual import Residual
 
@@ -34,7 +34,7 @@ def score(task: Task, name: str, train: Columns, test: Columns, starts: int = ST
     loc, sd = prior_normal(law)
     anchor = Anchor(jnp.asarray(loc[None]), jnp.asarray((NOISE / sd[None]) ** 2))
     data = (jax.tree.map(lambda v: v[None], x), y[None])
-    corner = USUAL_CORNER if isinstance(law, Repeated) else getattr(law, "huber", None)
+    corner = HUBER_DELTA if isinstance(law, Repeated) else getattr(law, "huber", None)
     residual, settings = Residual(law, space), Settings(steps=STEPS)
     found = solve(residual, data, ones, ones, begun, anchor=anchor, huber=corner, settings=settings)
     params = unpack(law, jnp.asarray(found.vector[0, 0]))

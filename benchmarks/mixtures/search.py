@@ -24,7 +24,7 @@ from flpjax.results.constraints import Constraints
 from flpjax.results.goal import Goal, Scene, Value
 from flpjax.results.mixture import STARTS as MIX_STARTS
 from flpjax.results.mixture import optimise_mix
-from flpjax.results.problem import BEST_TRIED, pose
+from flpjax.results.problem import BEST_TRIED, mixture_problem
 
 LAW = FLPM(PowerMix(), domains=(DOMAIN,))
 GOAL, ANYWHERE = Goal(domains={DOMAIN: 1.0}), Constraints(outside=True)
@@ -59,7 +59,7 @@ def ours(draws: Draws, target: Target) -> dict[str, Any]:
     """The search over all draws and for each draw alone, timed once everything is compiled."""
     mix = optimise_mix(draws, target, jax.random.key(0), goal=GOAL, constraints=ANYWHERE)
     seconds, mean_only = [], []
-    problem = pose(draws, target, GOAL, ANYWHERE, BEST_TRIED)
+    problem = mixture_problem(draws, target, GOAL, ANYWHERE, BEST_TRIED)
     data = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], problem.scene)
     for seed in range(1, 1 + REPEATS):
         begun = time.perf_counter()
@@ -87,7 +87,7 @@ def ours(draws: Draws, target: Target) -> dict[str, Any]:
 
 def random_search(draws: Draws, target: Target, mean: Floats) -> dict[str, Any]:
     """The best of 100,000 under the same draws, with the time that judging them takes."""
-    problem = pose(draws, target, GOAL, ANYWHERE, BEST_TRIED)
+    problem = mixture_problem(draws, target, GOAL, ANYWHERE, BEST_TRIED)
     weights = jnp.asarray(candidates(mean))
     values(problem.value, weights, problem.scene).block_until_ready()
     begun = time.perf_counter()
@@ -116,7 +116,7 @@ def trees(draws: Draws, target: Target, runs: Runs, mean: Floats) -> dict[str, A
     predicted = fitted.predict(weights)
     seconds = time.perf_counter() - begun
     mixture = weights[np.argsort(predicted)[:TOP]].mean(axis=0)
-    problem = pose(draws, target, GOAL, ANYWHERE, BEST_TRIED)
+    problem = mixture_problem(draws, target, GOAL, ANYWHERE, BEST_TRIED)
     by_law = -float(problem.value(jnp.asarray(mixture), problem.scene))
     named = dict(zip(draws.model.sources, mixture.tolist(), strict=True))
     return {

@@ -40,8 +40,8 @@ class Paragraph:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = max(options.max_width, NARROWEST)
         head = visible(self.head)
-        room = " " * (cell_len(head) + 1) if head else ""  # of the head, which is not broken
-        first, *rest = wrapped(room + visible(self.text), width, self.hang)
+        head_space = " " * (cell_len(head) + 1) if head else ""  # of the head, which is not broken
+        first, *rest = wrapped(head_space + visible(self.text), width, self.hang)
         style: Style | None = console.get_style(self.style)
         if head:
             yield Segment(head, style)
@@ -78,16 +78,16 @@ class Sheet:
         """The table without its title, in lines of at most ``width`` cells."""
         names = list(range(self.names))
         numbers = [i for i in range(self.names, len(self.columns)) if self._says_something(i)]
-        room = max(width, NARROWEST) - 1  # one cell in front of everything
+        line_width = max(width, NARROWEST) - 1  # one cell in front of everything
         for folds in (False, True):
-            if self._wide(names + numbers, folds) <= room:
+            if self._wide(names + numbers, folds) <= line_width:
                 return self._grid(names + numbers, folds)
-        if self._wide(numbers, True) <= room - GAP:
-            return self._stacked(names, numbers, room)
+        if self._wide(numbers, True) <= line_width - GAP:
+            return self._stacked(names, numbers, line_width)
         widest = max(self._widths(numbers, True))
-        if self._wide(names, True) <= room // 2 and widest <= room - self._wide(names, True) - GAP:
-            return self._blocks(names, numbers, room)
-        return self._records(names, numbers, room)
+        if self._wide(names, True) <= line_width // 2 and widest <= line_width - self._wide(names, True) - GAP:
+            return self._blocks(names, numbers, line_width)
+        return self._records(names, numbers, line_width)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Paragraph(self.title, "bold")
@@ -134,23 +134,25 @@ class Sheet:
         cells = (padded(row[i], width, right=i >= self.names) for i, width in zip(chosen, widths, strict=True))
         return indent + (" " * GAP).join(cells)
 
-    def _stacked(self, names: Sequence[int], numbers: Sequence[int], room: int) -> list[str]:
+    def _stacked(self, names: Sequence[int], numbers: Sequence[int], line_width: int) -> list[str]:
         """Each row's names, and its numbers below."""
         indent = " " * (1 + GAP)
         heads, widths = self._head(numbers, True, indent)
         title = (" " * GAP).join(filter(None, (self.columns[i] for i in names)))
-        lines = ([f" {title}"] if title else []) + heads + [" " + RULE * min(self._wide(numbers, True) + GAP, room)]
+        lines = (
+            ([f" {title}"] if title else []) + heads + [" " + RULE * min(self._wide(numbers, True) + GAP, line_width)]
+        )
         for row in self.rows:
-            lines += self._named(row, names, room)
+            lines += self._named(row, names, line_width)
             if any(row[i] for i in numbers):
                 lines.append(self._line(row, numbers, widths, indent))
         return lines
 
-    def _blocks(self, names: Sequence[int], numbers: Sequence[int], room: int) -> list[str]:
+    def _blocks(self, names: Sequence[int], numbers: Sequence[int], line_width: int) -> list[str]:
         """As many columns side by side as there is room for, then the next ones."""
         starts, used = [0], self._wide(names, True)
         for k, width in enumerate(self._widths(numbers, True)):
-            if used + GAP + width > room:
+            if used + GAP + width > line_width:
                 starts.append(k)
                 used = self._wide(names, True)
             used += GAP + width
@@ -159,19 +161,19 @@ class Sheet:
             lines += ([""] if lines else []) + self._grid([*names, *numbers[start:end]], True)
         return lines
 
-    def _records(self, names: Sequence[int], numbers: Sequence[int], room: int) -> list[str]:
+    def _records(self, names: Sequence[int], numbers: Sequence[int], line_width: int) -> list[str]:
         """Each row's names, and ``heading: value`` of the rest below."""
         lines = []
         for row in self.rows:
-            lines += self._named(row, names, room)
-            lines += _packed([f"{self.columns[i]}: {row[i]}".lstrip(": ") for i in numbers if row[i]], room)
+            lines += self._named(row, names, line_width)
+            lines += _packed([f"{self.columns[i]}: {row[i]}".lstrip(": ") for i in numbers if row[i]], line_width)
         return lines
 
-    def _named(self, row: Row, names: Sequence[int], room: int) -> list[str]:
+    def _named(self, row: Row, names: Sequence[int], line_width: int) -> list[str]:
         name = (" " * GAP).join(filter(None, (row[i] for i in names)))
-        if cell_len(name) <= room:
+        if cell_len(name) <= line_width:
             return [f" {name}"]
-        return [line for i in names for line in wrapped(row[i], room + 1, GAP)]
+        return [line for i in names for line in wrapped(row[i], line_width + 1, GAP)]
 
 
 RULE = "\0"  # in lines, until the terminal's encoding is known
@@ -186,16 +188,16 @@ def _row(cells: Sequence[str]) -> Row:
     return tuple(visible(cell) for cell in cells)
 
 
-def _packed(items: Sequence[str], room: int) -> list[str]:
+def _packed(items: Sequence[str], line_width: int) -> list[str]:
     """Items separated by commas, as many a line as there is room for, none broken that a line holds."""
     indent = " " * (1 + GAP)
     lines: list[str] = []
     for k, item in enumerate(items):
         text = item + ("," if k < len(items) - 1 else "")
-        if lines and cell_len(lines[-1]) + 1 + cell_len(text) <= room + 1:
+        if lines and cell_len(lines[-1]) + 1 + cell_len(text) <= line_width + 1:
             lines[-1] += f" {text}"
         else:
-            wide = room + 1 - len(indent)
+            wide = line_width + 1 - len(indent)
             heading, colon, value = text.partition(": ")
             parts = [text] if cell_len(text) <= wide or not colon else [f"{heading}:", " " * GAP + value]
             lines += [indent + line for part in parts for line in wrapped(part, wide, GAP)]

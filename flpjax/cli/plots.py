@@ -188,9 +188,9 @@ def log_axis(ax: Axes, which: str, values: NDArray[np.float64], text: Any) -> No
     if not len(known):
         return
     low, high = float(known.min()), float(known.max())
-    room = max((high / low) ** 0.06, 1.01)
-    ticks = log_ticks(low / room, high * room)
+    factor = max((high / low) ** 0.06, 1.01)
+    ticks = log_ticks(low / factor, high * factor)
     axis = ax.xaxis if which == "x" else ax.yaxis
     axis.set_ticks(ticks, [text(t) for t in ticks])
     axis.set_ticks([], minor=True)
-    (ax.set_xlim if which == "x" else ax.set_ylim)(low / room, high * room)
+    (ax.set_xlim if which == "x" else ax.set_ylim)(low / factor, high * factor)

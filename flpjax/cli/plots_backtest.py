@@ -64,8 +64,8 @@ def _draw(ax: Axes, cells: tuple[Cell, ...], scores: bool, intervals: bool, hand
         some = [i for i, cell in enumerate(cells) if cell.covered == held or not intervals]
         if not some or (not intervals and not held):
             continue
-        off = [[_off(cells[i], end, scores) for i in some] for end in ("predicted", "lower", "upper")]
-        middle, low, high = off
+        errors = [[_error(cells[i], end, scores) for i in some] for end in ("predicted", "lower", "upper")]
+        middle, low, high = errors
         bars = [[m - a for m, a in zip(middle, low, strict=True)], [b - m for m, b in zip(middle, high, strict=True)]]
         handles[name if intervals else "forecast"] = ax.errorbar(
             middle,
@@ -82,7 +82,7 @@ def _draw(ax: Axes, cells: tuple[Cell, ...], scores: bool, intervals: bool, hand
     ax.set_xlabel("forecast less measured " + ("(points)" if scores else "(%)"))
 
 
-def _off(cell: Cell, end: str, scores: bool) -> float:
+def _error(cell: Cell, end: str, scores: bool) -> float:
     """Points of a score; of a loss, per cent of what was measured."""
     value: float = getattr(cell, end) - cell.actual
     return 100.0 * (value if scores else value / cell.actual)

@@ -238,8 +238,8 @@ def _limits(ax: Axes, panel: Panel, values: list[NDArray[np.float64]]) -> None:
         low, high = percent_limits(values)
     else:
         known = np.concatenate([v[np.isfinite(v)] for v in values])
-        room = max(0.06 * float(np.ptp(known)), 1e-3 * abs(float(known.mean())))
-        low, high = float(known.min()) - room, float(known.max()) + room
+        margin = max(0.06 * float(np.ptp(known)), 1e-3 * abs(float(known.mean())))
+        low, high = float(known.min()) - margin, float(known.max()) + margin
         low = max(low, 0.0) if panel.output is not None else low  # a loss is positive; an objective need not be
     ax.set_ylim(low, high)
     ax.set_yticks(plain_ticks(low, high))

@@ -63,9 +63,9 @@ def _candidates(ax: Axes, plan: NextRuns, handles: dict[str, Any]) -> None:
     handles["candidate"] = ax.scatter(cost[others], 100.0 * alone[others], s=16, color=LADDER_COLOR, alpha=0.6)
     chosen = list(places)
     handles["chosen"] = ax.scatter(cost[chosen], 100.0 * alone[chosen], s=42, color=TRUTH_COLOR, marker="D", zorder=4)
-    room = max(float(100.0 * alone.max(initial=0.0)), 1.0)
+    highest = max(float(100.0 * alone.max(initial=0.0)), 1.0)
     ax.set_xscale("log")
-    ax.set_ylim(-0.03 * room, 1.12 * room)
+    ax.set_ylim(-0.03 * highest, 1.12 * highest)
     for i, numbers in _apart(places, cost, alone):
         ax.annotate(
             ", ".join(numbers), (cost[i], 100.0 * alone[i]), xytext=(0, 6), textcoords="offset points", fontsize=8,

@@ -127,7 +127,7 @@ def _runs(result: Check) -> Sheet:
             *("-" if r[size] is None else number(r[size]) for size in ("params", "tokens")),
             f"{r['flops']:.3g}",
             str(r["checkpoints"]),
-            _told_loss(r["final_loss"], result.loss_unit),
+            _loss_text(r["final_loss"], result.loss_unit),
             "held out" if r["held_out"] else "" if r["finished"] else "unfinished",
         ]
         for r in sorted(result.runs, key=lambda r: r["flops"])
@@ -136,7 +136,7 @@ def _runs(result: Check) -> Sheet:
     return table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", final, ""], rows)
 
 
-def _told_loss(value: float | None, unit: Unit | None) -> str:
+def _loss_text(value: float | None, unit: Unit | None) -> str:
     """A final loss in the user's unit."""
     return loss(value if value is None or unit is None else unit.shown(value))
 
@@ -163,7 +163,7 @@ def _sizes(result: Check) -> Sheet:
         "tokens": [span(s["tokens"]) for s in sizes],
         "FLOPs": [span(s["flops"], "{:.3g}".format) for s in sizes],
         "checkpoints": [f"{s['checkpoints']:,}" if s["checkpoints"] > s["runs"] else "" for s in sizes],
-        _final_loss(result): [span(s["final_loss"], lambda v: _told_loss(v, result.loss_unit)) for s in sizes],
+        _final_loss(result): [span(s["final_loss"], lambda v: _loss_text(v, result.loss_unit)) for s in sizes],
     }
     shown = {name: cells for name, cells in columns.items() if any(cells)}
     return table(f"{len(result.runs):,} runs by size", list(shown), list(zip(*shown.values(), strict=True)))

@@ -72,8 +72,8 @@ def _row(cell: Scored, kept: Registration) -> list[str]:
     crps = ["-" if v is None else fixed(scale * v, digits + 1) for v in (cell.crps, cell.baseline_crps)]
     held = "-" if cell.held is None else "yes" if cell.held else "no"
     bounds = "-" if cell.rank is None else f"{text(cell.lower)} to {text(cell.upper)}"
-    off = cell.median / cell.actual - 1.0 if cell.actual else math.nan
-    return [name, text(cell.median), bounds, text(cell.actual), held, signed(off), *crps]
+    relative_error = cell.median / cell.actual - 1.0 if cell.actual else math.nan
+    return [name, text(cell.median), bounds, text(cell.actual), held, signed(relative_error), *crps]
 
 
 def _same(value: float) -> float:

@@ -144,8 +144,8 @@ def march(
         nothing = _Since(jnp.zeros_like(state.energy), jnp.zeros(state.energy.shape, bool), jnp.zeros((), int))
         times = jnp.where(adapting, 1, window.thin)
         state, since = lax.fori_loop(0, times, again, (state, nothing))
-        off = since.acceptance.mean() - window.acceptance
-        adapted = jnp.where(adapting, state.log_step + off / jnp.sqrt(1.0 + i), state.log_step)
+        excess = since.acceptance.mean() - window.acceptance
+        adapted = jnp.where(adapting, state.log_step + excess / jnp.sqrt(1.0 + i), state.log_step)
         later = adapting & (i >= ADAPTED // 2)
         state = state._replace(log_step=adapted, averaged=state.averaged + jnp.where(later, adapted, 0.0))
         at = jnp.maximum(i - ADAPTED, 0)
@@ -167,12 +167,12 @@ def march(
     state, seen = lax.fori_loop(0, ADAPTED + draws, keep, varying((begun, empty), lane.log_step))
     vectors = jax.vmap(jax.vmap(lambda white: lane.centre + lane.root @ white))(seen.vectors)
     quantities = jax.vmap(jax.vmap(watched))(vectors)
-    off = (vectors - vectors.mean(axis=(0, 1), keepdims=True)).reshape(-1, size)
+    centred = (vectors - vectors.mean(axis=(0, 1), keepdims=True)).reshape(-1, size)
     seen = seen._replace(
         vectors=vectors,
         rhat=split_rhat(quantities),
         ess=effective_size(quantities),
-        covariance=off.T @ off / (chains * draws - 1),
+        covariance=centred.T @ centred / (chains * draws - 1),
     )
     slope = jax.scipy.linalg.solve_triangular(lane.root.T, state.slope.T, lower=False).T
     end = lane._replace(

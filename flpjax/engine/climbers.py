@@ -84,16 +84,16 @@ class Climbers:
         that has room for :data:`TILES`: one program serves all numbers of lanes.
         """
         if self._on_cpu:
-            room, call = TILE * TILES, TILE if few or len(problem) <= TILE * TILES // 2 else TILE * TILES
+            padded_size, call = TILE * TILES, TILE if few or len(problem) <= TILE * TILES // 2 else TILE * TILES
         else:
             call = LEAST
             while call < min(len(problem), MOST):
                 call *= 4
-            room = call
+            padded_size = call
         data, polytope = self._tables
 
         def part(first: int) -> Any:
-            padded = jax.tree.map(lambda leaf: _filled(leaf[first : first + call], room), (problem, lanes))
+            padded = jax.tree.map(lambda leaf: _filled(leaf[first : first + call], padded_size), (problem, lanes))
             tiles = np.int32(-(-min(call, len(problem) - first) // TILE))
             out = program(self._value, self._on_cpu, data, polytope, tiles, *padded, *numbers)
             return jax.tree.map(lambda leaf: np.asarray(leaf)[: min(call, len(problem) - first)], out)

@@ -199,11 +199,11 @@ def _programme(
 
         mean = jnp.mean(slack * dual)
         _, _, ds, dz = solve(slack * dual)
-        reach = jnp.minimum(_reach(slack, ds), _reach(dual, dz))
-        centring = jnp.mean((slack + reach * ds) * (dual + reach * dz)) / mean
+        step_size = jnp.minimum(_longest_step(slack, ds), _longest_step(dual, dz))
+        centring = jnp.mean((slack + step_size * ds) * (dual + step_size * dz)) / mean
         moves = solve(slack * dual + ds * dz - centring**3 * mean)
-        reach = 0.995 * jnp.minimum(_reach(slack, moves[2]), _reach(dual, moves[3]))
-        new = jax.tree.map(lambda old, move: old + reach * move, state, moves)
+        step_size = 0.995 * jnp.minimum(_longest_step(slack, moves[2]), _longest_step(dual, moves[3]))
+        new = jax.tree.map(lambda old, move: old + step_size * move, state, moves)
         valid = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in new])) & (mean > 1e-16)
         return jax.tree.map(lambda new, old: jnp.where(valid, new, old), new, state)
 
@@ -217,7 +217,7 @@ def _programme(
     return move, promise, share / jnp.sum(share)
 
 
-def _reach(numbers: Array, moves: Array) -> Array:
+def _longest_step(numbers: Array, moves: Array) -> Array:
     """The longest step, at most 1, for which all of ``numbers + step · moves`` stay at least 0."""
     return jnp.minimum(1.0, jnp.min(jnp.where(moves < 0, numbers / jnp.where(moves < 0, -moves, 1.0), jnp.inf)))
 
@@ -241,11 +241,11 @@ def shift_pairs(value: Callable[[Array], Array], polytope: Polytope, lane: Climb
 
     def step(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
         weights, best, count, _ = state
-        room = _room(polytope, weights)
+        transferable = _transferable(polytope, weights)
         size = len(weights)
 
         def of_size(most: Array) -> tuple[Array, Array]:
-            amount = jnp.minimum(room, most).ravel()
+            amount = jnp.minimum(transferable, most).ravel()
             values = jax.vmap(lambda pair: value(_moved(weights, amount[pair], pair)))(jnp.arange(size * size))
             values = jnp.where(jnp.isfinite(values) & (amount > 0), values, -jnp.inf)
             pair = jnp.argmax(values)
@@ -268,17 +268,17 @@ def _moved(weights: Array, amount: Array, pair: Array) -> Array:
     return weights.at[giver].add(-amount).at[taker].add(amount)
 
 
-def _room(polytope: Polytope, weights: Array) -> Array:
+def _transferable(polytope: Polytope, weights: Array) -> Array:
     """``(giver, taker)`` the most weight that may be moved from one source to another within the polytope."""
     give = jnp.maximum(weights - polytope.lower, 0.0)
     take = jnp.maximum(polytope.upper - weights, 0.0)
     groups = len(polytope.group_lower)
-    room = jnp.minimum(give[:, None], take[None, :]) * (1.0 - np.eye(len(weights)))
+    transferable = jnp.minimum(give[:, None], take[None, :]) * (1.0 - np.eye(len(weights)))
     if groups == 0:
-        return room
+        return transferable
     group = jnp.asarray(polytope.group)
     sums = jnp.sum(jnp.where(group[:, None] == jnp.arange(groups)[None, :], weights[:, None], 0.0), axis=0)
     out = jnp.append(jnp.maximum(sums - polytope.group_lower, 0.0), jnp.inf)[group]  # group -1 (none): no bound
     into = jnp.append(jnp.maximum(polytope.group_upper - sums, 0.0), jnp.inf)[group]
     across = jnp.minimum(out[:, None], into[None, :])
-    return jnp.where(group[:, None] == group[None, :], room, jnp.minimum(room, across))
+    return jnp.where(group[:, None] == group[None, :], transferable, jnp.minimum(transferable, across))

@@ -77,10 +77,10 @@ class Starts(NamedTuple):
 
     def places(self) -> NDArray[np.floating]:
         """``(problem, place, p)`` the starts, and behind them some that fail, up to one of few numbers."""
-        room = GROUP
-        while room <= self.per_fit:
-            room *= 4
-        return np.pad(self.first, [(0, 0), (0, room - self.per_fit), (0, 0)], constant_values=np.nan)
+        padded_count = GROUP
+        while padded_count <= self.per_fit:
+            padded_count *= 4
+        return np.pad(self.first, [(0, 0), (0, padded_count - self.per_fit), (0, 0)], constant_values=np.nan)
 
 
 class Groups(NamedTuple):

@@ -23,8 +23,8 @@ def split_rhat(values: Array) -> Array:
 def effective_size(values: Array) -> Array:
     """How many independent draws ``(chain, draw, …)`` are worth, by Geyer's initial monotone sequence (Stan's rule)."""
     chains, draws = values.shape[:2]
-    off = values - values.mean(axis=1, keepdims=True)
-    spectrum = jnp.fft.rfft(off, 2 * draws, axis=1)
+    centred = values - values.mean(axis=1, keepdims=True)
+    spectrum = jnp.fft.rfft(centred, 2 * draws, axis=1)
     lagged = jnp.fft.irfft(jnp.abs(spectrum) ** 2, 2 * draws, axis=1)[:, :draws] / draws
     within = lagged[:, 0].mean(axis=0) * draws / (draws - 1)
     between = jnp.var(values.mean(axis=1), axis=0, ddof=1) if chains > 1 else jnp.zeros_like(within)

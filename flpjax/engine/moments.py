@@ -125,8 +125,8 @@ def moments(
     sums, gradient, hessian, stiffness = products(values, r, columns, cautious, exact)
     value, before, final = sums if len(sums) == 3 else 3 * sums
     if anchor is not None:
-        off, precision = vector - anchor.centre, anchor.precision
-        pull, slope = 0.5 * jnp.sum(precision * off**2), precision * off
+        deviation, precision = vector - anchor.centre, anchor.precision
+        pull, slope = 0.5 * jnp.sum(precision * deviation**2), precision * deviation
         value, before, final = value + pull, before + pull, final + pull
         if len(along) < len(vector):
             precision, slope = precision[jnp.asarray(along)], slope[jnp.asarray(along)]

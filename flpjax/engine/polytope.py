@@ -131,21 +131,21 @@ def linear_max(polytope: Polytope, gradient: Array) -> Array:
     better = (gradient[None, :] > gradient[:, None]) | (
         (gradient[None, :] == gradient[:, None]) & (order[None, :] < order[:, None])
     )
-    room, point = upper - lower, lower
+    capacity, point = upper - lower, lower
     if len(polytope.group_lower):
         member = _members(polytope)
         base = member.T @ lower
         grouped = jnp.sum(member, axis=1) > 0
         same = (member @ member.T) > 0
-        before = jnp.sum(jnp.where(better & same, room[None, :], 0.0), axis=1)
+        before = jnp.sum(jnp.where(better & same, capacity[None, :], 0.0), axis=1)
         must = member @ jnp.maximum(polytope.group_lower - base, 0.0)
         may = jnp.where(grouped, member @ jnp.maximum(polytope.group_upper - base, 0.0), jnp.inf)
-        forced = jnp.clip(must - before, 0.0, room)
+        forced = jnp.clip(must - before, 0.0, capacity)
         point = point + forced
-        room = jnp.maximum(jnp.minimum(before + room, may) - jnp.maximum(before, must), 0.0)
-        room = jnp.minimum(room, upper - point)
-    before = jnp.sum(jnp.where(better, room[None, :], 0.0), axis=1)
-    return point + jnp.clip(1.0 - jnp.sum(point) - before, 0.0, room)
+        capacity = jnp.maximum(jnp.minimum(before + capacity, may) - jnp.maximum(before, must), 0.0)
+        capacity = jnp.minimum(capacity, upper - point)
+    before = jnp.sum(jnp.where(better, capacity[None, :], 0.0), axis=1)
+    return point + jnp.clip(1.0 - jnp.sum(point) - before, 0.0, capacity)
 
 
 def _members(polytope: Polytope) -> Array:

@@ -53,8 +53,9 @@ class Resident:
         tile: int | None = None,
     ) -> None:
         rows, bytes_ = np.shape(tables.weight)[1], tables.weight.dtype.itemsize
-        room = max(DEVICE_BYTES // (bytes_ * rows * (2 * starts.size + 4)), LEAST_CALL)  # what a lane takes in a step
-        self.most = most or 1 << (room.bit_length() - 1)
+        # As many lanes as the memory holds of what one takes in a step.
+        lanes_that_fit = max(DEVICE_BYTES // (bytes_ * rows * (2 * starts.size + 4)), LEAST_CALL)
+        self.most = most or 1 << (lanes_that_fit.bit_length() - 1)
         self._task, self._starts, self._own, self._tile = task, starts, devices.own, tile
         self._tables, self._places = devices.place(tables), devices.place(starts.places())
         self._flags = {flag: devices.place(np.asarray(flag)) for flag in (True, False)}
@@ -96,8 +97,8 @@ class Resident:
             return choose(np.asarray(rows)[:count].reshape(len(draw), starts.followed, -1), starts.size)
         return jax.tree.map(np.asarray, _choose(rows, len(draw), starts.followed, starts.size))
 
-    def _scouted(self, device: int, draw: NDArray[np.int32], problem: NDArray[np.int32], room: int) -> Array:
-        """Rows ``(room, width)`` of the promising starts, on the device; those of no lane have failed."""
+    def _scouted(self, device: int, draw: NDArray[np.int32], problem: NDArray[np.int32], lane_count: int) -> Array:
+        """Rows ``(lane_count, width)`` of the promising starts, on the device; those of no lane have failed."""
         groups, none_left = groups_of(draw, problem, self._starts.per_fit)
         most = max(self.most // GROUP, 1)
         places = self._places[device]
@@ -105,26 +106,26 @@ class Resident:
         for at in range(0, len(groups.draw), most):
             own = filled(take(groups, slice(at, at + most)), none_left, most)
             rows = scout(self._task, self._tile, self._tables[device], self._put(own, device), places)
-            if room == len(rows):
+            if lane_count == len(rows):
                 return rows
-            store = _failed(rows, room) if store is None else store
+            store = _failed(rows, lane_count) if store is None else store
             store = _written(store, rows, self._put(np.int32(SURVIVORS * at), device))
         assert store is not None  # there is a fit, and it has a group
         return store
 
     def _follow(self, device: int, lanes: Lanes, scouted: Array | None = None) -> Array:
-        """Rows ``(room, width)`` of lanes that have run to their ends, on the device, and filler behind them.
+        """Rows ``(lane_count, width)`` of lanes that have run to their ends, on the device, and filler behind them.
 
         Args:
             device: Which.
             lanes: On the host, with the place of its start in ``rows``, or None.
-            scouted: ``(room, width)`` where they stand; None begins at their starts.
+            scouted: ``(lane_count, width)`` where they stand; None begins at their starts.
         """
-        size, room = self._starts.size, self._size(len(lanes.draw))
+        size, lane_count = self._starts.size, self._size(len(lanes.draw))
         fresh = scouted is None
         # What fills the call up starts where there is no start, and ends at once.
         nowhere = take(lanes, slice(1))._replace(rows=np.array([self._starts.per_fit], np.int32) if fresh else None)
-        state = self._put(filled(lanes, nowhere, room), device)
+        state = self._put(filled(lanes, nowhere, lane_count), device)
         state = state._replace(rows=_begun(self._places[device], state.problem, state.rows) if fresh else scouted)
         done, place = state.rows, None
         while True:
@@ -135,9 +136,9 @@ class Resident:
             left = np.flatnonzero(status == Status.RUNNING)
             if not len(left):
                 return done
-            state, room = state._replace(rows=rows), self._size(len(left))
-            if room < len(status):  # filled up with some lane that has ended
-                spare = np.full(room - len(left), np.argmax(status != Status.RUNNING))
+            state, lane_count = state._replace(rows=rows), self._size(len(left))
+            if lane_count < len(status):  # filled up with some lane that has ended
+                spare = np.full(lane_count - len(left), np.argmax(status != Status.RUNNING))
                 kept = self._put(np.concatenate([left, spare]), device)
                 place = kept if place is None else _picked(place, kept)
                 state = _picked(state, kept)
@@ -160,9 +161,9 @@ def _begun(starts: Array, problem: Array, place: Array) -> Array:
 
 
 @partial(jax.jit, static_argnums=1)
-def _failed(rows: Array, room: int) -> Array:
-    """Rows ``(room, width)``, as wide as others, of lanes whose starts are no numbers."""
-    return jnp.full((room, rows.shape[1]), jnp.nan, rows.dtype).at[:, -2].set(float(Status.NON_FINITE_START))
+def _failed(rows: Array, lane_count: int) -> Array:
+    """Rows ``(lane_count, width)``, as wide as others, of lanes whose starts are no numbers."""
+    return jnp.full((lane_count, rows.shape[1]), jnp.nan, rows.dtype).at[:, -2].set(float(Status.NON_FINITE_START))
 
 
 @partial(jax.jit, donate_argnums=0)

@@ -159,13 +159,13 @@ def one_population(
     def move(_: Any, carry: tuple[_Population, Array]) -> tuple[_Population, Array]:
         """One trajectory of every member, at the population's power."""
         now, spread = carry
-        key, shake, length, luck, stretch = jax.random.split(now.key, 5)
+        key, shake, length, luck, jitter = jax.random.split(now.key, 5)
         momentum = jax.random.normal(shake, now.place.shape, now.place.dtype)
         # The first trajectory goes nowhere: it finds the density at the start, without a second place for it in the
         # program, each of which takes as long to compile.
         first = now.number == 0
         step = jnp.where(first, 0.0, jnp.exp(now.log_step)) * spread
-        step = step[None, :] * jax.random.uniform(stretch, (members, 1), now.place.dtype, 0.7, 1.3)
+        step = step[None, :] * jax.random.uniform(jitter, (members, 1), now.place.dtype, 0.7, 1.3)
         leaps = jax.random.randint(length, (), tempering.leaps // 2, tempering.leaps + 1)
 
         def leap(_: Any, at: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:

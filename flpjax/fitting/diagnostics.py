@@ -196,9 +196,11 @@ def worth_of_looks(seen: NDArray[np.float64]) -> NDArray[np.float64]:
     times, members, outputs, _ = seen.shape
     if times == 1:
         return np.full(outputs, float(members))
-    off = seen - seen.mean(axis=1, keepdims=True)
-    power = np.sqrt((off[1:] ** 2).mean(axis=1) * (off[:-1] ** 2).mean(axis=1))
-    kept = np.clip(((off[1:] * off[:-1]).mean(axis=1) / np.maximum(power, 1e-300)).mean(axis=0), 0.0, 1.0).max(axis=-1)
+    centred = seen - seen.mean(axis=1, keepdims=True)
+    power = np.sqrt((centred[1:] ** 2).mean(axis=1) * (centred[:-1] ** 2).mean(axis=1))
+    kept = np.clip(((centred[1:] * centred[:-1]).mean(axis=1) / np.maximum(power, 1e-300)).mean(axis=0), 0.0, 1.0).max(
+        axis=-1
+    )
     lag = np.arange(1, times)
     return np.asarray(times * members / (1.0 + 2.0 * ((1.0 - lag / times) * kept[:, None] ** lag).sum(axis=1)))
 

@@ -56,14 +56,14 @@ def predict(
     rows = []
     for first in range(0, count, draws):
         own = partial(_cut, axis=0, first=first, size=draws)
-        p, x, off = (jax.tree.map(own, part) for part in (params, compute, noise))
+        p, x, some_noise = (jax.tree.map(own, part) for part in (params, compute, noise))
         row = []
         for at in range(0, targets, width):
             here, kept = (
                 jax.tree.map(partial(_cut, axis=axis, first=at, size=width), part)
                 for axis, part in ((1, x), (0, bounds))
             )
-            row.append([np.asarray(v) for v in _block(model, p, here, off, kept)])
+            row.append([np.asarray(v) for v in _block(model, p, here, some_noise, kept)])
         rows.append([np.concatenate(kind, axis=1) for kind in zip(*row, strict=True)])
     whole = (np.concatenate(kind)[:count, :targets] for kind in zip(*rows, strict=True))
     return Prediction(*map(on_device, whole))
@@ -75,15 +75,15 @@ def _block(
 ) -> Prediction:
     """As :func:`predict`, of leaves ``(draw, target, …)`` of the compute."""
 
-    def one(p: StageParams, off: Prediction, x: Features, kept: tuple[Bounds, Bounds] | None) -> Prediction:
+    def one(p: StageParams, deviation: Prediction, x: Features, kept: tuple[Bounds, Bounds] | None) -> Prediction:
         loss, score = model.apply(p, x)
-        loss = measured(model, loss, off.loss)
+        loss = measured(model, loss, deviation.loss)
         through = model.score_from_loss(p, loss)
         score = score if through is None else through
         if kept is None:
-            return Prediction(loss, score + off.score)
+            return Prediction(loss, score + deviation.score)
         score = jnp.clip(score, *kept[0])
-        return Prediction(loss, jnp.clip(score + off.score, *kept[1]))
+        return Prediction(loss, jnp.clip(score + deviation.score, *kept[1]))
 
     return jax.vmap(jax.vmap(one, (None, None, 0, 0)), (0, 0, 0, None))(params, noise, compute, bounds)
 
@@ -94,18 +94,18 @@ def signed_domains(model: Model) -> NDArray[np.bool_]:
     return np.array(signed, bool)
 
 
-def measured(model: Model, loss: Array | NDArray[np.float64], off: Array | NDArray[np.float64]) -> Array:
-    """Measured losses ``(…, domain)``, which are off by a ratio, or, where they may be negative, by a difference.
+def measured(model: Model, loss: Array | NDArray[np.float64], noise: Array | NDArray[np.float64]) -> Array:
+    """Measured losses ``(…, domain)``: expected times a ratio, or, where they may be negative, plus a difference.
 
     Args:
         model: Of the losses.
         loss: Expected.
-        off: The logarithm of the ratio, or the difference.
+        noise: The logarithm of the ratio, or the difference.
     """
     signed = signed_domains(model)
     if not signed.any():
-        return jnp.asarray(loss * jnp.exp(off))
-    return jnp.where(signed, loss + off, loss * jnp.exp(jnp.where(signed, 0.0, off)))
+        return jnp.asarray(loss * jnp.exp(noise))
+    return jnp.where(signed, loss + noise, loss * jnp.exp(jnp.where(signed, 0.0, noise)))
 
 
 def _size(count: int, sizes: tuple[int, ...]) -> int:

@@ -54,7 +54,7 @@ class Runs:
         source: Where the table came from.
         notes: What reading the table did to it, in words.
         doubts: What may have been read in another sense than was meant, each with a remedy.
-        shown: Loss domain → what its losses are told in to people, where that is not nats.
+        shown: Loss domain → what its losses are shown in to people, where that is not nats.
         signed: Loss domains that may be negative, as its owner said, such as losses relative to a unigram model.
         grouped: Whether each loss is of one group of runs only, ``val@A``: they are fitted separately.
     """

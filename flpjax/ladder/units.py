@@ -1,4 +1,4 @@
-"""What values of a column are told in, and how that becomes the canonical unit, and back."""
+"""What values of a column are expressed in, and how that becomes the canonical unit, and back."""
 
 from __future__ import annotations
 

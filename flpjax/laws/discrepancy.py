@@ -1,7 +1,7 @@
 """A law and how far reality departs from it: model error as part of the law (Kennedy & O'Hagan 2001).
 
 The departure is a Gaussian process, an integrated Wiener process along each axis: it starts at the smallest run with
-neither height nor slope, and its slope then wanders. Far from the data the last slope carries on, and the standard
+neither height nor slope, and its slope then drifts. Far from the data the last slope carries on, and the standard
 deviation grows as the distance to the power 1.5. A process whose curvature is constant within cells stands in for it,
 so that a departure is a sum of a few dozen known functions with standard normal weights: parameters like any others.
 """

@@ -32,7 +32,7 @@ class PublishedLaw:
     constants: Mapping[str, float] = field(default_factory=dict)
 
 
-USUAL_CORNER = 1e-3
+HUBER_DELTA = 1e-3
 """Of log losses: that of Hoffmann et al. 2022. Of other losses there is no custom."""
 UNIQUE, SHARE = "min(D, {unique_tokens})", "min(0.051*{unique_tokens}, N)"
 BOWL = "k*(log({lr}) - c0 - c1*log(N) - c2*log(D) - c3*log({batch}))^2 + q*(log({batch}) - d0 - d1*log(D))^2"
@@ -43,14 +43,14 @@ PUBLISHED = {
         f" + B*({UNIQUE}*(1 + rd*(1 - exp(-(D/{UNIQUE} - 1)/rd))))^-beta",
         "repeated data: tokens beyond the unique ones, and parameters beyond what these feed, are worth less and less",
         "Muennighoff et al. 2023, eq. 5 to 7; .051 parameters a unique token",
-        huber=USUAL_CORNER,
+        huber=HUBER_DELTA,
         constants={"E": 1.87, "A": 521.0, "B": 1488.0, "alpha": 0.353, "beta": 0.353, "rn": 5.3, "rd": 15.4},
     ),
     "farseer": PublishedLaw(
         "exp(e0 + e1*N^e2) + exp(a0 + a1*N^a2)*D^-exp(b0 + b1*N^b2)",
         "exponents and levels that change with size",
         "Li et al. 2025, arXiv 2506.10972",
-        huber=USUAL_CORNER,
+        huber=HUBER_DELTA,
     ),
     "over-training": PublishedLaw(
         "E + (a*(D/N)^eta + b*(D/N)^-eta)*C^-eta",
@@ -71,7 +71,7 @@ PUBLISHED = {
         "E + A*N^-alpha + B*D^-beta + c*{density}^-lam + d*{density}^-delta*N^-gamma",
         "mixtures of experts: N total parameters, the share of them that is active",
         "Abnar et al. 2025, eq. 5",
-        huber=USUAL_CORNER,
+        huber=HUBER_DELTA,
     ),
     "vocabulary": PublishedLaw(
         "A1*N^-alpha1 + A2*{vocabulary}^-alpha2 + B*D^-beta - E",
@@ -91,14 +91,14 @@ PUBLISHED = {
         "learning rate and batch (tokens): a bowl on what tokens are worth, whose lowest point moves with N and D, and "
         "in the rate also with the batch",
         "the power laws of the optimum are those of Li et al. 2025, arXiv 2503.04715, eq. 1; the bowl is ours",
-        huber=USUAL_CORNER,
+        huber=HUBER_DELTA,
         constants={"c0": 0.582, "c1": -0.713, "c2": 0.307, "c3": 0.0, "d0": -0.545, "d1": 0.571},
     ),
     "precision": PublishedLaw(
         "E + A*(N*(1 - exp(-{weight_bits}/g)))^-alpha + B*D^-beta",
         "weights of few bits, which count as fewer parameters",
         "Kumar et al. 2025, eq. 3",
-        huber=USUAL_CORNER,
+        huber=HUBER_DELTA,
     ),
 }
 """Laws by name. Tokens of repeated data alone, under any law, are :mod:`flpjax.laws.repeated`."""

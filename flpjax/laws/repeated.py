@@ -15,7 +15,7 @@ from flpjax.laws.law import POSITIVE, Law, Parameter, Params
 
 UNIQUE = "unique_tokens"
 """The feature that says how many different tokens a run was trained on: column ``x/unique_tokens``."""
-USUAL_PASSES, SPREAD = 10.0, 1.0
+MEDIAN_PASSES, SPREAD = 10.0, 1.0
 """Median, and s.d. of the logarithm, of the passes after which repeating adds little: a few are about as good as new
 data, tens are not."""
 
@@ -41,7 +41,8 @@ class Repeated:
     def parameters(self) -> Mapping[str, Parameter]:
         """The law's own, and R*."""
         about = "R*, repetitions of the data after which more add little"
-        return {**self.law.parameters(), "repetitions": Parameter(POSITIVE, float(np.log(USUAL_PASSES)), SPREAD, about)}
+        own = Parameter(POSITIVE, float(np.log(MEDIAN_PASSES)), SPREAD, about)
+        return {**self.law.parameters(), "repetitions": own}
 
     def inputs(self) -> tuple[str, ...]:
         """The law's, D and U."""
@@ -52,9 +53,9 @@ class Repeated:
         return self.law.apply(params, _worth(x, params["repetitions"]))
 
     def guess(self, x: Features, y: Array, weight: Array) -> Params:
-        """The law's own, at the usual R*."""
-        usual = jnp.full_like(y[0], USUAL_PASSES)
-        return {**self.law.guess(_worth(x, usual), y, weight), "repetitions": usual}
+        """The law's own, at the median R*."""
+        median = jnp.full_like(y[0], MEDIAN_PASSES)
+        return {**self.law.guess(_worth(x, median), y, weight), "repetitions": median}
 
     def constants(self, params: Params) -> dict[str, Array]:
         """The law's symbols, and ``R_D``, R*."""

@@ -85,7 +85,7 @@ class Tabulated:
         *at, y = data
         return self.score(vector, *at) - y
 
-    def guess(self, features: Array, y: Array, weight: Array, chance: Any, ceiling: Any, reach: Any = 0.5) -> Array:
+    def guess(self, features: Array, y: Array, weight: Array, chance: Any, ceiling: Any, margin: Any = 0.5) -> Array:
         """A vector ``(p,)``: the free parameter just outside the scores seen, then a weighted ridge through the link.
 
         Args:
@@ -94,18 +94,18 @@ class Tabulated:
             weight: ``(row,)``.
             chance: The score of random guessing.
             ceiling: The given one; not used where it is fitted.
-            reach: How far outside the scores seen the free parameter starts, 0 to 1.
+            margin: How far outside the scores seen the free parameter starts, 0 to 1.
         """
         low = jnp.min(jnp.where(weight > 0, y, jnp.inf))
         high = jnp.max(jnp.where(weight > 0, y, -jnp.inf))
         free = jnp.zeros_like(low)
         if self.link == "logit":
-            free = jnp.clip((high + reach * (1.0 - high) - chance) / (1.0 - chance), 0.02, 0.98)
+            free = jnp.clip((high + margin * (1.0 - high) - chance) / (1.0 - chance), 0.02, 0.98)
             top = chance + free * (1.0 - chance) if self.free else ceiling
             height = jnp.clip((y - chance) / jnp.maximum(top - chance, 1e-3), 0.01, 0.99)
             y = jnp.log(height / (1.0 - height))
         elif self.link == "exponential":
-            free = low - reach * jnp.maximum(high - low, 0.01) - chance
+            free = low - margin * jnp.maximum(high - low, 0.01) - chance
             y = jnp.log(jnp.maximum(y - chance - free, 1e-3))
         rows = jnp.concatenate([jnp.ones_like(features[:, :1]), features], axis=1)
         weighed = rows * weight[:, None]

@@ -92,8 +92,8 @@ class AtTarget:
         loss = jnp.sum(shares["loss"] * each, axis=0) + shares["loss_lost"]
         score = shares["score_lost"]
         for i, (kind, maps) in enumerate(self.maps):
-            told = _mapped(kind, params[f"map {i}"], loss)  # (map, task)
-            score = score + jnp.sum(shares["score"][jnp.array(maps)] * told, axis=0)
+            scores = _mapped(kind, params[f"map {i}"], loss)  # (map, task)
+            score = score + jnp.sum(shares["score"][jnp.array(maps)] * scores, axis=0)
         return Prediction(loss, score)
 
     def score_from_loss(self, params: StageParams, loss: Array) -> None:

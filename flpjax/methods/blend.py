@@ -126,18 +126,18 @@ class Blend:
 
     def apply(self, params: StageParams, x: Features) -> Prediction:
         """Losses ``(domain,)`` and scores ``(task,)`` at the compute of one target."""
-        told = [
+        losses = [
             _placed(part.apply(params[f"loss {i}"], x), part.domains, self.domains) for i, part in enumerate(self.laws)
         ]
-        loss = _taken(told, params[SHARES]["loss"], len(self.domains))
+        loss = _weighted_mean(losses, params[SHARES]["loss"], len(self.domains))
         return Prediction(loss, self._scores(params, loss, x))
 
     def _scores(self, params: StageParams, loss: Array, x: Features) -> Array:
-        told = [
+        scores = [
             _placed(part.apply(params[f"score {i}"], loss, x), part.tasks, self.tasks)
             for i, part in enumerate(self.maps)
         ]
-        return _taken(told, params[SHARES]["score"], len(self.tasks))
+        return _weighted_mean(scores, params[SHARES]["score"], len(self.tasks))
 
     def score_from_loss(self, params: StageParams, loss: Array) -> Array | None:
         """Scores ``(task,)`` at known losses ``(domain,)``; None if some are of compute alone."""
@@ -149,12 +149,12 @@ def _placed(values: Array, places: Sequence[int], everyone: Sequence[str]) -> Ar
     return jnp.full((len(everyone),), jnp.nan, values.dtype).at[jnp.array(places, int)].set(values)
 
 
-def _taken(told: Sequence[Array], share: Array, count: int) -> Array:
+def _weighted_mean(parts: Sequence[Array], share: Array, count: int) -> Array:
     """Each output ``(output,)`` as the parts ``(output,)`` have it by their shares ``(part, output)``; NaN of none.
 
     NaN, too, where one that has a share has no value: the others can't speak for it.
     """
-    if not told or not count:
+    if not parts or not count:
         return jnp.full((count,), jnp.nan)
-    mean = jnp.sum(jnp.where(share > 0, share * jnp.stack(told), 0.0), axis=0)
+    mean = jnp.sum(jnp.where(share > 0, share * jnp.stack(parts), 0.0), axis=0)
     return jnp.where((share > 0).any(axis=0), mean, jnp.nan)

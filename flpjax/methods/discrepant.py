@@ -23,7 +23,7 @@ def with_discrepancy(bound: BoundModel) -> BoundModel:
         fitting = stage.recipe is None and not stage.units
         name = _field_of(model, stage) if fitting else None
         if name is not None:
-            wider = _around(stage)
+            wider = _with_discrepancy(stage)
             model = replace(model, **{name: wider})  # type: ignore[type-var]
             stage = replace(stage, residual=replace(stage.residual, law=wider))
         stages.append(stage)
@@ -37,7 +37,7 @@ def _field_of(model: Model, stage: Stage) -> str | None:
     return next((f.name for f in fields(model) if getattr(model, f.name) == stage.law), None)
 
 
-def _around(stage: Stage) -> Discrepancy:
+def _with_discrepancy(stage: Stage) -> Discrepancy:
     used = stage.weight > 0
     if isinstance(stage.x, Features):
         some = used.any(axis=0)

@@ -80,10 +80,10 @@ def emerged_checkpoints(
 def _unfit(runs: Runs, task: int, keep: NDArray[np.bool_], selection: Selection, law: Law) -> str | None:
     """Why a task can't be fitted, or None."""
     rows, in_runs = int(keep.sum()), len(np.unique(runs.run[keep]))
-    facts = runs.tasks[task]
+    metadata = runs.tasks[task]
     if rows == 0 and selection.above_chance is not None and np.isfinite(runs.score[:, task]).any():
         best = np.nanmax(runs.score[:, task])
-        return f"no checkpoint is above its chance level of {facts.chance:.3g} (best {best:.3g})"
+        return f"no checkpoint is above its chance level of {metadata.chance:.3g} (best {best:.3g})"
     if rows < size(law):
         have = "1 checkpoint is" if rows == 1 else f"{rows} checkpoints are"
         return f"{have} fewer than the {size(law)} parameters"

@@ -20,7 +20,7 @@ from flpjax.readers.cells import names, numbers
 from flpjax.readers.csv_file import read_csv
 from flpjax.readers.raw import FilesPlace
 
-MODELS, EVALS, FACTS = "exp_data/models", "exp_data/evals", "exp_data/eval_metadata.csv"
+MODELS, EVALS, TASK_METADATA = "exp_data/models", "exp_data/evals", "exp_data/eval_metadata.csv"
 # Corpus → its models that the authors forecast: the 7B one, and the 1.4B one with the most tokens.
 CORPORA = {
     "c4_original": ("c4_original-open_lm_7b-1.0", "c4_original-open_lm_1b-4.0"),
@@ -57,7 +57,7 @@ def gadre2024(folder: Path, corpus: str | None = None) -> Runs:
     paths = sorted((folder / MODELS).glob(f"{corpus or ''}*.json"))
     if not paths:
         raise InputError("there are no models", where=str(folder / MODELS), remedy="Check that the copy is complete")
-    facts = _facts(folder / FACTS)
+    tasks = _tasks(folder / TASK_METADATA)
     rows = [_model(path, folder / EVALS / f"evaluation_{path.stem}_heavy.json") for path in paths]
     place = FilesPlace(source, files=[str(path) for path in paths])
     columns: dict[str, NDArray[Any]] = {
@@ -72,14 +72,14 @@ def gadre2024(folder: Path, corpus: str | None = None) -> Runs:
         notes.append("three corpora, three ladders: fit one at a time (gadre2024-c4, gadre2024-rpj, gadre2024-rw)")
     return build_runs(
         columns,
-        tasks=facts,
+        tasks=tasks,
         source=source,
         place=place,
         notes=notes,
     )
 
 
-def _facts(path: Path) -> dict[str, Task]:
+def _tasks(path: Path) -> dict[str, Task]:
     """Chance levels and numbers of questions of all tasks that the authors' evaluation knows, as they give them."""
     if not path.is_file():
         raise InputError("there is no such file", where=str(path), remedy="Check that the copy is complete")
@@ -90,11 +90,11 @@ def _facts(path: Path) -> dict[str, Task]:
     chance = numbers(raw.cells["Random baseline"], "Random baseline", raw.place) / 100.0
     questions = numbers(raw.cells["#datapoints"], "#datapoints", raw.place)
     by_name = zip(raw.cells["Eval Task"], chance, questions, strict=True)
-    facts = {name.strip(): Task(name.strip(), float(level), int(count)) for name, level, count in by_name}
-    missing = [name for name in AVERAGED if name not in facts]
+    tasks = {name.strip(): Task(name.strip(), float(level), int(count)) for name, level, count in by_name}
+    missing = [name for name in AVERAGED if name not in tasks]
     if missing:
         raise InputError(f"the task '{missing[0]}' is missing", where=str(path), remedy="Check that this is the file")
-    return facts | {AVERAGE: Task(AVERAGE, float(np.mean([facts[name].chance for name in AVERAGED])))}
+    return tasks | {AVERAGE: Task(AVERAGE, float(np.mean([tasks[name].chance for name in AVERAGED])))}
 
 
 def _model(model_file: Path, eval_file: Path) -> dict[str, Any]:

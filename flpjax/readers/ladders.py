@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from flpjax.ladder.table import Runs
 from flpjax.readers.datablations import CODE, REPEATED, datablations, datablations_code
-from flpjax.readers.gadre import EVALS, FACTS, MODELS, gadre2024
+from flpjax.readers.gadre import EVALS, MODELS, TASK_METADATA, gadre2024
 from flpjax.readers.mixinglaws import mixinglaws
 from flpjax.readers.olmo_ladder import FOLDER as RUNS_FOLDER
 from flpjax.readers.olmo_ladder import files_of, olmo_ladder
@@ -40,7 +40,7 @@ class LadderSummary(NamedTuple):
 
 
 def _gadre(corpus: str) -> tuple[str, ...]:
-    return FACTS, f"{MODELS}/{corpus}*", f"{EVALS}/evaluation_{corpus}*"
+    return TASK_METADATA, f"{MODELS}/{corpus}*", f"{EVALS}/evaluation_{corpus}*"
 
 
 def _olmo(runs: str) -> tuple[str, ...]:

@@ -132,13 +132,13 @@ def _table_map(content: dict[str, Any], where: str) -> TableMap:
             raise InputError(f"'{name}' is no product of numbers", where=at, remedy="Name a column")
     allow = keys.table.allow_missing
     tasks = {name: _task(name, entry, f"{where}, [tasks.{name}]") for name, entry in keys.tasks.items()}
-    told = [name for name, unit in keys.show.items() if name.startswith("score/") and unit == "centred"]
+    centred = [name for name, unit in keys.show.items() if name.startswith("score/") and unit == "centred"]
     return TableMap(
         columns={name: entry.column for name, entry in keys.columns.items() if entry.column is not None},
         products={name: tuple(entry.product) for name, entry in keys.columns.items() if entry.product is not None},
         units={name: unit for name, unit in units.items() if unit is not None},
-        shown={name: _shown(name, unit, f"{where}, [show]") for name, unit in keys.show.items() if name not in told},
-        tasks=told_centred(tasks, told),
+        shown={name: _shown(name, unit, f"{where}, [show]") for name, unit in keys.show.items() if name not in centred},
+        tasks=with_centred(tasks, centred),
         scales={name: entry.scale for name, entry in keys.tasks.items() if entry.scale != "fraction"},
         features={name: Feature(name, entry.unit, entry.transform) for name, entry in keys.features.items()},
         finished=_finished(keys.columns.get("final")),
@@ -176,9 +176,9 @@ def _task(name: str, keys: TaskKeys, where: str) -> Task:
     return Task(name, keys.chance / full, keys.questions, centred=centred)
 
 
-def told_centred(tasks: dict[str, Task], told: list[str]) -> dict[str, Task]:
+def with_centred(tasks: dict[str, Task], columns: list[str]) -> dict[str, Task]:
     """Facts about tasks, some of which people tell with chance at 0."""
-    names = [column.partition("/")[2] for column in told]
+    names = [column.partition("/")[2] for column in columns]
     return tasks | {name: replace(tasks.get(name, known_task(name)), centred=True) for name in names}
 
 
@@ -188,7 +188,7 @@ def _finished(final: ColumnKeys | None) -> tuple[str, ...]:
 
 
 def _shown(name: str, unit: str, where: str) -> Unit:
-    """The unit that results of a loss are told in."""
+    """The unit that results of a loss are shown in."""
     if not name.startswith("loss/"):
         remedy = 'Write "loss/<domain>" = "bits" or "perplexity", or "score/<task>" = "centred"'
         raise InputError(f"'{name}' is no loss", where=where, remedy=remedy)

@@ -14,7 +14,7 @@ from flpjax.ladder.units import Unit
 from flpjax.readers.rows import RowsAre
 
 Scale = Literal["fraction", "points", "centred"]
-"""What a score is told in: 0 to 1, 0 to 100, or with chance at 0 and the best score at 1."""
+"""What a score is given in: 0 to 1, 0 to 100, or with chance at 0 and the best score at 1."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TableMap:
         columns: Canonical name → the table's name.
         products: Canonical name → the table's columns, and numbers, whose product it is.
         units: Canonical name → the unit that its values stand in.
-        shown: Canonical name of a loss → the unit that results are told in; of the others it is that of ``units``.
+        shown: Canonical name of a loss → the unit that results are shown in; of the others it is that of ``units``.
         tasks: Facts about tasks by name.
         scales: Task → what its scores and their standard errors stand in, where these are no fractions.
         features: Unit and transform of features by name.

@@ -102,8 +102,8 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     met = {why for t in tasks for why in t["dropped"]}
     reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
     notes = (*runs.notes, *finals_notes(training))
-    told_in = runs.shown.get(via) if via is not None else None
-    return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings), _feature_rows(runs), told_in)
+    shown_unit = runs.shown.get(via) if via is not None else None
+    return Check(str(runs), run_rows, tasks, reasons, notes, tuple(warnings), _feature_rows(runs), shown_unit)
 
 
 def _plain(domain: str) -> str:
@@ -144,13 +144,13 @@ def _known(value: float) -> float | None:
 
 
 def _feature_rows(runs: Runs) -> tuple[dict[str, Any], ...]:
-    facts, values = runs.feature_facts, runs.features
+    metadata, values = runs.feature_facts, runs.features
     return tuple(
         {
             "feature": name,
-            "unit": facts[name].unit,
-            "transform": facts[name].transform,
-            "constant": facts[name].constant,
+            "unit": metadata[name].unit,
+            "transform": metadata[name].transform,
+            "constant": metadata[name].constant,
             "lowest": float(values[name].min()),
             "highest": float(values[name].max()),
         }

@@ -21,7 +21,7 @@ from flpjax.results.distance import extrapolation_warning
 from flpjax.results.forecast import Interval, check_level, scatter
 from flpjax.results.goal import Goal, Scene
 from flpjax.results.mix import Change, Mix
-from flpjax.results.problem import BEST_TRIED, FIRST_PENALTY, Problem, outputs_at, pose
+from flpjax.results.problem import BEST_TRIED, FIRST_PENALTY, Problem, mixture_problem, outputs_at
 from flpjax.results.target import Target
 
 STARTS = 16
@@ -65,7 +65,7 @@ def optimise_mix(
     """
     require_x64("a search for mixtures")
     check_level(level)
-    problem = pose(draws, target, goal or Goal(), constraints or Constraints(), baseline)
+    problem = mixture_problem(draws, target, goal or Goal(), constraints or Constraints(), baseline)
     rng = generator(key, 0)
     spread = spread_starts(problem.feasible.polytope, starts, rng)
     base = np.array([[problem.baseline.weights[s] for s in problem.feasible.sources]])
@@ -160,9 +160,9 @@ def _measured(problem: Problem, outputs: NDArray[np.float64]) -> NDArray[np.floa
     """``(draw, output)`` what one run measures, losses with a minus sign: as a forecast has it, runs scatter."""
     noise = scatter(problem.draws)
     domains = len(problem.draws.model.domains)
-    off = np.concatenate([np.asarray(leaf)[problem.usable] for leaf in noise], axis=1)
-    loss = -np.asarray(measured(problem.draws.model, -outputs[:, :domains], off[:, :domains]))
-    return np.concatenate([loss, np.clip(outputs[:, domains:] + off[:, domains:], 0.0, 1.0)], axis=1)
+    deviations = np.concatenate([np.asarray(leaf)[problem.usable] for leaf in noise], axis=1)
+    loss = -np.asarray(measured(problem.draws.model, -outputs[:, :domains], deviations[:, :domains]))
+    return np.concatenate([loss, np.clip(outputs[:, domains:] + deviations[:, domains:], 0.0, 1.0)], axis=1)
 
 
 def _settled(gain: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -199,14 +199,14 @@ def _taken(validation: RollingValidation | None) -> str:
     named += f" and {rest} more" if rest > 0 else ""
     if not validation.cells:
         return f"{named}, by the probability of what was measured: there were no larger runs to check them by"
-    off = [
+    errors = [
         f"{100 * v:.1f} {what}"
         for v, what in zip(validation.error, ("% of a loss", "points of a score"), strict=True)
         if np.isfinite(v)
     ]
     ahead = "the ladder's larger runs from smaller ones" if validation.runs else "runs left out from the others"
     why = f"weights by the probability of what was measured; forecasts of {ahead} were off by"
-    return f"{named}: {why} {' and '.join(off)}"
+    return f"{named}: {why} {' and '.join(errors)}"
 
 
 def hull_distance(tried: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""A search for mixtures, posed: what was asked, checked and put into numbers."""
+"""The problem that a search for mixtures solves: what was asked, checked and put into numbers."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def check_problem(
     return allowed
 
 
-def pose(
+def mixture_problem(
     draws: Draws, target: Target, goal: Goal, constraints: Constraints, baseline: Mapping[str, float] | str
 ) -> Problem:
     """Check what was asked, and put it into numbers.

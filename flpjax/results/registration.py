@@ -37,7 +37,7 @@ class Registration:
         data: SHA-256 of the ladder as canonical CSV.
         tasks: Facts about the ladder's tasks.
         domains: The ladder's loss domains, in the order of the baseline's.
-        shown: Loss domain → what its losses are told in to people.
+        shown: Loss domain → what its losses are shown in to people.
         question: What was asked, in words.
         registered_at: When, in UTC, as ISO 8601 has it.
         versions: Of flpjax, and of the libraries below it.

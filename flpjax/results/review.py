@@ -127,8 +127,10 @@ def check_misfit(draws: Draws, seen: Forecast, finals: Runs) -> Finding:
         observed = {("loss", n): finals.loss_of(n)[i] for n in losses} | {
             ("score", n): finals.score_of(n)[i] for n in scores
         }
-        told = {("loss", n): v for n, v in losses.items()} | {("score", n): v for n, v in scores.items()}
-        held += [told[k].lower <= value <= told[k].upper for k, value in observed.items() if np.isfinite(value)]
+        intervals = {("loss", n): v for n, v in losses.items()} | {("score", n): v for n, v in scores.items()}
+        held += [
+            intervals[k].lower <= value <= intervals[k].upper for k, value in observed.items() if np.isfinite(value)
+        ]
     share = float(np.mean(held)) if held else float("nan")
     should, must = MISFIT
     remedy = "" if share >= should else "The law does not fit: compare methods with `flpjax backtest`"

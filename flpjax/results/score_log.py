@@ -78,7 +78,7 @@ class Calibration(ShownAsTable):
         rows = []
         for forecast in dict.fromkeys(line.forecast for line in self.cells):
             lines = [line for line in self.cells if line.forecast == forecast]
-            told = [line.cell.held for line in lines if line.cell.held is not None]
+            held = [line.cell.held for line in lines if line.cell.held is not None]
             below = [line.cell.actual < line.cell.median for line in lines]
             rows.append(
                 {
@@ -86,8 +86,8 @@ class Calibration(ShownAsTable):
                     "targets": ", ".join(dict.fromkeys(line.cell.target for line in lines)),
                     "method": lines[0].method,
                     "level": lines[0].level,
-                    "held": sum(told),
-                    "intervals": len(told),
+                    "held": sum(held),
+                    "intervals": len(held),
                     "below": sum(below) / len(below),
                 }
             )

@@ -18,7 +18,7 @@ from flpjax.results.record import crps
 from flpjax.results.registration import Registration
 from flpjax.results.target import Target
 
-OFF = 0.05  # of the FLOPs that were forecast: beyond this, another run was trained than the one that was asked about
+FLOPS_TOLERANCE = 0.05  # of the FLOPs that were forecast: a run beyond it is another than was asked about
 MOST_LISTED = 6
 
 
@@ -86,8 +86,8 @@ class Scoring(ShownAsTable):
     @property
     def held(self) -> tuple[int, int]:
         """Intervals that held, and all intervals."""
-        told = [cell.held for cell in self.cells if cell.held is not None]
-        return sum(told), len(told)
+        held = [cell.held for cell in self.cells if cell.held is not None]
+        return sum(held), len(held)
 
     @property
     def gain(self) -> float | None:
@@ -178,7 +178,7 @@ def _matched(targets: Sequence[Target], finals: Runs) -> tuple[dict[int, int], l
         notes.append(f"not there yet: {some_of(missing, MOST_LISTED)}")
     for i, row in found.items():
         flops = targets[i].flops
-        if flops and abs(finals.flops[row] / flops - 1.0) > OFF:
+        if flops and abs(finals.flops[row] / flops - 1.0) > FLOPS_TOLERANCE:
             notes.append(
                 f"'{names[row]}' took {finals.flops[row]:.3g} FLOPs where {flops:.3g} were forecast: it is another run "
                 "than the one that was asked about"
@@ -186,7 +186,9 @@ def _matched(targets: Sequence[Target], finals: Runs) -> tuple[dict[int, int], l
     return found, notes
 
 
-def _cells(registration: Registration, kind: StageName, target: int, came: Mapping[str, float]) -> Iterator[Scored]:
+def _cells(
+    registration: Registration, kind: StageName, target: int, measured_values: Mapping[str, float]
+) -> Iterator[Scored]:
     """Losses or scores of one target that were forecast and measured."""
     made, model, base = registration.forecast, registration.draws.model, registration.baseline
     if kind == "loss":
@@ -201,7 +203,7 @@ def _cells(registration: Registration, kind: StageName, target: int, came: Mappi
         columns = tuple(task.name for task in registration.tasks)
         names, intervals, drawn, other = model.tasks, made.score, made.score_draws, base.score
     for j, name in enumerate(names):
-        value, found = came.get(name, np.nan), intervals[target].get(name)
+        value, found = measured_values.get(name, np.nan), intervals[target].get(name)
         if found is None or not np.isfinite(value):
             continue
         draws = drawn[:, target, j] if made.intervals else np.empty(0)

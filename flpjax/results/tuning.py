@@ -162,13 +162,15 @@ def tune(
         raise InputError(f"there is no loss '{domain}'", where="tune", remedy=did_you_mean(domain, domains))
     names = _free(draws, targets, free)
     finals = runs.training().finals()
-    facts = {f.name: f for f in finals.extra_features}
+    metadata = {f.name: f for f in finals.extra_features}
     low_high = {n: (float(finals.features[n].min()), float(finals.features[n].max())) for n in names}
-    seen = {n: facts[n].transformed(np.array(ends)) for n, ends in low_high.items()}
-    wide = {n: (s[0] - _room(facts[n].transform, s), s[1] + _room(facts[n].transform, s)) for n, s in seen.items()}
+    seen = {n: metadata[n].transformed(np.array(ends)) for n, ends in low_high.items()}
+    wide = {
+        n: (s[0] - _margin(metadata[n].transform, s), s[1] + _margin(metadata[n].transform, s)) for n, s in seen.items()
+    }
     tuned = []
     for target in targets:
-        middle = {n: float(np.exp(s.mean()) if facts[n].transform == "log" else s.mean()) for n, s in seen.items()}
+        middle = {n: float(np.exp(s.mean()) if metadata[n].transform == "log" else s.mean()) for n, s in seen.items()}
         whole = Target(
             target.name, target.params, target.tokens, target.flops, target.mix, {**(target.features or {}), **middle}
         )
@@ -177,7 +179,7 @@ def tune(
         best: dict[str, Interval | None] = {}
         lost = float(1.0 - there.mean())
         for k, name in enumerate(names):
-            plain = np.exp(place[:, k]) if facts[name].transform == "log" else place[:, k]
+            plain = np.exp(place[:, k]) if metadata[name].transform == "log" else place[:, k]
             best[name] = Interval.of(np.where(there, plain, np.nan), level, LOST)
         loss = Interval.of(np.where(there, value, np.nan), level, LOST)
         tuned.append(Tuned(target, best, loss, lost, low_high))
@@ -206,7 +208,7 @@ def _free(draws: Draws, targets: Sequence[Target], free: Sequence[str]) -> tuple
     return names
 
 
-def _room(transform: str, seen: Floats) -> float:
+def _margin(transform: str, seen: Floats) -> float:
     """How far beyond the ladder's values is searched; of a feature that is no logarithm, its own range."""
     return BEYOND if transform == "log" else float(seen[1] - seen[0])
 

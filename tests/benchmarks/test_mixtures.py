@@ -11,7 +11,7 @@ from benchmarks.mixtures.laws import OURS, fit, losses, spearman, true_rank
 from flpjax import read_runs
 from flpjax.fitting.point import point
 from flpjax.ladder.compute import six_nd
-from flpjax.results.problem import BEST_TRIED, pose
+from flpjax.results.problem import BEST_TRIED, mixture_problem
 
 pytestmark = pytest.mark.public
 
@@ -166,7 +166,7 @@ def test_gradients_find_what_random_mixtures_do_not(runs, monkeypatch):
     others = search.random_search(draws, target, runs.training().finals().mix.mean(axis=0))
     assert ours["ours"] < others["best_of_100000"] <= others["top128_mean"] + 0.1
     assert sum(ours["weights"].values()) == pytest.approx(1.0)
-    problem = pose(draws, target, search.GOAL, search.ANYWHERE, BEST_TRIED)
+    problem = mixture_problem(draws, target, search.GOAL, search.ANYWHERE, BEST_TRIED)
     value = problem.value(np.array(list(ours["weights"].values())), problem.scene)
     assert -float(value) == pytest.approx(ours["ours"], rel=1e-9)
 

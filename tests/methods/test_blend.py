@@ -17,7 +17,7 @@ from flpjax.results.constraints import Constraints
 from flpjax.results.forecast import forecast, predict
 from flpjax.results.goal import Goal
 from flpjax.results.mixture import optimise_mix
-from flpjax.results.problem import pose
+from flpjax.results.problem import mixture_problem
 from flpjax.results.target import Target, targets_of
 
 INSIDE, BEYOND = Target("inside", flops=1e20), Target("beyond", params=7e9, tokens=2e12, flops=1e23)
@@ -128,7 +128,7 @@ def test_a_blend_of_mixtures_can_be_searched(mixtures):
     runs, draws = mixtures
     assert draws.model.sources == runs.sources
     target = Target("3B", params=3e9, tokens=6e10)
-    problem = pose(draws, target, Goal(), Constraints(), "best tried")
+    problem = mixture_problem(draws, target, Goal(), Constraints(), "best tried")
     points = np.array([[0.8, 0.2], [0.6, 0.4]])
     number, slope = jax.jit(jax.vmap(jax.value_and_grad(problem.value), (0, None)))(points, problem.scene)
     at_both = compute(problem.target, problem.target).replace(mix=jnp.asarray(points))
@@ -140,7 +140,7 @@ def test_a_blend_of_mixtures_can_be_searched(mixtures):
 
 def test_a_search_takes_n_and_d_from_the_ladder_for_a_target_in_flops(mixtures):
     _, draws = mixtures
-    problem = pose(draws, Target("C", flops=1.8e21), Goal(), Constraints(), "best tried")
+    problem = mixture_problem(draws, Target("C", flops=1.8e21), Goal(), Constraints(), "best tried")
     assert np.isfinite(np.asarray(problem.scene.baseline)).all()
     (said,) = [w for w in problem.notes if "own rule" in w]
     assert said.startswith("target 'C' has FLOPs only: N and D taken from the ladder's own rule: N=")

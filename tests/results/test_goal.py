@@ -17,7 +17,7 @@ from flpjax.methods.flpm import MixtureModel
 from flpjax.results.constraints import Constraints
 from flpjax.results.forecast import predict
 from flpjax.results.goal import Goal, Value, divergence
-from flpjax.results.problem import pose
+from flpjax.results.problem import mixture_problem
 from flpjax.results.target import Target
 
 SOURCES, DOMAINS, TASKS = ("general", "code", "math"), ("general", "code", "math"), ("t", "u")
@@ -93,7 +93,7 @@ GOALS = {
 
 
 def posed(draws, goal):
-    problem = pose(draws, TARGET, goal, Constraints(), BASE)
+    problem = mixture_problem(draws, TARGET, goal, Constraints(), BASE)
     return problem.value, problem.scene._replace(penalty=jnp.asarray(3.0)), np.asarray(problem.scene.share)
 
 

@@ -17,7 +17,7 @@ from flpjax.results.forecast import forecast
 from flpjax.results.goal import Goal
 from flpjax.results.mix_curve import mix_curve
 from flpjax.results.mix_grid import measured_near
-from flpjax.results.problem import pose
+from flpjax.results.problem import mixture_problem
 from flpjax.results.target import Target
 from tests.results.test_goal import SOURCES, TARGET, by_hand
 
@@ -111,7 +111,7 @@ def test_a_law_without_a_forecast_on_a_face_is_refused():
 def test_the_objective_is_what_the_search_maximises(goal):
     draws, base = by_hand(2), {"general": 0.8, "code": 0.2}
     curve = mix_curve(draws, TARGET, step=0.1, goal=goal, baseline=base)
-    problem = pose(draws, TARGET, goal, Constraints(), base)
+    problem = mixture_problem(draws, TARGET, goal, Constraints(), base)
     value = jax.jit(problem.value)
     expected = [float(value(jnp.asarray(w), problem.scene)) for w in curve.weights]
     np.testing.assert_allclose(curve.objective.value, expected, rtol=1e-9, atol=1e-12)

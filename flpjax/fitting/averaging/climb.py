@@ -77,10 +77,10 @@ def climb(
         if effect.shape[1]:
             taken = effect[..., None] * by_run(sheet, output, both * root[..., None])
             gram -= np.swapaxes(taken, 1, 2) @ taken
-        off = theta - loc
-        density = 0.5 * gram[:, -1, -1] + 0.5 * (off**2 * prior).sum(axis=1)
+        deviation = theta - loc
+        density = 0.5 * gram[:, -1, -1] + 0.5 * (deviation**2 * prior).sum(axis=1)
         hessian = gram[:, :-1, :-1] + np.diag(prior)
-        return Density(np.where(sound, density, np.inf), gram[:, :-1, -1] - off * prior, hessian)
+        return Density(np.where(sound, density, np.inf), gram[:, :-1, -1] - deviation * prior, hessian)
 
     value, gradient, hessian = at(theta)
     value = np.where(np.isfinite(value), value, np.inf)

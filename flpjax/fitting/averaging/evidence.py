@@ -85,8 +85,8 @@ def _fit_batch(law: Law, space: Space, sheet: Sheet, grid: Grid, shift: float) -
     evidence = -end.value - 0.5 * (whitened.log_det + count * np.log(2.0 * np.pi))
     evidence -= 0.5 * np.linalg.slogdet(end.hessian)[1] + np.log(scale).sum()
     evidence = np.where(np.isfinite(evidence), evidence, -np.inf) + grid.log_prior[point] + shift
-    told = Fits(end.theta, end.hessian, evidence, end.gain < ENOUGH, np.linalg.norm(end.gradient * scale, axis=1))
-    shaped = [leaf.reshape(outputs, origins, points, *leaf.shape[1:]) for leaf in told]
+    fits = Fits(end.theta, end.hessian, evidence, end.gain < ENOUGH, np.linalg.norm(end.gradient * scale, axis=1))
+    shaped = [leaf.reshape(outputs, origins, points, *leaf.shape[1:]) for leaf in fits]
     return [Fits(*(leaf[o] for leaf in shaped)) for o in range(outputs)]
 
 

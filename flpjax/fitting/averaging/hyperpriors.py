@@ -56,11 +56,11 @@ VALUES: Mapping[Space, tuple[Floats, Floats, Floats]] = {
 """Amplitudes, noises and growths of the grid: two s.d. about the medians that were learned, and what ladders had."""
 
 
-def learned(told: Mapping[str, Any]) -> tuple[dict[Space, Hyperprior], dict[str, float]]:
+def learned(table: Mapping[str, Any]) -> tuple[dict[Space, Hyperprior], dict[str, float]]:
     """Hyperpriors by kind of output, and log weights of laws and maps by name, of a table as the file holds it."""
     found: dict[Space, Hyperprior] = {}
     for space, section in SECTIONS.items():
-        of = {name: float(entry["value"]) for name, entry in told[section].items()}
+        of = {name: float(entry["value"]) for name, entry in table[section].items()}
         amplitude, noise, growth = VALUES[space]
         found[space] = Hyperprior(
             amplitude,
@@ -71,7 +71,7 @@ def learned(told: Mapping[str, Any]) -> tuple[dict[Space, Hyperprior], dict[str,
             growth,
             of.get("growth_sd", 1.0),  # of scores the grid has one growth
         )
-    return found, {name: float(entry["value"]) for name, entry in told["laws"].items()}
+    return found, {name: float(entry["value"]) for name, entry in table["laws"].items()}
 
 
 OF, LAW = learned(tomllib.loads(files(__package__).joinpath(FILE).read_text("utf-8")))

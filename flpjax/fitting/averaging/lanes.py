@@ -74,8 +74,8 @@ def _in_calls(
     for at in range(0, len(output), LANES):
         some = output[at : at + LANES]
         own = jax.tree.map(lambda leaf, some=some: padded(leaf[some], LANES), x)
-        told = program(own, *(padded(leaf[at : at + LANES], LANES) for leaf in lanes))
-        parts.append([np.asarray(leaf)[: len(some)] for leaf in told])
+        results = program(own, *(padded(leaf[at : at + LANES], LANES) for leaf in lanes))
+        parts.append([np.asarray(leaf)[: len(some)] for leaf in results])
     return tuple(np.concatenate(kind) for kind in zip(*parts, strict=True))
 
 

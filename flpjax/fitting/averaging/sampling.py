@@ -81,8 +81,8 @@ def sample_outputs(
         if not departs:
             found += [Sample(d.theta, d.noise) for d in drawn]
             continue
-        told = _values(law.law, space, drawn)  # type: ignore[attr-defined]
-        found += [_with_weights(d, grid, value, origin) for d, value in zip(drawn, told, strict=True)]
+        law_values = _values(law.law, space, drawn)  # type: ignore[attr-defined]
+        found += [_with_weights(d, grid, value, origin) for d, value in zip(drawn, law_values, strict=True)]
     return found
 
 
@@ -114,11 +114,11 @@ def _with_weights(drawn: _Drawn, grid: Grid, value: Floats, origin: int) -> Samp
         known = factors(rows, table, drawn.cells, origin, grid, drawn.used)
     inverse = known.inverse[drawn.place]
     residual = np.where(inverse > 0, rows.y - value, 0.0) * inverse
-    if len(known.told) == 1:
-        told = residual @ known.told[0]
+    if len(known.design) == 1:
+        projected = residual @ known.design[0]
     else:
-        told = _by_point(np.swapaxes(known.told, 1, 2), drawn.place, residual)
-    white = _by_point(known.root, drawn.place, told) + drawn.normal
+        projected = _by_point(np.swapaxes(known.design, 1, 2), drawn.place, residual)
+    white = _by_point(known.root, drawn.place, projected) + drawn.normal
     curvature = _by_point(np.swapaxes(known.unroot, 1, 2), drawn.place, white)[:, : drawn.cells]
     amplitude = np.log(grid.amplitude[drawn.used])[drawn.place]
     return Sample(np.concatenate([drawn.theta, amplitude[:, None], curvature], axis=1), drawn.noise)
@@ -140,5 +140,7 @@ def _values(law: Law, space: Space, drawn: Sequence[_Drawn]) -> list[Floats]:
     x = stacked_rows([d.rows.x for d in drawn], rows)
     draws = len(drawn[0].theta)
     output = np.repeat(np.arange(len(drawn)), draws)
-    told = values(law, space, np.concatenate([d.theta for d in drawn]), x, output).reshape(len(drawn), draws, rows)
-    return [value[:, : len(d.rows.y)] for value, d in zip(told, drawn, strict=True)]
+    law_values = values(law, space, np.concatenate([d.theta for d in drawn]), x, output).reshape(
+        len(drawn), draws, rows
+    )
+    return [value[:, : len(d.rows.y)] for value, d in zip(law_values, drawn, strict=True)]

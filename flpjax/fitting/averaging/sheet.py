@@ -81,8 +81,8 @@ def stacked(law: Law, each: Sequence[Rows]) -> Sheet:
         np.arange(len(each)),
     )
     first: dict[bytes, int] = {}
-    told = (found.seen, found.below, found.within, found.basis, found.run, found.common)
-    keys = [b"".join(leaf[o].tobytes() for leaf in told) for o in range(len(each))]
+    compared = (found.seen, found.below, found.within, found.basis, found.run, found.common)
+    keys = [b"".join(leaf[o].tobytes() for leaf in compared) for o in range(len(each))]
     return found._replace(alike=np.array([first.setdefault(key, o) for o, key in enumerate(keys)], np.intp))
 
 

@@ -63,7 +63,7 @@ class Factors(NamedTuple):
     inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
     root: Floats  # (fit, k, k) L⁻¹·diag(scale), of the weights' posterior precision L·Lᵀ
     unroot: Floats  # (fit, k, k) L⁻¹
-    told: Floats  # (fit, row, k) what weighted residuals tell of weights; one for all fits where effects are drawn
+    design: Floats  # (fit, row, k) of the weights; one for all fits where effects are drawn
 
 
 def factors(rows: Rows, table: Floats, cells: int, origin: int, grid: Grid, point: NDArray[np.intp]) -> Factors:

@@ -102,10 +102,10 @@ def _fitted(
 
 @partial(compiled, static_argnums=0)
 def _starts(
-    residual: Tabulated, features: Array, y: Array, weight: Array, chance: Array, ceiling: Array, reach: Array
+    residual: Tabulated, features: Array, y: Array, weight: Array, chance: Array, ceiling: Array, margin: Array
 ) -> Array:
     """``(model, p)`` unconstrained starts."""
-    return jax.vmap(residual.guess, (0, 0, 0, 0, 0, None))(features, y, weight, chance, ceiling, reach)
+    return jax.vmap(residual.guess, (0, 0, 0, 0, 0, None))(features, y, weight, chance, ceiling, margin)
 
 
 @partial(compiled, static_argnums=0)

@@ -80,8 +80,8 @@ class Batch:
 
     def _given_up(self, i: int, states: Sequence[Sampled]) -> str:
         """Why a ladder has failed; empty if it has not, so far."""
-        told = (unsettled(state, place, self.bound[i]) for _, state, place in self._places(i, states))
-        return next((why for why in told if why), "")
+        reasons = (unsettled(state, place, self.bound[i]) for _, state, place in self._places(i, states))
+        return next((why for why in reasons if why), "")
 
     def _running(self, i: int, states: Sequence[Sampled]) -> bool:
         """Whether a lane of a ladder has not ended."""
@@ -116,8 +116,8 @@ class Batch:
             for s, stage in enumerate(self.bound[i].bound.stages):
                 vector, *known = by_stage[i, s]
                 vectors.append(on_device(vector))
-                for told, values in zip((khat, worth), known, strict=True):
-                    told |= {f"{stage.name} '{o}'": float(v) for o, v in zip(stage.outputs, values, strict=True)}
+                for by_output, values in zip((khat, worth), known, strict=True):
+                    by_output |= {f"{stage.name} '{o}'": float(v) for o, v in zip(stage.outputs, values, strict=True)}
             shape = (self.chains, self.each)
             nothing = np.zeros(shape, bool), np.zeros(shape, np.int64), 1, np.ones(shape)
             return self._assembled(i, Found(tuple(vectors), *nothing, khat, worth), "laplace")

@@ -244,9 +244,9 @@ def _kernels(vector: Floats, weight: Floats, root: Floats, rng: np.random.Genera
     outputs, size = vector.shape[1:]
     chosen = np.stack([resample(weight[:, o], KERNELS, rng) for o in range(outputs)], axis=1)
     mean = np.einsum("do,dop->op", weight, vector)
-    off = vector - mean
+    deviation = vector - mean
     n_effective = (1.0 / (weight**2).sum(axis=0))[:, None, None]
-    spread = np.einsum("do,dop,doq->opq", weight, off, off, optimize=True)
+    spread = np.einsum("do,dop,doq->opq", weight, deviation, deviation, optimize=True)
     spread = (n_effective * spread + size * root @ np.swapaxes(root, 1, 2)) / (n_effective + size)
     narrow = (4.0 / ((size + 2) * np.minimum(n_effective, KERNELS))) ** (1.0 / (size + 4))  # Silverman's rule
     centre = np.take_along_axis(vector, chosen[..., None], axis=0)

@@ -109,8 +109,8 @@ def _data(runs: Runs, stage: Stage, place: NDArray[np.int64], mask: NDArray[np.b
         chance = np.array([t.chance for t in tasks])
         known = _by_questions(y, np.array([t.questions or np.inf for t in tasks]))
         if len(runs) == stage.weight.shape[1]:  # rows of the table, not of its finals
-            untold = np.array([t.questions is None for t in tasks])[:, None, None]
-            known = np.where(untold, taken(np.nan_to_num(runs.stderr[:, columns].T) ** 2), known)
+            unknown_count = np.array([t.questions is None for t in tasks])[:, None, None]
+            known = np.where(unknown_count, taken(np.nan_to_num(runs.stderr[:, columns].T) ** 2), known)
         standardised_loss = _standardised_loss(x, mask) if kind == "runs" else nothing
     size = np.array([runs.flops[runs.run == r].max() for r in range(len(runs.names))])
     order = np.where(mask, size[stage.run][place] + np.arange(mask.shape[2]) * 1e-6 * size.min(), -np.inf)

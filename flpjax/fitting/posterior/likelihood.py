@@ -136,7 +136,7 @@ def log_likelihood(layer: Layer, params: Params, data: LayerData) -> Array:
 
 
 def student(residual: Array, variance: Array, freedom: Array) -> Array:
-    """Log density of Student's t at ``off``, with its scale squared.
+    """Log density of Student's t at ``residual``, with its scale squared.
 
     ``log Γ(x + ½) − log Γ(x)`` by its series for large x, eight steps up: elementary functions, of which the second
     derivatives compile in no time, where those of ``lgamma`` take seconds. Exact to 1e-11.

@@ -59,8 +59,9 @@ def posterior(
         key: JAX random key.
         method: ``"nuts"`` samples exactly; ``"tempered"`` does where modes are many
             (:mod:`flpjax.fitting.posterior.populations`); None takes it of a network, else NUTS. ``"laplace"``
-            resamples draws around the mode by importance, a few seconds, lets them wander on where k̂ says that this is
-            too narrow (:mod:`flpjax.fitting.posterior.importance`), and says by k̂ whether it can be trusted.
+            resamples draws around the mode by importance, a few seconds, moves them by differential evolution where k̂
+            says that this is too narrow (:mod:`flpjax.fitting.posterior.importance`), and says by k̂ whether it can be
+            trusted.
         draws: How many in all, rounded up to a multiple of the chains.
         chains: Chains side by side.
         warmup: Steps of each chain of NUTS that are not kept.

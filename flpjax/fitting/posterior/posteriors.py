@@ -69,8 +69,8 @@ class Posteriors(Mapping[str, Draws]):
         """One row a ladder: its name, how its draws were made, and why there are none."""
         rows: list[dict[str, Any]] = []
         for name, drawn in self.draws.items():
-            told = {} if drawn.sampling is None else drawn.sampling.to_dict()
-            rows.append({"name": name, **told, "failed": None})
+            diagnostics = {} if drawn.sampling is None else drawn.sampling.to_dict()
+            rows.append({"name": name, **diagnostics, "failed": None})
         return rows + [{"name": name, "failed": why} for name, why in self.failed.items()]
 
     def __str__(self) -> str:

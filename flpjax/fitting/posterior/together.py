@@ -175,9 +175,9 @@ def unsettled(sampled: Sampled, place: Place, ladder: Bound) -> str:
     worst = int(bad[0])
     how = Ended(int(sampled.ended[own][worst]))
     rhat = sampled.seen.rhat[own][worst].max()
-    told = f" (R-hat {rhat:.3f})" if how == Ended.APART and rhat < MILES else ""
+    detail = f" (R-hat {rhat:.3f})" if how == Ended.APART and rhat < MILES else ""
     more = f"; so do {len(bad) - 1} more" if len(bad) > 1 else ""
-    return f"{stage.name} '{stage.outputs[worst]}' {how.reason}{told}{more}"
+    return f"{stage.name} '{stage.outputs[worst]}' {how.reason}{detail}{more}"
 
 
 def in_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:

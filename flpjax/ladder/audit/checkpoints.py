@@ -104,8 +104,8 @@ def _of_loss(runs: Runs, name: str, y: Floats, diverged: Said, spikes: Said) -> 
         diverged.setdefault(int(run[i]), {})[name] = words
     ended = np.zeros(len(runs.names), bool)
     ended[run[last & (rise > RISE)]] = True
-    off, beside = _from_neighbours(run, log_d, y)
-    bad = (off > SPIKE) & ~ended[run]
+    deviation, beside = _from_neighbours(run, log_d, y)
+    bad = (deviation > SPIKE) & ~ended[run]
     bad &= ~first | (y < beside - SPIKE)  # a run begins high
     bad &= ~last | (y > beside) | (beside - y > FALL)
     _add(
@@ -127,10 +127,10 @@ def _of_score(runs: Runs, name: str, score: Floats, chance: float, sampling: flo
     run, score, log_d = runs.run[rows], score[rows], np.log(runs.progress[rows])
     y = np.arcsin(np.sqrt(score))
     first, _ = _ends(run)
-    off, beside = _from_neighbours(run, log_d, y)
-    within = off[np.isfinite(off)]
+    deviation, beside = _from_neighbours(run, log_d, y)
+    within = deviation[np.isfinite(deviation)]
     scatter = float(np.quantile(within, 0.9)) if len(within) else 0.0
-    bad = off > max(SCORE_SPIKE, SAMPLING * sampling, SCATTER * scatter)
+    bad = deviation > max(SCORE_SPIKE, SAMPLING * sampling, SCATTER * scatter)
     bad &= ~first | (y > beside)  # a task may emerge at once
     below = np.arcsin(np.sqrt(chance)) - y
     bad |= (score < IMPOSSIBLE * chance) & (below > SAMPLING * sampling) & (score < 0.5 * np.median(score))
@@ -190,7 +190,7 @@ def _from_neighbours(run: NDArray[np.int64], log_d: Floats, y: Floats) -> tuple[
         before = y1 + (y1 - y2) * (log_d - x1) / (x1 - x2)
         after = y3 + (y3 - y4) * (x3 - log_d) / (x4 - x3)
     said = np.abs(y - np.stack([y1, y3, between, before, after]))
-    off = np.where(np.isfinite(said), said, np.inf).min(axis=0)
+    deviation = np.where(np.isfinite(said), said, np.inf).min(axis=0)
     known = np.isfinite(y1) | np.isfinite(y3)
     beside = np.where(np.isfinite(y1), np.where(np.isfinite(y3), 0.5 * (y1 + y3), y1), y3)
-    return np.where(known, off, 0.0), beside
+    return np.where(known, deviation, 0.0), beside

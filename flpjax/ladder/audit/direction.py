@@ -16,7 +16,7 @@ MONOTONE = 0.6  # rank correlation with compute
 SURE = 4.0  # standard errors of the slope
 RISE, FALL, FALL_UNKNOWN = 0.02, 0.04, 0.1  # least change over the ladder: of log losses; scores; of unknown questions
 BELOW = 0.8  # × chance; and 4 s.d. of the questions
-SD_BELOW, USUAL_QUESTIONS = 4.0, 1000
+SD_BELOW, ASSUMED_QUESTIONS = 4.0, 1000
 MOST_LISTED = 4
 
 
@@ -81,7 +81,7 @@ def _below(score: Floats, chance: float, questions: int | None, name: str) -> st
     known = score[np.isfinite(score)]
     if len(known) < FEWEST or chance <= 0.0:
         return ""
-    noise = np.sqrt(chance * (1.0 - chance) / (questions or USUAL_QUESTIONS))
+    noise = np.sqrt(chance * (1.0 - chance) / (questions or ASSUMED_QUESTIONS))
     typical = float(np.median(known))
     if typical >= min(BELOW * chance, chance - SD_BELOW * noise):
         return ""

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 LANDMARKS, FEW_LANDMARKS = 120, 10  # runs that the smooth departure is spanned by: exact for fewer runs
 WORK = 400_000  # runs × landmarks, so that tables of any length are quick
 NOISES = np.geomspace(1.0, 50.0, 12)  # × the least noise
-NOISE_FACTS = 3.0  # runs that the least noise counts for
+NOISE_PRIOR_RUNS = 3.0  # runs that the least noise counts for
 SILENCE = 1e3  # noise of a silent run, × that of the others
 
 
@@ -32,7 +32,7 @@ class Trend:
         slope_sd: Standard deviation of that.
         curvature_sd: Of the second-order coefficients, per e-fold squared.
         departure_sd: Of the smooth departure from the parabola.
-        reach: E-folds of N or D over which the departure changes.
+        length_scale: E-folds of N or D over which the departure changes.
         mixture_sd: Of the change from one source alone to another.
         least_noise: The noise of a run that is always allowed for.
     """
@@ -41,7 +41,7 @@ class Trend:
     slope_sd: float
     curvature_sd: float
     departure_sd: float
-    reach: float
+    length_scale: float
     mixture_sd: float
     least_noise: float
 
@@ -50,7 +50,7 @@ LOSS = Trend(-0.05, 0.1, 0.015, 0.04, 2.0, 0.5, 0.012)
 """Of log losses: they fall by .03 to .1 per e-fold, Chinchilla's law bends by .016; reruns differ by .2 to 1 %."""
 SCORE = Trend(0.03, 0.15, 0.05, 0.15, 1.5, 0.3, 0.03)
 """Of arcsine-root scores (0 to 1.57): a task may emerge within two e-folds."""
-MIXTURE_REACH = 0.4  # of the square root of a share, over which the mixture's departure changes
+MIXTURE_LENGTH_SCALE = 0.4  # of the square root of a share, over which the mixture's departure changes
 
 
 class Expected(NamedTuple):
@@ -72,11 +72,14 @@ def basis(log_params: Floats, log_tokens: Floats, mix: Floats, trend: Trend) -> 
     n, d = (v - np.median(v) for v in (log_params, log_tokens))
     second = [trend.curvature_sd * v for v in (n**2, d**2, n * d)]
     columns = [2.0 * np.ones_like(n), trend.slope_sd * n, trend.slope_sd * d, *second]
-    places = np.stack([n, d], axis=1) / trend.reach
+    places = np.stack([n, d], axis=1) / trend.length_scale
     parts = [np.stack(columns, axis=1), trend.departure_sd * _smooth(places)]
     if mix.shape[1]:
         shares = np.sqrt(mix)
-        parts += [trend.mixture_sd * (mix - mix.mean(axis=0)), 0.5 * trend.mixture_sd * _smooth(shares / MIXTURE_REACH)]
+        parts += [
+            trend.mixture_sd * (mix - mix.mean(axis=0)),
+            0.5 * trend.mixture_sd * _smooth(shares / MIXTURE_LENGTH_SCALE),
+        ]
     return np.hstack(parts)
 
 
@@ -153,7 +156,7 @@ class Others:
             + 2.0 * audible.sum() * np.log(noise)
             + (scaled @ scaled - along @ share) / noise**2
         )
-        whole -= NOISE_FACTS * (np.log(noise) + 0.5 * (least_noise / noise) ** 2)
+        whole -= NOISE_PRIOR_RUNS * (np.log(noise) + 0.5 * (least_noise / noise) ** 2)
         found = self.predict(y, noise)
         own = -np.log(found.sd) - 0.5 * ((y[:, None] - found.mean) / found.sd) ** 2
         without = np.where(audible[:, None], whole - own, -np.inf)

@@ -14,21 +14,21 @@ Floats = NDArray[np.float64]
 LEAST_PARAMS = 1e4  # a transformer of width 16 has more
 MOST_PARAMS, MOST_TOKENS = 1e14, 1e16  # hundreds of times the largest model there is, and all text that there is
 RATIO = 1.0, 1e4  # tokens per parameter of most of a ladder's runs; published ladders have medians of 4 to 1,000
-USUAL_RATIO = "1 to 10,000 are usual"
+RATIO_RANGE = "1 to 10,000 are usual"
 ONE_RATIO = 0.005, 5e5  # of a single run; published grids reach .03 and 64,000
 APART = 20.0  # × beyond the others' tokens per parameter
 LN_VOCABULARY = 12.6  # nats per token, ln of 300,000 words: what guessing at random costs in the largest vocabularies
 EARLY = 0.1  # of a run's tokens
 AT_START = 25.0  # the same before training: a bad start is worse than guessing
 LEAST_LOSS = 0.02  # nats per token or byte
-MOST_TIMES_USUAL = 2.0  # × the loss of Chinchilla's law at N and D; published domains of text reach 1.35
+MOST_TIMES_EXPECTED = 2.0  # × the loss of Chinchilla's law at N and D; published domains of text reach 1.35
 CHINCHILLA = 1.817, 482.0, 0.348, 2085.0, 0.366  # E, A, α, B, β of Besiroglu et al. 2024
 FEWEST = 3  # runs that tell a column's fault from a run's
 SHARED = 0.3  # share of runs that makes it the column's fault
 STEEPEST = 0.18  # |d log loss / d log C|; published losses in nats fall by .03 to .12, perplexities by that × the loss
 ATTENTION = 2.0 / 3.0  # of the FLOPs beyond 6·N·D: what shapes of one size differ by
-FLOPS_OFF = 0.05  # of FLOPs per parameter and token, that rounding does not explain
-FLOPS_USUAL = 3.0, 40.0  # per parameter and token: 6, more for small wide models with long contexts
+FLOPS_TOLERANCE = 0.05  # of FLOPs per parameter and token, that rounding does not explain
+TYPICAL_FLOPS = 3.0, 40.0  # per parameter and token: 6, more for small wide models with long contexts
 
 DECLARE = "declare its unit in a mapping file, say {}"
 
@@ -73,11 +73,11 @@ def _sizes(last: Runs) -> list[Fault]:
         what += f"{last.tokens[large][0]:.3g} tokens (column 'tokens') are more than any run has"
         return [Fault(Kind.UNITS, severe=True, what=what, remedy=remedy_d)]
     if typical < RATIO[0]:
-        what = f"columns 'params' and 'tokens': most runs have {typical:.2g} tokens per parameter, where {USUAL_RATIO}"
+        what = f"columns 'params' and 'tokens': most runs have {typical:.2g} tokens per parameter, where {RATIO_RANGE}"
         swapped = "They are swapped, or tokens are in another unit, or steps: " if typical > 1e-4 else ""
         return [Fault(Kind.UNITS, severe=True, what=what, remedy=swapped + remedy_d)]
     if typical > RATIO[1]:
-        what = f"columns 'params' and 'tokens': most runs have {typical:,.3g} tokens per parameter, where {USUAL_RATIO}"
+        what = f"columns 'params' and 'tokens': most runs have {typical:,.3g} tokens per parameter, where {RATIO_RANGE}"
         return [Fault(Kind.UNITS, severe=True, what=what, remedy=remedy_n)]
     return _odd_ratios(last, ratio, f"{remedy_d}; leave the run out with --exclude")
 
@@ -104,14 +104,14 @@ def _odd_ratios(last: Runs, ratio: Floats, remedy: str) -> list[Fault]:
 def _flops(last: Runs) -> list[Fault]:
     """Of C, one row a run: runs that are not counted as the others are."""
     per_nd = last.flops / (last.params * last.tokens)
-    off, usual = flops_departures(last.params, last.tokens, last.flops)
+    odd, usual = flops_departures(last.params, last.tokens, last.flops)
     remedy = 'Count all rows alike, or declare the unit, say flops = { column = "…", unit = "GFLOPs" }'
     typical = float(np.median(per_nd))
-    if off.any():
-        what = f"FLOPs of {_named(last, off)} are {per_nd[off][0]:.3g} per parameter and token (column 'flops'), where "
-        what += f"the others' rule says about {usual[off][0]:.3g}"
+    if odd.any():
+        what = f"FLOPs of {_named(last, odd)} are {per_nd[odd][0]:.3g} per parameter and token (column 'flops'), where "
+        what += f"the others' rule says about {usual[odd][0]:.3g}"
         return [Fault(Kind.UNITS, severe=False, what=what, remedy=remedy)]
-    if not FLOPS_USUAL[0] <= typical <= FLOPS_USUAL[1]:
+    if not TYPICAL_FLOPS[0] <= typical <= TYPICAL_FLOPS[1]:
         what = f"column 'flops': {typical:.3g} FLOPs per parameter and token, where 6 and some for attention are usual"
         return [Fault(Kind.UNITS, severe=False, what=what, remedy=f"{remedy}; mixtures of experts may be so")]
     return []
@@ -139,8 +139,8 @@ def flops_departures(params: Floats, tokens: Floats, flops: Floats) -> tuple[NDA
     elif np.median(per_nd) < 5.7:
         slope, level = _line(log_n, np.log(per_nd))
         usual = np.exp(level + slope * log_n)
-    room = np.maximum(FLOPS_OFF * usual, ATTENTION * np.maximum(usual - 6.0, 0.0))
-    return np.abs(per_nd - usual) > room, usual
+    tolerance = np.maximum(FLOPS_TOLERANCE * usual, ATTENTION * np.maximum(usual - 6.0, 0.0))
+    return np.abs(per_nd - usual) > tolerance, usual
 
 
 def _line(x: Floats, y: Floats) -> tuple[float, float]:
@@ -196,5 +196,5 @@ def _is_perplexity(finals: Runs, loss: Floats, known: NDArray[np.bool_]) -> bool
     slope, _ = _line(log_c, y)
     steep = np.ptp(log_c) > 2.0 and len(y) > 3 and -slope > STEEPEST and loss[known].min() > 1.5
     return bool(
-        np.median(loss[known] / usual) > MOST_TIMES_USUAL or np.mean(loss[known] > LN_VOCABULARY) > SHARED or steep
+        np.median(loss[known] / usual) > MOST_TIMES_EXPECTED or np.mean(loss[known] > LN_VOCABULARY) > SHARED or steep
     )

@@ -74,7 +74,7 @@ def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, 
     runs = [_with_constants(run, constants) for run in records.runs]
     runs, notes = _bare_loss(runs)
     each = [sized(run) for run in runs]
-    notes = [*records.notes, *notes, *_told([told for _, told in each])]
+    notes = [*records.notes, *notes, *_with_counts([run_notes for _, run_notes in each])]
     doubts = list(records.doubts)
     runs = [run for run, _ in each]
     if not any(measured(run).any() for run in runs):
@@ -83,10 +83,10 @@ def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, 
             where=records.source,
             remedy='Name one: --column "loss/c4=THEIR NAME"; --format names the kind of files',
         )
-    runs, told = _without_step_zero(runs)
+    runs, new_notes = _without_step_zero(runs)
     empty = [run.run for run in runs if not measured(run).any()]
     runs = [run for run in runs if measured(run).any()]
-    notes += told
+    notes += new_notes
     if empty:
         notes.append(f"{_named(empty)} without any loss or score left out")
     lacking = [run.run for run in runs if not _whole(run)[measured(run)].any()]
@@ -97,14 +97,16 @@ def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, 
     if lacking:
         doubts.append(f"{_named(lacking)} left out: neither FLOPs nor both N and D are known")
     usable = [rows_of(run, np.flatnonzero(_whole(run))) for run in runs if run.run not in lacking]
-    usable, told = _fractions(usable)
-    notes += told
-    usable, told, more = consistent(usable)
-    notes, doubts = notes + told, doubts + more
+    usable, new_notes = _fractions(usable)
+    notes += new_notes
+    usable, new_notes, new_doubts = consistent(usable)
+    notes, doubts = notes + new_notes, doubts + new_doubts
     by = [_ordered(run) for run in usable]
-    told, more = _words(by)
+    new_notes, new_doubts = _words(by)
     table, left = _table(records, [o.run for o in by])
-    return Assembled(table, records, tuple(lacking), without_params, (*notes, *told, *left), (*doubts, *more))
+    return Assembled(
+        table, records, tuple(lacking), without_params, (*notes, *new_notes, *left), (*doubts, *new_doubts)
+    )
 
 
 def _table(records: Records, runs: Sequence[RunRecords]) -> tuple[Runs, list[str]]:
@@ -233,10 +235,10 @@ def _words(by: Sequence[Ordered]) -> tuple[list[str], list[str]]:
     return notes, doubts
 
 
-def _told(each: Sequence[Sequence[str]]) -> list[str]:
-    """One sentence for all runs of which the same is to be told."""
-    times = Counter(told for one in each for told in one)
-    return [f"{told} ({count(number, 'run')})" for told, number in times.items()]
+def _with_counts(each: Sequence[Sequence[str]]) -> list[str]:
+    """Each note once, with the number of runs that it is about."""
+    times = Counter(note for one in each for note in one)
+    return [f"{note} ({count(number, 'run')})" for note, number in times.items()]
 
 
 def _named(names: Sequence[str]) -> str:

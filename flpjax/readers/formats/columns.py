@@ -129,7 +129,7 @@ def canonical_values(
     return meaning.unit.canonical(values)
 
 
-def facts(taken: Mapping[str, Column]) -> tuple[dict[str, Task], dict[str, str], dict[str, Unit]]:
+def column_metadata(taken: Mapping[str, Column]) -> tuple[dict[str, Task], dict[str, str], dict[str, Unit]]:
     """Facts about the tasks, what each canonical column is called in the source, and units for people."""
     names = [canonical[6:] for canonical in taken if canonical.startswith("score/")]
     tasks = {name: CORE if taken[f"score/{name}"].meaning.centred else task_of(name) for name in names}

@@ -46,12 +46,12 @@ def mapping_of(runs: Runs, records: Records, kind: str) -> str:
 def _task(task: Task) -> Sequence[str]:
     """The section of a task, if there is more to say than its name does."""
     known = known_task(task.name)
-    facts = []
+    entries = []
     if task.chance_known and (known.chance != task.chance or not known.chance_known or task.centred):
-        facts.append(f"chance = {task.chance!r}")
+        entries.append(f"chance = {task.chance!r}")
     if task.questions is not None:
-        facts.append(f"questions = {task.questions}")
-    return [f"[tasks.{_key(task.name)}]", *facts, ""] if facts else []
+        entries.append(f"questions = {task.questions}")
+    return [f"[tasks.{_key(task.name)}]", *entries, ""] if entries else []
 
 
 def _some_lack(runs: Runs, domain: int) -> bool:

@@ -199,13 +199,13 @@ def _regrouped(run: RunRecords, join: JoinTable) -> list[RunRecords]:
 
 def _stacked(parts: Sequence[RunRecords]) -> RunRecords:
     every = dict.fromkeys(name for part in parts for name in part.columns)
-    told = [part.ended for part in parts if part.ended is not None]
+    ended = [part.ended for part in parts if part.ended is not None]
     return RunRecords(
         parts[0].run,
         {name: np.concatenate([part.column(name) for part in parts]) for name in every},
         [place for part in parts for place in part.places],
         [model for part in parts for model in part.models],
-        told[-1] if told else None,
+        ended[-1] if ended else None,
     )
 
 

@@ -44,15 +44,15 @@ def read(path: Path, choices: Choices) -> Records:
             if not isinstance(content, dict):
                 raise InputError("the line is no JSON object", where=place, remedy="Give one a run, or one a step")
             summary = _summary(content)
-            told = flat(content) if summary is None else summary
-            name = _name(content, told) or (run_of_file(each) if summary is None else f"line {number}")
+            metrics = flat(content) if summary is None else summary
+            name = _name(content, metrics) or (run_of_file(each) if summary is None else f"line {number}")
             state = next((texts(content[key]).lower() for key in STATES if texts(content.get(key))), "")
             ended = None if not state else state in FINISHED
             run = runs.setdefault(name, RunRows(name, [], [], ended))
             constants = {} if summary is None else _config(content)
             runs[name] = RunRows(
                 name,
-                [*run.rows, {**constants, **told}] if summary is not None else _added(run.rows, told),
+                [*run.rows, {**constants, **metrics}] if summary is not None else _added(run.rows, metrics),
                 [*run.places, place] if summary is not None else _added(run.places, place),
                 ended if ended is not None else run.ended,
             )
@@ -80,10 +80,10 @@ def _config(content: Mapping[str, Any]) -> dict[str, Any]:
     return flat(content["config"]) if isinstance(content.get("config"), dict) else {}
 
 
-def _name(content: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+def _name(content: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """What a run is called; taken up again, it is the same."""
     for key in (*RUN_NAMES, *RUN_IDS):
-        for where in (content, told):
+        for where in (content, metrics):
             text = texts(where.get(key))
             if text:
                 return (AGAIN.sub("", text) or text)[:200]

@@ -45,12 +45,12 @@ def read(path: Path, choices: Choices) -> Records:
     rows, notes = _latest(found)
     doubts = _limits(found) + _several_folders(found)
     groups: Mapping[str, tuple[str, ...]] = {group: tasks for file in found for group, tasks in file.groups.items()}
-    rows, groups, told = _by_shots(rows, groups)
-    notes += told
-    kept, told = _kept(rows, groups, choices.subtasks)
-    notes += told
-    picked, told = chosen_metrics(rows, kept, choices)
-    notes += told
+    rows, groups, new_notes = _by_shots(rows, groups)
+    notes += new_notes
+    kept, new_notes = _kept(rows, groups, choices.subtasks)
+    notes += new_notes
+    picked, new_notes = chosen_metrics(rows, kept, choices)
+    notes += new_notes
     return Records(
         source=str(path),
         runs=tuple(_runs(rows, picked)),
@@ -195,10 +195,10 @@ def _limits(found: Sequence[ResultsFile]) -> list[str]:
     limits = {file.limit for file in found} - {None}
     if not limits:
         return []
-    told = ", ".join(f"{limit:g}" for limit in sorted(x for x in limits if x is not None))
+    listed = ", ".join(f"{limit:g}" for limit in sorted(x for x in limits if x is not None))
     some = [file for file in found if file.limit is not None]
     return [
-        f"{count(len(some), 'file')} of {len(found)} with --limit {told}: scores are of the first questions only; "
+        f"{count(len(some), 'file')} of {len(found)} with --limit {listed}: scores are of the first questions only; "
         "evaluate without a limit"
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from flpjax.errors import InputError, count, some_of
 from flpjax.readers.cells import names, numbers
-from flpjax.readers.formats.columns import chosen_columns, facts, read_columns
+from flpjax.readers.formats.columns import chosen_columns, column_metadata, read_columns
 from flpjax.readers.formats.files import files, header, table
 from flpjax.readers.formats.names import meaning_of
 from flpjax.readers.formats.records import Choices, Floats, Format, Records, RunRecords
@@ -61,7 +61,7 @@ def read(path: Path, choices: Choices) -> Records:
     for what, missing in (("mixture", without_mixture), ("metric", [r for r in place if r not in measured_runs])):
         if missing:
             notes.append(f"{count(len(missing), 'run')} without any {what} left out: {some_of(missing, MOST_LISTED)}")
-    tasks, origin, shown = facts(taken)
+    tasks, origin, shown = column_metadata(taken)
     return Records(str(path), tuple(found), tasks, origin, shown, tuple(notes))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flpjax.readers.formats.columns import Column, canonical_values, chosen_columns, facts
+from flpjax.readers.formats.columns import Column, canonical_values, chosen_columns, column_metadata
 from flpjax.readers.formats.files import value
 from flpjax.readers.formats.records import Choices, Records, RunRecords, columns_of_rows
 
@@ -48,7 +48,7 @@ def flat(content: Any, head: str = "", depth: int = 0) -> dict[str, Any]:
 def records_of_rows(
     runs: Sequence[RunRows], source: str, choices: Choices, notes: Sequence[str] = (), doubts: Sequence[str] = ()
 ) -> Records:
-    """Rows as records, with facts about their tasks.
+    """Rows as records, with metadata about their tasks.
 
     Raises:
         InputError: A column was chosen that is not there, or a perplexity is 1 or less.
@@ -60,15 +60,15 @@ def records_of_rows(
         for name, cell in row.items()
         if not math.isnan(value(cell))
     )
-    taken, told = chosen_columns(names, choices)
-    tasks, origin, shown = facts(taken)
+    taken, column_notes = chosen_columns(names, choices)
+    tasks, origin, shown = column_metadata(taken)
     return Records(
         source,
         tuple(_records(run, taken) for run in runs if run.rows),
         tasks,
         origin,
         shown,
-        (*notes, *told),
+        (*notes, *column_notes),
         tuple(doubts),
     )
 

@@ -22,7 +22,7 @@ def sized(run: RunRecords) -> tuple[RunRecords, list[str]]:
     only some rows have are in proportion to tokens.
     """
     columns = {name: values.copy() for name, values in run.columns.items()}
-    told: list[str] = []
+    notes: list[str] = []
     for name in (n for n in CONSTANT if n in columns):
         known = columns[name][np.isfinite(columns[name])]
         if len(known):
@@ -33,13 +33,13 @@ def sized(run: RunRecords) -> tuple[RunRecords, list[str]]:
     if open_.any() and np.isfinite(tokens).any() and np.isfinite(steps).any():
         tokens = np.where(open_, _on_line(steps, tokens), tokens)
         if np.isfinite(tokens[open_]).any():
-            told.append("tokens of rows without are on a line between those that have them")
+            notes.append("tokens of rows without are on a line between those that have them")
         open_ = ~np.isfinite(tokens)
     if open_.any():
         counted, how = _counted(run, columns)
         tokens = np.where(open_, counted, tokens)
         if np.isfinite(counted[open_]).any():
-            told.append(how)
+            notes.append(how)
     if np.isfinite(tokens).any():
         columns["tokens"] = tokens
     flops = columns.get("flops")
@@ -49,8 +49,8 @@ def sized(run: RunRecords) -> tuple[RunRecords, list[str]]:
         rates = rates[np.isfinite(rates) & (rates > 0)]
         if len(rates):
             columns["flops"] = np.where(np.isfinite(flops), flops, tokens * rates[-1])
-            told.append("FLOPs of rows without are in proportion to tokens")
-    return replace(run, columns=columns), told
+            notes.append("FLOPs of rows without are in proportion to tokens")
+    return replace(run, columns=columns), notes
 
 
 def consistent(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str], list[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from flpjax.errors import InputError, count, some_of
-from flpjax.readers.formats.columns import Column, chosen_columns, facts
+from flpjax.readers.formats.columns import Column, chosen_columns, column_metadata
 from flpjax.readers.formats.files import LOOKED_AT, files, header, table
 from flpjax.readers.formats.join import merged
 from flpjax.readers.formats.records import Choices, Format, Records, RunRecords
@@ -71,11 +71,11 @@ def read(path: Path, choices: Choices) -> Records:
             "export all rows (scan_history of W&B)"
         )
     if (logs or panels) and summaries:
-        runs, told = _with_summaries(merged(runs), summaries, choices)
-        notes += told
+        runs, summary_notes = _with_summaries(merged(runs), summaries, choices)
+        notes += summary_notes
     if odd:
         doubts.append(f"{count(odd, 'cell')} NaN or infinite are taken as not measured: leave out runs that diverged")
-    tasks, origin, shown = facts(taken)
+    tasks, origin, shown = column_metadata(taken)
     return Records(str(path), tuple(runs), tasks, origin, shown, tuple(notes), tuple(doubts))
 
 
@@ -99,23 +99,23 @@ def _with_summaries(
     runs: Sequence[RunRecords], summaries: Sequence[Path], choices: Choices
 ) -> tuple[list[RunRecords], list[str]]:
     """Histories with what the table of runs says of each as a whole: its size, batch, context and state."""
-    told: dict[str, RunRecords] = {}
+    by_run: dict[str, RunRecords] = {}
     for each in summaries:
         raw = table(each)
         plain = replace(choices, columns={}, metrics={}, metric="")
         taken, _ = chosen_columns(raw.cells, plain)
         sizes = {c: column for c, column in taken.items() if c in ("params", "batch", "batch_tokens", "context")}
-        told |= {record.run: record for record in records_of(raw, each, sizes)[0]}
+        by_run |= {record.run: record for record in records_of(raw, each, sizes)[0]}
     found = []
     for run in runs:
-        more = told.get(run.run)
+        more = by_run.get(run.run)
         if more is not None:
             columns = dict(run.columns)
             for name, values in more.columns.items():
                 columns.setdefault(name, np.full(len(run), values[-1]))
             run = replace(run, columns=columns, ended=more.ended if run.ended is None else run.ended)
         found.append(run)
-    lacking = [run.run for run in runs if run.run not in told]
+    lacking = [run.run for run in runs if run.run not in by_run]
     names = some_of([each.name for each in summaries], MOST_LISTED)
     notes = [f"states and sizes of runs are those of {names}"]
     if lacking:

@@ -67,8 +67,8 @@ def panel_records(raw: RawTable, path: Path, choices: Choices) -> tuple[list[Run
         values, odd = read_columns(raw.cells, {canonical: plain}, raw.place)
         diverged += odd
         rows = np.flatnonzero(np.isfinite(values[canonical]))
-        told = canonical_values(values[canonical][rows], taken[canonical].meaning, raw.place, name, rows.tolist())
-        columns = {axis.canonical: at[axis.canonical][rows], canonical: told}
+        converted = canonical_values(values[canonical][rows], taken[canonical].meaning, raw.place, name, rows.tolist())
+        columns = {axis.canonical: at[axis.canonical][rows], canonical: converted}
         places = [raw.place.row_at(int(row)) for row in rows]
         own = AGAIN.sub("", run) or run
         found.append(RunRecords(own, columns, places, [own] * len(places)))

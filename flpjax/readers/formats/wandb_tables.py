@@ -58,9 +58,9 @@ def is_log(names: Sequence[str]) -> bool:
 def rows_by_run(raw: RawTable, path: Path) -> list[Rows]:
     """Rows of each run: by the column that names it, by its id where runs share a name, else all of the file's one."""
     names = list(raw.cells)
-    named, by_id, told = run_column(names), run_column(names, RUN_IDS), run_column(names, STATES)
+    named, by_id, state_column = run_column(names), run_column(names, RUN_IDS), run_column(names, STATES)
     total = len(next(iter(raw.cells.values()), ()))
-    states = raw.cells[told] if told else [""] * total
+    states = raw.cells[state_column] if state_column else [""] * total
     if named is None and by_id is None:
         one = Rows(run_of_file(path), list(range(total)), _state(states[-1]) if total else "")
         return [one]

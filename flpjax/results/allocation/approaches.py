@@ -209,9 +209,9 @@ def _explained(law: Approach, plain: Approach, corrected: Approach, beyond_chanc
 
 
 def _of_envelope(law: Approach, envelope: Approach) -> str:
-    off = float(np.exp(middle(envelope.log_params)[-1] - middle(law.log_params)[-1]) - 1.0)
+    gap = float(np.exp(middle(envelope.log_params)[-1] - middle(law.log_params)[-1]) - 1.0)
     return (
-        f"At {np.exp(law.log_flops[-1]):.3g} FLOPs the envelope puts N* {abs(off):.0%} "
-        f"{'above' if off > 0 else 'below'} the law: before a run's end learning rates have not decayed, which favours "
+        f"At {np.exp(law.log_flops[-1]):.3g} FLOPs the envelope puts N* {abs(gap):.0%} "
+        f"{'above' if gap > 0 else 'below'} the law: before a run's end learning rates have not decayed, which favours "
         "sizes whose runs end there, and few sizes bound it."
     )

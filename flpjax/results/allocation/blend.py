@@ -53,8 +53,8 @@ def blended(first: Floats, second: Floats) -> Blended:
     share = (1.0 - weight) * np.nan_to_num(difference)
     own = (1.0 - weight) * np.sqrt(np.nan_to_num(np.maximum(other - one, 0.0)))  # of the other approach alone
     order = np.random.default_rng(SEED)
-    off = even_normal(len(first), order)[:, None] * own + even_normal(len(first), order)[:, None] * np.sqrt(between)
-    return Blended(first + share + off, weight, np.sqrt(between))
+    noise = even_normal(len(first), order)[:, None] * own + even_normal(len(first), order)[:, None] * np.sqrt(between)
+    return Blended(first + share + noise, weight, np.sqrt(between))
 
 
 def _centre(log_params: Floats) -> tuple[Floats, Floats]:

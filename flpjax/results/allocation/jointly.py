@@ -33,7 +33,7 @@ RATIOS = (1e-1, 1e5)
 """Tokens per parameter between which is searched: within them a gradient has something to go by."""
 MIXTURES, PLACES = 6, (0.35, 0.5, 0.65)  # starts: of the mixture, and of N for each
 MOST_DRAWS = 100  # of the mean that is minimised: a mixture is chosen once, not draw by draw
-SHARPER = 100.0  # losses are told in hundredths, so that values differ by about 1
+SHARPER = 100.0  # losses are expressed in hundredths, so that values differ by about 1
 ROUNDS = 3  # of the search where caps of sources depend on D, which it finds
 
 Floats = NDArray[np.float64]

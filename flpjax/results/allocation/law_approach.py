@@ -152,11 +152,11 @@ def _residuals(fitted: Draws, runs: Runs, domain: str) -> tuple[dict[str, float]
     finals = finals.rows(np.isfinite(finals.loss_of(domain)))
     known = predict(fitted.model, fitted.params, finals.law_inputs)
     expected = np.asarray(known.loss)[0, :, fitted.model.domains.index(domain)]
-    off = np.log(finals.loss_of(domain)) - np.log(expected)
-    free = max(len(off) - 5, 1)
-    sd = max(TO_SD * float(np.median(np.abs(off - np.median(off)))) * np.sqrt(len(off) / free), LEAST_SD)
+    residual = np.log(finals.loss_of(domain)) - np.log(expected)
+    free = max(len(residual) - 5, 1)
+    sd = max(TO_SD * float(np.median(np.abs(residual - np.median(residual)))) * np.sqrt(len(residual) / free), LEAST_SD)
     names = [finals.names[r] for r in finals.run]
-    return dict(zip(names, map(float, off), strict=True)), sd
+    return dict(zip(names, map(float, residual), strict=True)), sd
 
 
 def _rounded(corner: float) -> float:

@@ -65,8 +65,8 @@ def resampled(budgets: Budgets, log_loss: Floats, degree: int, draws: int, rng: 
         u = budgets.points.log_params[mine]
         hat = _hat(u - u.mean(), degree)
         fitted = hat @ log_loss[mine]
-        room = 1.0 - np.minimum(np.diag(hat), MOST_LEVERAGE)
-        found[1:, mine] = fitted + (log_loss[mine] - fitted) / room * rng.standard_normal((draws, len(mine)))
+        unexplained = 1.0 - np.minimum(np.diag(hat), MOST_LEVERAGE)
+        found[1:, mine] = fitted + (log_loss[mine] - fitted) / unexplained * rng.standard_normal((draws, len(mine)))
     return found
 
 
@@ -96,19 +96,19 @@ def line_through(log_flops: Floats, lowest: Lowest, at: Floats) -> Floats:
         slope = (w * away * (y - mean_y[:, None])).sum(axis=1) / (w * away**2).sum(axis=1)
         slope = np.where(known.sum(axis=1) >= FEWEST, slope, np.nan)
         lines = mean_y[:, None] + slope[:, None] * (at[None, :] - mean_x[:, None])
-        off = y[0] - (mean_y[0] + slope[0] * away[0])
-    return np.asarray(lines[:1] + _birge(off[known[0]], lowest.log_params[1:, known[0]]) * (lines - lines[:1]))
+        residual = y[0] - (mean_y[0] + slope[0] * away[0])
+    return np.asarray(lines[:1] + _birge(residual[known[0]], lowest.log_params[1:, known[0]]) * (lines - lines[:1]))
 
 
-def _birge(off: Floats, drawn: Floats) -> float:
+def _birge(residual: Floats, drawn: Floats) -> float:
     """How much more points are off their line than draws of them scatter; 1 at least."""
-    free = len(off) - 2
+    free = len(residual) - 2
     enough = np.isfinite(drawn).mean(axis=0) > 0.5
     if free < 1 or not enough.all() or not len(drawn):
         return 1.0
     low, high = np.nanquantile(drawn, [0.16, 0.84], axis=0)
     own = np.maximum(0.5 * (high - low), 1e-9)
-    return float(max(np.sqrt(((off / own) ** 2).sum() / free), 1.0))
+    return float(max(np.sqrt(((residual / own) ** 2).sum() / free), 1.0))
 
 
 def _hat(u: Floats, degree: int) -> Floats:
@@ -130,8 +130,8 @@ def _vertices(log_params: Floats, log_loss: Floats, degree: int) -> tuple[Floats
         else:  # of both roots of the derivative that at which the curve bends upwards
             root = np.sqrt(bend**2 - 3.0 * found[:, 3] * slope)
             at, curvature = -slope / (bend + root), 2.0 * root
-        room = BEYOND * np.ptp(u)
-        near = (at >= u.min() - room) & (at <= u.max() + room) & (curvature > 0)
+        margin = BEYOND * np.ptp(u)
+        near = (at >= u.min() - margin) & (at <= u.max() + margin) & (curvature > 0)
     if not near[0]:
         return np.where(near, centre + at, np.nan), 0.0
     each = np.array([k * at[0] ** max(k - 1, 0) for k in range(degree + 1)])  # derivative there, by coefficient

@@ -101,8 +101,8 @@ class SweepEnvelope(ShownAsTable):
             {**row, "on": list(cell.on), "diverged": list(cell.diverged)}
             for row, cell in zip(self.table(), self.cells, strict=True)
         ]
-        told = {"source": self.source, "domain": self.domain, "settings": list(self.settings), "cells": rows}
-        return json.dumps(told, indent=2, allow_nan=False)
+        content = {"source": self.source, "domain": self.domain, "settings": list(self.settings), "cells": rows}
+        return json.dumps(content, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
         return "\n".join(
@@ -202,13 +202,15 @@ def _cell(finals: Runs, domain: str, at: NDArray[np.intp], settings: tuple[str, 
     if fitted is not None:
         value, place, near = float(np.exp(fitted[0].value)), fitted[0].place, fitted[1]
     logs = [f.transform == "log" for f in finals.extra_features]
-    told = {s: float(np.exp(v) if logs[names_of.index(s)] else v) for s, v in zip(settings, place, strict=True)}
+    best_settings = {
+        s: float(np.exp(v) if logs[names_of.index(s)] else v) for s, v in zip(settings, place, strict=True)
+    }
     on = tuple(n for n, k in zip(names, near, strict=True) if k)
     diverged = tuple(n for n, v in zip(names, loss, strict=True) if v > loss[best] * (1.0 + DIVERGED))
     row = at[best]
     cell = Cell(
         float(finals.params[row]), float(finals.tokens[row]), tuple(names), names[best], float(loss[best]), value,
-        fitted is not None, told, on, diverged,
+        fitted is not None, best_settings, on, diverged,
     )  # fmt: skip
     return cell, int(row)
 
@@ -231,8 +233,8 @@ def _lowest_point(x: Floats, y: Floats, best: Floats) -> tuple[_Bowl, NDArray[np
     for _ in range(ROUNDS):
         if bowl is None:
             return None
-        off = np.abs(y - bowl.fitted)
-        sound = off <= max(OUTLYING * float(np.median(off[used])), ROUNDING)
+        residual = np.abs(y - bowl.fitted)
+        sound = residual <= max(OUTLYING * float(np.median(residual[used])), ROUNDING)
         near = (bowl.fitted <= bowl.value + np.log1p(NEAR)) & sound
         wide = (y <= y.min() + np.log1p(DIVERGED)) & sound
         narrower = _bowl(x, y, near, best)

@@ -13,7 +13,7 @@ from flpjax.ladder.table import Floats, Runs
 from flpjax.laws.compared import PARAMETER_INDEX, ComparedLosses, ComparedScores, ComparisonConstants, Size
 from flpjax.results.prediction import Interval
 from flpjax.results.speedup.compared import AlongCompute, Compared, ThroughLoss
-from flpjax.results.speedup.result import Evidence
+from flpjax.results.speedup.result import HypothesisProbabilities
 from flpjax.results.speedup.rows import Frame, Sizes, frame_of, pairs_of, sizes_of, slots_of
 
 EDGE = 0.02  # of chance and of a perfect score: where the mean score lies is a start, and odds there know no bounds
@@ -71,7 +71,7 @@ class Fitted(NamedTuple):
     """One loss or score."""
 
     compared: Compared
-    evidence: Evidence
+    evidence: HypothesisProbabilities
     khat: float
 
 
@@ -83,7 +83,7 @@ def fit_loss(tables: Tables, name: str, draws: int, level: float, rng: np.random
     output = Output("loss", slots, tables.frame.sizes, tables.frame.growth, 0.0, middle)
     found, laws = _averaged(output, draws, rng)
     along = AlongCompute(ComparedLosses(), found.params, _constants(output), tables.frame.log_flops)
-    return Fitted(along, _evidence(found, laws, output, level), found.khat)
+    return Fitted(along, _hypothesis_probabilities(found, laws, output, level), found.khat)
 
 
 def fit_score(tables: Tables, name: str, draws: int, level: float, rng: np.random.Generator) -> Fitted:
@@ -93,7 +93,7 @@ def fit_score(tables: Tables, name: str, draws: int, level: float, rng: np.rando
     output = Output("score", slots, tables.frame.sizes, tables.frame.growth, chance, _odds(values, chance))
     found, laws = _averaged(output, draws, rng)
     along = AlongCompute(ComparedScores(), found.params, _constants(output), tables.frame.log_flops)
-    return Fitted(along, _evidence(found, laws, output, level), found.khat)
+    return Fitted(along, _hypothesis_probabilities(found, laws, output, level), found.khat)
 
 
 def fit_map(
@@ -112,7 +112,7 @@ def fit_map(
     if not isinstance(loss.compared, AlongCompute):
         raise TypeError("a score goes through a loss")
     through = ThroughLoss(loss.compared, found.params, chance, middle)
-    evidence = _evidence(found, laws, output, level)
+    evidence = _hypothesis_probabilities(found, laws, output, level)
     return Fitted(through, evidence, max(found.khat, loss.khat))
 
 
@@ -135,12 +135,14 @@ def _odds(values: tuple[Floats, Floats], chance: float) -> float:
 READS: dict[Kind, str] = {"map": "loss", "loss": "C", "score": "C"}
 
 
-def _evidence(found: Averaged, laws: list[Nested], output: Output, level: float) -> Evidence:
+def _hypothesis_probabilities(
+    found: Averaged, laws: list[Nested], output: Output, level: float
+) -> HypothesisProbabilities:
     each = list(zip(laws, found.probability, nested_laws(output.kind), strict=True))
     noise = np.exp(found.params[:, PARAMETER_INDEX["log_noise"]])
     paired = bool((output.slots.present.min(axis=1) > 0).any())
     pair_correlation = 1.0 / (1.0 + np.exp(-found.params[:, PARAMETER_INDEX["pair_correlation"]]))
-    return Evidence(
+    return HypothesisProbabilities(
         float(sum(p for law, p, _ in each if law.constant)),
         float(sum(p for law, p, _ in each if law.exponents)),
         float(sum(p for law, p, _ in each if law.asymptote)),

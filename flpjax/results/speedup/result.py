@@ -43,7 +43,7 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class HypothesisProbabilities:
     """What runs say of how recipes differ, as probabilities.
 
     Attributes:
@@ -105,7 +105,7 @@ class OutputSpeedup:
     scales: tuple[Factor, ...]
     values: tuple[Factor, ...]
     curve: Floats
-    evidence: Evidence
+    evidence: HypothesisProbabilities
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -97,7 +97,7 @@ def slots_of(
     values: tuple[Floats, Floats],
     errors: tuple[Floats, Floats],
 ) -> Slot:
-    """Pairs first, then the runs without a partner, then room. Runs whose value is NaN have no part.
+    """Pairs first, then the runs without a partner, then padding. Runs whose value is NaN have no part.
 
     Args:
         recipes: What makes pairs.

@@ -19,32 +19,32 @@ def warnings_of(
     found: Sequence[OutputSpeedup], tables: Tables, names: tuple[str, str], khats: Sequence[float]
 ) -> list[str]:
     """In the order in which they matter."""
-    told = [few_runs(found[0])] if min(found[0].runs) <= FEW else []
+    warnings = [few_runs(found[0])] if min(found[0].runs) <= FEW else []
     apart = [each.name for each in found if np.isnan(each.measured[0])]
     if apart:
-        told.append(
+        warnings.append(
             f"By {some_of(apart)} there is no compute at which both recipes were tried: the factor rests on how laws "
             "carry on. Train one run of either where the other's are"
         )
     for name, sizes in zip(names, tables.sizes, strict=True):
         if np.ptp(sizes.flops) < NARROW:
-            told.append(
+            warnings.append(
                 f"{name} was tried over a factor {np.exp(np.ptp(sizes.flops)):.2g} in compute: how the factor changes "
                 "with scale rests on the other recipe's exponents"
             )
     ratios = [sizes.tokens - sizes.params for sizes in tables.sizes]
     if tables.frame.sizes and max(ratios[0].min() - ratios[1].max(), ratios[1].min() - ratios[0].max()) > 0:
         ends = [f"{np.exp(r.min()):.3g} to {np.exp(r.max()):.3g}" for r in ratios]
-        told.append(
+        warnings.append(
             f"No tokens per parameter are common to both ({ends[0]} against {ends[1]}): the factor at the same N and D "
             "rests on the law of N and D"
         )
     unreliable = [each.name for each, khat in zip(found, khats, strict=True) if khat > RELIABLE]
     if unreliable:
-        told.append(
+        warnings.append(
             f"Draws by {some_of(unreliable)} miss a part of what is probable: ask for another --seed, and compare"
         )
-    return told
+    return warnings
 
 
 def few_runs(output: OutputSpeedup) -> str:
