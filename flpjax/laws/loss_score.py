@@ -123,17 +123,22 @@ class Sigmoid:
 
     def constants(self, params: Params) -> dict[str, Array]:
         """``lower``, ``upper``, ``slope`` per nat, ``middle`` in nats."""
-        lower, span = self._asymptotes(params)
-        return {
-            "lower": lower,
-            "upper": lower + span,
-            "slope": params["slope"],
-            "middle": params["middle"] + self.centre,
-        }
+        return _sigmoid_constants(params, self._asymptotes(params), self.centre)
 
     def centred(self, x: Array) -> Self:
         """Centred on the mean loss."""
         return replace(self, centre=centre_of(x, 0.5))
+
+
+def _sigmoid_constants(params: Params, asymptotes: tuple[Array, Array], centre: float) -> dict[str, Array]:
+    """Of a sigmoid with its lower asymptote and the way from it to the upper one."""
+    lower, span = asymptotes
+    return {
+        "lower": lower,
+        "upper": lower + span,
+        "slope": params["slope"],
+        "middle": params["middle"] + centre,
+    }
 
 
 @dataclass(frozen=True)
@@ -199,13 +204,7 @@ class FallingSigmoid:
 
     def constants(self, params: Params) -> dict[str, Array]:
         """``lower``, ``upper``, ``slope`` per nat, ``middle`` in nats."""
-        lower, span = self._asymptotes(params)
-        return {
-            "lower": lower,
-            "upper": lower + span,
-            "slope": params["slope"],
-            "middle": params["middle"] + self.centre,
-        }
+        return _sigmoid_constants(params, self._asymptotes(params), self.centre)
 
     def centred(self, x: Array) -> Self:
         """Centred on the mean loss."""
