@@ -55,7 +55,7 @@ def numbers(cells: Sequence[Any], column: str, place: Place) -> NDArray[np.float
             continue
         value = _number(cell)
         if value is None:
-            raise InputError(f"{shown(cell)} is not a number", where=place.at(i, column), remedy=_remedy(cell))
+            raise InputError(f"{shown(cell)} is not a number", where=place.at(i, column), remedy=remedy_for(cell))
         if not abs(value) < LARGEST:
             raise InputError(
                 f"{shown(cell)} is out of range", where=place.at(i, column), remedy="Correct the row, or leave it out"
@@ -152,16 +152,19 @@ def _text(cell: Any) -> str | None:
         return None
 
 
-def _remedy(cell: Any) -> str:
+def remedy_for(cell: Any) -> str:
+    """What to do about a cell that is no number."""
     text = (_text(cell) or "?").lower()
     if len(text) > LONGEST_NAME:
         return "Check the quotes: the cell may hold others"
     if text.lstrip("+-") in ("nan", "inf", "infinity", "na", "n/a", "null", "none", "-", ""):
         return "Leave the cell empty if it was not measured; drop all rows of the run if the run diverged"
-    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
+    if re.fullmatch(r"[+-]?\d{1,3}([,\s]\d{3})+(\.\d*)?", text):
         return "Leave out the thousands separators; a decimal point is a point, not a comma"
     if re.fullmatch(r"[+-]?\d*,\d+(e[+-]?\d+)?", text):
         return "Write the decimal point as a point, not as a comma"
+    if "±" in text or "+/-" in text or "+-" in text:
+        return "Write the value alone; a score's standard error goes into a column stderr/<task>"
     if text.endswith("%"):
         return 'Write the number alone and declare scale = "points" in a mapping file'
     return "Write plain numbers, such as 7e9; declare a unit, such as Bparams or GFLOPs, in a mapping file"

@@ -24,6 +24,8 @@ OTHERS = {
 }
 """What files begin with that are often named .csv."""
 SEPARATORS = {",": "commas", ";": "';'", "\t": "tabs", "|": "'|'"}
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+"""What Excel writes and reads above a header to say what separates cells."""
 COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
@@ -48,6 +50,10 @@ def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
             simple = _simple_rows(file, separator)
             file.seek(0)
             lines, rows = simple or _numbered_rows(file, separator, source)
+            if rows and SEPARATOR_LINE.fullmatch(separator.join(rows[0]).strip()):
+                file.seek(0)
+                lines, rows = _numbered_rows(file, separator, source)
+                simple, lines, rows = None, lines[1:], rows[1:]
     except UnicodeDecodeError:
         raise _no_text(path) from None
     except OSError as error:

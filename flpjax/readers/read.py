@@ -44,7 +44,25 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
         if mapping is not None:
             raise InputError("a ladder by name takes no mapping", where=source, remedy="Leave the mapping out")
         return read_ladder(source)
-    return table_runs(*raw_table(source, mapping))
+    try:
+        return table_runs(*raw_table(source, mapping))
+    except InputError as error:
+        if mapping is None and isinstance(source, str | os.PathLike) and _can_be_imported(Path(source)):
+            also = f"Or let flpjax make a ladder of it: flpjax import {source} -o ladder.csv"
+            raise InputError(
+                error.what, where=error.where, remedy=f"{error.remedy}. {also}" if error.remedy else also
+            ) from error
+        raise
+
+
+def _can_be_imported(path: Path) -> bool:
+    """Whether ``flpjax import`` makes a ladder of what can't be read as one."""
+    from flpjax.readers.importing import import_runs
+
+    try:
+        return path.exists() and import_runs(path).runs is not None
+    except InputError:
+        return False
 
 
 def raw_table(

@@ -13,16 +13,24 @@ from flpjax.errors import InputError, count, did_you_mean, shown, some_of
 from flpjax.ladder.build import Place
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
-from flpjax.readers.cells import LARGEST, NUMBER, is_blank
-from flpjax.readers.formats.names import MAY_BE_PER_DEVICE, MAY_COUNT_EMBEDDINGS, Meaning, meaning_of
+from flpjax.readers.cells import LARGEST, is_blank, remedy_for
+from flpjax.readers.formats.names import MAY_BE_PER_DEVICE, NOT_VALUES, Meaning, may_count_embeddings, meaning_of
 from flpjax.readers.formats.records import BATCH, Choices, Floats
+from flpjax.readers.formats.spelt import is_percent, number_as_written
 from flpjax.readers.formats.tasks import task_of
 from flpjax.readers.units import unit_of
 
 CORE = Task("core", 0.21, centred=True)
 """CORE (Li et al. 2024): centred accuracies of 22 tasks, whose chance levels have this mean."""
-DIVERGED = ("nan", "inf", "+inf", "-inf", "infinity", "-infinity")
+PERCENT = 0.01
 MOST_LISTED = 6
+ABOUT_RUNS = frozenset(
+    (
+        "run", "name", "state", "status", "notes", "user", "tags", "created", "runtime", "sweep", "date", "description",
+        "commit", "group", "model", "id",
+    )
+)  # fmt: skip
+"""First words of columns that describe runs, which nobody misses."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,17 @@ def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Co
         )
     for canonical, text in choices.columns.items():
         taken[canonical] = _asked(canonical, text, names)
+    used = {*others, *(column.theirs for column in taken.values())}
+    unknown = [name for name in names if name not in used and meaning_of(name) is None and not _about_runs(name)]
+    if unknown and taken:
+        notes.append(
+            f"{count(len(unknown), 'column')} not taken: {some_of(unknown, MOST_LISTED)}; "
+            f'--column "loss/…=NAME", "score/…=NAME", "x/…=NAME" takes one'
+        )
     if not any(column.meaning.canonical.startswith(("loss", "score/")) for column in taken.values()):
         notes.append(f"there are {count(len(names), 'column')}: {some_of(names, MOST_LISTED)}")
     params = taken.get("params")
-    if (
-        params is not None
-        and params.theirs not in ("params", "N")
-        and params.theirs.rpartition("/")[2].rpartition(".")[2] in MAY_COUNT_EMBEDDINGS
-    ):
+    if params is not None and params.theirs not in ("params", "N") and may_count_embeddings(params.meaning):
         notes.append(f"'{params.theirs}' is taken for N; if it counts embeddings, give N without them in a join table")
     batch = taken.get(BATCH)
     if batch is not None and _last_part(batch.theirs) in MAY_BE_PER_DEVICE:
@@ -106,12 +117,33 @@ def read_columns(
         every = cells[column.theirs]
         chosen = range(len(every)) if rows is None else rows
         values = np.full(len(chosen), np.nan)
+        unit = column.meaning.unit
         for at, row in enumerate(chosen):
-            value = _value(every[row], column.theirs, place, row)
+            value = _value(every[row], canonical, column.theirs, place, row)
+            if is_percent(every[row]):
+                value *= PERCENT / (1.0 if unit is None else unit.factor)
             diverged += not math.isfinite(value) and not is_blank(every[row])
             values[at] = value if math.isfinite(value) else np.nan
         columns[canonical] = canonical_values(values, column.meaning, place, column.theirs, chosen)
     return columns, diverged
+
+
+def refuse_mixed_percent(cells: Mapping[str, Sequence[Any]], taken: Mapping[str, Column], place: Place) -> None:
+    """Refuse a column in which some cells have a percent sign and some have none: nobody knows what those are.
+
+    Raises:
+        InputError: There is one.
+    """
+    for column in taken.values():
+        every = cells.get(column.theirs, ())
+        if any(map(is_percent, every)):
+            bare = [i for i, cell in enumerate(every) if not is_percent(cell) and _is_number(cell)]
+            if bare:
+                raise InputError(
+                    f"{shown(every[bare[0]])} has no percent sign, and others have",
+                    where=place.at(bare[0], column.theirs),
+                    remedy="Write all with it or all without",
+                )
 
 
 def canonical_values(
@@ -160,25 +192,33 @@ def _asked(canonical: str, text: str, names: Sequence[str]) -> Column:
     return Column(theirs, Meaning(canonical, unit_of(canonical, unit or None, f"--column {canonical}={text}")))
 
 
-def _value(cell: Any, column: str, place: Place, row: int) -> float:
+def _about_runs(name: str) -> bool:
+    """Whether a column describes runs, or is a program's own, so that nobody misses it."""
+    words = name.strip().lower().replace("_", " ").split()
+    hidden = (
+        not words or name.startswith("_") or words[0].startswith("unnamed") or bool(NOT_VALUES.search(name.lower()))
+    )
+    return hidden or words[0] in ABOUT_RUNS
+
+
+def _is_number(cell: Any) -> bool:
+    return not is_blank(cell) and math.isfinite(number_as_written(str(cell), "") or math.nan)
+
+
+def _value(cell: Any, canonical: str, column: str, place: Place, row: int) -> float:
+    """A cell as a number; NaN where it is blank or says that nothing was measured."""
     if is_blank(cell):
         return math.nan
+    value: float | None = None
     if isinstance(cell, str):
-        text = cell.strip()
-        if NUMBER.fullmatch(text):
-            value = float(text)
-        elif text.lower() in DIVERGED:
-            return math.nan
-        else:
-            raise InputError(f"{shown(cell)} is not a number", where=place.at(row, column), remedy="Correct the cell")
-    elif isinstance(cell, bool):
-        raise InputError(f"{shown(cell)} is not a number", where=place.at(row, column), remedy="Correct the cell")
-    else:
+        value = number_as_written(cell, canonical)
+    elif not isinstance(cell, bool):
         try:
             value = float(cell)
         except (TypeError, ValueError, OverflowError):
-            what = f"{shown(cell)} is not a number"
-            raise InputError(what, where=place.at(row, column), remedy="Correct the cell") from None
+            value = None
+    if value is None:
+        raise InputError(f"{shown(cell)} is not a number", where=place.at(row, column), remedy=remedy_for(cell))
     if math.isfinite(value) and not abs(value) < LARGEST:
         raise InputError(f"{shown(cell)} is out of range", where=place.at(row, column), remedy="Correct the cell")
-    return value
+    return value if math.isfinite(value) else math.nan

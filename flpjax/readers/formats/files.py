@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from flpjax.errors import InputError
 from flpjax.readers.cells import LARGEST, NUMBER
-from flpjax.readers.csv_file import COMMA_NUMBER, read_csv
+from flpjax.readers.csv_file import COMMA_NUMBER, SEPARATOR_LINE, read_csv
 from flpjax.readers.frames import read_parquet
 from flpjax.readers.raw import RawTable, missing_file
 
@@ -169,8 +170,11 @@ def header(path: Path) -> list[str]:
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             return list(read_parquet(path).cells)
-        first = head(path).splitlines()
-        return [name.strip().strip('"') for name in first[0].split(separator_of(path))] if first else []
+        lines = head(path).splitlines()
+        lines = lines[1:] if lines and SEPARATOR_LINE.fullmatch(lines[0].strip()) else lines
+        return [name.strip() for name in next(csv.reader(lines[:1], delimiter=separator_of(path)), [])]
+    except csv.Error:
+        return []
     except InputError:
         return []
 
@@ -185,6 +189,7 @@ def head(path: Path, size: int = HEAD) -> str:
 
 
 def separator_of(path: Path) -> str:
-    """What separates cells: of the three that are in use, the one most often in the first line."""
+    """What separates cells: what a first line as Excel's says, or of the three in use the most common in it."""
     first = (head(path).splitlines() or [""])[0]
-    return max(SEPARATORS, key=first.count)
+    said = SEPARATOR_LINE.fullmatch(first.strip())
+    return said[1] if said and said[1] in SEPARATORS else max(SEPARATORS, key=first.count)

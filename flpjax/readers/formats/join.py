@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,11 +17,10 @@ from flpjax.readers.cells import flags, is_blank, names, numbers
 from flpjax.readers.formats.files import require, table
 from flpjax.readers.formats.join_by_step import Checkpoints, with_checkpoints
 from flpjax.readers.formats.records import AUXILIARY, Records, RunRecords, columns_of_rows
+from flpjax.readers.formats.spelt import SUFFIXED, TIMES
 from flpjax.readers.raw import RawTable
 
 MODEL, RUN = "model", "run"
-SUFFIXED = re.compile(r"([+-]?\d*\.?\d+(?:e[+-]?\d+)?)\s*([KMBT])", re.IGNORECASE)
-TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 FLAGS = ("final", "held_out")
 WHOLE = ("tokens", "flops")
 """What a join table tells of a whole run, if a run has several rows and its models no names of their own."""

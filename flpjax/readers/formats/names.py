@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from flpjax.ladder.units import Unit
+from flpjax.readers.formats.headings import split_heading, unit_in_heading
 from flpjax.readers.formats.records import BATCH, BATCH_TOKENS, CONTEXT
-from flpjax.readers.units import FLOPS, LOSS, PREFIXES, TOKENS
+from flpjax.readers.formats.tasks import task_of
+from flpjax.readers.units import FLOPS, LOSS, PREFIXES
 
 LONGEST_NAME = 300  # characters; longer headers are not names of columns
 
@@ -20,10 +22,11 @@ SIZE_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "params": (
         "non_embedding_params", "num_non_embedding_params", "non_embedding_parameters", "params_non_embedding",
-        "num_params_non_embedding", "nonembedding_params", "n_non_embedding_params", "params_transformer",
-        "num_scaling_params", "params", "num_params", "n_params", "parameter_count", "parameters", "num_parameters",
+        "num_params_non_embedding", "nonembedding_params", "n_non_embedding_params", "non_embedding_param_size",
+        "params_transformer", "num_scaling_params", "params", "num_params", "n_params", "parameter_count",
+        "parameters", "num_parameters",
         "n_parameters", "model_params", "param_count", "total_params", "params_total", "num_trainable_params",
-        "trainable_params",
+        "trainable_params", "model_size",
     ),
     "step": (
         "global_step", "train_step", "optimizer_step", "trainer_step", "step", "iteration", "iter", "_step", "steps",
@@ -61,7 +64,6 @@ TOTAL_FLOPS = re.compile(
     r"|(?:training_|train_)?(flops?|total_flos|flos)(?:_total)?"
 )
 LONG_PREFIXES = {"kilo": "K", "mega": "M", "giga": "G", "tera": "T", "peta": "P", "exa": "E", "zetta": "Z"}
-TOKENS_WITH_UNIT = re.compile(r"(?:total_)?(?:train_|training_)?tokens?(?:_seen)?_?\(?([bmt]|[bmtr]+illions?)\)?")
 
 NAT_METRICS = (
     "crossentropyloss",
@@ -89,6 +91,8 @@ METRICS = {
     **dict.fromkeys(SCORE_METRICS, ("score", LOSS["nats"])),
 }
 """Metric → loss or score, and the unit of a loss; that of a score is not read."""
+ALSO_WORDS = ("math", "drop", "race")
+"""Tasks whose names alone may as well be a source of a mixture, or a rate."""
 EVALUATION_WORDS = (
     "eval", "evals", "evaluation", "val", "valid", "validation", "test", "dev", "heldout", "held_out", "lm",
     "downstream", "downstream_bpb", "lm_eval", "lm_evaluation_harness", "lm_eval_harness", "harness", "icl", "metrics",
@@ -102,6 +106,8 @@ CANONICAL_NAME = re.compile(r"(?:loss|score|mix|x|stderr)/(?!(?:train|training|v
 LM_EVAL_FILTER = re.compile(r"(?<=[^\s,]),(none|[a-z]+-[a-z]+)$")
 """The filter that lm-evaluation-harness appends to a metric: `acc,none`."""
 BRACKETED_LABEL = re.compile(r"(.*?)\s*\(([^()]*)\)")
+LOSS_FIRST = re.compile(r"loss_(?!.*(?:scal|weight|mask|spike|fn|type|pred|err|std|diff|delta|gap|min|max|rel))(.+)")
+"""A loss whose domain stands behind it; `loss_scale` is the optimiser's, `loss_pred` somebody's forecast."""
 NOT_VALUES = re.compile(r"__(min|max)$|(^|[/_. -])(grad_norm|lr|learning_rate|weight_decay|std|stderr|var)$")
 
 
@@ -140,6 +146,11 @@ def meaning_of(name: str) -> Meaning | None:
     if not name or len(name) > LONGEST_NAME:
         return None
     text = name.strip()
+    for body, words in split_heading(text):
+        meaning = meaning_of(body)
+        unit = unit_in_heading(meaning.canonical, words) if meaning is not None else None
+        if meaning is not None and unit is not None:
+            return replace(meaning, unit=None if unit.factor == 1.0 and not unit.logarithm else unit)
     if CANONICAL_NAME.fullmatch(text):
         return Meaning(text)
     if text in SYMBOLS:
@@ -154,6 +165,15 @@ def meaning_of(name: str) -> Meaning | None:
     return _size_meaning(parts) or _metric_meaning(body, parts, label)
 
 
+def may_count_embeddings(meaning: Meaning) -> bool:
+    """Whether a column of N is called by a name that may count the embedding parameters."""
+    return (
+        meaning.canonical == "params"
+        and SIZE_NAMES["params"][meaning.rank :][:1] != ()
+        and (SIZE_NAMES["params"][meaning.rank] in MAY_COUNT_EMBEDDINGS)
+    )
+
+
 def _size_meaning(parts: list[str]) -> Meaning | None:
     """The meaning of a name whose last part is a size, step or batch size, and that is not of an evaluation."""
     last = parts[-1]
@@ -162,8 +182,6 @@ def _size_meaning(parts: list[str]) -> Meaning | None:
     for canonical, names in SIZE_NAMES.items():
         if last in names:
             return Meaning(canonical, None, names.index(last))
-    if found := TOKENS_WITH_UNIT.fullmatch(last):
-        return Meaning("tokens", TOKENS[found[1][0].upper()], len(SIZE_NAMES["tokens"]))
     if found := TOTAL_FLOPS.fullmatch(last):
         prefix = LONG_PREFIXES.get(found[1] or "", (found[1] or "").upper())
         return Meaning("flops", FLOPS[f"{prefix}FLOPs"] if PREFIXES[prefix] != 1.0 else None)
@@ -176,12 +194,14 @@ def _metric_meaning(body: str, parts: list[str], label: str) -> Meaning | None:
         return Meaning("score/core", metric=parts[-1], centred=True)
     is_v2 = label.endswith("_v2")
     metric, remainder = (label.removesuffix("_v2"), parts[-1]) if label else _split_metric(parts[-1])
+    if not metric and (found := LOSS_FIRST.fullmatch(parts[-1])):
+        metric, remainder = "loss", found[1]
     other_parts = [*parts[:-1], *([remainder] if remainder else [])]
     if not metric:  # validation/loss/c4
         metric = next((part for part in parts if part in METRICS), "")
         other_parts = [part for part in parts if part != metric]
     if metric not in METRICS:
-        return None
+        return _bare_task(body, parts)
     if other_parts and other_parts[0].split("_")[0] in TRAINING_PREFIXES:
         return Meaning("train_loss", METRICS[metric][1]) if metric in NAT_METRICS and len(other_parts) == 1 else None
     kind, unit = METRICS[metric]
@@ -199,6 +219,14 @@ def _metric_meaning(body: str, parts: list[str], label: str) -> Meaning | None:
     if not domain:
         return None
     return Meaning(f"score/{domain}", None, 2 * SCORE_METRICS.index(metric) - is_v2, metric)
+
+
+def _bare_task(body: str, parts: list[str]) -> Meaning | None:
+    """The meaning of a column that is called by a known task alone, as tables made by hand are: ``HellaSwag``."""
+    domain = _domain(body, parts)
+    if domain.lower() in ALSO_WORDS or not task_of(domain.lower()).chance_known:
+        return None
+    return Meaning(f"score/{domain}", rank=2 * len(SCORE_METRICS))
 
 
 def _split_metric(part: str) -> tuple[str, str]:

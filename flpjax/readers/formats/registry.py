@@ -12,6 +12,7 @@ from flpjax.readers.formats.olmix import OLMIX
 from flpjax.readers.formats.olmo_core import OLMO_CORE
 from flpjax.readers.formats.records import Format
 from flpjax.readers.formats.trainer_state import TRAINER_STATE
+from flpjax.readers.formats.unrecognised import unrecognised
 from flpjax.readers.formats.wandb import WANDB
 from flpjax.readers.formats.wandb_offline import OFFLINE
 
@@ -51,9 +52,4 @@ def format_of(path: Path) -> Format:
     for each in FORMATS:
         if each.recognises(path):
             return each
-    known = "; ".join(f"{each.name}: {each.about}" for each in FORMATS)
-    raise InputError(
-        "no format recognises this",
-        where=str(path),
-        remedy=f"Name one with --format ({known}), or write the table by hand",
-    )
+    raise unrecognised(path, "; ".join(f"{each.name}: {each.about}" for each in FORMATS))

@@ -74,7 +74,10 @@ def read(path: Path, choices: Choices) -> Records:
         runs, summary_notes = _with_summaries(merged(runs), summaries, choices)
         notes += summary_notes
     if odd:
-        doubts.append(f"{count(odd, 'cell')} NaN or infinite are taken as not measured: leave out runs that diverged")
+        doubts.append(
+            f"{count(odd, 'cell')} NaN or infinite, or with a word for nothing, are taken as not measured: leave out "
+            "runs that diverged"
+        )
     tasks, origin, shown = column_metadata(taken)
     return Records(str(path), tuple(runs), tasks, origin, shown, tuple(notes), tuple(doubts))
 

@@ -10,14 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from flpjax.errors import InputError
 from flpjax.readers.cells import is_blank
-from flpjax.readers.formats.columns import Column, read_columns
+from flpjax.readers.formats.columns import Column, read_columns, refuse_mixed_percent
 from flpjax.readers.formats.names import meaning_of
 from flpjax.readers.formats.records import RunRecords
 from flpjax.readers.formats.steps import MOST_RESTARTS, rows_of
 from flpjax.readers.raw import RawTable
 
-RUN_NAMES = ("run", "run_name", "run name", "name", "display_name", "displayname", "experiment", "run/name")
+RUN_NAMES = (
+    "run", "run_name", "run name", "name", "display_name", "displayname", "experiment", "run/name", "model",
+    "model_name", "model name",
+)  # fmt: skip
 RUN_IDS = ("run_id", "run id", "id", "_run_id", "run.id", "runid")
 STATES = ("state", "status", "_state")
 FINISHED = ("finished", "completed", "success", "succeeded", "done")
@@ -66,16 +70,34 @@ def rows_by_run(raw: RawTable, path: Path) -> list[Rows]:
         return [one]
     cells = raw.cells[named if named is not None else str(by_id)]
     ids = raw.cells[by_id] if by_id is not None and named is not None else [""] * total
+    _refuse_blank_names(raw, cells, ids)
     of_name: dict[str, set[str]] = {}
     for cell, each in zip(cells, ids, strict=True):
         of_name.setdefault(_text(cell), set()).add(_text(each))
     found: dict[str, list[int]] = {}
     for i, (cell, each) in enumerate(zip(cells, ids, strict=True)):
-        name = _text(cell)
+        name = _text(cell) or _text(each)
         if name:
             shared = len(of_name[name] - {""}) > 1
             found.setdefault(f"{name} ({_text(each)})" if shared else AGAIN.sub("", name) or name, []).append(i)
     return [Rows(name, rows, _state(states[rows[-1]])) for name, rows in found.items()]
+
+
+def _refuse_blank_names(raw: RawTable, cells: Sequence[Any], ids: Sequence[Any]) -> None:
+    """Refuse rows of which nobody knows the run, as those under merged cells of a spreadsheet.
+
+    Raises:
+        InputError: There is one, and something stands in it.
+    """
+    blank = [i for i, (cell, each) in enumerate(zip(cells, ids, strict=True)) if not _text(cell) and not _text(each)]
+    blank = [i for i in blank if any(_text(column[i]) for column in raw.cells.values())]
+    if blank:
+        more = f" (and {len(blank) - 1:,} more rows like it)" if len(blank) > 1 else ""
+        raise InputError(
+            f"the row doesn't say of which run it is{more}",
+            where=raw.place.row_at(blank[0]),
+            remedy="Fill in its run, or remove the row; of merged cells, spreadsheets write the first alone",
+        )
 
 
 def records_of(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> tuple[list[RunRecords], int]:
@@ -86,6 +108,7 @@ def records_of(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> tuple[
     Raises:
         InputError: A cell is no number.
     """
+    refuse_mixed_percent(raw.cells, taken, raw.place)
     found, diverged = [], 0
     for each in rows_by_run(raw, path):
         columns, odd = read_columns(raw.cells, taken, raw.place, each.rows)
@@ -105,7 +128,9 @@ def _is_one(run: RunRecords) -> bool:
     if "step" in run.columns:
         return True
     at = run.columns.get("tokens", run.columns.get("flops"))
-    return at is None or float((np.diff(at) < 0).mean() if len(at) > 1 else 0.0) <= MOST_RESTARTS
+    if at is None:  # nothing tells which row came first
+        return len(run) == 1
+    return float((np.diff(at) < 0).mean() if len(at) > 1 else 0.0) <= MOST_RESTARTS
 
 
 def _rows_alone(run: RunRecords) -> list[RunRecords]:

@@ -203,7 +203,7 @@ def test_columns_by_name_and_whole_runs_of_a_join_table(tmp_path: Path) -> None:
     """A column nobody knows is named with its unit; tokens of a whole run are shared out by its steps."""
     rows = [{"_step": s, "my metric": 2.0 - s / 1e3} for s in (50, 100)]
     source = write(tmp_path / "r" / "a.csv", rows)
-    with pytest.raises(InputError, match="no format recognises this"):
+    with pytest.raises(InputError, match=r"no column is a loss or a score by its name: _step, my metric\. Say which"):
         import_runs(source)
     join = tmp_path / "join.csv"
     join.write_text("run;params;tokens;held_out\na;1,5M;3e9;yes\n".replace("1,5M", "1.5M"))

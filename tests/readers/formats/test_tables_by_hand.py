@@ -1,0 +1,160 @@
+"""Tables as people and spreadsheets write them: ``flpjax import`` reads what is meant, or says where it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flpjax.errors import InputError
+from flpjax.readers.importing import import_runs
+from flpjax.readers.read import read_runs
+
+RUNS = (("a", 20e6, 3.25, 0.311), ("b", 60e6, 2.75, 0.402), ("c", 1200e6, 2.25, 0.653))
+D = 20.0  # tokens per parameter
+
+
+def table(head: str, row: Callable[[str, float, float, float], str]) -> str:
+    return "\n".join([head, *(row(*run) for run in RUNS)]) + "\n"
+
+
+READ = {
+    "Excel where commas are decimal": "\ufeff"
+    + table(
+        "run;params;tokens;loss/c4;score/h",
+        lambda r, n, y, s: f"{r};{n:.0f};{D * n:.0f};{y};{s}".replace(".", ","),
+    ),
+    "Excel's first line": "sep=;\n"
+    + table("run;params;tokens;loss/c4;score/h", lambda r, n, y, s: f"{r};{n:.0f};{D * n:.0f};{y};{s}"),
+    "units in headings": table(
+        "Model,Params (M),Tokens (B),Loss/C4 (nats),h acc (%)",
+        lambda r, n, y, s: f"{r},{n / 1e6},{D * n / 1e9},{y},{100 * s}",
+    ),
+    "powers of ten in headings": table(
+        "Model name,N (M),D (1e9),FLOPs (1e18),Loss/C4,h accuracy",
+        lambda r, n, y, s: f"{r},{n / 1e6},{D * n / 1e9},{6 * D * n * n / 1e18},{y},{s}",
+    ),
+    "thousands in groups": table(
+        "run;params;tokens;loss/c4;score/h",
+        lambda r, n, y, s: f"{r};{n:,.0f};{D * n:,.0f};{y};{s}".replace(",", "\u00a0"),
+    ),
+    "thousands in groups of commas": table(
+        "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f'{r},"{n:,.0f}","{D * n:,.0f}",{y},{s}'
+    ),
+    "suffixes": table(
+        "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f"{r},{n / 1e6:g}M,{D * n / 1e9:g} B,{y},{s}"
+    ),
+    "percent signs": table(
+        "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f"{r},{n},{D * n},{y},{100 * s:.4f} %"
+    ),
+    "percent signs and their unit": table(
+        "run,params,tokens,loss/c4,h acc (%)", lambda r, n, y, s: f"{r},{n},{D * n},{y},{100 * s:.4f}%"
+    ),
+    "blank rows and columns behind": table(
+        "run,params,tokens,loss/c4,score/h,,", lambda r, n, y, s: f"{r},{n},{D * n},{y},{s},,"
+    )
+    + ",,,,,,\n" * 3,
+    "numbers in quotes": table(
+        "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f'"{r}","{n:.0f}","{D * n:.3E}","{y}","{s}"'
+    ),
+}
+SAYS = {
+    "merged cells": (
+        "run,params,tokens,loss/c4\na,1e7,1e8,3\n,,2e8,2.9\n,,3e8,2.8\n",
+        r"t\.csv, row 2 \(line 3\): the row doesn't say of which run it is \(and 1 more row",
+    ),
+    "percent signs here and there": (
+        "run,params,tokens,score/h\na,1e7,1e8,25%\nb,2e7,2e8,31\n",
+        r"row 2 \(line 3\), column 'score/h': '31' has no percent sign, and others have",
+    ),
+    "an error beside the value": (
+        "run,params,tokens,loss/c4\na,1e7,1e8,3.1 ± .1\n",
+        r"row 1 \(line 2\), column 'loss/c4': '3\.1 ± \.1' is not a number\. .*stderr/<task>",
+    ),
+    "a decimal comma in a loss": (
+        'run,params,tokens,loss/c4\na,1e7,1e8,"2,345"\n',
+        r"column 'loss/c4': '2,345' is not a number\. Leave out the thousands separators; a decimal point is a point",
+    ),
+    "a title above": ("My ladder,,,\nrun,params,tokens,loss/c4\na,1,2,3\n", "the first line is 'My ladder', which lo"),
+    "Markdown": ("| run | params | loss |\n|---|---|---|\n| a | 1e7 | 3 |\n", r"the header holds '\|'"),
+    "on its side": (
+        "what,a,b\nparams,1e7,2e7\ntokens,1e8,2e8\nloss/c4,3,2\n",
+        r"names of columns \(params, tokens\): the table lies",
+    ),
+    "a row a value": ("run,tokens,metric,value\na,1e8,loss,3\n", "each row is one value of one metric"),
+    "no header": ("1e7,1e8,3.1\n2e7,2e8,2.9\n", "there is no header"),
+    "a workbook": ("PK\x03\x04", "this is a workbook. Save the sheet"),
+    "columns of other names": (
+        "exp,size,quality\na,1,2\n",
+        "no column is a loss or a score by its name: exp, size, qua",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_what_is_meant_is_read(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(READ[kind])
+    runs = import_runs(path).runs
+    assert runs is not None
+    assert runs.names == ("a", "b", "c")
+    np.testing.assert_allclose(runs.params, [n for _, n, _, _ in RUNS], rtol=1e-12)
+    np.testing.assert_allclose(runs.tokens, [D * n for _, n, _, _ in RUNS], rtol=1e-12)
+    np.testing.assert_allclose(runs.flops, [6.0 * D * n * n for _, n, _, _ in RUNS], rtol=1e-12)
+    np.testing.assert_allclose(runs.loss[:, 0], [y for _, _, y, _ in RUNS], rtol=1e-12)
+    np.testing.assert_allclose(runs.score[:, 0], [s for _, _, _, s in RUNS], rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", SAYS)
+def test_what_nobody_can_know_is_said(kind: str, tmp_path: Path) -> None:
+    content, message = SAYS[kind]
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        import_runs(path)
+    assert caught.value.remedy
+
+
+def test_words_for_nothing_are_not_measured(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "run,params,tokens,loss/c4,score/h,other\na,1e7,1e8,3,N/A,1\nb,2e7,2e8,2.5,#DIV/0!,1\nc,3e7,3e8,2,.5,1\n"
+    )
+    made = import_runs(path)
+    assert made.runs is not None
+    np.testing.assert_array_equal(made.runs.score[:, 0], [np.nan, np.nan, 0.5])
+    assert any("2 cells NaN or infinite, or with a word for nothing" in doubt for doubt in made.doubts)
+    assert any(note.startswith("1 column not taken: other;") for note in made.notes)
+
+
+def test_rows_that_nothing_orders_are_runs_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("loss_code,loss_web\n3,2\n2.5,1.5\n")
+    made = import_runs(path)
+    assert made.runs is None
+    assert made.lacking == ("t #1", "t #2")
+    known = import_runs(path, constants={"params": 1e7, "tokens": 1e8}).runs
+    assert known is not None
+    assert known.domains == ("code", "web")
+
+
+def test_a_table_that_import_reads_is_sent_there(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("Model,Params (M),Tokens (B),val_loss\na,10,1,3\nb,20,2,2.5\n")
+    with pytest.raises(InputError, match=r"column 'run' is missing\..* flpjax import .*t\.csv -o ladder\.csv$"):
+        read_runs(path)
+    path.write_text("Model,Size\na,10\n")
+    with pytest.raises(InputError, match="column 'run' is missing") as caught:
+        read_runs(path)
+    assert "flpjax import" not in str(caught.value)
+
+
+def test_a_copy_of_a_public_data_set_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "copy" / "exp_data"
+    folder.mkdir(parents=True)
+    (folder / "eval_metadata.csv").write_text("Task Name,Baseline\npiqa,50\n")
+    for path in (folder.parent, folder / "eval_metadata.csv"):
+        with pytest.raises(InputError, match=r"public data set 'gadre2024'.*FLPJAX_DATA.*gadre2024-c4"):
+            import_runs(path)
