@@ -14,6 +14,7 @@ LAYER = {
     "kept": 1,
     "numerics": 1,
     "renamed": 1,
+    "shown": 1,
     "version": 1,
     "ladder": 2,
     "readers": 3,

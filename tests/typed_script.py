@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import jax
+import polars
 from numpy.typing import NDArray
 
 import flpjax
@@ -25,7 +26,8 @@ targets = [flpjax.Target("7B", params=7e9, tokens=4e12), *flpjax.targets_of(runs
 forecast = flpjax.forecast(draws, targets, level=0.8)
 assert_type(forecast, flpjax.Forecast)
 assert_type(forecast.score[0]["mmlu"].lower, float)
-assert_type(forecast.table(), list[dict[str, Any]])
+assert_type(forecast.table(), polars.DataFrame)
+assert_type(forecast.to_dicts(), list[dict[str, Any]])
 assert_type(forecast.to_json(), str)
 verdict = flpjax.review(draws, runs, targets).verdict
 assert_type(verdict, flpjax.Verdict)

@@ -86,7 +86,7 @@ def _predicted(fitted: flpjax.Draws, target: flpjax.Target, code: float) -> dict
     answer = flpjax.forecast(fitted, [there])
     return {
         row["name"]: {k: row[k] for k in ("median", "lower", "upper")}
-        for row in answer.table()
+        for row in answer.to_dicts()
         if row["kind"] == "score"
     }
 

@@ -25,7 +25,9 @@ from flpjax.cli import (
 )
 from flpjax.cli.helping import Command
 from flpjax.cli.options import (
+    BacktestPlot,
     Commands,
+    Compared,
     Exclude,
     Fits,
     Force,
@@ -143,7 +145,7 @@ def forecast(
     strict: Strict = False,
 ) -> None:
     """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
-    steps.prepare(json, force, inputs=[runs, mapping, registered], picture=("--plot", plot), register=register)
+    steps.prepare(json, force, inputs=[runs, mapping, registered], pictures={"--plot": plot}, register=register)
     from flpjax.cli.asked import check_method, parse_laws
     from flpjax.results.target import parse_target, targets_of
 
@@ -176,7 +178,7 @@ def backtest(
     runs: RunsArgument,
     largest: Annotated[int | None, typer.Option("--largest", min=1, help="Hold out the K largest runs.")] = None,
     hold_out: Annotated[list[str] | None, typer.Option("--hold-out", help="Hold out these runs. Repeatable.")] = None,
-    method: Annotated[list[str] | None, typer.Option("--method", help="Methods to compare. Repeatable.")] = None,
+    method: Compared = None,
     law: Law = None,
     mapping: Mapping = None,
     only: Only = None,
@@ -186,12 +188,13 @@ def backtest(
     level: Level = 0.9,
     seed: Seed = 0,
     by_target: Annotated[bool, typer.Option("--by-target", help="A row for every method and held-out run.")] = False,
+    plot: BacktestPlot = None,
     json: Json = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """How well each method would have forecast the largest runs you already have."""
-    steps.prepare(json, force, inputs=[runs, mapping])
+    steps.prepare(json, force, inputs=[runs, mapping], pictures={"--plot": plot})
     from flpjax.cli.asked import check_method, check_numbers, check_via, parse_laws
     from flpjax.methods.registry import compared
 
@@ -217,6 +220,8 @@ def backtest(
     with session.progress(len(methods), "fitting") as step:
         result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
     steps.save(json, result)
+    if plot is not None:
+        session.save_figure(plot, result.plot())
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_backtest(result, by_target=by_target):
         session.out.print(shown)

@@ -31,7 +31,7 @@ def demo(
 
     whole = ladder()
     saved = None if save is None else csv_of(whole)
-    steps.prepare(json, force, picture=("--plot", plot), save=save, saved=saved)
+    steps.prepare(json, force, pictures={"--plot": plot}, save=save, saved=saved)
     from flpjax.cli import session
     from flpjax.cli.asked import check_method
     from flpjax.results.target import targets_of

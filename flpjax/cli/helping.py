@@ -104,10 +104,3 @@ def explain(param: Any, command: str) -> None:
         param.metavar = ""
     elif param.metavar is None:
         param.metavar = OWN_TYPES.get((command, name)) or TYPE_OF[name]
-
-
-def ladders(incomplete: str) -> list[str]:
-    """Ladders by name, for a shell to complete; it looks for files itself where none begins so."""
-    from flpjax.readers.ladders import LADDERS
-
-    return sorted(name for name in LADDERS if name.startswith(incomplete))

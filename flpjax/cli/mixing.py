@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flpjax.cli import steps
+from flpjax.cli.completing import methods
 from flpjax.cli.options import Draws, Exclude, Force, Json, Law, Level, Mapping, Only, Quiet, RunsArgument, Seed
 from flpjax.errors import InputError
 
@@ -26,6 +27,7 @@ def mix(
         typer.Option(
             "--method",
             help="auto (laws of mixtures, weighed), or STAGE1+STAGE2: m3+network.",
+            autocompletion=methods,
         ),
     ] = "",
     law: Law = None,
@@ -51,6 +53,9 @@ def mix(
         str | None,
         typer.Option("--baseline", help="Count gains from it; else from the best tried."),
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw weights and gains, with intervals, into this file.")
+    ] = None,
     curve: Annotated[
         Path | None, typer.Option("--curve", help="Draw scores over all mixtures (2 or 3 sources) into this file.")
     ] = None,
@@ -65,7 +70,7 @@ def mix(
     quiet: Quiet = False,
 ) -> None:
     """The mixture of data sources that is best for a model, and how much better than a baseline."""
-    steps.prepare(json, force, inputs=[runs, mapping], picture=("--curve", curve))
+    steps.prepare(json, force, inputs=[runs, mapping], pictures={"--plot": plot, "--curve": curve})
     from flpjax.cli import session, show, show_mix
     from flpjax.cli.asked import check_mix, check_numbers, parse_laws
     from flpjax.results.constraints import Constraints
@@ -107,7 +112,7 @@ def mix(
     check_asked(chosen, draws)
     table = steps.read(runs, mapping, only, exclude)
     if curve is not None and len(table.sources) not in (2, 3):
-        raise InputError(f"--curve is for 2 or 3 sources, and there are {len(table.sources)}", remedy="Leave it out")
+        raise InputError(f"--curve is for 2 or 3 sources, and there are {len(table.sources)}", remedy="Ask for --plot")
     session.start_jax()
     import jax
 
@@ -134,6 +139,8 @@ def mix(
         )
         reviewed = review_mix(found, fitted, table)
     steps.save(json, found)
+    if plot is not None:
+        session.save_figure(plot, found.plot())
     if curve is not None:
         from flpjax.cli.plots_mix import plot_mix
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flpjax.cli.helping import COMMANDS, explain, ladders
+from flpjax.cli.completing import ladders, methods
+from flpjax.cli.helping import COMMANDS, explain
 from flpjax.errors import printable
 
 RunsArgument = Annotated[
@@ -23,7 +24,15 @@ RunsArgument = Annotated[
 ]
 Method = Annotated[
     str,
-    typer.Option("--method", help="auto (the default), flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid."),
+    typer.Option(
+        "--method",
+        help="auto (the default), flp, fp, fp-gpt4, llama3, or e.g. chinchilla+sigmoid.",
+        autocompletion=methods,
+    ),
+]
+Compared = Annotated[
+    list[str] | None,
+    typer.Option("--method", help="Methods to compare. Repeatable.", autocompletion=methods),
 ]
 OptionalRuns = Annotated[
     str | None,
@@ -42,6 +51,9 @@ Only = Annotated[list[str] | None, typer.Option("--only", help="Use these runs o
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave these runs out. Repeatable.")]
 Plot = Annotated[
     Path | None, typer.Option("--plot", help="Draw the forecast into this file (PNG, PDF, SVG); needs flpjax\\[viz].")
+]
+BacktestPlot = Annotated[
+    Path | None, typer.Option("--plot", help="Draw each forecast's error into this file; needs flpjax\\[viz].")
 ]
 Json = Annotated[
     Path | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flpjax.cli import steps
+from flpjax.cli.completing import methods
 from flpjax.cli.options import Exclude, Force, Json, Law, Level, Mapping, Only, Quiet, Seed, UsualDraws, Via
 from flpjax.errors import InputError
 
@@ -37,7 +38,12 @@ def plan(
         typer.Option("--spend", help="FLOPs for the runs that tell most of --target; no RUNS: a first ladder."),
     ] = None,
     method: Annotated[
-        str, typer.Option("--method", help="What to fit; by default for --budget a robust Chinchilla law, else auto.")
+        str,
+        typer.Option(
+            "--method",
+            help="What to fit; by default for --budget a robust Chinchilla law, else auto.",
+            autocompletion=methods,
+        ),
     ] = "",
     law: Law = None,
     via: Via = None,
@@ -76,7 +82,7 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """What to train for a budget: N, D and the loss there. With --target and --spend: which runs to train next."""
-    steps.prepare(json, force, inputs=[runs, mapping, candidates], picture=("--plot", plot), csv=csv)
+    steps.prepare(json, force, inputs=[runs, mapping, candidates], pictures={"--plot": plot}, csv=csv)
     from flpjax.cli.asked import parse_laws
 
     options: dict[str, Any] = {
@@ -196,7 +202,7 @@ def _write(found: Allocation, json: Path | None, csv: Path | None, plot: Path | 
 
     steps.save(json, found)
     if csv is not None:
-        write(csv, table_text(found.table()))
+        write(csv, table_text(found.to_dicts()))
     if plot is not None:
         from flpjax.cli.plots_plan import plot_plan
 

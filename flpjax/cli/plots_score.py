@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flpjax.cli.picture import load_matplotlib
+from flpjax.cli.picture import LADDER_COLOR, TARGET_COLOR, finish, picture
 from flpjax.errors import InputError, count
 
 if TYPE_CHECKING:
@@ -19,26 +19,27 @@ def plot_calibration(found: Calibration) -> Figure:
     Raises:
         InputError: No forecast of the log had intervals, or matplotlib is not installed.
     """
-    load_matplotlib()
-    from matplotlib.figure import Figure
-
     from flpjax.results.score_log import reliability
 
     ranks = found.ranks
     if not ranks:
         raise InputError("no forecast of the log had intervals", remedy="Register forecasts with draws")
-    figure = Figure(figsize=(8.0, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = picture(2)
     points = [(0.0, 0.0), *reliability(ranks), (1.0, 1.0)]
-    left.plot([0, 100], [0, 100], color="0.6", linestyle="--", linewidth=1, label="calibrated")
-    left.step(
-        [100 * x for x, _ in points], [100 * y for _, y in points], where="post", color="C0", label="these forecasts"
+    handles: dict[str, Any] = {}
+    (handles["calibrated"],) = left.plot([0, 100], [0, 100], color=LADDER_COLOR, linestyle="--", linewidth=1.2)
+    (handles["these forecasts"],) = left.step(
+        [100 * x for x, _ in points], [100 * y for _, y in points], where="post", color=TARGET_COLOR, linewidth=1.6
     )
-    left.set(xlabel="meant to hold, %", ylabel="held, %", xlim=(0, 100), ylim=(0, 100))
-    left.legend(frameon=False, loc="upper left")
-    left.set_title(f"{count(len(ranks), 'quantity')} of {count(found.forecasts, 'forecast')}", fontsize="medium")
-    right.hist(ranks, bins=[i / 10 for i in range(11)], color="C0", edgecolor="white")
-    right.axhline(len(ranks) / 10, color="0.6", linestyle="--", linewidth=1)
+    left.set(xlabel="intervals meant to hold (%)", ylabel="intervals that held (%)", xlim=(0, 100), ylim=(0, 100))
+    right.hist(ranks, bins=[i / 10 for i in range(11)], color=TARGET_COLOR, edgecolor="white")
+    right.axhline(len(ranks) / 10, color=LADDER_COLOR, linestyle="--", linewidth=1.2)
+    right.locator_params(axis="y", integer=True)
     right.set(xlabel="share of the draws below what came", ylabel="quantities", xlim=(0, 1))
-    right.set_title("even if calibrated; piled up at the ends if too sure", fontsize="medium")
+    finish(
+        figure,
+        f"{count(len(ranks), 'quantity')} of {count(found.forecasts, 'forecast')}. Left: below the dashes, intervals "
+        "were too narrow. Right: even if calibrated, piled up at the ends if intervals were too narrow.",
+        handles,
+    )
     return figure

@@ -29,7 +29,7 @@ LogFile = Annotated[
 ]
 Plot = Annotated[
     Path | None,
-    typer.Option("--plot", help="Draw the log's calibration into this file (PNG, PDF, SVG); needs flpjax\\[viz]."),
+    typer.Option("--plot", help="Draw what came, or the log's calibration, into this file; needs flpjax\\[viz]."),
 ]
 LOG = "scores.jsonl"
 
@@ -48,12 +48,12 @@ def score(
     """Hold a registered forecast against what came, and keep a log of all that were."""
     from flpjax.cli import steps
 
-    _check(registration, actual, log, plot)
+    _check(registration, actual, log)
     file = log_file or (registration.parent / LOG if registration is not None else Path(LOG))
     inputs: list[str | Path | None] = [registration, actual, mapping, file if log and registration is None else None]
-    steps.prepare(json, force, inputs=inputs, picture=("--plot", plot))
+    steps.prepare(json, force, inputs=inputs, pictures={"--plot": plot})
     if registration is not None and actual is not None:
-        _score(registration, actual, mapping, file, None if log else json)
+        _score(registration, actual, mapping, file, *((None, None) if log else (plot, json)))
     if log:
         from flpjax.results.score_log import read_log
 
@@ -97,17 +97,17 @@ def forecast_registered(
     return None if targets else kept.review
 
 
-def _check(registered: Path | None, actual: str | None, log: bool, plot: Path | None) -> None:
+def _check(registered: Path | None, actual: str | None, log: bool) -> None:
     """Refuse what does not go together."""
     if registered is None and not log:
         raise InputError("there is no forecast", where="score", remedy="flpjax score FORECAST.flp ACTUAL.csv, or --log")
     if registered is not None and actual is None:
         raise InputError("there is nothing to hold it against", where="score", remedy="Name the table of what came")
-    if plot is not None and not log:
-        raise InputError("a picture is one of the log", where=f"--plot {plot}", remedy="Add --log")
 
 
-def _score(registered: Path, actual: str, mapping: Path | None, file: Path, json: Path | None) -> None:
+def _score(
+    registered: Path, actual: str, mapping: Path | None, file: Path, plot: Path | None, json: Path | None
+) -> None:
     """Score one forecast, print it and append it to the log."""
     from flpjax.cli import session, steps
     from flpjax.cli.registered import registration
@@ -121,6 +121,8 @@ def _score(registered: Path, actual: str, mapping: Path | None, file: Path, json
     kept = registration(registered)
     result = run_score(kept, steps.read(actual, mapping, None, None), digest=digest_of(registered))
     steps.save(json, result)
+    if plot is not None:
+        session.save_figure(plot, result.plot())
     session.say(f"{kept}")
     session.say(f"{result}")
     for shown in show_scoring(result, kept):
@@ -137,8 +139,6 @@ def _show_log(found: Calibration, plot: Path | None, json: Path | None) -> None:
 
     steps.save(json, found)
     if plot is not None:
-        from flpjax.cli.plots_score import plot_calibration
-
-        session.save_figure(plot, plot_calibration(found))
+        session.save_figure(plot, found.plot())
     for shown in show_log(found):
         session.out.print(shown)

@@ -222,7 +222,7 @@ def show_backtest(result: Backtest, *, by_target: bool = False) -> list[Sheet | 
 
     Columns that nothing is known for are left out.
     """
-    rows = [r for r in (result.table() if by_target else result.summary()) if not result.methods[r["method"]].failed]
+    rows = [r for r in (result.to_dicts() if by_target else result.summary()) if not result.methods[r["method"]].failed]
     if not rows:
         return []
     names = ["method", "target"] if by_target else ["method"]

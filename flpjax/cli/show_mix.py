@@ -19,10 +19,10 @@ MANY = 12  # losses that are shown if none of them counts
 def show_mix(result: Mix) -> list[Sheet]:
     """The mixture, source by source, and what it does, task by task."""
     interval = f"{100 * result.level:g} %"
-    own = [f"{r['spread_lower']:.3f} to {r['spread_upper']:.3f}" if result.intervals else "" for r in result.table()]
+    own = [f"{r['spread_lower']:.3f} to {r['spread_upper']:.3f}" if result.intervals else "" for r in result.to_dicts()]
     rows = [
         [r["source"], f"{r['weight']:.3f}", spread, f"{r['baseline']:.3f}"]
-        for r, spread in zip(result.table(), own, strict=True)
+        for r, spread in zip(result.to_dicts(), own, strict=True)
     ]
     title = f"{result.method}: the best mixture for {result.target.name}"
     if result.at is not None:

@@ -45,7 +45,7 @@ def show_log(found: Calibration) -> list[Sheet | Paragraph]:
     ]
     ranks = len(found.ranks)
     if ranks:
-        rows = [[f"{100 * row['level']:g}", percent(row["held"], 0)] for row in found.table()]
+        rows = [[f"{100 * row['level']:g}", percent(row["held"], 0)] for row in found.to_dicts()]
         title = f"Intervals of {count(ranks, 'quantity')} of {count(found.forecasts, 'forecast')}, in %"
         shown.append(table(title, ["meant to hold", "held"], rows))
     if found.gain is not None:

@@ -59,7 +59,7 @@ def speedup(
         raise InputError(
             "there are more mappings than tables", where="--mapping", remedy="Give one for each, or for all"
         )
-    steps.prepare(json, force, inputs=[*(tables[:1] if by else tables), *mappings], picture=("--plot", plot))
+    steps.prepare(json, force, inputs=[*(tables[:1] if by else tables), *mappings], pictures={"--plot": plot})
     from flpjax.cli import session, show_speedup
     from flpjax.cli.asked import check_numbers
 

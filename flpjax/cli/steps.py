@@ -49,7 +49,7 @@ def prepare(
     force: bool = False,
     *,
     inputs: Sequence[str | Path | None] = (),
-    picture: tuple[str, Path | None] = ("--plot", None),
+    pictures: Mapping[str, Path | None] = {},
     save: Path | None = None,
     saved: str | None = None,
     register: Path | None = None,
@@ -61,7 +61,7 @@ def prepare(
         json: Where the result goes.
         force: Replace files that flpjax did not make.
         inputs: The table and the mapping.
-        picture: Its option, and the file.
+        pictures: Option → the file of a picture.
         save: The file for a table.
         saved: That table.
         register: The file for a forecast that is kept.
@@ -72,10 +72,10 @@ def prepare(
     """
     from flpjax.cli import outputs, session
 
-    option, path = picture
-    if path is not None and path != outputs.STDOUT:
-        session.check_picture(path)
-    files = {"--json": json, option: path, "--save": save, "--csv": csv}
+    for path in pictures.values():
+        if path is not None and path != outputs.STDOUT:
+            session.check_picture(path)
+    files = {"--json": json, **pictures, "--save": save, "--csv": csv}
     outputs.check_outputs(files, inputs, force, {} if saved is None else {"--save": saved})
     if register is not None:
         if register.exists() and not force:

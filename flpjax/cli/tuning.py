@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flpjax.cli import steps
+from flpjax.cli.completing import methods
 from flpjax.cli.options import (
     Exclude,
     Force,
@@ -36,7 +37,9 @@ def tune(
         list[str] | None,
         typer.Option("--free", help="A feature to choose, such as lr; by default all the target lacks. Repeatable."),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="What to fit; by default the law given.")] = "",
+    method: Annotated[
+        str, typer.Option("--method", help="What to fit; by default the law given.", autocompletion=methods)
+    ] = "",
     law: Law = None,
     via: Via = None,
     mapping: Mapping = None,
@@ -86,7 +89,7 @@ def _sheet(found: Tuning) -> Sheet:
     from flpjax.cli.layout import table
 
     rows = []
-    for row in found.table():
+    for row in found.to_dicts():
         known = row["median"] is not None
         bounds = f"{row['lower']:.3g} to {row['upper']:.3g}" if known and found.intervals else ""
         rows.append([row["target"], row["name"], f"{row['median']:.4g}" if known else "no optimum", bounds])

@@ -11,6 +11,7 @@ from scipy.special import bdtr
 
 from flpjax.errors import count, some_of
 from flpjax.fitting.diagnostics import Diagnostic
+from flpjax.shown import ShownAsTable
 
 FEW_AHEAD = 3  # runs; where fewer were forecast, they say little
 COVERED, COVERED_BAD = 0.75, 0.6
@@ -25,7 +26,7 @@ ONE_SIDED = 0.05  # probability of so one-sided a count of signs, below which it
 
 
 @dataclass(frozen=True, eq=False)
-class RollingValidation:
+class RollingValidation(ShownAsTable):
     """How a blend would have done on the ladder's own larger runs.
 
     Attributes:
@@ -96,7 +97,7 @@ class RollingValidation:
         remedy = "Take intervals as too narrow by as much; train a larger rung"
         return Diagnostic(COVERAGE, -self.covered_90, -COVERED, -COVERED_BAD, figure, remedy)
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per output and method with a weight in it."""
         return [
             {"output": output, "method": name, "weight": float(weight[i])}
@@ -121,7 +122,7 @@ class RollingValidation:
             "horizon": share(self.horizon),
             "left_out": list(self.left_out),
             "error": {"loss": share(self.error[0]), "score": share(self.error[1])},
-            "weights": self.table(),
+            "weights": self.to_dicts(),
         }
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from flpjax.errors import InputError
+from flpjax.shown import ShownAsTable, frame_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from flpjax.cli.report.document import Block
 
-R = TypeVar("R")
+R = TypeVar("R", bound=ShownAsTable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +22,11 @@ class Answer(Generic[R]):
 
     Attributes:
         result: As the function of the same name returns it, such as :func:`flpjax.forecast`.
-        rows: Its tidy rows.
         blocks: Its tables, as the command line prints them; made when they are shown.
-        draw: Makes its picture; None where there is none.
+        draw: Makes its picture, of the result and the ladder; None where the result has all that its picture shows.
     """
 
     result: R
-    rows: Callable[[], Sequence[dict[str, Any]]]
     blocks: Callable[[], Sequence[Block]]
     draw: Callable[[], Figure] | None = None
 
@@ -41,17 +39,7 @@ class Answer(Generic[R]):
         Raises:
             InputError: It is not installed, or there is no such kind of frame.
         """
-        import narwhals as nw
-
-        rows = list(self.rows())
-        columns = dict.fromkeys(name for row in rows for name in row)
-        try:
-            frame = nw.from_dict({c: [row.get(c) for row in rows] for c in columns}, backend=backend)  # type: ignore[arg-type]
-        except (ImportError, ValueError) as error:
-            raise InputError(
-                f"there is no frame of '{backend}'", where="table", remedy="Ask for polars, pandas or pyarrow"
-            ) from error
-        return frame.to_native()
+        return frame_of(self.result.to_dicts(), backend)
 
     def plot(self) -> Figure:
         """Its picture, which shows itself in a notebook and can be saved.
@@ -59,9 +47,7 @@ class Answer(Generic[R]):
         Raises:
             InputError: There is none, or matplotlib is not installed.
         """
-        if self.draw is None:
-            raise InputError(f"there is no picture of a {type(self.result).__name__}", remedy="Look at .table()")
-        return self.draw()
+        return self.result.plot() if self.draw is None else self.draw()
 
     def _repr_html_(self) -> str:
         from flpjax.cli.report.page import fragment

@@ -79,7 +79,7 @@ class Ladder:
         from flpjax.results.check import check
 
         found = check(self.runs, self.via)
-        return Answer(found, found.table, lambda: show_check(found))
+        return Answer(found, lambda: show_check(found))
 
     @cached_property
     def fitted(self) -> Draws:
@@ -107,7 +107,6 @@ class Ladder:
         converters = unit_converters(self.runs.shown, self.runs.tasks)
         return Answer(
             found,
-            found.table,
             lambda: show.show_forecast(found, truth, self.fitted.model.domains, converters),
             lambda: steps.picture_of(self.fitted, found, self.runs),
         )
@@ -119,7 +118,7 @@ class Ladder:
 
         wanted = self._targets(targets) if targets or self.runs.held_out.any() else []
         found = review(self._fitted_for(wanted), self.runs, wanted)
-        return Answer(found, found.table, lambda: [Findings(found)])
+        return Answer(found, lambda: [Findings(found)])
 
     def backtest(self, *methods: str, largest: int | None = None) -> Answer[Backtest]:
         """How well methods would have forecast runs that no fit saw.
@@ -143,7 +142,7 @@ class Ladder:
         chosen: dict[str, AnyMethod] = {name: method(name, self.via, self.laws) for name in methods}
         chosen = chosen or {self.method: self._method}
         found = backtest(chosen, table, self._key, draws=self.draws, level=self.level)
-        return Answer(found, found.table, lambda: show_backtest(found), lambda: plot_backtest(found))
+        return Answer(found, lambda: show_backtest(found), lambda: plot_backtest(found))
 
     def plan(self, *budgets: float, **options: Any) -> Answer[Allocation]:
         """N and D for training budgets, in FLOPs; options as of :func:`flpjax.plan`."""
@@ -152,7 +151,7 @@ class Ladder:
         from flpjax.results.allocation.plan import plan
 
         found = plan(self.runs, list(budgets), self._key, **{"via": self.via, "level": self.level, **options})
-        return Answer(found, found.table, lambda: show_plan(found), lambda: plot_plan(found))
+        return Answer(found, lambda: show_plan(found), lambda: plot_plan(found))
 
     def best_mix(self, target: str | Target, **options: Any) -> Answer[Mix]:
         """The best mixture of data sources for a target, by a blend of laws of mixtures unless the method is one.
@@ -181,7 +180,7 @@ class Ladder:
             baseline = found.baseline.weights
             return plot_mix(mix_curve(fitted, wanted, level=self.level, baseline=baseline, runs=self.runs), found)
 
-        return Answer(found, found.table, lambda: show_mix(found), draw if len(found.sources) in (2, 3) else None)
+        return Answer(found, lambda: show_mix(found), draw if len(found.sources) in (2, 3) else None)
 
     @property
     def _method(self) -> AnyMethod:

@@ -18,7 +18,7 @@ from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
 from flpjax.ladder.units import Unit
 from flpjax.results.finished import finals_notes, fitted_finals, unfinished_warnings
-from flpjax.results.notebook import ShownAsTable
+from flpjax.shown import ShownAsTable
 
 FEW_RUNS = 5  # below this, an interval says little
 FEW_TASKS = 4  # that are worth a warning each
@@ -50,7 +50,7 @@ class Check(ShownAsTable):
     features: tuple[dict[str, Any], ...] = ()
     loss_unit: Unit | None = None
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per run."""
         return list(self.runs)
 

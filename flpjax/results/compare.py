@@ -24,8 +24,8 @@ from flpjax.methods.flpm import FLPM
 from flpjax.methods.method import Method
 from flpjax.methods.registry import ALL_EMERGED, AUTO, FLOOR, MIXTURE_LOSS, RECENT, Laws, check_law_names, mixed_stages
 from flpjax.results.backtest import record_of
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.record import Cell, Record
+from flpjax.shown import ShownAsTable
 
 MAPS = {
     "average": "domain-average",
@@ -120,7 +120,7 @@ class Comparison(ShownAsTable):
         warnings.warn("Comparison.forms is now Comparison.laws", DeprecationWarning, stacklevel=2)
         return self.laws
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per law or map and domain or task."""
         both = (("law", self.laws), ("map", self.maps))
         return [

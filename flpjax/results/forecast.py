@@ -24,7 +24,6 @@ from flpjax.results.completion import (
     words_of_sizes,
 )
 from flpjax.results.distance import extrapolation, extrapolation_warning
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Bounds, bounds_of, lost, widened
 from flpjax.results.prediction import Interval as Interval
 from flpjax.results.prediction import check_level as check_level
@@ -33,6 +32,7 @@ from flpjax.results.prediction import predict_from_loss as predict_from_loss
 from flpjax.results.prediction import scatter as scatter
 from flpjax.results.sizing import refuse_compute_alone, refuse_other_sizes
 from flpjax.results.target import Target
+from flpjax.shown import ShownAsTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class Forecast(ShownAsTable):
         said = " and ".join(filter(None, words))
         return f"Monte Carlo error of the medians: up to {said} ({self.draws:,} draws)" if said else ""
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per target and quantity."""
         rows: list[dict[str, Any]] = []
         for i, target in enumerate(self.targets):
@@ -127,7 +127,7 @@ class Forecast(ShownAsTable):
 
     def __str__(self) -> str:
         lines = []
-        for row in self.table():
+        for row in self.to_dicts():
             bounds = f" [{row['lower']:.4g}, {row['upper']:.4g}]" if self.intervals else ""
             lines.append(f"{row['target']}  {row['kind']} {row['name']}: {row['median']:.4g}{bounds}")
         return "\n".join(lines)

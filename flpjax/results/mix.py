@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from flpjax.errors import some_of
 from flpjax.methods.method import StageName
 from flpjax.results.forecast import Interval
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.target import Target
+from flpjax.shown import ShownAsTable
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Mix(ShownAsTable):
         """Source → weight."""
         return dict(zip(self.sources, map(float, self.weights), strict=True))
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one a source."""
         return [
             {

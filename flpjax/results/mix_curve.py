@@ -18,10 +18,10 @@ from flpjax.results.completion import completed
 from flpjax.results.forecast import check_level
 from flpjax.results.goal import Goal
 from flpjax.results.mix_grid import Measured, Objective, expected_at, measured_near, mixture_grid, objective
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.path import Band
 from flpjax.results.sizing import at_known_size
 from flpjax.results.target import Target
+from flpjax.shown import ShownAsTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class MixCurve(ShownAsTable):
     objective: Objective | None = None
     measured: tuple[Measured, ...] = ()
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per mixture and output."""
         return [
             {
@@ -72,9 +72,9 @@ class MixCurve(ShownAsTable):
 
     def to_json(self) -> str:
         """The curve as JSON text."""
-        parts: dict[str, Any] = {"target": self.target.name, "level": self.level, "rows": self.table()}
+        parts: dict[str, Any] = {"target": self.target.name, "level": self.level, "rows": self.to_dicts()}
         if self.objective is not None:
-            parts["objective"] = self.objective.table(self.sources, self.weights)
+            parts["objective"] = self.objective.to_dicts(self.sources, self.weights)
         parts["measured"] = [run.to_dict(self.sources, self.outputs) for run in self.measured]
         return json.dumps(parts, indent=2)
 

@@ -143,7 +143,7 @@ class Objective:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
 
-    def table(self, sources: tuple[str, ...], weights: NDArray[np.float64]) -> list[dict[str, Any]]:
+    def to_dicts(self, sources: tuple[str, ...], weights: NDArray[np.float64]) -> list[dict[str, Any]]:
         """Tidy rows: one a mixture."""
         sides = ("value", "median", "lower", "upper")
         return [

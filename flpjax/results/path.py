@@ -15,9 +15,9 @@ from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import StageName
 from flpjax.results.completion import completed, law_inputs, with_mixture
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import bounds_of, check_level, lost, predict, predict_from_loss, scatter
 from flpjax.results.target import Target
+from flpjax.shown import ShownAsTable
 
 POINTS = 61
 
@@ -91,7 +91,7 @@ class ForecastPath(ShownAsTable):
     loss: Band
     score: Band
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one a point and quantity."""
         columns = zip(self.params, self.tokens, self.flops, strict=True)
         x = [dict(zip(("params", "tokens", "flops"), map(float, point), strict=True)) for point in columns]
@@ -99,7 +99,7 @@ class ForecastPath(ShownAsTable):
 
     def to_json(self) -> str:
         """The path as JSON text; null is not known."""
-        rows = [{k: None if v != v else v for k, v in row.items()} for row in self.table()]
+        rows = [{k: None if v != v else v for k, v in row.items()} for row in self.to_dicts()]
         return json.dumps({"target": self.target.name, "level": self.level, "rows": rows}, indent=2, allow_nan=False)
 
 
@@ -195,7 +195,7 @@ class ScoreMap(ShownAsTable):
     loss: NDArray[np.float64]
     score: Band
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one a point and task."""
         rows = []
         for j, (task, domain) in enumerate(zip(self.tasks, self.domains, strict=True)):

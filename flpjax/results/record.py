@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.methods.method import StageName
-from flpjax.results.notebook import ShownAsTable
+from flpjax.shown import ShownAsTable
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class Backtest(ShownAsTable):
         errors = {name: m.error for name, m in means.items() if m.cells == most and m.error is not None}
         return min(errors, key=errors.__getitem__) if errors else None
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per method and target."""
         return [
             {"method": name, "target": target, **self._row(name, target)}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from flpjax.errors import InputError
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.scoring import Scored, Scoring
+from flpjax.shown import ShownAsTable
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Of central intervals that calibration is told at."""
@@ -69,7 +69,7 @@ class Calibration(ShownAsTable):
         ratios = [math.log(own / other) for own, other in pairs if own and other]
         return 1.0 - math.exp(sum(ratios) / len(ratios)) if ratios else None
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one a probability, with the share that central intervals of it held."""
         return [{"level": level, "held": self.held(level), "quantities": len(self.ranks)} for level in LEVELS]
 
@@ -95,7 +95,7 @@ class Calibration(ShownAsTable):
 
     def to_json(self) -> str:
         """The calibration as JSON text."""
-        held = [{**row, "held": None if math.isnan(row["held"]) else row["held"]} for row in self.table()]
+        held = [{**row, "held": None if math.isnan(row["held"]) else row["held"]} for row in self.to_dicts()]
         content = {"forecasts": self.by_forecast(), "calibration": held, "crps_below_baseline": self.gain}
         return json.dumps(content, indent=2, allow_nan=False)
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError, some_of
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.methods.method import StageName
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.record import crps
 from flpjax.results.registration import Registration
 from flpjax.results.target import Target
+from flpjax.shown import ShownAsTable
 
 FLOPS_TOLERANCE = 0.05  # of the FLOPs that were forecast: a run beyond it is another than was asked about
 MOST_LISTED = 6
@@ -95,7 +95,7 @@ class Scoring(ShownAsTable):
         pairs = [(c.crps, c.baseline_crps) for c in self.cells if c.crps and c.baseline_crps]
         return None if not pairs else 1.0 - float(np.exp(np.mean([np.log(own / other) for own, other in pairs])))
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one a quantity."""
         return [cell.to_dict() for cell in self.cells]
 
@@ -110,7 +110,7 @@ class Scoring(ShownAsTable):
             "held": held,
             "intervals": of,
             "crps_below_baseline": self.gain,
-            "cells": self.table(),
+            "cells": self.to_dicts(),
             "notes": list(self.notes),
         }
 

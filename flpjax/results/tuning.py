@@ -22,9 +22,9 @@ from flpjax.fitting.predicted import predict
 from flpjax.ladder.features import STANDARD, Features
 from flpjax.ladder.table import Runs
 from flpjax.results.completion import completed, law_inputs, with_mixture
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval, check_level
 from flpjax.results.target import Target
+from flpjax.shown import ShownAsTable
 
 MOST_FREE = 3  # features: a grid of four would have more points than memory holds draws of
 BEYOND = float(np.log(100.0))
@@ -84,7 +84,7 @@ class Tuning(ShownAsTable):
     tuned: tuple[Tuned, ...]
     warnings: tuple[str, ...]
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per target and feature, and one for the loss there."""
         rows = []
         for each in self.tuned:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from flpjax.results.notebook import ShownAsTable
+from flpjax.shown import ShownAsTable
 
 
 class Verdict(IntEnum):
@@ -54,7 +54,7 @@ class Review(ShownAsTable):
     def __getitem__(self, name: str) -> Finding:
         return next(f for f in self.findings if f.name == name)
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one a check."""
         return [
             {"check": f.name, "verdict": f.verdict.name, "figure": f.figure, "remedy": f.remedy} for f in self.findings
@@ -62,7 +62,7 @@ class Review(ShownAsTable):
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"verdict": self.verdict.name, "findings": self.table()}
+        return {"verdict": self.verdict.name, "findings": self.to_dicts()}
 
     def to_json(self) -> str:
         """The review as JSON text."""

@@ -7,8 +7,9 @@ import pytest
 import typer
 from rich.cells import cell_len
 
-from flpjax.cli import ending, helping
+from flpjax.cli import completing, ending, helping
 from flpjax.cli.app import app
+from flpjax.methods import registry
 from flpjax.results.verdicts import Finding, Review, Verdict
 
 COMMANDS = typer.main.get_command(app).commands
@@ -47,6 +48,8 @@ def test_every_option_says_what_it_takes_and_the_example_is_understood(name):
         ("flpjax fore", "forecast"),
         ("flpjax check mixinglaws-r", "mixinglaws-rpj"),
         ("flpjax mix x.csv --ba", "--baseline"),
+        ("flpjax forecast x.csv --method chinchilla+sk", "chinchilla+skill"),
+        ("flpjax backtest x.csv --method ll", "llama3"),
     ],
 )
 def test_a_shell_completes_commands_ladders_and_options(run, monkeypatch, typed, completed):
@@ -58,6 +61,13 @@ def test_a_shell_completes_commands_ladders_and_options(run, monkeypatch, typed,
     code, out, _ = run("--show-completion", "bash")
     assert code == 0
     assert out.split()[0] == completed
+
+
+def test_completion_knows_all_methods_and_no_others():
+    pairs = {(law, own) for laws, maps in completing.MAPS.items() for law in laws for own in maps}
+    known = {(law, own) for law in registry.COMPUTE_LOSS for own in registry.LOSS_SCORE}
+    assert pairs == known | {(law, own) for law in registry.MIXTURE_LOSS for own in registry.DOMAINS_SCORE}
+    assert set(completing.ALONE) == {*registry.NAMED, "auto", "discovered"}
 
 
 def test_quiet_leaves_results_and_errors(run, tmp_path):

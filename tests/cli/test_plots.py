@@ -58,13 +58,13 @@ def test_losses_are_drawn_in_the_units_of_the_table(drawn):
 def test_the_law_is_drawn_as_the_tables_say(drawn):
     _, runs, path, scores, figure = drawn
     j = path.domains.index("general")
-    rows = [r for r in path.table() if r["name"] == "general"]
+    rows = [r for r in path.to_dicts() if r["name"] == "general"]
     line = next(line for line in figure.axes[0].lines if len(line.get_xdata()) == len(rows))
     np.testing.assert_allclose(line.get_xydata(), [(r["flops"], r["median"]) for r in rows])
     band = figure.axes[0].collections[1].get_paths()[0].vertices[:, 1]
     assert band.min() == pytest.approx(path.loss.lower[:, j].min())
     for i, task in enumerate(runs.task_names):
-        rows = [r for r in scores.table() if r["name"] == task]
+        rows = [r for r in scores.to_dicts() if r["name"] == task]
         ax = figure.axes[1 + i]
         line = next(line for line in ax.lines if len(line.get_xdata()) == len(rows))
         np.testing.assert_allclose(line.get_xydata(), [(r["loss"], 100 * r["median"]) for r in rows])

@@ -70,7 +70,7 @@ def test_panels_hold_the_numbers(drawn):
 
 def test_the_objective_is_what_its_table_says(drawn):
     curve, figure = drawn
-    rows = curve.objective.table(curve.sources, curve.weights)
+    rows = curve.objective.to_dicts(curve.sources, curve.weights)
     expected = 100 * np.array([row["value"] for row in rows])
     ax = panels(figure)[0]
     if len(curve.sources) == 2:

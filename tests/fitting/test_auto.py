@@ -55,7 +55,7 @@ def test_a_blend_says_what_it_is(blended, noisy):
     assert 0.0 <= validation.covered_50 <= validation.covered_90 <= 1.0
     total = sum(validation.weights.values())
     np.testing.assert_allclose(total, 1.0)
-    assert {row["method"] for row in validation.table()} == set(validation.weights) == set(blended.model.names)
+    assert {row["method"] for row in validation.to_dicts()} == set(validation.weights) == set(blended.model.names)
     assert validation.to_dict()["covered_90"] == validation.covered_90
 
 

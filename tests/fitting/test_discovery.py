@@ -95,7 +95,7 @@ def test_the_log_says_why(found):
     assert "trend with z(" in strongest.words
     assert f"{strongest.number:+.2f} points".replace("-", "−") in strongest.words
     rows = json.loads(found.to_json())["models"]
-    assert rows == json.loads(json.dumps(found.table()))
+    assert rows == json.loads(json.dumps(found.to_dicts()))
     assert len(rows) == len(found.log)
     assert sum(r["kept"] for r in rows) == 3
     assert {"round", "task", "formula", "because", "log_score", "stderr", "findings"} <= rows[0].keys()

@@ -330,7 +330,7 @@ def test_priors_can_be_read_and_overridden(noisy, key, fast):
     priors = priors_of(FLP(), noisy.runs)
     assert "noise/loss/sd" in priors.names
     assert "loss/exponent: 0 [-0.392, 0.392]" in str(priors)
-    rows = [r for r in priors.table() if r["name"] == "score/level"]
+    rows = [r for r in priors.to_dicts() if r["name"] == "score/level"]
     assert [r["output"] for r in rows] == ["bbh", "hellaswag", "triviaqa"]
     tight = fit(noisy.runs, key, priors={"loss/exponent": Normal(-0.1, 1e-5)})
     np.testing.assert_allclose(tight.params["loss"]["exponent"], -0.1, atol=1e-4)

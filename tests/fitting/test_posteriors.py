@@ -72,7 +72,7 @@ def test_each_converges_or_is_named(together):
         assert len(draws) == 2000
         assert set(draws.fits) == {"loss", "score"}
     assert "3 posteriors of 5 converged" in str(together)
-    assert [row["failed"] is None for row in together.table()] == [True, True, True, False, False]
+    assert [row["failed"] is None for row in together.to_dicts()] == [True, True, True, False, False]
 
 
 def test_ladders_of_all_sizes_and_centres_share_a_program_each_stage(together, before):

@@ -43,7 +43,7 @@ def test_it_fits_once_and_as_the_functions_do(ladder, answers):
 
 def test_answers_are_results_with_frames_and_html(answers):
     for name, answer in answers.items():
-        frame, rows = answer.table(), answer.result.table()
+        frame, rows = answer.table(), answer.result.to_dicts()
         assert frame.shape == (len(rows), len(rows[0])), name
         assert frame.to_dicts() == rows
         assert answer.table("pandas").shape == frame.shape
@@ -64,8 +64,8 @@ def test_answers_are_results_with_frames_and_html(answers):
 
 
 def test_answers_have_pictures_or_say_that_there_is_none(answers):
-    for name in ("forecast", "backtest"):
-        assert answers[name].plot()._repr_png_().startswith(b"\x89PNG")
+    for answer in (answers["forecast"], answers["backtest"], answers["forecast"].result, answers["backtest"].result):
+        assert answer.plot()._repr_png_().startswith(b"\x89PNG")
     for name in ("check", "review"):
         with pytest.raises(InputError, match="there is no picture of a"):
             answers[name].plot()

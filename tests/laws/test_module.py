@@ -83,10 +83,10 @@ def test_a_network_fits_the_ladder_and_resamples_give_intervals(runs, drawn):
         flpjax.Target(n, params=p, tokens=d) for n, p, d in zip(finals.names, finals.params, finals.tokens, strict=True)
     ]
     found = flpjax.forecast(drawn, targets)
-    losses = np.array([r["median"] for r in found.table() if r["kind"] == "loss"])
+    losses = np.array([r["median"] for r in found.to_dicts() if r["kind"] == "loss"])
     np.testing.assert_allclose(losses, finals.loss[:, 0], rtol=0.03)
     assert drawn.has_intervals
-    assert all(r["lower"] < r["median"] < r["upper"] for r in found.table())
+    assert all(r["lower"] < r["median"] < r["upper"] for r in found.to_dicts())
     assert "Net(13)" in str(drawn)
 
 
@@ -110,7 +110,7 @@ def test_starts_of_a_map_that_tie_are_draws_and_forecast_alike_when_loaded(runs,
     again = flpjax.load(tmp_path / "draws.flp", classes=[law])
     assert again.model == drawn.model
     target = [flpjax.Target("T", params=1e9, tokens=2e10)]
-    assert flpjax.forecast(again, target).table() == flpjax.forecast(drawn, target).table()
+    assert flpjax.forecast(again, target).to_dicts() == flpjax.forecast(drawn, target).to_dicts()
 
 
 def test_what_is_no_law_is_refused(runs, network):

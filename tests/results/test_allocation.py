@@ -113,7 +113,7 @@ def test_results_are_tables_and_json(found):
     told = json.loads(found.to_json())
     assert [o["flops"] for o in told["optima"]] == list(BUDGETS)
     assert set(told["approaches"]) == {"law", "parabolas", "parabolas, corrected", "blend"}
-    rows = found.table()
+    rows = found.to_dicts()
     assert len(rows) == 8
     assert {row["approach"] for row in rows if row["loss"] is not None} == {found.headline}
     assert "1e+20 FLOPs: N*" in str(found)

@@ -219,7 +219,7 @@ def test_a_ladder_without_scores_is_judged_by_its_losses(noisy, key):
 
 
 def test_the_table_is_its_twin(pointwise):
-    rows = pointwise.table()
+    rows = pointwise.to_dicts()
     assert [(r["method"], r["target"]) for r in rows] == [
         (m, t) for m in ("llama3", "flp", "fp") for t in ("7B", "13B")
     ]

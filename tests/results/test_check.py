@@ -47,7 +47,7 @@ def test_used_and_dropped_add_up_to_the_rows_of_training(noisy):
 
 def test_every_run_has_its_row(noisy):
     seen, runs = check(noisy.runs), noisy.runs
-    assert [r["run"] for r in seen.table()] == list(runs.names)
+    assert [r["run"] for r in seen.to_dicts()] == list(runs.names)
     assert [r["held_out"] for r in seen.runs] == runs.held_out.tolist()
     assert sum(r["checkpoints"] for r in seen.runs) == len(runs)
     assert [r["final_loss"] for r in seen.runs] == runs.finals().loss_of("general").tolist()
@@ -205,7 +205,9 @@ def test_a_hundred_runs_are_shown_by_size_and_all_of_them_on_demand(table):
     runs = [shown.rows for shown in show_check(seen) if hasattr(shown, "rows")]
     assert len(runs[0]) <= MOST_SIZES
     assert "--all" in show_check(seen)[-1].text
-    assert [row[0] for row in show_check(seen, everything=True)[0].rows] == [seen.table()[i]["run"] for i in range(13)]
+    assert [row[0] for row in show_check(seen, everything=True)[0].rows] == [
+        seen.to_dicts()[i]["run"] for i in range(13)
+    ]
     assert seen.to_dict()["sizes"] == seen.sizes()
 
 

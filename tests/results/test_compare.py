@@ -124,7 +124,7 @@ def test_json_and_table(seen):
     assert parsed["laws"][-1]["failed"] == seen.laws[-1].failed
     assert (parsed["maps"][0]["failed"], parsed["laws"][-1]["mean"]) == (None, None)
     assert parsed["discovery"]
-    rows = seen.table()
+    rows = seen.to_dicts()
     assert len(rows) == sum(len(row.errors) for row in (*seen.laws, *seen.maps))
     assert {row["kind"] for row in rows} == {"law", "map"}
     assert "m3: " in str(seen)

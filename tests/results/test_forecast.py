@@ -161,7 +161,7 @@ def test_more_than_a_few_leave_no_interval_and_that_is_said(sound, targets):
     assert said.startswith(
         "'triviaqa' is not forecast: 7% of the draws have no value, and those left are no fair sample"
     )
-    assert "triviaqa" not in {row["name"] for row in seen.table()}
+    assert "triviaqa" not in {row["name"] for row in seen.to_dicts()}
 
 
 def test_a_task_whose_draws_all_failed_is_named_and_left_out(sound, targets):

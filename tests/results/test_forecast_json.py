@@ -55,7 +55,7 @@ def test_numbers_keep_every_digit(parsed, seen):
 
 
 def test_the_table_and_the_text_are_its_twins(parsed, seen):
-    rows = seen.table()
+    rows = seen.to_dicts()
     assert len(rows) == 3 * (5 + 3)
     for row in rows:
         (target,) = (t for t in parsed["targets"] if t["name"] == row["target"])

@@ -50,7 +50,7 @@ def test_it_is_the_forecast_at_every_mixture(seen):
 
 def test_table_json_and_text_say_the_same(seen):
     _, curve = seen
-    rows = curve.table()
+    rows = curve.to_dicts()
     assert len(rows) == len(curve.weights) * 2
     assert json.loads(curve.to_json())["rows"] == rows
     best = curve.weights[curve.median[:, 1].argmax()]
@@ -116,7 +116,7 @@ def test_the_objective_is_what_the_search_maximises(goal):
     expected = [float(value(jnp.asarray(w), problem.scene)) for w in curve.weights]
     np.testing.assert_allclose(curve.objective.value, expected, rtol=1e-9, atol=1e-12)
     assert (curve.objective.lower <= curve.objective.median).all()
-    rows = curve.objective.table(curve.sources, curve.weights)
+    rows = curve.objective.to_dicts(curve.sources, curve.weights)
     assert json.loads(curve.to_json())["objective"] == rows
     assert rows[3]["code"] == pytest.approx(0.3)
     assert curve.objective.unit == (1.0 if goal.domains else 100.0)

@@ -221,7 +221,7 @@ def test_json_and_text(found):
     assert parsed["weights"] == found.mixture
     assert (parsed["method"], parsed["level"], parsed["draws"]) == ("by hand", 0.8, DRAWS)
     assert parsed["search"] == {"kkt": found.kkt, "agree": 1.0, "status": "converged"}
-    assert [row["weight"] for row in found.table()] == list(parsed["weights"].values())
+    assert [row["weight"] for row in found.to_dicts()] == list(parsed["weights"].values())
     assert f"P(gain > 0) = {found.p_gain:.2f}" in str(found)
 
 

@@ -3,8 +3,8 @@
 import inspect
 
 import flpjax
-from flpjax.results.notebook import MOST, ShownAsTable
 from flpjax.results.verdicts import Finding, Review, Verdict
+from flpjax.shown import MOST, ShownAsTable
 
 RESULTS = {
     name

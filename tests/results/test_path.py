@@ -56,7 +56,7 @@ def test_a_target_inside_ends_it_at_the_largest_run(sound, noisy):
 
 
 def test_the_table_says_the_same(path):
-    rows = path.table()
+    rows = path.to_dicts()
     assert len(rows) == POINTS * (len(path.domains) + len(path.tasks))
     assert json.loads(path.to_json())["rows"] == rows
     (row,) = (r for r in rows if r["name"] == path.tasks[1] and r["flops"] == path.flops[4])
@@ -95,6 +95,6 @@ def test_scores_at_known_losses(sound, noisy, path):
         losses = np.full((1, len(path.domains)), seen.loss[3, j])
         draws = np.clip(np.asarray(predict_from_loss(sound.model, sound.params, losses))[:, 0, j], 0, 1)
         assert seen.score.median[3, j] == pytest.approx(np.nanmedian(draws))
-        row = seen.table()[j * POINTS + 3]
+        row = seen.to_dicts()[j * POINTS + 3]
         assert (row["name"], row["domain"], row["median"]) == (task, domain, seen.score.median[3, j])
     assert score_map(by_hand(2), noisy.runs, path) is None, "its scores are functions of several losses"

@@ -115,7 +115,7 @@ def test_a_log_tells_how_calibrated_forecasts_were(kept: Registration, targets: 
         log.write_text(2 * log_lines(replace(result, cells=tuple(cells))))  # scored twice, the last line counts
         found = read_log(log)
         assert len(found.cells) == 4000
-        for row in found.table():
+        for row in found.to_dicts():
             expected = row["level"] if file == "good" else 0.0
             assert row["held"] == pytest.approx(expected, abs=3 * math.sqrt(0.25 / 4000))
     assert list(reliability([0.5, 0.95])) == [(0.0, 0.5), (pytest.approx(0.9), 1.0)]
@@ -173,7 +173,6 @@ def test_the_command_line_asks_registered_draws_again(folder: Path, capsys: pyte
         (("forecast", "actual.csv", "-t", "C=1e22", "--register", "f.flp"), "a forecast that was registered is kept"),
         (("score",), "there is no forecast"),
         (("score", "f.flp"), "there is nothing to hold it against"),
-        (("score", "f.flp", "actual.csv", "--plot", "x.png"), "a picture is one of the log"),
         (("score", "--log"), "flpjax score FORECAST ACTUAL begins one"),
         (("score", "f.flp", "actual.csv", "--log-file", "actual.csv"), "no quantity that was scored"),
     ],

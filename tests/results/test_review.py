@@ -326,7 +326,7 @@ def test_a_healthy_ladder_is_one_line(blended, noisy):
     passing = Review(tuple(Finding(f.name, PASS, f.figure) for f in seen.findings))
     assert str(passing) == f"Review: all {len(seen.findings)} checks pass"
     assert json.loads(seen.to_json())["verdict"] == seen.verdict.name
-    assert len(seen.table()) == len(seen.findings)
+    assert len(seen.to_dicts()) == len(seen.findings)
 
 
 def test_what_is_open_comes_worst_first():

@@ -97,7 +97,7 @@ def test_a_plan_starts_at_the_forecast_and_narrows(draws):
     assert plan.spent <= 1e23
     assert [r.left for r in plan.runs] == sorted((r.left for r in plan.runs), reverse=True)
     assert json.loads(plan.to_json())["runs"][0]["cost"] == plan.runs[0].cost
-    assert {row["run"] for row in plan.table()} <= {row["run"] for row in plan.candidate_table()}
+    assert {row["run"] for row in plan.to_dicts()} <= {row["run"] for row in plan.candidate_table()}
 
 
 def test_what_is_planned_compiles_nothing_again(draws):

@@ -75,7 +75,7 @@ def test_tables_and_refusals():
     runs, base = swept()
     found = sweep_envelope(runs)
     rows = json.loads(found.to_json())["cells"]
-    assert len(rows) == len(found.table()) == 15
+    assert len(rows) == len(found.to_dicts()) == 15
     assert all(set(row["on"]) <= set(runs.names) for row in rows)
     assert not is_sweep(base, "web")
     with pytest.raises(InputError, match=r"no setting varies at one N and D.*x/lr"):

@@ -50,7 +50,7 @@ def test_a_bowls_optimum_beyond_the_ladder_with_its_interval(runs, drawn):
         assert value.upper / value.lower < 2.0
     assert tuned.loss.median == pytest.approx(1.8 + 30.0 * 1e9**-0.2, rel=0.005)
     assert tuned.no_optimum == 0.0
-    rows = found.table()
+    rows = found.to_dicts()
     assert [r["name"] for r in rows] == ["lr", "batch", "loss/val"]
     assert "1B  lr: 0.000" in str(found)
     assert '"best"' in found.to_json()

@@ -87,7 +87,7 @@ def methods(material: Material) -> Section:
 def _weights(validation: RollingValidation) -> Sheet:
     """A row for each loss or score: the laws, or maps to scores, in its blend, the largest weight first."""
     shares: dict[str, list[tuple[float, str]]] = {}
-    for row in validation.table():
+    for row in validation.to_dicts():
         shares.setdefault(row["output"], []).append((row["weight"], row["method"]))
     rows = [
         [output, ", ".join(f"{name} {100 * w:.0f} %" for w, name in sorted(stage, reverse=True) if w >= LEAST_WEIGHT)]

@@ -31,13 +31,14 @@ from flpjax.laws.grammar import Expression, Term
 from flpjax.laws.law import Params
 from flpjax.methods.emergence import emerged_checkpoints
 from flpjax.numerics import compiled, generator, require_x64
+from flpjax.shown import ShownAsTable
 
 PAPER = Selection()
 LEGEND = "round, held-out log score ± s.e. in nats per checkpoint (→ is chosen), formula | why it was tried"
 
 
 @dataclass(frozen=True, eq=False)
-class Discovery:
+class Discovery(ShownAsTable):
     """The result of discovery: one formula for each task, and every formula that was tried.
 
     Attributes:
@@ -79,13 +80,13 @@ class Discovery:
         """Whether an entry of the log is what was chosen for its task."""
         return self.formulas.get(entry.task) is entry.expression
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per model tried."""
         return [{**entry.to_dict(), "kept": self.kept(entry)} for entry in self.log]
 
     def to_json(self) -> str:
         """The log as JSON text."""
-        whole = {"domains": list(self.domains), "models": self.table(), "warnings": list(self.warnings)}
+        whole = {"domains": list(self.domains), "models": self.to_dicts(), "warnings": list(self.warnings)}
         return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
 
     def __str__(self) -> str:

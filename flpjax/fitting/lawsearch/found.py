@@ -18,6 +18,7 @@ from flpjax.fitting.lawsearch.structure import Floats, Structure, as_law, consta
 from flpjax.fitting.lawsearch.trials import LAST_STEPS, Problem, Trial, carried, fit, spread_of, tables_of, values
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.tree import written
+from flpjax.shown import ShownAsTable
 
 MOST = 8  # laws of an ensemble
 WITHIN = 1.15  # of the best price: laws that err more are left out
@@ -65,7 +66,7 @@ def members_of(whole: Problem, ranked: Sequence[Trial], noise: Floats, rng: np.r
 
 
 @dataclass(frozen=True, eq=False)
-class FoundLaws:
+class FoundLaws(ShownAsTable):
     """An ensemble of laws.
 
     Attributes:
@@ -179,7 +180,7 @@ class FoundLaws:
         laws = [m.structure for m in self.members if m.structure.size > 1]  # a constant reads nothing
         return tuple(as_law(structure, self.problem.axes, self.problem.signed) for structure in laws)
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per law tried, the best first."""
         kept = {m.structure for m in self.members}
         return [
@@ -217,7 +218,7 @@ class FoundLaws:
             for m in self.members
         ]
         names = {"targets": list(self.targets), "features": list(self.features), "groups": list(self.groups)}
-        return {**names, "laws": laws, "tried": self.table()}
+        return {**names, "laws": laws, "tried": self.to_dicts()}
 
     def to_json(self) -> str:
         """The same as JSON text."""

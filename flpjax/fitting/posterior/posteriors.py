@@ -30,12 +30,13 @@ from flpjax.fitting.staged import guess_of
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import Method
 from flpjax.numerics import require_x64
+from flpjax.shown import ShownAsTable
 
 Algorithm = Literal["hmc", "laplace"]
 
 
 @dataclass(frozen=True, eq=False)
-class Posteriors(Mapping[str, Draws]):
+class Posteriors(ShownAsTable, Mapping[str, Draws]):
     """Draws by the name of their ladder, and which ladders have none.
 
     Attributes:
@@ -65,7 +66,7 @@ class Posteriors(Mapping[str, Draws]):
     def __len__(self) -> int:
         return len(self.draws)
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """One row a ladder: its name, how its draws were made, and why there are none."""
         rows: list[dict[str, Any]] = []
         for name, drawn in self.draws.items():

@@ -24,6 +24,7 @@ from flpjax.ladder.table import Runs
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, Parameter, pack
 from flpjax.methods.method import BoundModel, Method, Model, Stage
 from flpjax.numerics import on_device
+from flpjax.shown import ShownAsTable
 
 LEVELS = frozenset({"level", "log_level"})
 """Parameters that say where the ladder is, in its own units: their priors go there."""
@@ -73,7 +74,7 @@ class Prior:
 
 
 @dataclass(frozen=True, eq=False)
-class Priors:
+class Priors(ShownAsTable):
     """All priors of a method on a ladder.
 
     Attributes:
@@ -100,7 +101,7 @@ class Priors:
                 )
         return Priors(tuple(_given(row, given[row.name]) if row.name in given else row for row in self.rows))
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """One row a parameter and output: its 95 % interval in its own space, and the normal in the unconstrained."""
         found = []
         for row in self.rows:
@@ -127,7 +128,7 @@ class Priors:
         lines = ["95 % of each prior, one line for outputs that share it"]
         seen: dict[tuple[str, str], list[str]] = {}
         about = {}
-        for row in self.table():
+        for row in self.to_dicts():
             said = f"{row['median']:.3g} [{row['lower']:.3g}, {row['upper']:.3g}]"
             seen.setdefault((row["name"], said), []).append(row["output"])
             about[row["name"]] = row["about"]

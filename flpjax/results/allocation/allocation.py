@@ -14,8 +14,8 @@ from flpjax.results.allocation.approach import Approach
 from flpjax.results.allocation.conventions import Convention
 from flpjax.results.allocation.isoflop import Budgets
 from flpjax.results.allocation.limits import Limits
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval
+from flpjax.shown import ShownAsTable
 
 Floats = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ class Regret:
     upper: Floats
     loss: Floats
 
-    def table(self) -> list[dict[str, float]]:
+    def to_dicts(self) -> list[dict[str, float]]:
         """Tidy rows: one for each N."""
         names = ("params", "loss", "median", "lower", "upper")
         columns = (getattr(self, name) for name in names)
@@ -142,7 +142,7 @@ class Allocation(ShownAsTable):
     group_optima: tuple[Interval | None, ...]
     warnings: tuple[str, ...]
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per approach and budget."""
         rows: list[dict[str, Any]] = []
         for approach in self.approaches:
@@ -187,7 +187,7 @@ class Allocation(ShownAsTable):
             "approaches": {approach.name: approach.to_dict(self.level, self.intervals) for approach in self.approaches},
             "explained": self.explained,
             "conventions": [c.to_dict(self.intervals) for c in self.conventions],
-            "regret": [row for regret in self.regrets for row in regret.table()],
+            "regret": [row for regret in self.regrets for row in regret.to_dicts()],
             "warnings": list(self.warnings),
         }
 

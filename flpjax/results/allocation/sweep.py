@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean, some_of
 from flpjax.ladder.table import Runs
-from flpjax.results.notebook import ShownAsTable
+from flpjax.shown import ShownAsTable
 
 SAME = 0.01  # of log N and log D: runs of one size, counted to whole batches
 NEAR = 0.02
@@ -77,7 +77,7 @@ class SweepEnvelope(ShownAsTable):
         )
         return said + (f"; {len(lost)} runs diverged, such as {some_of(lost, 2)}" if lost else "")
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one an N and D."""
         return [
             {
@@ -99,7 +99,7 @@ class SweepEnvelope(ShownAsTable):
         """As JSON text, with the names of the runs that each loss rests on."""
         rows = [
             {**row, "on": list(cell.on), "diverged": list(cell.diverged)}
-            for row, cell in zip(self.table(), self.cells, strict=True)
+            for row, cell in zip(self.to_dicts(), self.cells, strict=True)
         ]
         content = {"source": self.source, "domain": self.domain, "settings": list(self.settings), "cells": rows}
         return json.dumps(content, indent=2, allow_nan=False)

@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval
 from flpjax.results.target import Target
+from flpjax.shown import ShownAsTable
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class NextRuns(ShownAsTable):
         """What the chosen runs cost together."""
         return sum(r.cost for r in self.runs)
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per chosen run and output."""
         return [
             {"place": r.place, "run": r.run.name, "cost": r.cost, "left": r.left, "output": name, **v.to_dict()}

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from flpjax.ladder.table import Floats
-from flpjax.results.notebook import ShownAsTable
 from flpjax.results.prediction import Interval
+from flpjax.shown import ShownAsTable
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Speedup(ShownAsTable):
         """
         return {each.name: each for each in self.outputs}[name]
 
-    def table(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one a scale, of every loss and score."""
         return [
             {
