@@ -33,6 +33,11 @@ def main() -> None:
     arguments.add_argument("--workers", type=int, default=1, help="processes, on CPU if more than one (default: 1)")
     arguments.add_argument("--replicates", type=int, help="simulations of each study (default: the part's own)")
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument(
+        "--inside",
+        action="store_true",
+        help="run selection on splits inside the training rows, by every rule in question: no test loss is read",
+    )
     given = arguments.parse_args()
     unknown = [part for part in given.only if part not in PARTS]
     if unknown:
@@ -40,7 +45,7 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     if given.workers > 1:
         jax.config.update("jax_platforms", "cpu")
-    options = Options(given.workers, given.replicates, given.seed)
+    options = Options(given.workers, given.replicates, given.seed, given.inside)
     figures: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for name in given.only:

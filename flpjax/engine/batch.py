@@ -68,6 +68,7 @@ def solve(
     linear: tuple[int, ...] = (),
     typical: NDArray[np.float64] | None = None,
     settings: Settings | None = None,
+    least: tuple[int, int] = (LEAST_SIZE, LEAST_SIZE),
 ) -> Solution:
     """Fit every problem, under every draw's row weights, from every start.
 
@@ -89,6 +90,8 @@ def solve(
         typical: ``(p,)`` typical sizes of the parameters, by which steps are scaled; None takes the root mean square
             of the starts.
         settings: Steps, tolerance, precision and devices.
+        least: Problems and rows that the program is compiled for at least, on a CPU: calls of fewer share it. More
+            problems cost memory alone, more rows time, too.
 
     Raises:
         InputError: There is nothing to fit, a draw is not there, or weights are negative or not finite.
@@ -109,7 +112,7 @@ def solve(
     sizes = np.broadcast_to(_typical(starts) if typical is None else typical, (problems, size))
     resample, anchor = jax.tree.map(_pad_draws, (resample, anchor))
     if devices.on_cpu:  # on an accelerator, padding would cost: time goes with the rows read
-        data, weight, resample, sizes = _pad_rows_and_problems(data, np.asarray(weight), resample, sizes)
+        data, weight, resample, sizes = _pad_rows_and_problems(data, np.asarray(weight), resample, sizes, least)
     tables = Tables(_with_finite_padding(data, np.asarray(weight)), weight, resample, anchor, sizes)
     tables = jax.tree.map(lambda leaf: _cast(leaf, dtype), tables)
     first = Starts(starts.astype(dtype), settings.follow == "promising" and per_fit > SURVIVORS)
@@ -193,10 +196,10 @@ def _with_finite_padding(data: Any, weight: NDArray[np.float64]) -> Any:
 
 
 def _pad_rows_and_problems(
-    data: Any, weight: NDArray[Any], resample: Any, sizes: NDArray[Any]
+    data: Any, weight: NDArray[Any], resample: Any, sizes: NDArray[Any], least: tuple[int, int]
 ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Pad problems and rows with weight 0 to one of a few sizes, so that similar ladders share a program."""
-    problems, rows = (n if n == 1 else _next_size(n, LEAST_SIZE) for n in weight.shape)
+    problems, rows = (n if n == 1 else next_size(n, m) for n, m in zip(weight.shape, least, strict=True))
     more = problems - weight.shape[0], rows - weight.shape[1]
 
     def pad(leaf: Any, *widths: int) -> NDArray[Any]:
@@ -208,7 +211,7 @@ def _pad_rows_and_problems(
     return data, pad(weight, *more), pad(resample, 0, more[1]), sizes
 
 
-def _next_size(n: int, least: int) -> int:
+def next_size(n: int, least: int = 1) -> int:
     """``n`` rounded up to 1, 5/4, 3/2 or 7/4 times a power of two, and to ``least``: at most a fifth is padding."""
     step = max(1 << max((n - 1).bit_length() - 3, 0), 1)
     return max(least, -(-n // step) * step)

@@ -1,11 +1,14 @@
 """Selection on ScaleBench: a law with its discrepancy against a regression in closed form; published figures; words."""
 
 import numpy as np
+from scipy.stats import multivariate_normal
 
 from benchmarks.laws.tasks import TASKS
 from benchmarks.plan.beliefs import CELLS, departures
-from benchmarks.plan.selection import PUBLISHED, SHARES, show
-from benchmarks.plan.weighed import Fits, _departed
+from benchmarks.plan.fits import Fits
+from benchmarks.plan.selection import PUBLISHED, show
+from benchmarks.plan.study import SHARES
+from benchmarks.plan.weighed import Measured, Part
 from flpjax.fitting.lawsearch.folds import Folds, folds_towards
 from flpjax.fitting.lawsearch.structure import axis_of
 
@@ -20,7 +23,9 @@ def test_a_law_and_its_discrepancy_are_a_regression():
     y = value[:MEASURED] + 0.01 * rng.standard_normal(MEASURED)  # within the Huber corner: squares
     folds = Folds(np.ones((1, MEASURED)), np.zeros((1, MEASURED), bool), ("all rows",))
     law = Fits(value[None, None], slope[None, None], away[None, None], float(NUMBERS))
-    forecast, deviations = _departed(law, 0, 0, y, 0.5, basis, folds, measured)
+    here = Measured(measured, y[None], np.ones(1), basis, folds)
+    part = Part(law, np.ones(1), np.array([0.5]), 0.0)
+    forecast, deviations = here.forecast(part, 0, 0), here.deviations(part, 0, 0)
     design = np.concatenate([slope, basis], axis=1)
     prior = np.concatenate([-away, np.zeros(CELL)])  # of what is added to the fit
     total = design[:MEASURED] @ design[:MEASURED].T + 0.25 * np.eye(MEASURED)
@@ -29,6 +34,8 @@ def test_a_law_and_its_discrepancy_are_a_regression():
     np.testing.assert_allclose(forecast, mean, rtol=1e-9)
     covariance = design @ design.T - gain @ design[:MEASURED] @ design.T
     np.testing.assert_allclose(deviations.T @ deviations, covariance, atol=1e-9)
+    density = multivariate_normal(value[:MEASURED] + design[:MEASURED] @ prior, total).logpdf(y)
+    np.testing.assert_allclose(here.log_evidence(part, 0), density, rtol=1e-9)
 
 
 def test_a_discrepancy_widens_with_the_distance():

@@ -8,12 +8,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.engine.batch import solve
+from flpjax.engine.batch import LEAST_SIZE, next_size, solve
 from flpjax.engine.moments import Anchor
 from flpjax.engine.settings import Settings
 from flpjax.fitting.lawsearch.folds import Folds
@@ -28,6 +27,9 @@ FLOOR = 0.2  # of the noise, added to held-out errors: below it they differ by l
 PRICE = 0.025
 """What a number must lower the held-out error by: a quarter of the standard error of a mean over 60 rows."""
 STEPS, LAST_STEPS = 30, 200
+FEW_FITS = 1024
+FEWEST = 128, 80
+"""Of so few fits, problems and rows are padded to these: to compile for fewer would take longer than they do."""
 WIDTHS = (10, 16, SLOTS)
 """Slots of the programs there are: most structures need few, and what a fit costs goes with their square."""
 
@@ -126,6 +128,7 @@ def fit(
     data = _rows(tables, problem.y, noise)
     weight = np.broadcast_to(problem.weight, (count, cells, rows)).reshape(-1, rows)
     ones = np.ones((len(seen), width))
+    least = FEWEST if count * cells * len(seen) <= FEW_FITS else (LEAST_SIZE, LEAST_SIZE)
     found = solve(
         PowerSum(problem.space),
         data,
@@ -135,8 +138,9 @@ def fit(
         huber=CORNER,
         anchor=Anchor(np.zeros_like(ones), ones),  # type: ignore[arg-type]
         settings=Settings(steps=steps),
+        least=least,
     )
-    residual = np.stack([np.asarray(_residuals(PowerSum(problem.space), v, data)) for v in found.vector])
+    residual = _residuals_of(problem.space, found.vector, data)
     shape = (len(seen), count, cells)
     vectors = np.zeros((*shape, SLOTS))
     vectors[..., :width] = found.vector.reshape(*shape, width)
@@ -157,6 +161,20 @@ def _rows(tables: Tables, y: Floats, noise: Floats) -> tuple[Floats, ...]:
         wide(y),
         wide(noise[:, None]),
     )
+
+
+def _residuals_of(space: Space, vectors: NDArray[np.floating[Any]], data: tuple[Floats, ...]) -> Floats:
+    """``(fold, problem, row)`` for vectors ``(fold, problem, slot)``; sizes are padded, so that few programs serve."""
+    folds, count, width = vectors.shape
+    rows = data[0].shape[1]
+    many, wide = max(FEWEST[0], next_size(count)), max(FEWEST[1], next_size(rows))
+    padded = tuple(
+        np.pad(v, [(0, many - count), (0, wide - rows)] + [(0, 0)] * (v.ndim - 2), mode="edge") for v in data
+    )
+    filled = np.zeros((folds, many, width))
+    filled[:, :count] = vectors
+    found = np.stack([np.asarray(_residuals(PowerSum(space), v, padded)) for v in filled])
+    return found[:, :count, :rows]
 
 
 @partial(compiled, static_argnums=0)
@@ -201,7 +219,7 @@ def try_structures(
 def noise_of(problem: Problem, trial: Trial) -> Floats:
     """``(cell,)`` s.d. of the residuals of a structure, by their medians: odd rows don't count."""
     data = _rows(tables_of([trial.structure], problem.axes, problem.columns), problem.y, np.ones(len(problem.y)))
-    residual = np.abs(np.asarray(_residuals(PowerSum(problem.space), jnp.asarray(trial.vector), data)))
+    residual = np.abs(_residuals_of(problem.space, trial.vector[None], data)[0])
     found = [1.48 * np.median(r[w > 0]) for r, w in zip(residual, problem.weight, strict=True)]
     return np.asarray(np.maximum(found, 1e-3 * np.maximum(problem.spread, 1e-6)))
 
