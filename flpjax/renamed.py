@@ -19,7 +19,7 @@ FOLDERS = {
 }
 MODULES = {  # new → old (one or more); the old ones, too, are written with the new name of their folder
     "cli.app": "cli.cli", "cli.ending": "cli.interrupt", "cli.options": "cli.usage",
-    "cli.plots_mix": "cli.mix_panels cli.ternary", "cli.show": "cli.show_backtest cli.show_check",
+    "cli.plots_mix": "cli.mix_panels cli.ternary", "cli.show": "cli.show_backtest",
     "cli.text": "cli.numbers cli.wrapping", "engine.gauss_newton": "engine.lane", "engine.kinks": "engine.pairs",
     "engine.moments": "engine.objective", "engine.polytope": "engine.conflict", "engine.settings": "engine.status",
     "fitting.averaging": "fitting.blending", "fitting.averaging.auto": "fitting.blending.auto",

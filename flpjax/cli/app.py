@@ -108,7 +108,7 @@ def check(
     """What is in a table of runs, and what stands in the way of a forecast."""
     steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.cli import session
-    from flpjax.cli.show import show_check
+    from flpjax.cli.show_check import show_check
     from flpjax.results.check import check as run_check
 
     table = steps.read(runs, mapping, only, exclude)

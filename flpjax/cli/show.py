@@ -1,4 +1,4 @@
-"""Results as tables for a terminal: forecasts, reviews, a look at a table of runs, and backtests."""
+"""Results as tables for a terminal: forecasts, reviews and backtests."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flpjax.cli.layout import Paragraph, Sheet, table
-from flpjax.cli.text import fixed, loss, number, percent, signed, span
+from flpjax.cli.text import fixed, loss, percent, signed
 from flpjax.errors import count
 
 if TYPE_CHECKING:
-    from flpjax.ladder.units import Unit
     from flpjax.methods.method import StageName
-    from flpjax.results.check import Check
     from flpjax.results.forecast import Forecast, Interval
     from flpjax.results.record import Backtest, Cell, Record
     from flpjax.results.verdicts import Review
@@ -96,101 +94,6 @@ def _row(
     if truth is None:
         return [*row, "-", "-"]
     return [*row, text(truth), signed((value.median - truth) / abs(truth) if truth else None)]
-
-
-MANY = 12  # runs, or tasks, that are listed without being asked for
-
-
-def show_check(result: Check, everything: bool = False) -> list[Sheet | Paragraph]:
-    """Runs, and tasks with the checkpoints that FLP would use; of many only sizes, and the tasks with least to go by.
-
-    Args:
-        result: The look.
-        everything: List every run and every task.
-    """
-    shown: list[Sheet | Paragraph] = []
-    many = len(result.runs) > MANY and not everything
-    shown.append(_sizes(result) if many else _runs(result))
-    shown += [Paragraph(_feature(f), hang=2) for f in result.features]
-    if result.tasks:
-        shown.append(_tasks(result, everything))
-        shown += [Paragraph(f"{why}: {meaning}", hang=2) for why, meaning in result.reasons.items()]
-    if many or (len(result.tasks) > MANY and not everything):
-        shown.append(Paragraph("flpjax check --all lists every run and every task."))
-    return shown
-
-
-def _runs(result: Check) -> Sheet:
-    rows = [
-        [
-            r["run"],
-            *("-" if r[size] is None else number(r[size]) for size in ("params", "tokens")),
-            f"{r['flops']:.3g}",
-            str(r["checkpoints"]),
-            _loss_text(r["final_loss"], result.loss_unit),
-            "held out" if r["held_out"] else "" if r["finished"] else "unfinished",
-        ]
-        for r in sorted(result.runs, key=lambda r: r["flops"])
-    ]
-    final = _final_loss(result)
-    return table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", final, ""], rows)
-
-
-def _loss_text(value: float | None, unit: Unit | None) -> str:
-    """A final loss in the user's unit."""
-    return loss(value if value is None or unit is None else unit.shown(value))
-
-
-def _final_loss(result: Check) -> str:
-    return "final loss" if result.loss_unit is None else f"final loss, {result.loss_unit.name}"
-
-
-def _feature(row: dict[str, Any]) -> str:
-    """``feature unique_tokens: 1e+09 to 1e+11 tokens; laws see its logarithm; the same throughout a run``."""
-    unit = f" {row['unit']}" if row["unit"] else ""
-    seen = "its logarithm" if row["transform"] == "log" else "the value itself"
-    when = "the same throughout a run" if row["constant"] else "changes within runs"
-    return f"feature {row['feature']}: {row['lowest']:.4g} to {row['highest']:.4g}{unit}; laws see {seen}; {when}"
-
-
-def _sizes(result: Check) -> Sheet:
-    sizes = result.sizes()
-    columns = {
-        "params": [span(s["params"]) for s in sizes],
-        "runs": [f"{s['runs']:,}" for s in sizes],
-        "held out": [f"{s['held_out'] or ''}" for s in sizes],
-        "unfinished": [f"{s['unfinished'] or ''}" for s in sizes],
-        "tokens": [span(s["tokens"]) for s in sizes],
-        "FLOPs": [span(s["flops"], "{:.3g}".format) for s in sizes],
-        "checkpoints": [f"{s['checkpoints']:,}" if s["checkpoints"] > s["runs"] else "" for s in sizes],
-        _final_loss(result): [span(s["final_loss"], lambda v: _loss_text(v, result.loss_unit)) for s in sizes],
-    }
-    shown = {name: cells for name, cells in columns.items() if any(cells)}
-    return table(f"{len(result.runs):,} runs by size", list(shown), list(zip(*shown.values(), strict=True)))
-
-
-def _tasks(result: Check, everything: bool) -> Sheet:
-    tasks, title = list(result.tasks), "Tasks (scores in %), and their checkpoints that fit loss → score"
-    if len(tasks) > MANY and not everything:
-        used = [t for t in tasks if t["used"]]
-        tasks = sorted(used or tasks, key=lambda t: t["used"])[:MANY]
-        title = (
-            f"{len(result.tasks)} tasks (scores in %), {len(used)} of them with checkpoints that fit loss → score; "
-            f"the {len(tasks)} with fewest"
-        )
-    rows = [
-        [
-            t["task"],
-            percent(t["chance"]),
-            percent(t["best"]),
-            *(f"{n:,}" for n in (t["measured"], *(t["dropped"].get(w, 0) for w in result.reasons), t["used"])),
-            f"{t['used_runs']:,}",
-        ]
-        for t in tasks
-    ]
-    reasons = [f"− {why}" for why in result.reasons]
-    columns = ["task", "chance %", "best %", "checkpoints", *reasons, "used", "in runs"]
-    return table(title, columns, rows)
 
 
 Columns = dict[str, str]
@@ -280,7 +183,7 @@ def _cells(name: str, record: Record, kind: StageName) -> Sheet:
     rows = [_cell(c, kind, record.intervals) for c in record.cells(kind)]
     used = [i for i in range(len(CELL_COLUMNS)) if any(row[i] for row in rows)]
     cells = [[c.target, c.name, *(row[i] for i in used)] for c, row in zip(record.cells(kind), rows, strict=True)]
-    title = f"{name}, {WHAT[kind]} by {WHAT[kind]}" + (", scores in %" if kind == "score" else "")
+    title = f"{name}, {WHAT[kind]} by {WHAT[kind]}" + (", scores in %" if kind == "score" else ", losses in nats")
     return table(title, ["target", WHAT[kind], *(CELL_COLUMNS[i] for i in used)], cells, names=2)
 
 

@@ -48,7 +48,7 @@ def show_mix(result: Mix) -> list[Sheet]:
         result.baseline.name,
         f"gain, {interval} interval" if result.intervals else "gain",
     ]
-    tables.append(table("What it does (scores in %; a gain is better, for losses too)", columns, shown))
+    tables.append(table("What it does (scores in %, losses in nats; a gain is better, for losses too)", columns, shown))
     return tables
 
 

@@ -215,7 +215,7 @@ def print_forecast(
     session.say(
         f"{name} on {ladder.source}: {count(ladder.runs, 'run')}, {count(ladder.checkpoints, 'checkpoint')}, "
         f"{sizes}C up to {ladder.flops[1]:.3g} FLOPs. "
-        f"{words_of_units(shown, tasks)}"
+        f"{words_of_units(shown, tasks, shown_losses)}"
     )
     for remark in ladder.remarks:
         session.say(remark)

@@ -241,7 +241,7 @@ class Draws:
                 constants = ", ".join(f"{k} {v[i]:.4g}" for k, v in fit.constants.items())
                 lines.append(
                     f"    {output}: {constants}; {Status(int(fit.status[i])).name.lower()}, "
-                    f"{fit.agree[i]:.0%} of starts agree, condition {fit.condition[i]:.1e}"
+                    f"{fit.agree[i]:.0%} of starts agree, condition {fit.condition[i]:.2g}"
                 )
         if self.sampling is not None:
             lines.append(f"  {self.sampling}")

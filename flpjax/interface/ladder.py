@@ -75,7 +75,7 @@ class Ladder:
 
     def check(self) -> Answer[Check]:
         """What is in the table, and what stands in the way of a forecast."""
-        from flpjax.cli.show import show_check
+        from flpjax.cli.show_check import show_check
         from flpjax.results.check import check
 
         found = check(self.runs, self.via)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, some_of
 
+MOST_LISTED = 8  # tasks named in a warning
 QUARTER, THIRD, HALF, FIFTH = 0.25, 1 / 3, 0.5, 0.2
 
 # Chance levels of widely used tasks, by the names lm-evaluation-harness, OLMES and LLM Foundry give them.
@@ -74,6 +76,18 @@ class Task:
             )
         if self.questions is not None and self.questions < 1:
             raise InputError(f"{self.questions} questions", where=f"task '{self.name}'", remedy="Give at least 1")
+
+
+def chance_warnings(tasks: Iterable[Task]) -> list[str]:
+    """What to do about unknown chance levels: one warning, however many tasks lack theirs."""
+    unknown = [task for task in tasks if not task.chance_known]
+    if len(unknown) < 2:
+        return [task.chance_warning for task in unknown]
+    names = some_of([task.name for task in unknown], MOST_LISTED)
+    return [
+        f"the chance levels of {len(unknown)} tasks ({names}) are unknown and taken as 0: give each under [tasks.NAME] "
+        "in a mapping file"
+    ]
 
 
 def known_task(name: str) -> Task:

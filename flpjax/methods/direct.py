@@ -12,6 +12,7 @@ from jax import Array
 from flpjax.errors import InputError
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
+from flpjax.ladder.tasks import chance_warnings
 from flpjax.ladder.unfinished import final_value_rule
 from flpjax.laws.law import Law, size
 from flpjax.laws.power_law import PowerLaw
@@ -95,7 +96,7 @@ class FP:
             keep &= np.where(keep, y, -np.inf) >= (chance + self.above_chance)[:, None]
         need = size(law)
         fit = keep.sum(1) > need  # as many runs as parameters leave nothing to say how sure the fit is
-        warnings = [t.chance_warning for t in runs.tasks if not t.chance_known and self.above_chance is not None]
+        warnings = [] if self.above_chance is None else chance_warnings(runs.tasks)
         warnings += [
             f"task '{t.name}' is not forecast: {k.sum()} of {len(finals)} runs end above chance, {need + 1} are needed"
             for t, k, ok in zip(runs.tasks, keep, fit, strict=True)

@@ -19,6 +19,7 @@ from flpjax.ladder.falling import falling_tasks
 from flpjax.ladder.features import Features
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Floats, Runs
+from flpjax.ladder.tasks import chance_warnings
 from flpjax.laws.law import POSITIVE, Law, Parameter, falls, size
 from flpjax.laws.residual import Residual
 from flpjax.methods.inputs import Inputs
@@ -59,7 +60,7 @@ def emerged_checkpoints(
         only: The tasks to take; () all.
     """
     selected = selection.apply(runs, loss)
-    warnings = [t.chance_warning for t in runs.tasks if not t.chance_known and selection.above_chance is not None]
+    warnings = [] if selection.above_chance is None else chance_warnings(runs.tasks)
     fall = {f.task for f in falling_tasks(runs.finals())} if falls(law) else None
     tasks = []
     for i, task in enumerate(runs.tasks):

@@ -16,6 +16,7 @@ from flpjax.ladder.grouped import GROUP_SEPARATOR
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
+from flpjax.ladder.tasks import chance_warnings
 from flpjax.ladder.units import Unit
 from flpjax.results.finished import finals_notes, fitted_finals, unfinished_warnings
 from flpjax.shown import ShownAsTable
@@ -98,7 +99,7 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     tasks = _task_rows(training, via, selection)
     warnings = [*runs.doubts, *map(str, audit(training)), *_held_out_warnings(runs)]
     warnings += [*unfinished_warnings(training, via), *_ladder_warnings(training, via), *_unemerged(tasks)]
-    warnings += [t.chance_warning for t in runs.tasks if not t.chance_known]
+    warnings += chance_warnings(runs.tasks)
     met = {why for t in tasks for why in t["dropped"]}
     reasons = {why: meaning for why, meaning in selection.explain().items() if why in met}
     notes = (*runs.notes, *finals_notes(training))

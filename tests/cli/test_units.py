@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from flpjax.cli.layout import Sheet
-from flpjax.cli.show import show_check, show_forecast
+from flpjax.cli.show import show_forecast
+from flpjax.cli.show_check import show_check
 from flpjax.cli.units import unit_converters, words_of_units
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flpjax.cli.show import show_check
+from flpjax.cli.show_check import show_check
 from flpjax.errors import InputError
 from flpjax.ladder.select import Selection
 from flpjax.ladder.tasks import Task

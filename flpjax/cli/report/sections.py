@@ -8,6 +8,7 @@ from flpjax.cli import show
 from flpjax.cli.layout import Paragraph
 from flpjax.cli.report.document import Block, Facts, Findings, Section
 from flpjax.cli.report.svg import embedded
+from flpjax.cli.show_check import show_check
 from flpjax.cli.units import unit_converters, words_of_units
 from flpjax.errors import count
 
@@ -46,7 +47,7 @@ def _and_more(number: int) -> str:
 def data(material: Material) -> Section:
     """What is in the table, what was dropped of it, and what is doubtful."""
     look = material.look
-    blocks: list[Block] = [Paragraph(look.summary), *show.show_check(look)]
+    blocks: list[Block] = [Paragraph(look.summary), *show_check(look)]
     blocks += [Paragraph(text, head="Note:") for text in look.notes]
     blocks += [Paragraph(text, head="Warning:") for text in look.warnings]
     return Section("data", "The data, and what was dropped", tuple(blocks))
@@ -57,7 +58,7 @@ def forecast(material: Material) -> Section:
     result, table = material.forecast, material.table
     converters = unit_converters(table.shown, table.tasks)
     sheets = show.show_forecast(result, material.question.truth, material.fitted.model.domains, converters)
-    blocks: list[Block] = [Paragraph(words_of_units(table.shown, table.tasks)), *sheets[:MOST_TARGETS]]
+    blocks: list[Block] = [Paragraph(words_of_units(table.shown, table.tasks, table.domains)), *sheets[:MOST_TARGETS]]
     if len(sheets) > MOST_TARGETS:
         blocks.append(Paragraph(f"{count(len(sheets) - MOST_TARGETS, 'more target')}: --json FILE has them all."))
     if result.monte_carlo:

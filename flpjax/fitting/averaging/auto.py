@@ -19,6 +19,7 @@ from flpjax.fitting.draws import Draws, LadderSummary, check_draw_count, most_dr
 from flpjax.fitting.point import training_of
 from flpjax.fitting.validation import FEW_AHEAD, RollingValidation
 from flpjax.ladder.table import Runs
+from flpjax.ladder.tasks import chance_warnings
 from flpjax.methods.method import BoundModel, Method
 from flpjax.methods.registry import Auto
 from flpjax.methods.signs import positive_losses
@@ -110,7 +111,7 @@ def _warnings(
     """What no law forecasts and why, chance levels that nobody gave, a ladder without a past."""
     there = {*average.domains, *average.tasks}
     there -= {n for n, w in zip((*average.domains, *average.tasks), _totals(average), strict=True) if not w}
-    warnings = [t.chance_warning for t in training.tasks if not t.chance_known]
+    warnings = chance_warnings(training.tasks)
     for name in dict.fromkeys((*training.domains, *training.task_names)):
         if name not in there:
             why = next((w for b in bounds for w in b.warnings if f"'{name}'" in w), "")
