@@ -94,7 +94,7 @@ class AtTarget:
         for i, (kind, maps) in enumerate(self.maps):
             scores = _mapped(kind, params[f"map {i}"], loss)  # (map, task)
             score = score + jnp.sum(shares["score"][jnp.array(maps)] * scores, axis=0)
-        return Prediction(loss, score)
+        return Prediction(loss, jnp.maximum(score, shares["lowest"]))
 
     def score_from_loss(self, params: StageParams, loss: Array) -> None:
         """Nothing: the scatter of a loss is no part of a search."""
@@ -151,6 +151,7 @@ def at_target(model: Model, params: StageParams, x: Features) -> tuple[AtTarget,
         lacks = (share > 0) & ~np.isfinite(value)  # as in a blend, the others can't speak for it
         whole = (share > 0).any(axis=1) & ~lacks.any(axis=1)
         reduced[SHARES] |= {what: np.where(lacks, 0.0, share), f"{what}_lost": np.where(whole, 0.0, np.nan)}
+    reduced[SHARES]["lowest"] = np.asarray(shares.get("lowest", np.full((len(sound), len(model.tasks)), -np.inf)))
     # What is not known has no share; its numbers must be finite all the same, and its logarithm of worth, too.
     law["worth"] = np.nan_to_num(law["worth"], nan=1.0)
     there: dict[str, Any] = {k: v if k == SHARES else jax.tree.map(np.nan_to_num, v) for k, v in reduced.items()}

@@ -15,7 +15,8 @@ from flpjax.methods.inputs import Inputs, inputs_of
 from flpjax.methods.method import Prediction, StageParams, Units
 
 SHARES = "shares"
-"""The stage that holds what each draw takes: of laws ``loss`` ``(law, domain)``, of maps ``score`` ``(map, task)``."""
+"""The stage that holds what each draw takes: of laws ``loss`` ``(law, domain)``, of maps ``score`` ``(map, task)``; and
+``lowest`` ``(task,)``, below which no score is expected."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ class Blend:
             _placed(part.apply(params[f"score {i}"], loss, x), part.tasks, self.tasks)
             for i, part in enumerate(self.maps)
         ]
-        return _weighted_mean(scores, params[SHARES]["score"], len(self.tasks))
+        score = _weighted_mean(scores, params[SHARES]["score"], len(self.tasks))
+        lowest = params[SHARES].get("lowest")
+        return score if lowest is None else jnp.maximum(score, lowest)
 
     def score_from_loss(self, params: StageParams, loss: Array) -> Array | None:
         """Scores ``(task,)`` at known losses ``(domain,)``; None if some are of compute alone."""

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.averaging.average import Average, drawn, weights_by_name
+from flpjax.fitting.averaging.average import Average, drawn, of_the_present, weights_by_name
 from flpjax.fitting.averaging.origins import MOST, Origins
 from flpjax.fitting.even import even_normal
 from flpjax.fitting.predicted import predict
@@ -53,7 +53,7 @@ def audited(average: Average, runs: Runs, origins: Origins, rng: np.random.Gener
             errors.append(np.where(np.isfinite(level), _medians(cells) - observed[ahead], np.nan))
             distances.append(origins.distance[o, number[ahead]])
             ran.append(number[ahead])
-    return _summary(average, weights_by_name(average), inside, errors, distances, ran)
+    return _summary(average, weights_by_name(of_the_present(average)), inside, errors, distances, ran)
 
 
 def _summary(

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, some_of
 from flpjax.fitting.averaging.audit import audited
-from flpjax.fitting.averaging.average import Average, averaged, drawn
+from flpjax.fitting.averaging.average import Average, averaged, drawn, of_the_present
 from flpjax.fitting.averaging.origins import Origins
-from flpjax.fitting.averaging.parts import parts_of, renamed
+from flpjax.fitting.averaging.parts import Part, parts_of, renamed
+from flpjax.fitting.averaging.take_off import take_off_part
 from flpjax.fitting.draws import Draws, LadderSummary, check_draw_count, most_draws
 from flpjax.fitting.point import training_of
 from flpjax.fitting.validation import FEW_AHEAD, RollingValidation
@@ -82,16 +83,26 @@ def auto(
     origins = Origins.of(training, generator(key, ORIGINS_SALT))
     members = (methods or Auto()).members(training)
     laws, maps, left_out, bounds = parts_of(members, training, origins, key, progress)
-    average = averaged(renamed(laws), renamed(maps), training, len(origins.train_mask))
-    model, params, noise = drawn(average, 0, draws, generator(key, BLEND_SALT))
+    waiting = take_off_part(training, origins, _read_first(laws, training, getattr(methods, "via", None)))
+    maps = [*renamed(maps), *([] if waiting is None else [waiting])]
+    average = averaged(renamed(laws), maps, training, len(origins.train_mask))
+    present = of_the_present(average)
+    model, params, noise = drawn(present, 0, draws, generator(key, BLEND_SALT))
     validation = audited(average, training, origins, generator(key, AUDIT_SALT))
     validation = replace(validation, left_out=_not_fitted(average, training))
-    parts = (*average.laws, *average.maps)
+    parts = (*present.laws, *present.maps)
     ladder = LadderSummary.of(training, [p.stage for p in parts])
     fits = {f"{p.name}, {p.stage.name}": p.report for p in parts}
     signed = [f"loss '{d}' is not forecast: it may be negative, and auto is of positive losses" for d in runs.signed]
     warnings = (*ladder.remarks, *signed, *left_out, *_warnings(average, bounds, training, validation))
     return Draws(model, params, "blend", fits, ladder, warnings, fitted_noise=noise, validation=validation)
+
+
+def _read_first(laws: Sequence[Part], training: Runs, via: str | None) -> tuple[str, ...]:
+    """The losses that a score may be a function of, those first that methods go through; () without laws of losses."""
+    named = {output for part in laws for output in part.outputs}
+    wanted = ([via] if via in named else []) + [d for d in training.general_domains if d in named]
+    return tuple(dict.fromkeys(filter(None, wanted)))
 
 
 def _not_fitted(average: Average, training: Runs) -> tuple[str, ...]:

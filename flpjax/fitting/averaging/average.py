@@ -29,6 +29,7 @@ class Average(NamedTuple):
     tasks: tuple[str, ...]
     law_weight: Floats  # (origin, law, domain)
     map_weight: Floats  # (origin, map, task)
+    lowest: Floats  # (task,) below which no score is expected
 
 
 def averaged(laws: list[Part], maps: list[Part], runs: Runs, origins: int) -> Average:
@@ -39,13 +40,36 @@ def averaged(laws: list[Part], maps: list[Part], runs: Runs, origins: int) -> Av
     tasks = tuple(t for t in runs.task_names if any(t in part.outputs for part in maps))
     kept = []
     for parts, outputs in ((laws, domains), (maps, tasks)):
-        weight = _weights(parts, outputs, origins)
-        some = [i for i in range(len(parts)) if (weight[0, i] > LEAST).any()] if outputs else []
+        weight, alone = _weights(parts, outputs, origins), _alone(parts, outputs, origins)
+        weight = np.where(alone.any(axis=1, keepdims=True), alone, weight)
+        used = (weight[0] > LEAST).any(axis=1) | alone.any(axis=(0, 2))
+        some = np.flatnonzero(used).tolist()
         weight = np.where(weight[:, some] > LEAST, weight[:, some], 0.0)
         total = weight.sum(axis=1, keepdims=True)
         kept.append(([parts[i] for i in some], np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)))
     (laws, law_weight), (maps, map_weight) = kept
-    return Average(laws, maps, domains, tasks, law_weight, map_weight)
+    return Average(laws, maps, domains, tasks, law_weight, map_weight, lowest_expected(runs, tasks))
+
+
+def lowest_expected(runs: Runs, tasks: Sequence[str]) -> Floats:
+    """``(task,)`` chance, or the lowest final score if that is below it: no task is expected to do worse than both.
+
+    What is measured may lie below, by its noise.
+    """
+    finals = runs.finals()
+    chance = np.array([finals.tasks[finals.task_names.index(t)].chance for t in tasks])
+    seen = [finals.score_of(t) for t in tasks]
+    return np.array([min(c, float(s[np.isfinite(s)].min(initial=1.0))) for c, s in zip(chance, seen, strict=True)])
+
+
+def _alone(parts: Sequence[Part], outputs: tuple[str, ...], origins: int) -> NDArray[np.bool_]:
+    """``(origin, part, output)`` where a part is the only one that forecasts, whatever the evidence."""
+    found = np.zeros((origins, len(parts), len(outputs)), bool)
+    for i, part in enumerate(parts):
+        for j, output in enumerate(outputs):
+            if output in part.outputs:
+                found[:, i, j] = part.alone(output)
+    return found
 
 
 def _weights(parts: Sequence[Part], outputs: tuple[str, ...], origins: int) -> Floats:
@@ -55,7 +79,7 @@ def _weights(parts: Sequence[Part], outputs: tuple[str, ...], origins: int) -> F
     """
     log_weight = np.full((origins, len(parts), len(outputs)), -np.inf)
     for j, output in enumerate(outputs):
-        have = [i for i, part in enumerate(parts) if output in part.outputs]
+        have = [i for i, part in enumerate(parts) if output in part.outputs and part.rows]  # none: not weighed
         rows = np.min([parts[i].rows_seen(output) for i in have], axis=0) if have else 0
         for i in have:
             found = parts[i].log_evidence(output)
@@ -64,6 +88,19 @@ def _weights(parts: Sequence[Part], outputs: tuple[str, ...], origins: int) -> F
     weight = np.exp(log_weight - np.where(np.isfinite(top), top, 0.0))
     total = weight.sum(axis=1, keepdims=True)
     return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+
+
+def of_the_present(average: Average) -> Average:
+    """Without what the past alone takes part in: maps of tasks that were at chance at an earlier origin."""
+    parts: list[Part] = []
+    rows = []
+    for part, weight in zip(average.maps, average.map_weight.swapaxes(0, 1), strict=True):
+        present = part.present()
+        if present is not None:
+            parts.append(present)
+            rows.append(weight)
+    weights = np.stack(rows, axis=1) if rows else average.map_weight[:, :0]
+    return average._replace(maps=parts, map_weight=weights)
 
 
 def drawn(average: Average, origin: int, draws: int, rng: np.random.Generator) -> tuple[Blend, StageParams, Prediction]:
@@ -87,7 +124,11 @@ def drawn(average: Average, origin: int, draws: int, rng: np.random.Generator) -
     levels = np.stack([even_levels(draws, rng) for _ in average.tasks] or [np.zeros(draws)], axis=1)
     law_share = _picked(average.law_weight[origin], np.repeat(level, len(average.domains), axis=1))
     map_share = _picked(average.map_weight[origin], levels[:, : len(average.tasks)])
-    params[SHARES] = {"loss": on_device(law_share), "score": on_device(map_share)}
+    params[SHARES] = {
+        "loss": on_device(law_share),
+        "score": on_device(map_share),
+        "lowest": on_device(np.tile(average.lowest, (draws, 1))),
+    }
     noise = Prediction(
         on_device((law_share * np.nan_to_num(loss_noise)).sum(axis=1)),
         on_device((map_share * np.nan_to_num(score_noise)).sum(axis=1)),

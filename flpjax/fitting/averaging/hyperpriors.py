@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 FILE = "hyperpriors.toml"
 REPEATED = "-repeated"  # behind the name of a law: it is weighed like the law without
 SECTIONS: Mapping[Space, str] = {"log": "losses", "linear": "scores"}
+WAITS: Mapping[str, str] = {"loss": "take_off_by_loss", "compute": "take_off_by_compute"}
 
 
 class Hyperprior(NamedTuple):
@@ -43,6 +44,22 @@ class Hyperprior(NamedTuple):
     noise_prior: tuple[float, float]
     growth: Floats
     growth_sd: float
+
+
+class Wait(NamedTuple):
+    """When tasks at chance leave it, and how steeply: distances beyond the runs are log-normal.
+
+    Attributes:
+        median: Of the distance, in e-folds of loss or of compute.
+        sd: Of its logarithm.
+        rise_median: Of the share of the way to a full score that an e-fold gains at first.
+        rise_sd: S.d. of its logarithm.
+    """
+
+    median: float
+    sd: float
+    rise_median: float
+    rise_sd: float
 
 
 def _spread(low: float, high: float, count: int) -> Floats:
@@ -74,8 +91,20 @@ def learned(table: Mapping[str, Any]) -> tuple[dict[Space, Hyperprior], dict[str
     return found, {name: float(entry["value"]) for name, entry in table["laws"].items()}
 
 
-OF, LAW = learned(tomllib.loads(files(__package__).joinpath(FILE).read_text("utf-8")))
+def waits(table: Mapping[str, Any]) -> dict[str, Wait]:
+    """What tasks at chance do, by what they wait for, of a table as the file holds it."""
+    found = {}
+    for by, section in WAITS.items():
+        of = {name: float(entry["value"]) for name, entry in table[section].items()}
+        found[by] = Wait(of["wait_median"], of["wait_sd"], of["rise_median"], of["rise_sd"])
+    return found
+
+
+_TABLE = tomllib.loads(files(__package__).joinpath(FILE).read_text("utf-8"))
+OF, LAW = learned(_TABLE)
 """Hyperpriors, and log weights of laws of losses and maps to scores by name; one that is not there has 0."""
+TAKE_OFF = waits(_TABLE)
+"""When tasks at chance leave it, by ``"loss"``, and by ``"compute"`` where no loss is measured."""
 
 
 def log_weight(name: str) -> float:

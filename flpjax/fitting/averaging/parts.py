@@ -91,6 +91,14 @@ class Part:
             found = found + (rows.seen * per_row).sum(axis=1)
         return np.asarray(found / np.maximum(rows.seen.sum(axis=1), 1))
 
+    def alone(self, output: str) -> NDArray[np.bool_]:
+        """``(origin,)`` where no other part forecasts this output, whatever the evidence."""
+        return np.zeros(len(self.rows[self.outputs.index(output)].seen), bool)
+
+    def present(self) -> Part | None:
+        """The part of the outputs that it forecasts now; None if it has none."""
+        return self
+
     def rows_seen(self, output: str) -> NDArray[np.int64]:
         """``(origin,)`` how many rows of an output are seen."""
         return np.asarray(self.rows[self.outputs.index(output)].seen.sum(axis=1))
