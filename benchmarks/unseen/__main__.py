@@ -19,10 +19,13 @@ from benchmarks.unseen.constants import write_all
 from benchmarks.unseen.display import show_all
 from benchmarks.unseen.evidence import evidence_of
 from benchmarks.unseen.forecasters import EVERYWHERE, FORECASTERS, FORMS, QUICK, QUICK_EVERYWHERE, USUAL
+from benchmarks.unseen.hazard import show_reliability
 from benchmarks.unseen.origins import ORIGINS, parts, quick
 from benchmarks.unseen.panel import PANEL, QUICK_WITHOUT
 from benchmarks.unseen.summary import figures
+from benchmarks.unseen.waiting import all_waits
 from benchmarks.workers import side_by_side
+from flpjax.fitting.averaging.hyperpriors import WAITS
 
 DRAWS = 400
 
@@ -81,8 +84,10 @@ def _learn(names: Sequence[str], workers: int) -> None:
         found.append(evidence)
         print(f"{len(found)} of {len(names)}: {evidence.ladder}", file=sys.stderr, flush=True)
     found.sort(key=lambda evidence: names.index(evidence.ladder))
-    for path in write_all(found):
+    waits = {by: all_waits(by) for by in WAITS}
+    for path in write_all(found, waits):
         print(f"{path}: written")
+    show_reliability(waits)
 
 
 def _say(counted: Counted, number: int, of: int) -> None:

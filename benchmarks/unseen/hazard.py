@@ -1,4 +1,4 @@
-"""When tasks leave chance, and how steeply they rise then: the most probable log-normals of what ladders' tasks did.
+"""When tasks leave chance, and how steeply they rise then: learned from what ladders' tasks did.
 
 A distance is known to lie between two states of a ladder, or beyond its end (censored); its distribution is that of a
 survival time (Cox & Oakes 1984). Broad priors keep few tasks from making a spread 0 or boundless.
@@ -6,23 +6,25 @@ survival time (Cox & Oakes 1984). Broad priors keep few tasks from making a spre
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_ndtr, logsumexp, ndtr
+from scipy.special import logsumexp
 
 from benchmarks.calibration.scoring import Floats
+from benchmarks.report import percent, show
 from benchmarks.unseen.waiting import RISES, Wait, weights
+from flpjax.fitting.averaging import hyperpriors
 from flpjax.fitting.averaging.hyperpriors import WAITS
 
 BROAD: Mapping[str, tuple[tuple[float, float], ...]] = {
-    "loss": ((float(np.log(0.3)), 1.5), (0.0, 0.5), (0.0, 1.5), (0.0, 0.5)),
-    "compute": ((float(np.log(5.0)), 1.5), (0.0, 0.5), (float(np.log(0.05)), 1.5), (0.0, 0.5)),
+    "loss": ((float(np.log(2.3)), 1.5), (0.0, 1.0), (0.0, 1.5), (0.0, 0.5)),
+    "compute": ((float(np.log(0.14)), 1.5), (0.0, 1.0), (float(np.log(0.05)), 1.5), (0.0, 0.5)),
 }
-"""Location and s.d. of the logarithms of the four numbers: that half of the tasks leave chance by a quarter less loss, or
-by two decades of compute, is a guess that may be off by a factor of 20 either way."""
-NAMES = ("wait_median", "wait_sd", "rise_median", "rise_sd")
+"""Location and s.d. of the logarithms of the four numbers: that half of the tasks leave chance by a quarter less loss,
+or by two decades of compute, is a guess that may be off by a factor of 20 either way."""
+NAMES = ("hazard", "hazard_spread", "rise_median", "rise_sd")
+POINTS = 41  # of each of the two numbers, from 4 s.d. below to 4 above
 LEAST = 1e-12
 BINS = {"loss": (0.0, 0.05, 0.1, 0.2, 0.4), "compute": (0.0, 1.0, 2.3, 4.6, 7.0)}
 """Lower edges of distances at which take-offs that were forecast are held against those that came."""
@@ -41,24 +43,57 @@ def learn_waits(waits: Sequence[Wait], by: str, without: str = "") -> dict[str, 
         return None
     weight = weights(known)
     after, before = (np.array([getattr(w, name) for w in known]) for name in ("after", "before"))
-    rises = np.stack([w.rise for w in known])
-    loc, sd = np.array(BROAD[by]).T
+    of_task, place = np.unique([(w.ladder, w.task) for w in known], axis=0, return_inverse=True)
+    total = np.bincount(place.ravel(), weight, len(of_task))  # all states of a ladder tell the same of a task's rise
+    rises = np.stack([known[int(np.flatnonzero(place.ravel() == i)[0])].rise for i in range(len(of_task))])
+    wait, rise = BROAD[by][:2], BROAD[by][2:]
 
-    def cost(vector: Floats) -> float:
-        waited = np.dot(weight, log_probability(after, before, vector[0], np.exp(vector[1])))
-        prior = -0.5 * ((np.log(RISES) - vector[2]) / np.exp(vector[3])) ** 2
-        rose = np.dot(weight, logsumexp(rises + prior - logsumexp(prior), axis=1))
-        return float(0.5 * (((vector - loc) / sd) ** 2).sum() - waited - rose)
+    def waited(log_hazard: float, log_spread: float) -> float:
+        of = hyperpriors.Wait(np.exp(log_hazard), np.exp(log_spread), 1.0, 1.0)
+        return float(np.dot(weight, log_probability(after, before, of)))
 
-    end = minimize(cost, loc, method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-5, "fatol": 1e-7}).x
-    return dict(zip(NAMES, map(float, np.exp(end)), strict=True))
+    def rose(log_median: float, log_sd: float) -> float:
+        prior = -0.5 * ((np.log(RISES) - log_median) / np.exp(log_sd)) ** 2
+        return float(np.dot(total, logsumexp(rises + prior - logsumexp(prior), axis=1)))
+
+    (hazard, doubt), (spread, _) = posterior(waited, wait)
+    (median, shift), (sd, _) = posterior(rose, rise)
+    # What is not known of the hazard and of the median adds to how much the next task's may differ.
+    of_next = (
+        np.exp(hazard + 0.5 * doubt),
+        (1.0 + np.exp(spread)) * np.exp(doubt) - 1.0,
+        np.exp(median),
+        np.sqrt(np.exp(2.0 * sd) + shift),
+    )
+    return dict(zip(NAMES, map(float, of_next), strict=True))
 
 
-def log_probability(after: Floats, before: Floats, log_median: float, sd: float) -> Floats:
+def posterior(
+    told: Callable[[float, float], float], broad: Sequence[tuple[float, float]]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Mean and variance of each of two logarithms.
+
+    Args:
+        told: What tasks say of both: a log likelihood.
+        broad: Location and s.d. of each before.
+    """
+    places = [loc + sd * np.linspace(-4.0, 4.0, POINTS) for loc, sd in broad]
+    log_weight = np.array([[told(a, b) for b in places[1]] for a in places[0]])
+    for axis, (place, (loc, sd)) in enumerate(zip(places, broad, strict=True)):
+        log_weight += np.expand_dims(-0.5 * ((place - loc) / sd) ** 2, 1 - axis)
+    share = np.exp(log_weight - logsumexp(log_weight))
+
+    def moments(axis: int) -> tuple[float, float]:
+        own, place = share.sum(axis=1 - axis), places[axis]
+        mean = float(own @ place)
+        return mean, float(own @ (place - mean) ** 2)
+
+    return moments(0), moments(1)
+
+
+def log_probability(after: Floats, before: Floats, of: hyperpriors.Wait) -> Floats:
     """``(wait,)`` of leaving chance between two distances, the second of which may be infinite."""
-    with np.errstate(divide="ignore"):
-        low, high = ((np.log(v) - log_median) / sd for v in (after, before))
-    return np.where(np.isinf(before), log_ndtr(-low), np.log(np.maximum(ndtr(high) - ndtr(low), LEAST)))
+    return np.asarray(np.log(np.maximum(of.by(before) - of.by(after), LEAST)))
 
 
 def all_learned_waits(waits: Mapping[str, Sequence[Wait]], without: str = "") -> dict[str, dict[str, float]]:
@@ -84,10 +119,34 @@ def reliability(waits: Sequence[Wait], by: str, of: Mapping[str, Mapping[str, fl
             at = min(high, w.end)
             if at <= low:
                 continue
-            numbers = of[w.experiment]
-            told += share * float(ndtr((np.log(at) - np.log(numbers["wait_median"])) / numbers["wait_sd"]))
+            told += share * float(hyperpriors.Wait(*of[w.experiment].values()).by(np.array(at)))
             came += share * float(w.before <= at)
             total += share
         if total:
             rows.append({"beyond": low, "to": high, "tasks": total, "forecast": told / total, "came": came / total})
     return rows
+
+
+def show_reliability(waits: Mapping[str, Sequence[Wait]]) -> None:
+    """Print take-offs by distance, forecast with the task's experiment left out, and by all."""
+    for by, known in waits.items():
+        experiments = dict.fromkeys(w.experiment for w in known)
+        whole = learn_waits(known, by)
+        assert whole is not None
+        without = {e: learn_waits(known, by, e) or whole for e in experiments}
+        honest, fitted = reliability(known, by, without), reliability(known, by, dict.fromkeys(experiments, whole))
+        show(
+            f"Tasks at chance that left it, by e-folds of {by} ahead, %",
+            ("to", "tasks", "came", "forecast, left out", "forecast, by all"),
+            [
+                (
+                    f"{a['to']:g}",
+                    f"{a['tasks']:.0f}",
+                    percent(a["came"]),
+                    percent(a["forecast"]),
+                    percent(b["forecast"]),
+                )
+                for a, b in zip(honest, fitted, strict=True)
+            ],
+            f"tasks of {', '.join(experiments)}; each counts once, whatever its states and sibling ladders",
+        )

@@ -7,7 +7,6 @@ high. The test of chance is the package's own, so that what is learned is when t
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.calibration.scoring import Floats
-from benchmarks.unseen.panel import GADRE, PANEL
+from benchmarks.unseen.panel import GADRE
 from benchmarks.unseen.tables import local
 from flpjax import Runs, read_runs
 from flpjax.ladder.at_chance import FEWEST, binomial_variance, tasks_at_chance
@@ -76,12 +75,13 @@ def all_waits(by: str) -> list[Wait]:
 def waits_of(runs: Runs, experiment: str, name: str, by: str) -> Iterator[Wait]:
     """Of every task and every state of a ladder from :data:`FEWEST` runs on, in the order of compute."""
     finals = replace(runs, held_out=np.zeros_like(runs.held_out)).finals()
-    finals = finals.rows(np.argsort(finals.flops, kind="stable"))
     along = -np.log(finals.loss_of(finals.domains[0])) if by == "loss" else np.log(finals.flops)
-    finals = finals.rows(np.isfinite(along))
-    edge = np.maximum.accumulate(along[np.isfinite(along)])
+    finals, along = finals.rows(np.isfinite(along)), along[np.isfinite(along)]
+    order = np.argsort(finals.flops, kind="stable")
+    place = np.argsort(order, kind="stable")
+    edge = np.maximum.accumulate(along[order])
     states = range(FEWEST, len(finals) + 1)
-    at_chance = {k: tasks_at_chance(finals.rows(np.arange(len(finals)) < k)) for k in states}
+    at_chance = {k: tasks_at_chance(finals.rows(place < k)) for k in states}
     for task in finals.tasks:
         there = [k for k in states if task.name in at_chance[k]]
         if not there or task.name in MEANS:
@@ -89,12 +89,12 @@ def waits_of(runs: Runs, experiment: str, name: str, by: str) -> Iterator[Wait]:
         last = there[-1]
         left = last < len(finals)
         before = edge[last] if left else np.inf
-        after = edge[edge < before].max() if left else edge[-1]
-        rise = _rises(finals, task, along[np.isfinite(along)], 0.5 * (after + before)) if left else np.zeros(len(RISES))
+        after = edge[edge < before].max(initial=edge[0]) if left else edge[-1]
+        rise = _rises(finals, task, along, 0.5 * (after + before)) if left else np.zeros(len(RISES))
         for k in there:
             start = edge[k - 1]
-            if start == edge[-1]:
-                continue  # nothing came after
+            if start == edge[-1] or start >= before:
+                continue  # nothing came after that reached further
             yield Wait(
                 experiment, name, task.name, max(after - start, 0.0), before - start, edge[-1] - start, rise
             )  # fmt: skip
@@ -116,7 +116,9 @@ def pythia() -> Runs:
     """Checkpoints of three sizes as runs of their own: real results of lm-evaluation-harness, without losses."""
     places = [(size, step) for size in PYTHIA for step in STEPS]
     tables = [json.loads(local(PYTHIA_FILE.format(size=s, step=k)).read_text("utf-8"))["results"] for s, k in places]
-    names = sorted(t for t in set.intersection(*map(set, tables)) if known_task(t).chance_known and "acc" in tables[0][t])
+    names = sorted(
+        t for t in set.intersection(*map(set, tables)) if known_task(t).chance_known and "acc" in tables[0][t]
+    )
     tasks = {}
     for name in names:
         share, error = (tables[0][name][key] for key in ("acc", "acc_stderr"))
@@ -130,14 +132,10 @@ def pythia() -> Runs:
     return build_runs(columns, tasks=tasks, source="pythia")
 
 
-def _ours() -> Mapping[str, tuple[str, Callable[[], Runs]]]:
-    return {name: ("ours", PANEL[name]) for name in PANEL if re.fullmatch(r"ours-code.*", name)}
-
-
 LADDERS: Mapping[str, tuple[str, Callable[[], Runs]]] = {
     **{f"gadre2024-{corpus}": ("gadre2024", partial(read_runs, f"gadre2024-{corpus}")) for corpus in GADRE},
     "olmo-ladder-all": ("olmo", partial(read_runs, "olmo-ladder-all")),
-    **_ours(),
+    "ladder": ("ours", partial(read_runs, "ladder")),
     "pythia": ("pythia", pythia),
 }
 """Name → experiment and reader, of all real ladders here whose runs differ in compute and have scores."""

@@ -14,7 +14,7 @@ from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.ladder.features import Features
 from flpjax.methods.method import Prediction
-from flpjax.results import caveats
+from flpjax.results import caveats, take_off
 from flpjax.results.completion import (
     completed,
     law_inputs,
@@ -53,6 +53,7 @@ class Forecast(ShownAsTable):
         fits: Stage → constants, status, agreement of starts and conditioning of the point fit.
         warnings: What the reader should know.
         intervals: Whether the bounds are of intervals: a point fit has none, nor have fits that tie on the ladder.
+        take_off: Per target, task at chance on the whole ladder → probability that it has left chance there.
     """
 
     method: str
@@ -68,6 +69,7 @@ class Forecast(ShownAsTable):
     fits: Mapping[str, StageFit]
     warnings: tuple[str, ...]
     intervals: bool = True
+    take_off: tuple[dict[str, float], ...] = ()
 
     @property
     def lost(self) -> NDArray[np.float64]:
@@ -91,9 +93,14 @@ class Forecast(ShownAsTable):
             for kind, intervals in (("loss", self.loss[i]), ("score", self.score[i])):
                 rows += [
                     {"target": target.name, "kind": kind, "name": n, **v.to_dict(self.intervals)}
+                    | self._left_chance(i, n if kind == "score" else "")
                     for n, v in intervals.items()
                 ]
         return rows
+
+    def _left_chance(self, target: int, task: str) -> dict[str, float | None]:
+        """The probability that a task has left chance, None of others; nothing where no task is at chance."""
+        return {"take_off": self.take_off[target].get(task)} if any(self.take_off) else {}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -113,7 +120,7 @@ class Forecast(ShownAsTable):
                     **({"features": dict(t.features)} if t.features else {}),
                     "extrapolation": self.extrapolation[i],
                     "loss": {name: v.to_dict(self.intervals) for name, v in self.loss[i].items()},
-                    "score": {name: v.to_dict(self.intervals) for name, v in self.score[i].items()},
+                    "score": {n: v.to_dict(self.intervals) | self._left_chance(i, n) for n, v in self.score[i].items()},
                 }
                 for i, t in enumerate(self.targets)
             ],
@@ -172,7 +179,8 @@ def forecast(
     warnings += [*silent, *sizes, *words_of_mixtures(targets, given, draws)]
     for target in targets:
         warnings += extrapolation_warning(target, draws.ladder)
-    warnings += caveats.outside(targets, model, score) + caveats.falling(draws)
+    left = take_off.take_offs(draws, targets, loss)
+    warnings += caveats.outside(targets, model, score) + caveats.falling(draws) + take_off.words(targets, left)
     if not draws.why_no_intervals:
         warnings += caveats.blurred([each for kind in intervals for each in kind], len(draws), level)
     return Forecast(
@@ -189,6 +197,7 @@ def forecast(
         fits=draws.fits,
         warnings=tuple(dict.fromkeys(warnings)),
         intervals=draws.has_intervals,
+        take_off=left,
     )
 
 

@@ -47,19 +47,30 @@ class Hyperprior(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """When tasks at chance leave it, and how steeply: distances beyond the runs are log-normal.
+    """When tasks at chance leave it, and how steeply.
+
+    Every task has a hazard of its own, drawn from a gamma distribution, so that the distance it waits has Lomax's
+    (frailty: Vaupel et al. 1979).
 
     Attributes:
-        median: Of the distance, in e-folds of loss or of compute.
-        sd: Of its logarithm.
+        hazard: Mean over tasks of the probability of take-off per e-fold of loss or of compute.
+        spread: Variance of tasks' hazards as a multiple of the mean's square.
         rise_median: Of the share of the way to a full score that an e-fold gains at first.
         rise_sd: S.d. of its logarithm.
     """
 
-    median: float
-    sd: float
+    hazard: float
+    spread: float
     rise_median: float
     rise_sd: float
+
+    def by(self, distance: Floats) -> Floats:
+        """Probability of take-off by distances beyond the runs, in e-folds."""
+        return np.asarray(-np.expm1(-np.log1p(self.spread * self.hazard * distance) / self.spread))
+
+    def distance(self, level: Floats) -> Floats:
+        """Distances by which a share ``level`` of tasks has taken off."""
+        return np.asarray(np.expm1(-self.spread * np.log1p(-level)) / (self.spread * self.hazard))
 
 
 def _spread(low: float, high: float, count: int) -> Floats:
@@ -96,7 +107,7 @@ def waits(table: Mapping[str, Any]) -> dict[str, Wait]:
     found = {}
     for by, section in WAITS.items():
         of = {name: float(entry["value"]) for name, entry in table[section].items()}
-        found[by] = Wait(of["wait_median"], of["wait_sd"], of["rise_median"], of["rise_sd"])
+        found[by] = Wait(of["hazard"], of["hazard_spread"], of["rise_median"], of["rise_sd"])
     return found
 
 

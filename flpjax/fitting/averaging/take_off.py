@@ -60,7 +60,7 @@ class TakeOffPart(Part):
         for i in range(len(self.outputs)):
             score = self.score[self.seen[origin], i]
             level, noise = _level(score[np.isfinite(score)], draws, rng)
-            wait = np.exp(np.log(self.wait.median) + self.wait.sd * even_normal(draws, rng))
+            wait = self.wait.distance(even_levels(draws, rng))
             rise = np.log(self.wait.rise_median) + self.wait.rise_sd * even_normal(draws, rng)
             vectors.append(np.stack([level, self.edge[origin, i] + wait, rise], axis=1))
             noises.append(noise)
@@ -90,7 +90,7 @@ class TakeOffPart(Part):
         zero, one = np.zeros(count), np.ones(count)
         law = self.law
         assert isinstance(law, TakeOff)
-        onset = self.edge[0] + self.wait.median
+        onset = self.edge[0] + self.wait.distance(np.array(0.5))
         return StageFit(
             law=str(law),
             outputs=self.outputs,
