@@ -48,13 +48,17 @@ def learn_waits(waits: Sequence[Wait], by: str, without: str = "") -> dict[str, 
     rises = np.stack([known[int(np.flatnonzero(place.ravel() == i)[0])].rise for i in range(len(of_task))])
     wait, rise = BROAD[by][:2], BROAD[by][2:]
 
-    def waited(log_hazard: float, log_spread: float) -> float:
-        of = hyperpriors.Wait(np.exp(log_hazard), np.exp(log_spread), 1.0, 1.0)
-        return float(np.dot(weight, log_probability(after, before, of)))
+    def waited(log_hazard: Floats, log_spread: Floats) -> Floats:
+        each = [
+            [log_probability(after, before, hyperpriors.Wait(h, s, 1.0, 1.0)) @ weight for s in np.exp(log_spread)]
+            for h in np.exp(log_hazard)
+        ]
+        return np.array(each)
 
-    def rose(log_median: float, log_sd: float) -> float:
-        prior = -0.5 * ((np.log(RISES) - log_median) / np.exp(log_sd)) ** 2
-        return float(np.dot(total, logsumexp(rises + prior - logsumexp(prior), axis=1)))
+    def rose(log_median: Floats, log_sd: Floats) -> Floats:
+        off = (np.log(RISES) - log_median[:, None, None]) / np.exp(log_sd)[:, None]
+        prior = np.exp(-0.5 * off**2)
+        return np.log((prior / prior.sum(axis=2, keepdims=True)) @ np.exp(rises).T + LEAST) @ total
 
     (hazard, doubt), (spread, _) = posterior(waited, wait)
     (median, shift), (sd, _) = posterior(rose, rise)
@@ -69,16 +73,16 @@ def learn_waits(waits: Sequence[Wait], by: str, without: str = "") -> dict[str, 
 
 
 def posterior(
-    told: Callable[[float, float], float], broad: Sequence[tuple[float, float]]
+    told: Callable[[Floats, Floats], Floats], broad: Sequence[tuple[float, float]]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Mean and variance of each of two logarithms.
 
     Args:
-        told: What tasks say of both: a log likelihood.
+        told: What tasks say of both, a log likelihood, at all pairs of values.
         broad: Location and s.d. of each before.
     """
     places = [loc + sd * np.linspace(-4.0, 4.0, POINTS) for loc, sd in broad]
-    log_weight = np.array([[told(a, b) for b in places[1]] for a in places[0]])
+    log_weight = told(*places)
     for axis, (place, (loc, sd)) in enumerate(zip(places, broad, strict=True)):
         log_weight += np.expand_dims(-0.5 * ((place - loc) / sd) ** 2, 1 - axis)
     share = np.exp(log_weight - logsumexp(log_weight))

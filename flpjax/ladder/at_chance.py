@@ -35,9 +35,9 @@ def tasks_at_chance(finals: Runs) -> frozenset[str]:
 def at_chance(flops: Floats, score: Floats, task: Task) -> bool:
     """Whether scores ``(run,)`` can't be told from chance; False of fewer than :data:`FEWEST` runs.
 
-    The mean of the largest 1, 2, 4 … runs is held against chance; by the questions' binomial noise, or by the scatter
-    of the smaller runs about their neighbours where that is more (von Neumann 1941), each at its part of :data:`LEVEL`
-    (Bonferroni). A score that clearly rises has left its level, though it may not have come to chance.
+    The mean of the largest 1, 2, 4 … runs, and of all, is held against chance: by the questions' binomial noise, or by
+    the scatter of the smaller runs about their neighbours where that is more (von Neumann 1941), each at its part of
+    :data:`LEVEL` (Bonferroni). A score that clearly rises has left its level, though it may not have come to chance.
 
     Args:
         flops: ``(run,)``.
@@ -50,14 +50,14 @@ def at_chance(flops: Floats, score: Floats, task: Task) -> bool:
     x, y = np.log(flops[order]), score[order]
     if falls(x, -y):
         return False
-    tops = [j for j in (2**i for i in range(len(y))) if j <= len(y) // 2]
+    tops = [*(j for j in (2**i for i in range(len(y))) if j <= len(y) // 2), len(y)]
     return min(odds_above(y, j, task) for j in tops) * len(tops) > LEVEL
 
 
 def odds_above(score: Floats, top: int, task: Task) -> float:
     """Probability of so high a mean of the ``top`` last scores ``(run,)``, were they at chance."""
     off = score[len(score) - top :].mean() - task.chance
-    steps = np.diff(score[: len(score) - top])
+    steps = np.diff(score[: len(score) - top] if top < len(score) else score)
     scatter, binomial = 0.5 * float(np.mean(steps**2)), binomial_variance(task)
     if scatter <= binomial:
         return float(ndtr(-off / np.sqrt(binomial / top)))
