@@ -3,7 +3,8 @@
 ``python -m benchmarks.fuzz [--inputs N] [--seed N] [--first N] [--kinds KIND …] [--json FILE] [--keep FOLDER]``.
 
 CSV and Parquet files, mapping files and command lines are mutated; with ``--kinds`` also sources of ``flpjax import``
-(a kind a format), join tables (``join``), registered forecasts (``forecast``) and logs of scores (``log``). They run in
+(a kind a format), join tables (``join``), registered forecasts (``forecast``), logs of scores (``log``), laws of one's
+own (``law``) and tables behind a report (``report``, seconds each). They run in
 a temporary folder of the fuzzer's own. An input passes if it ends in a result, or in one message and exit code 2 (1 for
 a fit that failed). The same seed makes the same inputs.
 """

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from functools import cache, partial
 
-from benchmarks.fuzz import sources
+from benchmarks.fuzz import columns, laws, sources, tables
 from benchmarks.fuzz.sources import JOIN, SOURCE, SOURCES, Files
 from benchmarks.fuzz.values import damaged
 
@@ -49,6 +49,16 @@ def logged(rng: random.Random) -> Made:
     return {"log.jsonl": next(iter(changed.values()))}, ["score", "--log", "--log-file", "log.jsonl"]
 
 
+def reported(rng: random.Random) -> Made:
+    """A report of a table whose names are odd: whatever they hold, they are text on the page."""
+    table = [(name, list(cells)) for name, cells in tables.scores().items()]
+    for _ in range(rng.choice((1, 2, 3))):
+        table = columns.changed(table, rng)
+    args = ["report", "t.csv", "--method", "power+sigmoid", "--draws", "3", "--largest", "1", "-o", "r.html"]
+    args += ["--markdown", "r.md"] if rng.random() < 0.5 else []
+    return {"t.csv": columns.csv_of(table, rng)}, [*args, "--target", "N=1e9,D=2e10"]
+
+
 @cache
 def forecast() -> bytes:
     """A registered forecast of one target, by a law that is fitted in no time."""
@@ -72,5 +82,7 @@ OTHERS: dict[str, Callable[[random.Random], Made]] = {
     "join": joined,
     "forecast": registered,
     "log": logged,
+    "law": laws.law,
+    "report": reported,
 }
 """Kind → what makes an input of it."""

@@ -176,6 +176,17 @@ def olmo_core() -> Files:
     }  # fmt: skip
 
 
+def by_hand() -> Files:
+    """A table as people and spreadsheets write it: units in headings, suffixes, percent signs, words for nothing."""
+    rows = [
+        {"Model": f"m{i}", "Params (M)": 10 * 2**i, "Tokens": f"{2**i}B", "FLOPs (1e18)": 0.06 * 4**i,
+         "C4 loss (nats)": 3.5 - 0.3 * i, "HellaSwag (%)": f"{26 + 4 * i}%", "MMLU": "N/A" if i == 1 else 0.26 + i / 50,
+         "other": "-"}
+        for i in range(4)
+    ]  # fmt: skip
+    return {"sheet.csv": csv_of(rows)}
+
+
 SOURCES: dict[str, Callable[[], Files]] = {
     "lm-eval": lm_eval,
     "wandb": wandb,
@@ -186,6 +197,7 @@ SOURCES: dict[str, Callable[[], Files]] = {
     "nanochat": nanochat,
     "hf-trainer": trainer,
     "olmo-core": olmo_core,
+    "by-hand": by_hand,
 }
 JOIN = b"run,params,tokens,flops,held_out\na,10M,2e9,,no\nb,2e7,4B,,yes\n"
 OPTIONS = (

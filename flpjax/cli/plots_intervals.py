@@ -154,7 +154,8 @@ def _figure(panels: dict[str, list[Line]], handles: dict[str, Any], name: str, o
         _draw(ax, lines, handles, name or "median", other)
         ax.set_xlabel(LABELS[kind])
         if kind == "score":
-            ax.set_xlim(*percent_limits([[getattr(line, end) for line in lines] for end in ("lower", "upper")]))
+            others = [line.other for line in lines if line.other is not None]
+            ax.set_xlim(*percent_limits([[x for line in lines for x in (line.lower, line.upper)], others]))
     return figure
 
 

@@ -62,6 +62,8 @@ def test_a_formula_is_printed_as_mathematics_and_read_back(text, shown):
         ("N if D else C", "can't stand in a formula"),
         ("'a'*N", "can't stand in a formula"),
         ("N @ D", "can't stand in a formula"),
+        ("E + A*N^-a*{lr}D", r"there is no sign between .\{lr\}D."),
+        ("E + a/0in(N, D)", "it is no formula"),
         ("E + A*N^-", "it is no formula"),
         ("", "it is no formula"),
         ("(" * 300 + "N" + ")" * 300, "no formula"),

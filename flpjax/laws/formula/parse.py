@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from collections.abc import Iterable
 
 from flpjax.errors import InputError, did_you_mean, printable
@@ -29,7 +30,10 @@ MOST_NODES = 400
 DEEPEST = 60
 SPELLINGS = str.maketrans({"−": "-", "–": "-", "·": "*", "×": "*", "⋅": "*", "∙": "*", "÷": "/", "^": "^"})
 QUOTED = re.compile(r"\{([^{}]*)\}")
+ADJACENT = re.compile(r"\w\{[^{}]*\}|\{[^{}]*\}\s*[\w{]")
+"""A feature in braces with a name, a number or another right beside it."""
 PLACEHOLDER = "__feature_{}__"
+KEPT = re.compile(r"__feature_(\d{1,4})__")
 
 
 def parse(text: str, features: Iterable[Feature] = (), sources: Iterable[str] = ()) -> Node:
@@ -60,6 +64,10 @@ def parse(text: str, features: Iterable[Feature] = (), sources: Iterable[str] = 
     head, equals, rest = body.partition("=")
     if equals and re.fullmatch(r"\s*[A-Za-z_]\w*\s*(\([^()]*\))?\s*", head):
         body = rest
+    if stuck := ADJACENT.search(body):
+        raise InputError(
+            f"there is no sign between '{printable(stuck[0])}'", where=where, remedy="Write a * there, or another sign"
+        )
     quoted: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
@@ -68,7 +76,9 @@ def parse(text: str, features: Iterable[Feature] = (), sources: Iterable[str] = 
 
     body = QUOTED.sub(keep, body)
     try:
-        expression = ast.parse(body.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SyntaxWarning)  # of "0in (a, b)", which is no formula either
+            expression = ast.parse(body.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         said = getattr(error, "msg", None) or "it nests too deeply"
         raise InputError(f"it is no formula: {said}", where=where, remedy=_remedy()) from None
@@ -139,8 +149,8 @@ class _Reader:
         return Number(value)
 
     def name(self, name: str) -> Node:
-        if name.startswith("__feature_"):
-            quoted = self.quoted[int(name.removeprefix("__feature_").rstrip("_"))]
+        if (kept := KEPT.fullmatch(name)) and int(kept[1]) < len(self.quoted):
+            quoted = self.quoted[int(kept[1])]
             return self.feature(quoted.removeprefix("x/"), quoted)
         if name.startswith("_") or name.endswith("_centre"):
             raise self.refuse(f"'{name}' is no name for a parameter", "Begin with a letter; '_centre' is ours")
