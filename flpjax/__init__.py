@@ -141,6 +141,7 @@ if TYPE_CHECKING:
     from flpjax.results.scoring import score as score
     from flpjax.results.selection.candidates import Candidates as Candidates
     from flpjax.results.selection.first_ladder import first_ladder as first_ladder
+    from flpjax.results.selection.gradient import expected_gain as expected_gain
     from flpjax.results.selection.next_runs import next_runs as next_runs
     from flpjax.results.selection.result import NextRun as NextRun
     from flpjax.results.selection.result import NextRuns as NextRuns
@@ -176,6 +177,7 @@ _HOME = {
     "results.scoring": ("Scoring", "score"),
     "results.selection.candidates": ("Candidates",),
     "results.selection.first_ladder": ("first_ladder",),
+    "results.selection.gradient": ("expected_gain",),
     "results.selection.next_runs": ("next_runs",),
     "results.selection.result": ("NextRun", "NextRuns"),
     "results.speedup.result": ("Speedup",),

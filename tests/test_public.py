@@ -48,6 +48,7 @@ PYTHON = {
     "score": (flpjax.read_runs, flpjax.score),
     "import": (flpjax.import_runs,),
     "speedup": (flpjax.read_runs, flpjax.read_groups, flpjax.speedup),
+    "envelope": (flpjax.read_runs, flpjax.sweep_envelope),
     "tune": (flpjax.read_runs, flpjax.method, flpjax.fit, flpjax.tune),
     "discover": (flpjax.read_columns, flpjax.discover_law),
     "demo": (flpjax.fit, flpjax.forecast),

@@ -14,6 +14,7 @@ from flpjax.cli import (
     demo,
     discovering,
     ending,
+    enveloping,
     importing,
     mixing,
     planning,
@@ -170,6 +171,7 @@ def forecast(
 
 app.command(cls=Command)(scoring.score)
 app.command(cls=Command)(discovering.discover)
+app.command(cls=Command)(enveloping.envelope)
 app.command(cls=Command)(tuning.tune)
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "mix": (DECIDE, "flpjax mix ladder.csv --target N=1e9,D=2e10 --bound code=0.1:0.4 --available code=5e9"),
     "compare": (DECIDE, "flpjax compare ladder.csv --largest 2"),
     "speedup": (DECIDE, "flpjax speedup old.csv new.csv --value hellaswag=0.6"),
+    "envelope": (DECIDE, "flpjax envelope sweep.csv -o best.csv"),
     "tune": (DECIDE, "flpjax tune runs.csv --law step-law --target N=1e9,D=1e11"),
     "discover": (DECIDE, "flpjax discover runs.csv --target loss --cost flops --predict planned.csv"),
 }

@@ -131,6 +131,7 @@ def _sizes(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
     ticks = log_ticks(min(everything) / 1.5, max(everything) * 1.5, 6)
     ax.set_yticks(ticks, [number(t) for t in ticks])
     ax.minorticks_off()
+    ax.set_ylabel("parameters N*, tokens D*")
     _log_axis(ax, "C (FLOPs)", flops, power_of_ten)
     ax.set_title("N* and D*", fontsize=9)
 

@@ -58,7 +58,7 @@ def _optima(found: Allocation) -> Sheet:
         for o in found.optima
     ]
     interval = f"{100 * found.level:g} %" if found.intervals else ""
-    columns = ["C, FLOPs", "N*", interval, "D*", interval, "D*/N*", found.domain, "N within .1 %"]
+    columns = ["C, FLOPs", "N*", interval, "D*", interval, "D*/N*", f"loss {found.domain}", "N within .1 %"]
     return table(f"What to train on {found.source}'s evidence, by the {found.headline}", columns, rows)
 
 

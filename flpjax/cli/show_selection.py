@@ -23,7 +23,7 @@ def show_next_runs(plan: NextRuns) -> list[Sheet]:
     mixtures = [_mixture(r.run.mix) for r in plan.runs]
     mixed = ["mixture"] if any(mixtures) else []
     empty = [""] * (5 + len(mixed))
-    rows = [["now", *empty[1:], *(_interval(name, v) for name, v in plan.now)]] if plan.now else []
+    rows = [["now", *empty[2:], "100", *(_interval(name, v) for name, v in plan.now)]] if plan.now else []
     rows += [
         [
             f"{r.place}",
@@ -38,7 +38,8 @@ def show_next_runs(plan: NextRuns) -> list[Sheet]:
     ]
     what = f"Next runs for {plan.target.name}" if plan.now else f"A first ladder for {plan.target.name}"
     columns = ["", "N", "D", *mixed, plan.cost_name, "variance left %", *(f"{o}, {interval} expected" for o in outputs)]
-    title = f"{what}: {plan.spent:.3g} of {plan.spend:.3g}"
+    unit = " FLOPs" if plan.cost_name.endswith("FLOPs") else ""
+    title = f"{what}: they cost {plan.spent:.3g} of {plan.spend:.3g}{unit}"
     return [table(title, columns, rows), _candidates(plan)]
 
 

@@ -22,6 +22,7 @@ from flpjax.fitting.predicted import predict
 from flpjax.ladder.features import STANDARD, Features
 from flpjax.ladder.table import Runs
 from flpjax.results.completion import completed, law_inputs, with_mixture
+from flpjax.results.lowest_point import lowest_point
 from flpjax.results.prediction import Interval, check_level
 from flpjax.results.target import Target
 from flpjax.shown import ShownAsTable
@@ -31,7 +32,7 @@ BEYOND = float(np.log(100.0))
 """How far beyond the ladder's own values is searched, in e-folds: an optimum that moves as a power of N up to 1 stays
 inside for targets a hundred times larger."""
 POINTS = {1: 193, 2: 33, 3: 15}  # of the coarse grid, along each feature
-ZOOM, ZOOMS = 5, 9  # points of finer grids along each feature, each half as wide as the one before
+ZOOMS = 9  # finer grids, each half as wide as the one before
 LOST = 0.05  # of the draws without an optimum inside, above which there is no interval
 
 Floats = NDArray[np.float64]
@@ -221,20 +222,13 @@ def _lowest(
     axes = [np.linspace(low, high, size) for low, high in wide.values()]
     grid = np.array(list(product(*axes)))  # (point, feature)
     coarse = _losses(draws, at, names, grid, domain)
-    coarse = np.where(np.isfinite(coarse), coarse, np.inf)
-    first = coarse.argmin(axis=1)
-    place, value = grid[first], coarse.min(axis=1)
+    first = np.where(np.isfinite(coarse), coarse, np.inf).argmin(axis=1)
     ends = np.array(list(wide.values()))  # (feature, 2)
     step = np.array([axis[1] - axis[0] for axis in axes])
-    inside = (np.abs(place[:, :, None] - ends) > 0.5 * step[:, None]).all(axis=(1, 2)) & np.isfinite(value)
-    offsets = np.array(list(product(np.linspace(-1.0, 1.0, ZOOM), repeat=len(names))))
-    for _ in range(ZOOMS):
-        near = place[:, None, :] + offsets * step  # (draw, point, feature)
-        found = _losses(draws, at, names, near, domain)
-        found = np.where(np.isfinite(found), found, np.inf)
-        row, best = np.arange(len(near)), found.argmin(axis=1)
-        place, value = near[row, best], found[row, best]
-        step = 0.5 * step
+    inside = (np.abs(grid[first][:, :, None] - ends) > 0.5 * step[:, None]).all(axis=(1, 2)) & np.isfinite(coarse).any(
+        axis=1
+    )
+    place, value = lowest_point(lambda points: _losses(draws, at, names, points, domain), grid, coarse, step, ZOOMS)
     return place, value, inside
 
 

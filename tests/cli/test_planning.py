@@ -4,9 +4,11 @@ import csv
 import json
 import re
 
+import numpy as np
 import pytest
 
 from flpjax.ladder.export import csv_of
+from flpjax.readers.read import read_runs
 from tests.results.allocation_truth import isoflops, optimum
 
 
@@ -41,6 +43,28 @@ def test_a_plan_in_tables_files_and_a_picture(run, runs, tmp_path):
     assert "runs of equal cost" in files["svg"].read_text()
     code, out, err = run(*ask, *write)  # what flpjax made it may replace
     assert code == 0, err
+
+
+def test_the_envelope_of_a_sweep(run, tmp_path):
+    """The best setting of each N and D in a table, as JSON, and as a ladder that can be read."""
+    rates = (1e-4, 1e-3, 1e-2)
+    rows = [
+        f"{n}-{lr},{n},{20 * n},{2 + 5 * n**-0.1 + (0.01 * np.log10(lr / 1e-3) ** 2 if lr < 5e-3 else 4)},{lr}"
+        for n in (1e7, 1e8, 1e9)
+        for lr in rates
+    ]
+    table, best, told = (tmp_path / name for name in ("sweep.csv", "best.csv", "told.json"))
+    table.write_text("\n".join(["run,params,tokens,loss/web,x/lr", *rows]), encoding="utf-8")
+    code, out, err = run("envelope", table, "-o", best, "--json", told)
+    assert code == 0, err
+    assert "Loss web of the best setting, by N and D" in out
+    assert "3 runs diverged" in " ".join(out.split())
+    cells = json.loads(told.read_text())["cells"]
+    assert [cell["lr"] for cell in cells] == pytest.approx([1e-3] * 3)
+    assert read_runs(best).names == ("10000000.0-0.001", "100000000.0-0.001", "1000000000.0-0.001")
+    code, _, err = run("envelope", best)
+    assert code == 2
+    assert "no setting varies at one N and D" in err
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,22 @@ import itertools
 import json
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from flpjax.errors import InputError
 from flpjax.fitting import predicted
 from flpjax.fitting.fit import fit, method
+from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.forecast import forecast
 from flpjax.results.selection import first_ladder as first_ladder_module
 from flpjax.results.selection.candidates import Candidates
 from flpjax.results.selection.choice import choose
 from flpjax.results.selection.conditioning import Conditioned, Joint, deviations_after_each, gains, joint_moments
 from flpjax.results.selection.first_ladder import first_ladder
+from flpjax.results.selection.gradient import expected_gain
 from flpjax.results.selection.next_runs import next_runs
 from flpjax.results.target import Target, parse_target
 
@@ -114,6 +118,34 @@ def test_candidates_of_ones_own_with_costs(draws):
     assert [r.run.name for r in plan.runs] == ["a"]
     assert plan.spent == 3.0
     assert [name for name, _ in plan.now] == ["loss general"]
+
+
+def test_what_a_run_tells_has_a_gradient(draws):
+    """As the plan has it; many runs at once; and slopes as differences have them."""
+    columns = {"params": [2e9, 6e9, 3e10], "tokens": [1e11, 3e11, 1e11], "cost": [1.0, 1.0, 1.0]}
+    offered = Candidates.read(columns)
+    plan = next_runs(draws, TARGET, 1.0, candidates=offered, domains=["general"])
+    gain = expected_gain(draws, TARGET, domains=["general"])
+    runs = [completed(with_mixture(r.run, draws), draws.ladder) for r in plan.candidates]
+    x = law_inputs(runs, draws)
+    found = jax.jit(jax.vmap(gain))(x)
+    np.testing.assert_allclose(found, [c.alone for c in plan.candidates], rtol=1e-6)
+    one = jax.tree.map(lambda v: jnp.asarray(v)[1], x)
+    slope = jax.jit(jax.grad(gain))(one)
+    ahead, behind = (float(jax.jit(gain)(one.replace(flops=one["flops"] + h))) for h in (1e-4, -1e-4))
+    assert ahead != behind
+    np.testing.assert_allclose(slope["flops"], (ahead - behind) / 2e-4, rtol=1e-5)
+    both = jax.jit(jax.vmap(expected_gain(draws, TARGET, domains=["general"], tasks=["bbh"])))(x)
+    plan = next_runs(draws, TARGET, 1.0, candidates=offered, domains=["general"], tasks=["bbh"])
+    np.testing.assert_allclose(both, [c.alone for c in plan.candidates], rtol=1e-6)
+
+
+def test_the_run_that_tells_most_comes_first():
+    joint, cost = linear(4)
+    choice = choose(joint, cost, cost.sum(), least=0.0)
+    for k in range(len(choice.order)):
+        others = [posterior(joint, [*choice.order[:k], j]) for j in choice.order[k:]]
+        assert others[0] == min(others)
 
 
 def test_scores_can_count(draws):

@@ -17,14 +17,15 @@ from flpjax.ladder.features import Features
 from flpjax.laws.repeated import UNIQUE
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.completion import law_inputs, with_mixture
+from flpjax.results.lowest_point import lowest_point
 from flpjax.results.target import Target
 
 RATIOS = (1e-4, 1e12)
 """Tokens per parameter that are searched: orders of magnitude beyond any published optimum, so that one that is found
 at an end is no optimum."""
-COARSE, FINE = 185, 17
-"""Points of log N: the coarse ones .1 apart, where a valley between two curved power laws has one dip; the fine ones
-.0125 apart, between which a parabola through three errs by 1e-5."""
+COARSE, ZOOMS = 185, 3
+"""Points of log N, .1 apart, where a valley between two curved power laws has one dip; and how many finer grids follow,
+each half as wide: a parabola through points .006 apart errs by 1e-5."""
 FLAT = 1e-3
 """Relative loss above the best within which sizes count as equally good: what reruns differ by is twice that."""
 
@@ -188,18 +189,12 @@ def _lowest(
     capped = limits.most_params is not None and grid[-1] >= np.log(limits.most_params) - 1e-9
     at_cap = (best == last) & (last == len(grid) - 1) & capped
     step = grid[1] - grid[0]
-    around = grid[best][:, None] + step * np.linspace(-1.0, 1.0, FINE)
-    around = np.minimum(around, grid[-1])
-    near = losses_at(draws, template, i, around, budget, limits, rule, domain)
-    near = np.where(np.isfinite(near), near, np.inf)
-    middle = np.clip(near.argmin(axis=1), 1, FINE - 2)
-    row = np.arange(len(near))
-    left, centre, right = (near[row, middle + k] for k in (-1, 0, 1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bend = left - 2.0 * centre + right
-        shift = np.where(bend > 0, np.clip(0.5 * (left - right) / bend, -1.0, 1.0), 0.0)
-        at = around[row, middle] + np.nan_to_num(shift) * 2.0 * step / (FINE - 1)
-        value = centre - 0.25 * (left - right) * np.nan_to_num(shift)
+
+    def losses(points: Floats) -> Floats:
+        return losses_at(draws, template, i, points[..., 0], budget, limits, rule, domain)
+
+    place, value = lowest_point(losses, grid[:, None], curve, np.array([step]), ZOOMS, grid[-1:])
+    at, row = place[:, 0], np.arange(len(place))
     dips = known.any(axis=1) & (best > 0) & (best < last)
     at = np.where(at_cap, grid[-1], at)
     value = np.where(at_cap, filled[row, best], value)

@@ -22,7 +22,7 @@ class Choice(NamedTuple):
     """The runs to measure, in order.
 
     Attributes:
-        order: Indices of candidates.
+        order: Indices of candidates, that which removes most of the variance first.
         left: ``(1 + run,)`` weighted variance of the quantities of interest before any run, and after each.
         power: The exponent p of ``gain / cost^p`` by which they were chosen.
     """
@@ -92,7 +92,22 @@ def choose(
         if found.left[-1] >= best.left[-1] - TOLERANCE * best.left[0]:
             break
         best = found
-    return best
+    return _ordered(start, best, rules)
+
+
+def _ordered(state: Conditioned, choice: Choice, rules: StoppingRules) -> Choice:
+    """The same runs, that which removes most of the variance first, and so on; those that then remove too little go."""
+    rest, order, left = list(choice.order), [], [state.variance]
+    while rest:
+        gain = state.gains
+        candidate = max(rest, key=lambda j: float(gain[j]))
+        if len(order) >= rules.fewest and gain[candidate] <= rules.least * (left[-1] + rules.irreducible):
+            break
+        rest.remove(candidate)
+        state = state.measured(candidate)
+        order.append(candidate)
+        left.append(state.variance)
+    return Choice(order, np.array(left), choice.power)
 
 
 def _filled(

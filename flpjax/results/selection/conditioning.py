@@ -7,7 +7,7 @@ of runs are compared without fitting again. Each measurement is a rank-one updat
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def compressed(joint: Joint) -> Joint:
 def gains(joint: Joint) -> Floats:
     """``(candidate,)`` by how much :attr:`Joint.variance` falls if only that candidate is measured."""
     cross = np.einsum("sck,sv->ckv", joint.candidates, joint.wanted, optimize=True)
-    return gains_from_covariances(cross, output_covariances(joint.candidates), joint.noise, joint.weight)
+    return np.asarray(gains_from_covariances(cross, output_covariances(joint.candidates), joint.noise, joint.weight))
 
 
 def output_covariances(candidates: Floats) -> Floats:
@@ -80,7 +80,7 @@ def output_covariances(candidates: Floats) -> Floats:
     return np.einsum("sck,scl->ckl", candidates, candidates, optimize=True)
 
 
-def gains_from_covariances(cross: Floats, covariance: Floats, noise: Floats, weight: Floats) -> Floats:
+def gains_from_covariances(cross: Any, covariance: Any, noise: Any, weight: Any, xp: Any = np) -> Any:
     """As :func:`gains`, from covariances.
 
     Args:
@@ -88,11 +88,12 @@ def gains_from_covariances(cross: Floats, covariance: Floats, noise: Floats, wei
         covariance: ``(candidate, output, output)`` between the outputs of each candidate.
         noise: ``(candidate, output)`` variances.
         weight: ``(value,)``.
+        xp: The module of the arrays: NumPy, or ``jax.numpy`` for gradients.
     """
     if covariance.shape[1] == 1:
-        return np.asarray((cross[:, 0] ** 2 @ weight) / (covariance[:, 0, 0] + noise[:, 0]))
+        return (cross[:, 0] ** 2 @ weight) / (covariance[:, 0, 0] + noise[:, 0])
     total = covariance + noise[:, :, None] * np.eye(covariance.shape[1])
-    return np.asarray(np.einsum("ckv,ckv,v->c", cross, np.linalg.solve(total, cross), weight))
+    return xp.einsum("ckv,ckv,v->c", cross, xp.linalg.solve(total, cross), weight)
 
 
 class Conditioned(NamedTuple):
@@ -123,7 +124,7 @@ class Conditioned(NamedTuple):
     @property
     def gains(self) -> Floats:
         """``(candidate,)`` as :func:`gains`."""
-        return gains_from_covariances(self.cross, self.covariance, self.joint.noise, self.joint.weight)
+        return np.asarray(gains_from_covariances(self.cross, self.covariance, self.joint.noise, self.joint.weight))
 
     def measured(self, candidate: int) -> Conditioned:
         """The state after one more candidate is measured, its outputs one after the other."""

@@ -81,12 +81,15 @@ def next_runs(
         )
     if most < 1:
         raise InputError(f"a plan of {most} runs", where="next_runs", remedy="Ask for 1 at least")
-    outputs = _outputs(draws, domains, tasks)
+    outputs = chosen_outputs(draws, domains, tasks)
     now = forecast(draws, [target], level=level, method=method)
     target, offered = offer(draws.ladder, now.targets[0], spend, candidates)
     runs = [completed(with_mixture(r.filled(draws.ladder.rule), draws), draws.ladder) for r in offered.runs]
-    wanted, measured = _expected(draws, [target], outputs)[:, 0], _measured(now.loss_draws, now.score_draws, outputs)
-    there = _expected(draws, runs, outputs)
+    wanted, measured = (
+        expected_outputs(draws, [target], outputs)[:, 0],
+        _measured(now.loss_draws, now.score_draws, outputs),
+    )
+    there = expected_outputs(draws, runs, outputs)
     parts = [np.isfinite(v).reshape(len(v), -1).all(axis=1) for v in (wanted, measured, there)]
     usable = np.all(parts, axis=0)
     if usable.mean() < 1.0 - draws.most_lost or usable.sum() < 2:
@@ -96,9 +99,9 @@ def next_runs(
             remedy="Name the losses that count, or another method",
         )
     wanted, measured, there = wanted[usable], measured[usable], there[usable]
-    noise = np.broadcast_to(_noise(draws, outputs), there.shape[1:])
-    moment_mask = _inside(wanted)
-    weight = 1.0 / np.maximum(wanted[moment_mask].var(axis=0), np.finfo(float).tiny) / len(outputs)
+    noise = np.broadcast_to(noise_of(draws, outputs), there.shape[1:])
+    moment_mask = near_median(wanted)
+    weight = weights_of(wanted[moment_mask]) / len(outputs)
     every = joint_moments(there, wanted, noise, weight, moment_mask)
     joint = every._replace(candidates=every.candidates[moment_mask], wanted=every.wanted[moment_mask])
     cost = np.array(offered.cost)
@@ -160,7 +163,7 @@ def offer(
     return target, offered
 
 
-def _outputs(draws: Draws, domains: Sequence[str] | None, tasks: Sequence[str] | None) -> list[Output]:
+def chosen_outputs(draws: Draws, domains: Sequence[str] | None, tasks: Sequence[str] | None) -> list[Output]:
     """What counts.
 
     Raises:
@@ -200,7 +203,7 @@ def named_outputs(
     return found
 
 
-def _expected(draws: Draws, targets: Sequence[Target], outputs: list[Output]) -> Floats:
+def expected_outputs(draws: Draws, targets: Sequence[Target], outputs: list[Output]) -> Floats:
     """``(draw, target, output)`` log losses and scores, without noise."""
     seen = draws.expected(law_inputs(targets, draws))
     loss, score = np.log(np.asarray(seen.loss)), np.asarray(seen.score)
@@ -212,13 +215,13 @@ def _measured(loss: Floats, score: Floats, outputs: list[Output]) -> Floats:
     return np.stack([np.log(loss[:, 0, o.at]) if o.kind == "loss" else score[:, 0, o.at] for o in outputs], axis=-1)
 
 
-def _noise(draws: Draws, outputs: list[Output]) -> Floats:
+def noise_of(draws: Draws, outputs: list[Output]) -> Floats:
     """``(output,)`` standard deviations of one run's measurement; of losses in logarithms."""
     loss, score = (np.sqrt(np.nanmean(np.square(np.asarray(v)), axis=0)) for v in draws.noise)
     return np.array([(loss if o.kind == "loss" else score)[o.at] for o in outputs])
 
 
-def _inside(wanted: Floats) -> NDArray[np.bool_]:
+def near_median(wanted: Floats) -> NDArray[np.bool_]:
     """``(draw,)`` draws near enough to the median to count: a few far off make a variance, but no interval.
 
     Args:
@@ -226,6 +229,11 @@ def _inside(wanted: Floats) -> NDArray[np.bool_]:
     """
     away = np.abs(wanted - np.median(wanted, axis=0))
     return np.asarray((away <= FAR * NORMAL * np.median(away, axis=0)).all(axis=1))
+
+
+def weights_of(wanted: Floats) -> Floats:
+    """``(output,)`` one over the variance of each output, of draws ``(draw, output)``."""
+    return np.asarray(1.0 / np.maximum(wanted.var(axis=0), np.finfo(float).tiny))
 
 
 def _intervals(
