@@ -97,7 +97,8 @@ def choose(
 
 def _ordered(state: Conditioned, choice: Choice, rules: StoppingRules) -> Choice:
     """The same runs, that which removes most of the variance first, and so on; those that then remove too little go."""
-    rest, order, left = list(choice.order), [], [state.variance]
+    rest, left = list(choice.order), [state.variance]
+    order: list[int] = []
     while rest:
         gain = state.gains
         candidate = max(rest, key=lambda j: float(gain[j]))
