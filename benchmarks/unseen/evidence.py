@@ -68,7 +68,7 @@ def told(runs: Runs, kinds: Mapping[str, bool]) -> Iterator[Told]:
     with wide():
         laws, maps, _, _ = parts_of(Auto().members(everything), everything, _whole(everything), key())
     for parts in (laws, maps):
-        named = [part for part in renamed(parts) if part.fits]
+        named = [part for part in renamed(parts) if part.fits is not None]
         for output in dict.fromkeys(o for part in named for o in part.outputs):
             if not kinds[named[0].stage.name]:
                 continue
@@ -82,7 +82,8 @@ def told(runs: Runs, kinds: Mapping[str, bool]) -> Iterator[Told]:
 
 def _by_point(part: Part, output: int) -> Floats:
     """``(point,)`` log evidence of one output without any prior, of values as the table has them."""
-    found = part.fits[output].log_evidence[0] - part.grid.log_prior
+    assert part.fits is not None
+    found = part.fits.log_evidence[output, 0] - part.grid.log_prior
     if part.stage.units:
         rows, (zero, unit) = part.rows[output], part.stage.units[output]
         per_row = np.log((zero + unit * rows.y) / unit) if part.stage.name == "loss" else -np.log(unit)

@@ -105,6 +105,10 @@ def of_the_present(average: Average) -> Average:
 
 def drawn(average: Average, origin: int, draws: int, rng: np.random.Generator) -> tuple[Blend, StageParams, Prediction]:
     """The blend, draws of its parameters at one origin, and of the noise of measured values."""
+    level = even_levels(draws, rng)[:, None]
+    levels = np.stack([even_levels(draws, rng) for _ in average.tasks] or [np.zeros(draws)], axis=1)
+    law_share = _picked(average.law_weight[origin], np.repeat(level, len(average.domains), axis=1))
+    map_share = _picked(average.map_weight[origin], levels[:, : len(average.tasks)])
     place = {name: i for i, name in enumerate(average.domains)}
     task_place = {name: i for i, name in enumerate(average.tasks)}
     params: StageParams = {}
@@ -113,17 +117,13 @@ def drawn(average: Average, origin: int, draws: int, rng: np.random.Generator) -
     score_noise = np.zeros((draws, len(average.maps), len(average.tasks)))
     for i, part in enumerate(average.laws):
         at = tuple(place[name] for name in part.outputs)
-        params[f"loss {i}"], loss_noise[:, i, list(at)] = part.draw(origin, draws, rng)
+        params[f"loss {i}"], loss_noise[:, i, list(at)] = part.draw(origin, law_share[:, i, list(at)] > 0, rng)
         laws.append(LossLaw(part.name, part.law, at, part.order, part.stage.units))
     for i, part in enumerate(average.maps):
         at = tuple(task_place[name] for name in part.outputs)
-        params[f"score {i}"], score_noise[:, i, list(at)] = part.draw(origin, draws, rng)
+        params[f"score {i}"], score_noise[:, i, list(at)] = part.draw(origin, map_share[:, i, list(at)] > 0, rng)
         through = tuple(tuple(place[name] for name in each) for each in part.through)
         maps.append(ScoreMap(part.name, part.law, at, through, part.single, part.stage.units))
-    level = even_levels(draws, rng)[:, None]
-    levels = np.stack([even_levels(draws, rng) for _ in average.tasks] or [np.zeros(draws)], axis=1)
-    law_share = _picked(average.law_weight[origin], np.repeat(level, len(average.domains), axis=1))
-    map_share = _picked(average.map_weight[origin], levels[:, : len(average.tasks)])
     params[SHARES] = {
         "loss": on_device(law_share),
         "score": on_device(map_share),

@@ -1,22 +1,28 @@
-"""Damped Gauss-Newton steps (Levenberg–Marquardt) of many fits at once, on the host; those that ended are put away."""
+"""The most probable parameters of many fits: fits that end make room for others, so that no call waits for a few."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.averaging.lanes import values_and_slopes
-from flpjax.fitting.averaging.sheet import Sheet, by_run
+from flpjax.fitting.averaging.sheet import Sheet
+from flpjax.fitting.averaging.steps import EACH, LANES, STIFF, TOLERANCE, Climb, Problem, advance, begun
 from flpjax.fitting.averaging.whitening import Whitened
-from flpjax.laws.law import Law, Space, prior_normal
+from flpjax.laws.law import Law, Space
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Covariances = Callable[[Indices], Whitened]
+"""Which fits → their covariances, leaves ``(fit, …)``."""
 STEPS = 100  # a few fits creep along a direction that data hardly tell; the others have long ended
-TOLERANCE, ENOUGH = 1e-4, 1e-3  # of the log density: gains at which a climb ends, and at which it has converged
-FEWER = 0.75  # share of the fits that still climb, below which the others are put away
-STIFF, STIFFEST = 1e-2, 1e8
+ENOUGH = 1e-3  # of the log density: the gain at which a climb has converged
 
 
 class End(NamedTuple):
@@ -27,96 +33,136 @@ class End(NamedTuple):
     gradient: Floats  # (fit, p)
     hessian: Floats  # (fit, p, p)
     gain: Floats  # (fit,) of the last step that would have been taken
-
-
-class Density(NamedTuple):
-    """Minus the log density and its derivatives."""
-
-    value: Floats  # (fit,)
-    gradient: Floats  # (fit, p) of the log density
-    hessian: Floats  # (fit, p, p)
+    log_det: Floats  # (fit,) of the covariance of the rows seen
 
 
 def climb(
     law: Law,
     space: Space,
     sheet: Sheet,
-    output: NDArray[np.intp],
-    whitened: Whitened,
+    output: Indices,
+    covariances: Covariances,
     theta: Floats,
-    company: NDArray[np.intp],
 ) -> End:
-    """Find the most probable parameters of each fit.
+    """Find the most probable parameters of each fit. What a fit ends with does not depend on the others.
 
     Args:
         law: The formula, without its discrepancy.
         space: Of the residuals.
         sheet: The rows of all outputs.
         output: ``(fit,)`` whose rows.
-        whitened: Their covariances, leaves ``(fit, …)``.
+        covariances: Of some of the fits: asked for few at a time, since all would fill the memory.
         theta: ``(fit, p)`` where to begin.
-        company: ``(fit,)`` a number; fits of one number step on together until :data:`FEWER` of them climb, so that
-            what a fit ends with does not depend on other outputs.
     """
-    loc, scale = prior_normal(law)
-    prior = 1.0 / scale**2
-    root = np.sqrt(whitened.inverse)
-    away, effect, y = whitened.away, whitened.effect, sheet.y[output]
+    count, p = theta.shape
+    end = End(theta.copy(), np.zeros(count), np.zeros((count, p)), np.zeros((count, p, p)), *np.zeros((2, count)))
+    waiting = _Waiting(iter(range(0, count, 2 * LANES)))
+    workers = min(os.cpu_count() or 1, -(-count // LANES))
 
-    def at(theta: Floats) -> Density:
-        value, slope = values_and_slopes(law, space, theta, sheet.x, output)
-        residual = np.where(root > 0, y - value, 0.0)
-        both = np.concatenate([slope, residual[..., None]], axis=2) * root[..., None]
-        sound = np.isfinite(both).all(axis=(1, 2))
-        if not sound.all():
-            both = np.where(sound[:, None, None], both, 0.0)
-        gram = np.swapaxes(both, 1, 2) @ both
-        if away.shape[1]:
-            taken = away @ both
-            gram -= np.swapaxes(taken, 1, 2) @ taken
-        if effect.shape[1]:
-            taken = effect[..., None] * by_run(sheet, output, both * root[..., None])
-            gram -= np.swapaxes(taken, 1, 2) @ taken
-        deviation = theta - loc
-        density = 0.5 * gram[:, -1, -1] + 0.5 * (deviation**2 * prior).sum(axis=1)
-        hessian = gram[:, :-1, :-1] + np.diag(prior)
-        return Density(np.where(sound, density, np.inf), gram[:, :-1, -1] - deviation * prior, hessian)
+    def work(_: int) -> None:
+        block = _Block(law, space, sheet)
+        while True:
+            block.fill(waiting, output, covariances, theta, end)
+            if not block.busy:
+                return
+            block.advance()
+            block.put_away(end)
 
-    value, gradient, hessian = at(theta)
-    value = np.where(np.isfinite(value), value, np.inf)
-    damping = np.full(len(theta), STIFF)
-    gain = np.full(len(theta), np.inf)
-    live = np.ones(len(theta), bool)
-    eye = np.eye(theta.shape[1])
-    whole = End(*(np.array(leaf) for leaf in (theta, value, gradient, hessian, gain)))
-    which = np.arange(len(theta))
-    for _ in range(STEPS):
-        diagonal = np.diagonal(hessian, axis1=1, axis2=2)[:, :, None] * eye
-        damped = np.nan_to_num(hessian) + damping[:, None, None] * np.nan_to_num(diagonal) + 1e-12 * eye
-        step = np.linalg.solve(damped, np.nan_to_num(gradient)[..., None])[..., 0]
-        new = at(theta + step)
-        better = live & np.isfinite(new.value) & (new.value <= value) & np.isfinite(new.hessian).all(axis=(1, 2))
-        gain = np.where(better, value - new.value, np.where(live & (damping > 1e4), 0.0, gain))
-        theta = np.where(better[:, None], theta + step, theta)
-        value = np.where(better, new.value, value)
-        gradient = np.where(better[:, None], new.gradient, gradient)
-        hessian = np.where(better[:, None, None], new.hessian, hessian)
-        damping = np.where(better, damping / 8.0, np.minimum(damping * 8.0, STIFFEST))
-        climbs = live & (gain >= TOLERANCE)
-        left = np.bincount(company, live)
-        few = np.bincount(company, climbs) <= FEWER * left
-        live = np.where(few[company], climbs, live)
-        if live.mean() > FEWER:
-            continue
-        for leaf, now in zip(whole, (theta, value, gradient, hessian, gain), strict=True):
-            leaf[which] = now
-        if not live.any():
-            return whole
-        which, damping, company = which[live], damping[live], company[live]
-        root, away, effect = root[live], away[live], effect[live]
-        y, output = y[live], output[live]
-        theta, value, gradient, hessian, gain = (leaf[live] for leaf in (theta, value, gradient, hessian, gain))
-        live = np.ones(len(which), bool)
-    for leaf, now in zip(whole, (theta, value, gradient, hessian, gain), strict=True):
-        leaf[which] = now
-    return whole
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, range(workers)))
+    return end
+
+
+class _Waiting:
+    """Where fits begin that nobody has taken."""
+
+    def __init__(self, starts: Iterator[int]) -> None:
+        self._starts, self._lock = starts, Lock()
+
+    def next(self) -> int | None:
+        """The first of the next fits; None if there are none."""
+        with self._lock:
+            return next(self._starts, None)
+
+
+class _Block:
+    """The lanes of one call."""
+
+    def __init__(self, law: Law, space: Space, sheet: Sheet) -> None:
+        self._law, self._space, self._sheet = law, space, sheet
+        rows, cells = sheet.basis.shape[1:]
+        self._problem = Problem(
+            jax.tree.map(lambda leaf: np.ones((*leaf.shape[1:], LANES)), sheet.x),
+            np.zeros((rows, LANES)),
+            np.zeros((rows, LANES)),
+            np.zeros((cells, rows, LANES)),
+            np.zeros((sheet.runs, LANES)),
+        )
+        self._climb = begun(law, LANES)
+        self._fit = np.full(LANES, -1, np.intp)  # which each lane holds; -1 of none
+        self._calls = np.zeros(LANES, np.intp)
+        self._next = np.zeros(0, np.intp)
+        self._whitened: Whitened | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a lane holds a fit."""
+        return bool((self._fit >= 0).any())
+
+    def fill(
+        self,
+        waiting: _Waiting,
+        output: Indices,
+        covariances: Covariances,
+        theta: Floats,
+        end: End,
+    ) -> None:
+        """Give lanes that hold none the fits that wait."""
+        while (empty := np.flatnonzero(self._fit < 0)).size:
+            if not self._next.size:
+                at = waiting.next()
+                if at is None:
+                    return
+                self._next = np.arange(at, min(at + 2 * LANES, len(output)))
+                self._first = at
+                self._whitened = covariances(self._next)
+                end.log_det[self._next] = self._whitened.log_det
+            fits, self._next = self._next[: len(empty)], self._next[len(empty) :]
+            self._put(empty[: len(fits)], fits, output[fits], theta[fits])
+
+    def _put(self, lane: Indices, fit: Indices, output: Indices, theta: Floats) -> None:
+        assert self._whitened is not None
+        known, sheet, problem, climb = self._whitened, self._sheet, self._problem, self._climb
+        own = fit - self._first
+
+        def into(whole: NDArray[Any], part: NDArray[Any]) -> None:
+            whole[..., lane] = np.moveaxis(part, 0, -1)
+
+        jax.tree.map(lambda whole, leaf: into(whole, leaf[output]), problem.x, sheet.x)
+        into(problem.y, sheet.y[output])
+        into(problem.root, np.sqrt(known.inverse[own]))
+        into(problem.away, known.away[own])
+        into(problem.effect, known.effect[own])
+        into(climb.theta, theta)
+        climb.value[lane], climb.gain[lane], climb.damping[lane] = np.inf, np.inf, STIFF
+        climb.gradient[:, lane] = 0.0
+        climb.hessian[:, :, lane] = np.eye(theta.shape[1])[..., None]
+        self._fit[lane], self._calls[lane] = fit, 0
+
+    def advance(self) -> None:
+        """Let all of them step."""
+        new = advance(self._law, self._space, self._sheet.places, self._problem, self._climb)
+        self._climb = Climb(*(np.array(leaf) for leaf in new))
+        self._calls += 1
+
+    def put_away(self, end: End) -> None:
+        """Write down where fits ended."""
+        over = ~(self._climb.gain >= TOLERANCE) | (self._calls * EACH >= STEPS)
+        lane = np.flatnonzero(over & (self._fit >= 0))
+        fit = self._fit[lane]
+        climb = self._climb
+        ends = climb.theta, climb.value, climb.gradient, climb.hessian, climb.gain
+        for whole, leaf in zip(end[: len(ends)], ends, strict=True):
+            whole[fit] = np.moveaxis(leaf[..., lane], -1, 0)
+        self._fit[lane] = -1
+        self._climb.gain[lane] = 0.0

@@ -47,7 +47,7 @@ class Part:
         sources: The data sources that the law reads.
         grid: Of hyperparameters.
         rows: Per output.
-        fits: Per output; none of a stage that is trained by a recipe.
+        fits: Leaves ``(output, …)``; None of a stage that is trained by a recipe.
         trained: How such a stage was trained.
     """
 
@@ -59,7 +59,7 @@ class Part:
     sources: tuple[str, ...]
     grid: Grid
     rows: tuple[Rows, ...]
-    fits: tuple[Fits, ...]
+    fits: Fits | None
     trained: Fitted | None = None
 
     @property
@@ -84,7 +84,8 @@ class Part:
             sd = float(self.trained.report.residual_sd[i])
             found = -runs * (np.log(max(sd, 1e-9)) + 0.5 * np.log(2.0 * np.pi * np.e)) - 0.5 * size * np.log(runs)
             return np.r_[found, np.full(len(rows.seen) - 1, -np.inf)]
-        found = logsumexp(self.fits[i].log_evidence, axis=1)
+        assert self.fits is not None
+        found = logsumexp(self.fits.log_evidence[i], axis=1)
         if self.stage.units:
             zero, unit = self.stage.units[i]
             per_row = np.log((zero + unit * rows.y) / unit) if self.stage.name == "loss" else -np.log(unit)
@@ -103,21 +104,28 @@ class Part:
         """``(origin,)`` how many rows of an output are seen."""
         return np.asarray(self.rows[self.outputs.index(output)].seen.sum(axis=1))
 
-    def draw(self, origin: int, draws: int, rng: np.random.Generator) -> tuple[Params, Floats]:
-        """Parameters ``(draw, output, …)`` and noise ``(draw, output)`` of measured values, at one origin."""
+    def draw(self, origin: int, taken: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Params, Floats]:
+        """Parameters ``(draw, output, …)`` and noise ``(draw, output)`` of measured values, at one origin.
+
+        Args:
+            origin: Which.
+            taken: ``(draw, output)`` what a blend takes of this part; the rest is there, but not drawn with care.
+            rng: For all of it.
+        """
+        draws = len(taken)
         if self.trained is not None:
             ties = self.trained.vectors[0] if self.trained.vectors.ndim == 4 else self.trained.vectors
             vectors = ties[np.arange(draws) % len(ties)]
             noise = np.broadcast_to(self.trained.report.residual_sd, (draws, len(self.outputs)))
             return unpack_all(self.law, vectors), np.asarray(noise)
         space = self.stage.residual.space
-        each = sample_outputs(self.law, space, self.rows, self.grid, self.fits, origin, draws, rng)
-        noise = np.stack([s.noise for s in each], axis=1)
+        assert self.fits is not None
+        vectors, noise = sample_outputs(self.law, space, self.rows, self.grid, self.fits, origin, taken, rng)
         if self.stage.units:
             zero, unit = np.array(self.stage.units).T
             typical = np.array([np.mean(zero[i] + unit[i] * r.y) for i, r in enumerate(self.rows)])
             noise = noise * (unit / typical if self.stage.name == "loss" else unit)
-        return unpack_all(self.law, np.stack([s.vectors for s in each], axis=1)), noise
+        return unpack_all(self.law, vectors), noise
 
     @property
     def report(self) -> StageFit:
@@ -125,11 +133,11 @@ class Part:
         if self.trained is not None:
             return self.trained.report
         inner = self.law.law if isinstance(self.law, Discrepancy) else self.law
-        best = [int(f.log_evidence[0].argmax()) for f in self.fits]
-        theta = np.stack([f.theta[0, b] for f, b in zip(self.fits, best, strict=True)])
-        hessian = np.stack([f.hessian[0, b] for f, b in zip(self.fits, best, strict=True)])
-        sound = np.array([np.isfinite(f.log_evidence[0, b]) for f, b in zip(self.fits, best, strict=True)])
-        climbed = np.array([bool(f.converged[0, b]) for f, b in zip(self.fits, best, strict=True)])
+        assert self.fits is not None
+        fits = self.fits
+        best = fits.log_evidence[:, 0].argmax(axis=1)
+        theta, hessian, evidence, climbed, gradient = (leaf[np.arange(len(best)), 0, best] for leaf in fits)
+        sound = np.isfinite(evidence)
         status = np.where(sound, np.where(climbed, Status.CONVERGED, Status.STEP_LIMIT), Status.ALL_FAILED)
         value = np.linalg.eigvalsh(np.where(sound[:, None, None], hessian, np.eye(hessian.shape[-1])))
         params = jax.tree.map(np.asarray, unpack_all(inner, theta[None]))
@@ -140,8 +148,8 @@ class Part:
             status=status.astype(np.int64),
             agree=np.ones(len(best)),
             condition=value[:, -1] / value[:, 0],
-            objective=np.array([-f.log_evidence[0, b] for f, b in zip(self.fits, best, strict=True)]),
-            gradient=np.array([f.gradient[0, b] for f, b in zip(self.fits, best, strict=True)]),
+            objective=-evidence,
+            gradient=gradient,
             residual_sd=self.grid.noise[best],
             start_status=status.astype(np.int64)[:, None],
             constants={
@@ -225,7 +233,7 @@ def _part(name: str, stage: Stage, bound: BoundModel, runs: Runs, origins: Origi
     rows = tuple(rows_of(stage, i, bound.runs, origins) for i in range(len(stage.outputs)))
     of_loss = stage.name == "loss"
     shift = log_weight(name)
-    fits: tuple[Fits, ...] = ()
+    fits = None
     trained = None
     if stage.recipe is not None:
         counts = np.ones((1, len(bound.runs.names)))

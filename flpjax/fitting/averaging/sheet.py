@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.averaging.lanes import ROWS, padded
+from flpjax.fitting.averaging.lanes import ROWS
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law
 
@@ -30,7 +30,11 @@ class Rows(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Rows of several outputs, filled up to one number by rows that nobody sees."""
+    """Rows of several outputs, filled up to one number by rows that nobody sees.
+
+    Where runs have effects, each run has as many places, one after the other, so that sums over its rows are sums over
+    an axis.
+    """
 
     x: Any  # leaves (output, row, …)
     y: Floats  # (output, row)
@@ -38,68 +42,80 @@ class Sheet(NamedTuple):
     below: Floats  # (output, origin, row)
     within: Floats  # (output, row); 1 of rows that nobody sees
     basis: Floats  # (output, row, cell) what each cell of the discrepancy does, at amplitude 1
-    member: NDArray[np.intp]  # (output, run, place) the rows of each run that has an effect of its own
-    there: Floats  # (output, run, place) 1 where there is such a row; 0 where a run has fewer
-    run: NDArray[np.intp]  # (output, row) which of these runs a row is of
-    common: Floats  # (output, row) 1 where it is of one
+    cells: NDArray[np.intp]  # (cell,) which of the discrepancy's cells these are: those that do something at some row
+    effects: NDArray[np.bool_]  # (output,) whether its runs have effects
+    runs: int  # that have places; 0 where no output has effects
+    places: int  # of each
     alike: NDArray[np.intp]  # (output,) the first output whose covariances are the same
 
 
 def stacked(law: Law, each: Sequence[Rows]) -> Sheet:
     """Rows of the outputs of one law."""
-    rows = max(len(r.y) for r in each)
-    rows += -rows % ROWS
-    runs = [np.unique(r.run, return_inverse=True)[1] if r.effects else np.zeros(0, np.intp) for r in each]
-    most = max(int(index.max(initial=-1)) + 1 for index in runs)
-    places = max(int(np.bincount(index).max(initial=0)) for index in runs)
-    member, there = np.zeros((len(each), most, places), np.intp), np.zeros((len(each), most, places))
-    run, common = np.zeros((len(each), rows), np.intp), np.zeros((len(each), rows))
-    for o, index in enumerate(runs):
-        order = np.argsort(index, kind="stable")
-        begins = np.searchsorted(index[order], index[order])
-        at = o, index[order], np.arange(len(order)) - begins
-        member[at], there[at] = order, 1.0
-        run[o, : len(index)], common[o, : len(index)] = index, 1.0
+    runs, places, where = _places(each)
+    count = max(int(index.max()) + 1 for index in where)
+    count += -count % ROWS
+    outputs, origins = len(each), len(each[0].seen)
 
-    def wide(leaf: NDArray[Any], fill: Any) -> NDArray[Any]:
-        return np.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, rows - leaf.shape[-1])], constant_values=fill)
+    def filled(leaves: Sequence[Any]) -> NDArray[Any]:
+        whole = np.empty((outputs, count, *np.shape(leaves[0])[1:]))
+        for own, leaf, index in zip(whole, leaves, where, strict=True):
+            own[:] = leaf[-1]
+            own[index] = leaf
+        return whole
 
-    basis = [np.pad(cells_of(law, r.x), [(0, rows - len(r.y)), (0, 0)]) for r in each]
-    found = Sheet(
-        jax.tree.map(
-            lambda *leaves: np.stack([padded(np.asarray(leaf), rows) for leaf in leaves]), *(r.x for r in each)
-        ),
-        np.stack([wide(r.y, 0.0) for r in each]),
-        np.stack([wide(r.seen, False) for r in each]),
-        np.stack([wide(r.below, 0.0) for r in each]),
-        np.stack([wide(np.broadcast_to(r.within, r.y.shape), 1.0) for r in each]),
-        np.stack(basis),
-        member,
-        there,
-        run,
-        common,
-        np.arange(len(each)),
-    )
+    y, within = np.zeros((outputs, count)), np.ones((outputs, count))
+    shape = outputs, origins, count
+    seen, below = np.zeros(shape, np.bool_), np.zeros(shape)
+    for o, (rows, index) in enumerate(zip(each, where, strict=True)):
+        y[o, index], within[o, index] = rows.y, rows.within
+        of_origins = o, np.arange(origins)[:, None], index
+        seen[of_origins], below[of_origins] = rows.seen, rows.below
+    x = jax.tree.map(lambda *leaves: filled(leaves), *(r.x for r in each))
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), x)
+    basis = cells_of(law, flat).reshape(outputs, count, -1)
+    cells = np.flatnonzero((basis != 0.0).any(axis=(0, 1)))
+    basis = basis[..., cells]
+    effects = np.array([r.effects for r in each])
     first: dict[bytes, int] = {}
-    compared = (found.seen, found.below, found.within, found.basis, found.run, found.common)
-    keys = [b"".join(leaf[o].tobytes() for leaf in compared) for o in range(len(each))]
-    return found._replace(alike=np.array([first.setdefault(key, o) for o, key in enumerate(keys)], np.intp))
+    compared = (seen, below, within, basis, effects)
+    keys = [b"".join(leaf[o].tobytes() for leaf in compared) for o in range(outputs)]
+    alike = np.array([first.setdefault(key, o) for o, key in enumerate(keys)], np.intp)
+    return Sheet(x, y, seen, below, within, basis, cells, effects, runs, places, alike)
 
 
-def by_run(sheet: Sheet, output: NDArray[np.intp], values: Floats) -> Floats:
-    """``(fit, run, …)`` sums over the rows of each run that has an effect, of ``(fit, row, …)``."""
-    fit = np.arange(len(output))
-    total = np.zeros((len(output), sheet.member.shape[1], *values.shape[2:]))
-    for place in range(sheet.member.shape[2]):
-        there = sheet.there[output, :, place]
-        own = values[fit[:, None], sheet.member[output, :, place]]
-        total += own * there.reshape(*there.shape, *(1,) * (values.ndim - 2))
-    return total
+def _places(each: Sequence[Rows]) -> tuple[int, int, list[NDArray[np.intp]]]:
+    """How many runs have places, how many places a run has, and where each output's rows stand."""
+    known: dict[bytes, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
+
+    def of(rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Each row's run, counted from 0, and which of the run's rows it is."""
+        key = rows.run.tobytes()
+        if key not in known:
+            index = np.unique(rows.run, return_inverse=True)[1]
+            order = np.argsort(index, kind="stable")
+            number = np.empty_like(index)
+            number[order] = np.arange(len(index)) - np.searchsorted(index[order], index[order])
+            known[key] = index, number
+        return known[key]
+
+    own = [of(rows) if rows.effects else None for rows in each]
+    runs = max((int(o[0].max()) + 1 for o in own if o is not None), default=0)
+    places = max((int(o[1].max()) + 1 for o in own if o is not None), default=0)
+    where = [np.arange(len(rows.y)) if o is None else o[0] * places + o[1] for rows, o in zip(each, own, strict=True)]
+    return runs, places, where
 
 
-def stacked_rows(each: Sequence[Any], rows: int) -> Any:
-    """Leaves ``(output, row, …)`` of the outputs' ``(row, …)``, filled up to so many rows."""
-    return jax.tree.map(lambda *leaves: np.stack([padded(np.asarray(leaf), rows) for leaf in leaves]), *each)
+def by_run(sheet: Sheet, values: Floats) -> Floats:
+    """``(fit, run, …)`` sums over the rows of each run that has places, of ``(fit, row, …)``."""
+    used = values[:, : sheet.runs * sheet.places]
+    return np.asarray(used.reshape(len(values), sheet.runs, sheet.places, *values.shape[2:]).sum(axis=2))
+
+
+def of_rows(sheet: Sheet, of_runs: Floats) -> Floats:
+    """``(fit, row, …)`` what each row's run has, of ``(fit, run, …)``; 0 of rows without a run."""
+    found = np.repeat(of_runs, sheet.places, axis=1)
+    more = sheet.y.shape[1] - found.shape[1]
+    return np.pad(found, [(0, 0), (0, more), *[(0, 0)] * (found.ndim - 2)])
 
 
 def cells_of(law: Law, x: Any) -> Floats:

@@ -54,8 +54,9 @@ class TakeOffPart(Part):
         """``(origin,)`` where no other map is asked."""
         return np.asarray(self.at_chance[:, self.outputs.index(output)])
 
-    def draw(self, origin: int, draws: int, rng: np.random.Generator) -> tuple[Params, Floats]:
+    def draw(self, origin: int, taken: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Params, Floats]:
         """Parameters ``(draw, task, …)`` and noise ``(draw, task)`` of measured values, at one origin."""
+        draws = len(taken)
         vectors, noises = [], []
         for i in range(len(self.outputs)):
             score = self.score[self.seen[origin], i]
@@ -151,7 +152,7 @@ def take_off_part(runs: Runs, origins: Origins, domains: Sequence[str]) -> TakeO
         "score", Residual(law, "linear"), tasks, along, np.where(weight > 0, score.T, 0.5), weight, run.astype(np.int64)
     )
     return TakeOffPart(
-        NAME, stage, ((domain,),) * len(tasks) if domain else (), True, (), (), grid_of("linear", False), (), (), None,
+        NAME, stage, ((domain,),) * len(tasks) if domain else (), True, (), (), grid_of("linear", False), (), None,
         at_chance=np.array([[t in names for t in tasks] for names in each]),
         edge=np.where(np.isfinite(edge), edge, 0.0),
         score=score,

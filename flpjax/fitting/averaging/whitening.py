@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.hyperpriors import Grid
-from flpjax.fitting.averaging.sheet import Rows, Sheet, by_run
+from flpjax.fitting.averaging.sheet import Sheet, by_run, of_rows
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
 class Whitened(NamedTuple):
@@ -25,74 +26,85 @@ class Whitened(NamedTuple):
     log_det: Floats  # (fit,) of the covariance of the rows seen
 
 
-def whiten(
-    sheet: Sheet, output: NDArray[np.intp], origin: NDArray[np.intp], grid: Grid, point: NDArray[np.intp]
-) -> Whitened:
+class _Weighed(NamedTuple):
+    """Covariances with the effects of runs integrated, and the weights of cells not yet."""
+
+    variance: Floats  # (fit, row) of a row by itself
+    inverse: Floats  # (fit, row) its inverse; 0 unseen
+    total: Floats  # (fit, run) sums of that over the rows of a run
+    effect: Floats  # (fit, run) variance of a run's effect, given its rows
+    left: Floats  # (fit, row, cell) the basis, less what effects of runs explain of it
+    unroot: Floats  # (fit, cell, cell) L⁻¹, of the weights' posterior precision L·Lᵀ
+    log_det: Floats  # (fit,) of L
+
+
+def whiten(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Whitened:
     """Covariances of some outputs at some origins and points ``(fit,)``.
 
     A run's effect is common to its rows, so that effects are integrated in closed form, run by run (Woodbury); what is
     left to decompose has the size of the discrepancy's cells.
     """
+    found = _weighed(sheet, output, origin, grid, point)
     noise, amplitude = grid.noise[point], grid.amplitude[point]
-    seen, basis = sheet.seen[output, origin], sheet.basis[output]
+    log_det = (np.log(found.variance) * sheet.seen[output, origin]).sum(axis=1) + 2.0 * found.log_det
+    log_det += np.log1p(noise[:, None] ** 2 * found.total).sum(axis=1)
+    of_cells = (amplitude[:, None, None] * found.unroot) @ np.swapaxes(found.left, 1, 2)
+    away = of_cells * np.sqrt(found.inverse)[:, None, :]
+    return Whitened(found.inverse, away, np.sqrt(found.effect), log_det)
+
+
+def variance_of_rows(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Floats:
+    """``(fit, row)`` of rows by themselves."""
+    noise = grid.noise[point][:, None]
+    if not grid.growth.any():
+        return np.asarray(sheet.within[output] ** 2 + noise**2)
     below = sheet.below[output, origin]
-    variance = sheet.within[output] ** 2 + (noise[:, None] * np.exp(grid.growth[point][:, None] * below)) ** 2
-    inverse = seen / variance
+    return np.asarray(sheet.within[output] ** 2 + (noise * np.exp(grid.growth[point][:, None] * below)) ** 2)
+
+
+def effect_of_runs(sheet: Sheet, output: Indices, noise: Floats, total: Floats) -> Floats:
+    """``(fit, run)`` variance of a run's effect given its rows, of which the inverse variances sum to ``total``."""
+    square = noise[:, None] ** 2
+    return np.where(sheet.effects[output][:, None], square / (1.0 + square * total), 0.0)
+
+
+def _weighed(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> _Weighed:
+    variance = variance_of_rows(sheet, output, origin, grid, point)
+    inverse = sheet.seen[output, origin] / variance
+    left = basis = sheet.basis[output]
     weighted = inverse[..., None] * basis
-    log_det = (np.log(variance) * seen).sum(axis=1)
-    effect = np.zeros((len(output), 0))
-    left = basis
-    if sheet.member.shape[1]:
-        total = by_run(sheet, output, inverse)
-        effect = noise[:, None] ** 2 / (1.0 + noise[:, None] ** 2 * total)
-        log_det += np.log1p(noise[:, None] ** 2 * total).sum(axis=1)
-        shared = effect[..., None] * by_run(sheet, output, weighted)
-        fit = np.arange(len(output))[:, None]
-        left = basis - sheet.common[output][..., None] * shared[fit, sheet.run[output]]
-    cells = basis.shape[2]
-    precision = amplitude[:, None, None] ** 2 * (np.swapaxes(weighted, 1, 2) @ left) + np.eye(cells)
+    total = effect = np.zeros((len(output), 0))
+    if sheet.runs:
+        total = np.where(sheet.effects[output][:, None], by_run(sheet, inverse), 0.0)
+        effect = effect_of_runs(sheet, output, grid.noise[point], total)
+        left = basis - of_rows(sheet, effect[..., None] * by_run(sheet, weighted))
+    amplitude = grid.amplitude[point][:, None, None]
+    precision = amplitude**2 * (np.swapaxes(weighted, 1, 2) @ left) + np.eye(basis.shape[2])
     lower = np.linalg.cholesky(precision)
-    log_det += 2.0 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-    of_cells = (amplitude[:, None, None] * np.linalg.inv(lower)) @ np.swapaxes(left, 1, 2)
-    return Whitened(inverse, of_cells * np.sqrt(inverse)[:, None, :], np.sqrt(effect), log_det)
+    log_det = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
+    return _Weighed(variance, inverse, total, effect, left, np.linalg.inv(lower), log_det)
 
 
-class Factors(NamedTuple):
-    """What draws of the integrated weights need."""
-
-    inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
-    root: Floats  # (fit, k, k) L⁻¹·diag(scale), of the weights' posterior precision L·Lᵀ
-    unroot: Floats  # (fit, k, k) L⁻¹
-    design: Floats  # (fit, row, k) of the weights; one for all fits where effects are drawn
-
-
-def factors(rows: Rows, table: Floats, cells: int, origin: int, grid: Grid, point: NDArray[np.intp]) -> Factors:
-    """Of one output at an origin and points ``(fit,)`` of the grid; ``table`` ``(row, k)`` is what weights do."""
-    noise, amplitude = grid.noise[point][:, None], grid.amplitude[point][:, None]
-    variance = rows.within**2 + (noise * np.exp(grid.growth[point][:, None] * rows.below[origin])) ** 2
-    inverse = rows.seen[origin] / variance
-    scale = np.concatenate(
-        [np.repeat(amplitude, cells, axis=1), np.repeat(noise, table.shape[1] - cells, axis=1)], axis=1
-    )
-    inner = table.T @ (inverse[..., None] * table)
-    precision = scale[:, :, None] * inner * scale[:, None, :] + np.eye(table.shape[1])
-    unroot = np.linalg.inv(np.linalg.cholesky(precision))
-    return Factors(inverse, unroot * scale[:, None, :], unroot, table[None])
+def whiten_alike(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Whitened:
+    """The same; of outputs with the same rows, once."""
+    alike = sheet.alike[output]
+    if (alike == output).all():
+        return whiten(sheet, output, origin, grid, point)
+    own = np.stack([alike, origin, point], axis=1)
+    different, index = np.unique(own, axis=0, return_inverse=True)
+    once = whiten(sheet, different[:, 0], different[:, 1], grid, different[:, 2])
+    return Whitened(*(leaf[index.ravel()] for leaf in once))
 
 
-def factors_of_cells(rows: Rows, basis: Floats, origin: int, grid: Grid, point: NDArray[np.intp]) -> Factors:
-    """The same with effects of runs integrated, so that many runs make no large matrices; ``basis`` ``(row, cell)``."""
-    noise, amplitude = grid.noise[point][:, None], grid.amplitude[point][:, None]
-    variance = rows.within**2 + (noise * np.exp(grid.growth[point][:, None] * rows.below[origin])) ** 2
-    inverse = rows.seen[origin] / variance
-    weighted = inverse[..., None] * basis
-    run = np.unique(rows.run, return_inverse=True)[1]
-    order = np.argsort(run, kind="stable")
-    begins = np.searchsorted(run[order], np.arange(run.max() + 1))
-    total = np.add.reduceat(inverse[:, order], begins, axis=1)
-    common = noise**2 / (1.0 + noise**2 * total)
-    shared = common[..., None] * np.add.reduceat(weighted[:, order], begins, axis=1)
-    left = basis - shared[:, run]
-    precision = amplitude[..., None] ** 2 * (np.swapaxes(weighted, 1, 2) @ left) + np.eye(basis.shape[1])
-    unroot = np.linalg.inv(np.linalg.cholesky(precision))
-    return Factors(inverse, unroot * amplitude[..., None], unroot, left)
+class Weights(NamedTuple):
+    """How weights of the discrepancy are drawn: normal, about ``mean`` times what residuals project on the basis."""
+
+    mean: Floats  # (fit, cell, cell)
+    unroot: Floats  # (fit, cell, cell) L⁻¹, of the weights' posterior precision L·Lᵀ
+
+
+def weights_of(sheet: Sheet, output: Indices, origin: int, grid: Grid, point: Indices) -> Weights:
+    """Of some outputs at an origin and points ``(fit,)`` of the grid; the effects of runs are integrated."""
+    found = _weighed(sheet, output, np.full(len(output), origin), grid, point)
+    amplitude = grid.amplitude[point][:, None, None]
+    return Weights(amplitude * (np.swapaxes(found.unroot, 1, 2) @ found.unroot), found.unroot)

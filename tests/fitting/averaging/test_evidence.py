@@ -7,10 +7,10 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from flpjax.fitting.averaging import sampling
-from flpjax.fitting.averaging.evidence import fit_outputs, fit_rows
+from flpjax.fitting.averaging import evidence
+from flpjax.fitting.averaging.evidence import Fits, fit_outputs, fit_rows
 from flpjax.fitting.averaging.hyperpriors import grid_of
-from flpjax.fitting.averaging.sampling import sample
+from flpjax.fitting.averaging.sampling import sample_outputs
 from flpjax.fitting.averaging.sheet import Rows, columns
 from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
@@ -59,12 +59,15 @@ def test_the_evidence_is_the_density_of_the_rows_seen(effects):
     assert fits.converged.all()
 
 
-def test_draws_are_those_of_gaussian_regression():
-    rows, grid = made(), grid_of("log")
+@pytest.mark.parametrize("effects", [False, True])
+def test_draws_are_those_of_gaussian_regression(effects):
+    rows, grid = made(effects=effects), grid_of("log")
     fits = fit_rows(LAW, "log", rows, grid)
-    origin = 1
-    found = sample(LAW, "log", rows, grid, fits, origin, 4000, np.random.default_rng(3))
-    params = jax.vmap(lambda v: unpack(LAW, v))(jnp.asarray(found.vectors))
+    origin, taken = 1, np.zeros((6000, 3), bool)
+    taken[::3, 0], taken[:4000, 1], taken[:5, 2] = True, True, True
+    together = Fits(*(np.stack([leaf] * 3) for leaf in fits))
+    found = sample_outputs(LAW, "log", [rows] * 3, grid, together, origin, taken, np.random.default_rng(3))
+    params = jax.vmap(lambda v: unpack(LAW, v))(jnp.asarray(found.vectors[:4000, 1]))
     told = np.log(np.asarray(jax.vmap(lambda p: jax.vmap(lambda x: LAW.apply(p, x))(AHEAD))(params)))
     weight = np.exp(fits.log_evidence[origin] - logsumexp(fits.log_evidence[origin]))
     seen, means, squares = rows.seen[origin], 0.0, 0.0
@@ -76,7 +79,7 @@ def test_draws_are_those_of_gaussian_regression():
         design, mean, covariance = dense(rows, grid, origin, point)
         inverse = np.linalg.inv(covariance[np.ix_(seen, seen)])
         a = grid.amplitude[point]
-        cross = ahead @ np.diag(scale**2) @ design[seen].T + a**2 * basis @ table[seen].T
+        cross = ahead @ np.diag(scale**2) @ design[seen].T + a**2 * basis @ table[seen, : basis.shape[1]].T
         middle = ahead @ loc + cross @ inverse @ (rows.y - mean)[seen]
         prior = ahead @ np.diag(scale**2) @ ahead.T + a**2 * basis @ basis.T
         means = means + share * middle
@@ -87,23 +90,26 @@ def test_draws_are_those_of_gaussian_regression():
     assert found.noise.min() >= grid.noise.min()
 
 
-def test_integrated_effects_of_many_runs_give_the_draws_of_drawn_ones(monkeypatch):
-    rows, grid = made(effects=True), grid_of("log")
-    fits = fit_rows(LAW, "log", rows, grid)
-    drawn = sample(LAW, "log", rows, grid, fits, 0, 4000, np.random.default_rng(3)).vectors
-    monkeypatch.setattr(sampling, "MANY_RUNS", 0)
-    integrated = sample(LAW, "log", rows, grid, fits, 0, 4000, np.random.default_rng(4)).vectors
-    np.testing.assert_allclose(integrated.mean(axis=0), drawn.mean(axis=0), atol=0.08 * drawn.std(axis=0).max())
-    np.testing.assert_allclose(integrated.std(axis=0), drawn.std(axis=0), rtol=0.08)
-
-
 def test_outputs_fitted_together_are_fitted_as_each_alone():
     grid = grid_of("log")
     each = [made(1), made(2, effects=True), made(3)]
-    for own, together in zip(each, fit_outputs(LAW, "log", each, grid), strict=True):
+    together = fit_outputs(LAW, "log", each, grid)
+    for i, own in enumerate(each):
         alone = fit_rows(LAW, "log", own, grid)
         for name in ("theta", "hessian", "log_evidence"):
-            np.testing.assert_allclose(getattr(together, name), getattr(alone, name), rtol=1e-7, atol=1e-7)
+            np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name), rtol=1e-7, atol=1e-7)
+
+
+def test_compiled_steps_end_where_those_on_the_host_do(monkeypatch):
+    grid = grid_of("log")
+    each = [made(1), made(2, effects=True), made(3)]
+    few = fit_outputs(LAW, "log", each, grid)
+    monkeypatch.setattr(evidence, "MANY", 0)
+    many = fit_outputs(LAW, "log", each, grid)
+    for name in ("theta", "hessian", "log_evidence"):
+        np.testing.assert_allclose(getattr(many, name), getattr(few, name), rtol=1e-7, atol=1e-7)
+    assert many.converged.all()
+    assert few.converged.all()
 
 
 def test_a_row_that_is_not_seen_has_no_say():
