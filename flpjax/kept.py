@@ -115,6 +115,8 @@ def signature(leaf: Any) -> tuple[Any, ...]:
     Raises:
         NotKeptError: It is no array of numbers, or one that is being traced.
     """
+    if type(leaf) is float:
+        return (float.__name__,)
     if isinstance(leaf, jax.core.Tracer) or not isinstance(leaf, np.ndarray | np.generic | jax.Array):
         raise NotKeptError
     if not isinstance(leaf.dtype, np.dtype):  # keys

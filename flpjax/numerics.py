@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache, cached_property, partial, update_wrapper
+from functools import cache, cached_property, update_wrapper
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from flpjax.centres import Centres, with_centres, without_centres
 from flpjax.errors import PrecisionError
 from flpjax.kept import NotKeptError, Program, Shelf, signature
 
@@ -28,6 +30,8 @@ FASTER_COMPILATION_ON_CPU = {"xla_backend_optimization_level": 1}
 class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
     """``jax.jit`` with compiler options that shorten compilation; attributes are those of the jitted function.
 
+    Laws that differ in their centres only share a program, to which the centres are handed (:mod:`flpjax.centres`).
+
     Args:
         function: What to compile. Compiler options hold for whole programs, so other jitted functions must not call it.
         static_argnums: As in ``jax.jit``.
@@ -41,39 +45,64 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
         static_argnums: int | tuple[int, ...] = (),
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        self._make = partial(jax.jit, function, static_argnums=static_argnums)
-        self._static = {static_argnums} if isinstance(static_argnums, int) else {*static_argnums}
+        self._function = function
+        self._static = (static_argnums,) if isinstance(static_argnums, int) else tuple(sorted(static_argnums))
         self._options = dict(options or {})
         self._known: dict[Any, Program | None] = {}
+        self._whole: set[Any] = set()  # static arguments that need their centres when they are traced
         update_wrapper(self, function)
 
     def __call__(self, *arguments: Any, **named: Any) -> R:
         """Call the compiled function."""
-        if _shelf is not None and not named:
-            numbers = tuple(v for i, v in enumerate(arguments) if i not in self._static)
-            static = tuple(v for i, v in enumerate(arguments) if i in self._static)
+        if named:
+            arguments = inspect.signature(self._function).bind(*arguments, **named).args
+        centres, shared = self._shared(arguments)
+        if any(centres):
+            try:
+                return self._called(centres, shared)
+            except (TypeError, ValueError, AttributeError):  # of a formula that needs a number, and gets a traced one
+                self._whole.add(self._statics(shared))
+        return self._called((), arguments)
+
+    def lower(self, *arguments: Any) -> Any:
+        """As the jitted function's."""
+        centres, shared = self._shared(arguments)
+        return self._program.lower(centres, *shared)
+
+    def _statics(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(arguments[i] for i in self._static)
+
+    def _shared(self, arguments: tuple[Any, ...]) -> tuple[tuple[Centres, ...], tuple[Any, ...]]:
+        """The centres of each static argument, and the arguments without."""
+        apart = {i: without_centres(arguments[i]) for i in self._static}
+        shared = tuple(apart[i][0] if i in apart else v for i, v in enumerate(arguments))
+        if self._whole and self._statics(shared) in self._whole:
+            return (), arguments
+        return tuple(centres for _, centres in apart.values()), shared
+
+    def _called(self, centres: tuple[Centres, ...], arguments: tuple[Any, ...]) -> R:
+        if _shelf is not None:
+            numbers = centres, *(v for i, v in enumerate(arguments) if i not in self._static)
             leaves, tree = jax.tree.flatten(numbers)
             with suppress(NotKeptError):
-                key = static, tree, tuple(map(signature, leaves))
+                key = self._statics(arguments), tree, tuple(map(signature, leaves))
                 if key not in self._known:
-                    self._known[key] = self._found(_shelf, static, arguments, numbers)
+                    self._known[key] = self._found(_shelf, (centres, *arguments), numbers)
                 program = self._known[key]
                 if program is not None:
                     try:
                         return program(*numbers)
                     except jax.errors.JaxRuntimeError:  # what was kept does not run here
                         self._known[key] = None
-        return self._program(*arguments, **named)
+        return self._program(centres, *arguments)
 
-    def _found(
-        self, shelf: Shelf, static: tuple[Any, ...], arguments: tuple[Any, ...], numbers: tuple[Any, ...]
-    ) -> Program | None:
+    def _found(self, shelf: Shelf, arguments: tuple[Any, ...], numbers: tuple[Any, ...]) -> Program | None:
         name = f"{self.__module__}.{self.__qualname__}"
         if "<" in name:  # made inside another function: the name does not tell which it is
             return None
         how = sorted((_compiler_options() | self._options).items())
         try:
-            return shelf.program(name, self._program, static, arguments, numbers, how)
+            return shelf.program(name, self._program, self._statics(arguments[1:]), arguments, numbers, how)
         except NotKeptError:
             return None
 
@@ -83,7 +112,16 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
     @cached_property
     def _program(self) -> Any:
         """Made at the first call: the device, on which options depend, may be chosen until then."""
-        return self._make(compiler_options=_compiler_options() | self._options)
+
+        def program(centres: tuple[Centres, ...], *arguments: Any) -> R:
+            whole = list(arguments)
+            for i, own in zip(self._static, centres, strict=False):
+                whole[i] = with_centres(whole[i], own)
+            return self._function(*whole)
+
+        program.__name__ = program.__qualname__ = self.__name__
+        static = tuple(i + 1 for i in self._static)
+        return jax.jit(program, static_argnums=static, compiler_options=_compiler_options() | self._options)
 
 
 _shelf: Shelf | None = None

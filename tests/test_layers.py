@@ -10,6 +10,7 @@ import flpjax
 
 PACKAGE = Path(flpjax.__file__).parent
 LAYER = {
+    "centres": 1,
     "errors": 1,
     "kept": 1,
     "numerics": 1,

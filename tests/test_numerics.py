@@ -1,11 +1,14 @@
 """Programs that compile quickly are the programs of ``jax.jit``."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from flpjax import numerics
+from flpjax.laws.loss_score import Linear
 
 
 def double(times, x):
@@ -30,6 +33,27 @@ def test_it_is_jit_with_options():
     assert (quick.__name__, quick.__doc__) == ("double", "So many times.")
     assert quick._cache_size() == 1
     assert "exponential" in quick.lower(3, x).as_text()
+
+
+def test_laws_that_differ_in_their_centres_share_a_program():
+    value = numerics.compiled(
+        lambda law, times, level: times * law.apply({"level": level, "slope": 1.0}, 3.0), static_argnums=0
+    )
+    assert [float(value(Linear(centre), 2.0, 0.5)) for centre in (2.0, 1.0, 0.5)] == [3.0, 5.0, 6.0]
+    assert float(value(law=Linear(1.5), times=2.0, level=0.5)) == 4.0
+    assert value._cache_size() == 1
+
+
+def test_one_that_needs_its_centre_when_it_is_traced_gets_it():
+    traced = []
+
+    def program(law, x):
+        traced.append(law.centre)
+        return x + math.floor(law.centre)
+
+    value = numerics.compiled(program, static_argnums=0)
+    assert [float(value(Linear(centre), 0.0)) for centre in (2.5, 1.5, 2.5)] == [2.0, 1.0, 2.0]
+    assert traced[1:] == [2.5, 1.5]  # the first is no number
 
 
 def test_options_that_xla_does_not_know_are_left_out(monkeypatch):

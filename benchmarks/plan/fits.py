@@ -12,8 +12,9 @@ import numpy as np
 from jax import Array
 
 from benchmarks.plan.beliefs import NOISE, Floats, Points, linearised
-from flpjax.engine.batch import next_size, solve
+from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
+from flpjax.engine.padding import next_size
 from flpjax.engine.settings import Settings
 from flpjax.fitting.lawsearch.found import FoundLaws
 from flpjax.fitting.lawsearch.proposer import propose

@@ -19,14 +19,11 @@ from flpjax.engine.gauss_newton import Task, unpack
 from flpjax.engine.host_rounds import HostRounds
 from flpjax.engine.lanes import SURVIVORS, Starts, Tables
 from flpjax.engine.moments import Anchor, Residual
+from flpjax.engine.padding import LEAST_PROBLEMS, LEAST_ROWS, pad_draws, padded, room
 from flpjax.engine.resident import Resident
 from flpjax.engine.settings import Settings
 from flpjax.errors import InputError
 from flpjax.numerics import require_x64
-
-LEAST_DRAWS = 512  # number of draws that arrays are padded to; if there are more,
-DRAWS_STEP = 4  # they are padded to it times a power of this
-LEAST_SIZE = 16  # number of problems, and of rows, that arrays are padded to, unless it is one
 
 
 class Ends(NamedTuple):
@@ -68,12 +65,12 @@ def solve(
     linear: tuple[int, ...] = (),
     typical: NDArray[np.float64] | None = None,
     settings: Settings | None = None,
-    least: tuple[int, int] = (LEAST_SIZE, LEAST_SIZE),
+    least: tuple[int, int] = (LEAST_PROBLEMS, LEAST_ROWS),
 ) -> Solution:
     """Fit every problem, under every draw's row weights, from every start.
 
     Draws are sets of row weights: none copies the data. The compiled program does not depend on the number of draws or
-    starts. The result of a fit does not depend on the other fits of the batch, nor, up to rounding, on the devices.
+    starts. Up to rounding, the result of a fit depends neither on the other fits of the batch nor on the devices.
 
     Args:
         residual: Static function ``(vector (p,), data of one row) -> number``.
@@ -102,18 +99,23 @@ def solve(
     if settings.precision == "float64":
         require_x64("Settings(precision='float64')")
     chosen = np.arange(len(resample)) if draws is None else np.asarray(draws)
-    _check(np.asarray(weight), np.asarray(resample), starts, chosen, anchor)
+    weight = np.asarray(weight)
+    _check(weight, np.asarray(resample), starts, chosen, anchor)
     linear = () if huber is not None else linear
     if len(linear) == starts.shape[2]:  # the solution does not depend on the start
         starts = np.where(np.isfinite(starts[:, :1]), starts[:, :1], 0.0)
     problems, per_fit, size = starts.shape
+    rows = weight.shape[1]
     devices = Devices.of(settings.mesh)
     task = Task(residual, linear, huber, settings.steps, settings.share(dtype), backwards=not devices.on_cpu)
     sizes = np.broadcast_to(_typical(starts) if typical is None else typical, (problems, size))
-    resample, anchor = jax.tree.map(_pad_draws, (resample, anchor))
+    resample, anchor = jax.tree.map(pad_draws, (resample, anchor))
     if devices.on_cpu:  # on an accelerator, padding would cost: time goes with the rows read
-        data, weight, resample, sizes = _pad_rows_and_problems(data, np.asarray(weight), resample, sizes, least)
-    tables = Tables(_with_finite_padding(data, np.asarray(weight)), weight, resample, anchor, sizes)
+        space = room(problems, rows, len(chosen) * problems * per_fit, least)
+        data, sizes = jax.tree.map(lambda leaf: padded(leaf, *space), data), padded(sizes, space[0])
+        weight = np.pad(weight, [(0, space[0] - problems), (0, space[1] - rows)])
+        resample = padded(resample, len(resample), space[1])
+    tables = Tables(_with_finite_padding(data, weight), weight, resample, anchor, sizes)
     tables = jax.tree.map(lambda leaf: _cast(leaf, dtype), tables)
     first = Starts(starts.astype(dtype), settings.follow == "promising" and per_fit > SURVIVORS)
     solver = (HostRounds if devices.on_cpu else Resident)(task, devices, tables, first)
@@ -193,36 +195,6 @@ def _with_finite_padding(data: Any, weight: NDArray[np.float64]) -> Any:
         return kept
 
     return jax.tree.map(clean, data)
-
-
-def _pad_rows_and_problems(
-    data: Any, weight: NDArray[Any], resample: Any, sizes: NDArray[Any], least: tuple[int, int]
-) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Pad problems and rows with weight 0 to one of a few sizes, so that similar ladders share a program."""
-    problems, rows = (n if n == 1 else next_size(n, m) for n, m in zip(weight.shape, least, strict=True))
-    more = problems - weight.shape[0], rows - weight.shape[1]
-
-    def pad(leaf: Any, *widths: int) -> NDArray[Any]:
-        values = np.asarray(leaf)
-        return np.pad(values, [(0, w) for w in widths] + [(0, 0)] * (values.ndim - len(widths)))
-
-    data = jax.tree.map(lambda leaf: pad(leaf, *more), data)
-    sizes = np.concatenate([sizes, np.ones((more[0], sizes.shape[1]))])
-    return data, pad(weight, *more), pad(resample, 0, more[1]), sizes
-
-
-def next_size(n: int, least: int = 1) -> int:
-    """``n`` rounded up to 1, 5/4, 3/2 or 7/4 times a power of two, and to ``least``: at most a fifth is padding."""
-    step = max(1 << max((n - 1).bit_length() - 3, 0), 1)
-    return max(least, -(-n // step) * step)
-
-
-def _pad_draws(leaf: Any) -> NDArray[Any]:
-    """Pad draws with 0 to one of a few sizes, so that a point fit and its bootstrap share a program."""
-    size = LEAST_DRAWS
-    while size < len(leaf):
-        size *= DRAWS_STEP
-    return np.pad(np.asarray(leaf), [(0, size - len(leaf)), (0, 0)])
 
 
 def _cast(leaf: Any, dtype: np.dtype[Any]) -> NDArray[Any]:

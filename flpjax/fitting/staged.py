@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.batch import Solution, solve
 from flpjax.engine.moments import Anchor
+from flpjax.engine.padding import padded, room
 from flpjax.engine.settings import USABLE, Settings, Status
 from flpjax.errors import FitError
 from flpjax.fitting.draws import StageFit
@@ -105,13 +106,23 @@ def fit_stage(
         point.condition[0],
         point.starts.status[0],
     )
-    report = _report(stage, data, ended)
+    report = _report(stage, ended)
     return Fitted(np.concatenate(vectors), np.concatenate(statuses), report, np.concatenate(hessians))
 
 
 def guess_of(stage: Stage) -> NDArray[np.float64]:
     """``(output, p)`` the law's own starts, unconstrained."""
-    return np.asarray(_guess(stage.law, on_device((stage.x, stage.y)), on_device(stage.weight)))
+    data, weight = _padded(stage)
+    return np.asarray(_guess(stage.law, data, weight))[: len(stage.outputs)]
+
+
+def _padded(stage: Stage) -> tuple[Any, NDArray[np.float64]]:
+    """Inputs and values, and weights, with outputs and rows of weight 0 behind them: few sizes, few programs."""
+    outputs, rows = stage.weight.shape
+    space = room(outputs, rows)
+    data = jax.tree.map(lambda leaf: padded(leaf, *space), (stage.x, stage.y))
+    weight = np.pad(stage.weight, [(0, 0), (0, space[1] - rows)])
+    return data, padded(weight, *space)
 
 
 class _Ended(NamedTuple):
@@ -139,9 +150,8 @@ def _trained(stage: Stage, counts: NDArray[np.float64], rng: np.random.Generator
         vectors = np.concatenate(
             [vectors[:1], np.where(_determined(stage, counts[1:])[..., None], vectors[1:], np.nan)]
         )
-    data = on_device((stage.x, stage.y))
     none = np.full((*vectors.shape, vectors.shape[2]), np.nan)
-    return Fitted(vectors, np.broadcast_to(status, vectors.shape[:2]), _report(stage, data, ended), none)
+    return Fitted(vectors, np.broadcast_to(status, vectors.shape[:2]), _report(stage, ended), none)
 
 
 def _anchor(residual: Residual, draws: int, rng: np.random.Generator | None) -> Anchor | None:
@@ -201,17 +211,21 @@ def rows_per_run(stage: Stage, runs: int) -> NDArray[np.float64]:
     return rows
 
 
-def _report(stage: Stage, data: Any, ended: _Ended) -> StageFit:
-    constants, residual = jax.tree.map(np.asarray, _describe(stage.residual, on_device(ended.vector), data))
+def _report(stage: Stage, ended: _Ended) -> StageFit:
+    outputs, rows = stage.weight.shape
+    data, weight = _padded(stage)
+    described = jax.tree.map(np.asarray, _describe(stage.residual, padded(ended.vector, len(weight)), data))
+    constants = {name: value[:outputs] for name, value in described[0].items()}
+    residual = described[1][:outputs, :rows]
     zero, unit = np.array(stage.units or ((0.0, 1.0),)).T[:, :, None]
     if stage.residual.space == "linear":
         residual = unit * residual
     if stage.name == "loss" and stage.residual.space == "linear":
         signed = np.array(stage.signed or (False,) * len(stage.outputs), bool)[:, None]
         residual = residual / np.where(signed, 1.0, zero + unit * stage.y)
-    rows = (stage.weight > 0).sum(1)
+    counted = (stage.weight > 0).sum(1)
     mean = (stage.weight * residual**2).sum(1) / np.maximum(stage.weight.sum(1), 1e-300)
-    squares = mean * rows / np.maximum(rows - size(stage.law), 1.0)
+    squares = mean * counted / np.maximum(counted - size(stage.law), 1.0)
     return StageFit(
         law=str(stage.law),
         outputs=stage.outputs,

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from flpjax.centres import replaced
 from flpjax.laws.law import Law, Parameter, Params, size, unpack
 
 Path = tuple[str | int, ...]
@@ -127,8 +128,5 @@ def _replaced(value: Any, path: Path, number: Any) -> Any:
     if isinstance(step, int):
         parts = [_replaced(part, tuple(rest), number) if i == step else part for i, part in enumerate(value)]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    made = object.__new__(type(value))
-    for field in fields(value):
-        part = getattr(value, field.name)
-        object.__setattr__(made, field.name, _replaced(part, tuple(rest), number) if field.name == step else part)
-    return made
+    parts_of = {field.name: getattr(value, field.name) for field in fields(value)}
+    return replaced(value, parts_of | {step: _replaced(parts_of[step], tuple(rest), number)})

@@ -7,6 +7,7 @@ import pytest
 
 from flpjax.engine.batch import solve
 from flpjax.engine.lanes import advance
+from flpjax.engine.padding import MOST_PADDING, room
 from flpjax.engine.settings import Status
 from flpjax.ladder.features import Features
 from flpjax.laws.power_law import PowerLawE
@@ -22,21 +23,22 @@ def residual(centre=46.0):
     return Residual(PowerLawE(centre), "log", huber=CORNER)
 
 
-def ladder(seed=0):
+def ladder(seed=0, rows=ROWS, problems=PROBLEMS):
     """Problems with one x, each its own law and noise with outliers."""
     rng = np.random.default_rng(seed)
-    log_flops = np.tile(np.linspace(42.0, 50.0, ROWS), (PROBLEMS, 1))
-    law = 1.4 + np.exp(np.array([[0.3], [0.5], [0.1]]) - np.array([[0.2], [0.25], [0.15]]) * (log_flops - 46.0))
-    y = law * np.exp(0.004 * rng.standard_t(2, (PROBLEMS, ROWS)))
+    log_flops = np.tile(np.linspace(42.0, 50.0, rows), (problems, 1))
+    level, slope = np.resize([0.3, 0.5, 0.1], (problems, 1)), np.resize([0.2, 0.25, 0.15], (problems, 1))
+    law = 1.4 + np.exp(level - slope * (log_flops - 46.0))
+    y = law * np.exp(0.004 * rng.standard_t(2, (problems, rows)))
     return Features.of_logs(log_flops - 26.0, log_flops - 24.0, log_flops), y
 
 
 def fit(data, weight=None, resample=None, own=None, **options):
     data = jax.tree.map(jnp.asarray, data)
-    rows = data[1].shape[1]
-    weight = np.ones((PROBLEMS, rows)) if weight is None else weight
+    problems, rows = data[1].shape
+    weight = np.ones((problems, rows)) if weight is None else weight
     resample = np.ones((1, rows)) if resample is None else resample
-    starts = np.tile(np.array([0.7, 0.2, -1.5]), (PROBLEMS, STARTS, 1)) + 0.3 * np.arange(STARTS)[:, None]
+    starts = np.tile(np.array([0.7, 0.2, -1.5]), (problems, STARTS, 1)) + 0.3 * np.arange(STARTS)[:, None]
     return solve(own or residual(), data, jnp.asarray(weight), jnp.asarray(resample), starts, huber=CORNER, **options)
 
 
@@ -107,16 +109,41 @@ def test_lanes_are_in_their_places(bootstrap, counts):
 
 
 def test_nothing_is_compiled_twice(bootstrap, counts):
+    """Not for other weights, draws or centres, nor for more or fewer rows and problems."""
     before = advance._cache_size()
     fit(ladder(seed=9), resample=counts)
     fit(ladder(), resample=counts, draws=[3, 1])
     fit(ladder(), resample=counts, draws=range(1, DRAWS))
     fit(ladder(), weight=np.random.default_rng(0).uniform(size=(PROBLEMS, ROWS)), resample=counts)
     fit(ladder(), resample=counts, own=residual(46.0))
+    fit(ladder(), resample=counts, own=residual(45.0))
     fit(ladder(), resample=counts[:7])
+    for problems, rows in ((2, 5), (13, 61)):
+        fit(ladder(rows=rows, problems=problems))
     assert advance._cache_size() == before
-    fit(ladder(), resample=counts, own=residual(45.0))  # and the count does count
+    fit(ladder(rows=67))  # and the count does count
     assert advance._cache_size() == before + 1
+
+
+def test_padding_adds_nothing():
+    """Answers are the same in a program for more rows and problems, where all that is added weighs nothing."""
+    x, y = ladder()
+    more = jax.tree.map(lambda leaf: np.pad(leaf, [(0, 17 - PROBLEMS), (0, 67 - ROWS)]), (x, y))
+    weight = np.zeros(more[1].shape)
+    weight[:PROBLEMS, :ROWS] = 1.0
+    alone, among = fit((x, y)), fit(more, weight)
+    np.testing.assert_array_equal(among.status[:, :PROBLEMS], alone.status)
+    np.testing.assert_allclose(among.value[:, :PROBLEMS], alone.value, rtol=1e-12)
+    np.testing.assert_allclose(among.vector[:, :PROBLEMS], alone.vector, rtol=PATH)
+
+
+def test_padding_takes_no_more_time_than_compiling():
+    assert [room(p, r) for p, r in ((1, 1), (2, 64), (16, 65), (17, 257))] == [(1, 64), (16, 64), (16, 256), (64, 1024)]
+    for rows in (65, 100, 245, 1000, 160_000):
+        for lanes in (10, 10_000, 10_000_000):
+            spare = room(1, rows, lanes)[1] - rows
+            assert spare >= 0
+            assert spare * lanes <= MOST_PADDING or spare <= max(rows / 4, 3)
 
 
 def test_a_problem_without_rows_does_not_spoil_the_others():

@@ -9,7 +9,8 @@ import pytest
 from scipy import special
 
 from flpjax.engine import lanes
-from flpjax.engine.batch import LEAST_SIZE, Solution, next_size, solve
+from flpjax.engine.batch import Solution, solve
+from flpjax.engine.padding import room
 from flpjax.engine.settings import Settings, Status
 from flpjax.laws.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
@@ -96,7 +97,7 @@ def test_nothing_is_computed_wide(monkeypatch):
         monkeypatch.setattr(f"flpjax.engine.host_rounds.{name}", spy)
     bootstrap("PowerLawE", 0.004, "float32", follow="promising")
     assert sorted(texts) == ["advance", "scout"]
-    rows = next_size(ROWS, LEAST_SIZE)  # with their room
+    rows = room(2, ROWS)[1]  # with padding
     for text in texts.values():
         assert f"x{rows}xf32" in text
         wide = [line.strip() for line in text.splitlines() if f"x{rows}xf64" in line]

@@ -15,6 +15,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import optimize, stats
 
+from flpjax.centres import with_centres, without_centres
 from flpjax.engine.batch import solve
 from flpjax.engine.settings import Status
 from flpjax.errors import InputError
@@ -28,6 +29,7 @@ from flpjax.laws.mixture_loss import M2, M3, M4
 from flpjax.laws.network import DomainLinear, Network
 from flpjax.laws.power_law import Chinchilla, Flat, LogPowerLaw, PowerLaw, PowerLawE
 from flpjax.laws.residual import Residual
+from flpjax.numerics import compiled
 
 ROWS, STARTS = 23, 13
 
@@ -386,7 +388,7 @@ def values(law, params, x):
     return np.asarray(_curve(law, params, jax.tree.map(jnp.asarray, x)))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _curve(law, params, x):
     return jax.vmap(law.apply, (None, 0))(params, x)
 
@@ -557,6 +559,21 @@ def test_constants_are_the_paper_s(case):
     for law in (case.law, *moved):
         constants = {name: float(value) for name, value in law.constants(truth(case)).items()}
         np.testing.assert_allclose(values(law, truth(case), x), case.paper(constants, x), rtol=1e-11)
+
+
+def test_laws_about_other_centres_share_programs(case):
+    """Of values, and of what they say of themselves: none needs to know its centre when it is compiled."""
+    x = inputs(case.law)
+    y = values(case.law, truth(case), x)
+    compiled_before = _curve._cache_size()
+    for law in (case.law, replace(case.law, **case.shift)):
+        shared, centres = without_centres(law)
+        assert shared == without_centres(case.law)[0]
+        assert with_centres(shared, centres) == law
+        values(law, truth(case), x)
+        for ask in (lambda law: law.constants(truth(case)), lambda law: law.guess(x, jnp.asarray(y), jnp.ones(ROWS))):
+            jax.eval_shape(lambda centres, shared=shared, ask=ask: ask(with_centres(shared, centres)), centres)
+    assert _curve._cache_size() == compiled_before
 
 
 def test_recovers_what_is_known(solved):

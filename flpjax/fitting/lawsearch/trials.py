@@ -12,8 +12,9 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.engine.batch import LEAST_SIZE, next_size, solve
+from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
+from flpjax.engine.padding import LEAST_PROBLEMS, LEAST_ROWS, next_size
 from flpjax.engine.settings import Settings
 from flpjax.fitting.lawsearch.folds import Folds
 from flpjax.fitting.lawsearch.powersum import CONSTANT, NOWHERE, SLOTS, TERMS, PowerSum
@@ -128,7 +129,7 @@ def fit(
     data = _rows(tables, problem.y, noise)
     weight = np.broadcast_to(problem.weight, (count, cells, rows)).reshape(-1, rows)
     ones = np.ones((len(seen), width))
-    least = FEWEST if count * cells * len(seen) <= FEW_FITS else (LEAST_SIZE, LEAST_SIZE)
+    least = FEWEST if count * cells * len(seen) <= FEW_FITS else (LEAST_PROBLEMS, LEAST_ROWS)
     found = solve(
         PowerSum(problem.space),
         data,

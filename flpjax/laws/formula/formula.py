@@ -162,7 +162,8 @@ class FormulaLaw:
         there, slopes = at(first), jax.jacfwd(at)(first)
         unit = jnp.where(jnp.abs(first) > 1e-6, jnp.abs(first), 1.0)
         columns = jnp.nan_to_num(slopes * unit[None])
-        ridge = 1e-2 * jnp.sum(weight) * (jnp.mean(jnp.abs(y)) ** 2 + 1e-12) * jnp.eye(len(linear), dtype=y.dtype)
+        size = jnp.sum(weight * jnp.abs(y)) / jnp.sum(weight)
+        ridge = 1e-2 * jnp.sum(weight) * (size**2 + 1e-12) * jnp.eye(len(linear), dtype=y.dtype)
         weighed = columns * weight[:, None]
         step = jnp.linalg.solve(weighed.T @ columns + ridge, weighed.T @ jnp.nan_to_num(y - there))
         for name, old, move, u in zip(linear, first, step, unit, strict=True):
@@ -223,7 +224,7 @@ class FormulaLaw:
         means = {node: c.mean for node, c in zip(self.read, self.centres, strict=True)} if self.centres else {}
         inside: dict[str, Any] = {n.name: means.get(n, 0.0 if n.transform == "log" else 1.0) for n in self.read}
         if "mix" in inside:
-            shares = np.full(len(self.sources), 1.0 / len(self.sources))
+            shares = [1.0 / len(self.sources)] * len(self.sources)
             for node in self.read:
                 if node.source is not None and node in means:
                     shares[node.source] = means[node]
