@@ -34,6 +34,7 @@ def embedded(figure: Figure, name: str) -> Picture:
     _clear(figure)
     figure.draw_without_rendering()  # places everything; from here on nothing moves
     figure.set_layout_engine("none")
+    vars(figure)["_layout_engine"] = None  # where a placeholder stands, every drawing is made twice
     panels = [(ax, _with_its_bar(ax)) for ax in figure.axes if ax.get_label() != BAR]
     cut = []
     for i, (ax, parts) in enumerate(panels):
