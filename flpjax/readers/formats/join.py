@@ -24,6 +24,9 @@ MODEL, RUN = "model", "run"
 FLAGS = ("final", "held_out")
 WHOLE = ("tokens", "flops")
 """What a join table tells of a whole run, if a run has several rows and its models no names of their own."""
+SAME = 0.01
+"""How far tokens or FLOPs of a join table may be from the source's own and be those of the template, which may be of a
+row that has none in the source."""
 SIZES = ("params", "tokens", "flops")
 MOST_LISTED = 6
 
@@ -111,6 +114,8 @@ def joined(records: Records, join: JoinTable) -> Records:
         if not kept:
             continue
         added = [dict(join.rows[keys[i]]) for i in kept]
+        if len(kept) > 1 and len({keys[i] for i in kept}) == 1:
+            _without_known(run, added)
         if len(kept) > 1 and len({keys[i] for i in kept}) == 1 and any(name in added[0] for name in WHOLE):
             _spread(run, kept, added)
             spread.append(run.run)
@@ -163,6 +168,14 @@ def template(records: Records) -> str:
         for run in records.runs:
             writer.writerow([run.run, *(_known(_whole(run, name)) for name in columns)])
     return text.getvalue()
+
+
+def _without_known(run: RunRecords, added: Sequence[dict[str, float]]) -> None:
+    """Take out what the template said of the whole run, where the source says it of its rows."""
+    for name in WHOLE:
+        if abs(_whole(run, name) / added[0].get(name, math.nan) - 1.0) <= SAME:
+            for row in added:
+                del row[name]
 
 
 def _spread(run: RunRecords, kept: Sequence[int], added: Sequence[dict[str, float]]) -> None:

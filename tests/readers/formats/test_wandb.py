@@ -217,6 +217,21 @@ def test_columns_by_name_and_whole_runs_of_a_join_table(tmp_path: Path) -> None:
         import_runs(source, format="wandb", columns={"loss/mine": "my metrics"})
 
 
+def test_a_template_filled_in_leaves_what_the_source_says_of_each_row(tmp_path: Path) -> None:
+    """Tokens that grow faster later, as with a batch that grows, are not shared out by steps."""
+    tokens = {100: 1e9, 200: 2e9, 300: 6e9}
+    rows = [{"_step": s, "tokens": d, "val_loss": 4 - d / 1e10} for s, d in tokens.items()]
+    source = write(tmp_path / "r" / "a.csv", rows)
+    template = import_runs(source).template
+    assert template.splitlines()[1] == "a,,6000000000,"
+    join = tmp_path / "join.csv"
+    join.write_text(template.replace("a,,", "a,10M,"))
+    runs = import_runs(source, join=join).runs
+    assert runs is not None
+    assert runs.tokens.tolist() == list(tokens.values())
+    assert runs.params.tolist() == [1e7] * 3
+
+
 def test_public_histories(public_data: Path, tmp_path: Path) -> None:
     """OLMo-ladder's own exports are what its reader makes of them, and come back from the table unchanged."""
     folder = public_data / "olmo-ladder"
