@@ -57,6 +57,7 @@ def main() -> None:
                     "dispersion": ranks.dispersion,
                     "quantities": len(ranks.of),
                     "p_values": ranks.p_values,
+                    "ranks": ranks.histograms,
                 }
                 verdict = "pass" if ranks.passed else "fail"
                 rows.append((f"{name}, {method}", what, verdict, f"{p:.2g}", worst, f"{ranks.dispersion:+.1f}"))

@@ -20,11 +20,16 @@ class Ranks:
     of: dict[str, NDArray[np.int64]]
 
     @property
+    def histograms(self) -> dict[str, list[int]]:
+        """How many ranks lie in each of :data:`BINS` bins: full on the right where truths lie above most draws."""
+        return {n: np.bincount(r * BINS // (DRAWS + 1), minlength=BINS).tolist() for n, r in self.of.items()}
+
+    @property
     def p_values(self) -> dict[str, float]:
         """Of χ², each times the number of quantities."""
         found = {}
         for name, rank in self.of.items():
-            seen = np.bincount(rank * BINS // (DRAWS + 1), minlength=BINS)
+            seen = np.array(self.histograms[name])
             expected = len(rank) / BINS
             found[name] = float(min(1.0, chi2.sf(((seen - expected) ** 2 / expected).sum(), BINS - 1) * len(self.of)))
         return found

@@ -1,4 +1,4 @@
-"""``auto`` with one of its parts taken away: what each is worth on the panel."""
+"""``auto`` with one of its parts taken away, or one more: what each is worth on the panel."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Variant(NamedTuple):
         shares: Of the axes of a discrepancy; None leaves them.
         one_law: Whether one law and one map are all.
         without: A law that takes no part.
+        line: Whether a straight line takes part among the maps to scores, fitted to checkpoints above chance.
     """
 
     departs: bool = True
@@ -30,11 +31,16 @@ class Variant(NamedTuple):
     shares: Mapping[str, float] | None = None
     one_law: bool = False
     without: str = ""
+    line: bool = False
 
     def methods(self, runs: Runs) -> Auto:
         """The laws and maps that take part."""
-        if not (self.one_law or self.without) or not runs.domains:
+        if not (self.one_law or self.without or self.line) or not runs.domains:
             return Auto()
+        if self.line:
+            names = [name for name in Auto().members(runs) if "," not in name]
+            plain = dict.fromkeys(name.partition("+")[0] for name in names if name.endswith("+sigmoid"))
+            return Auto(methods=(*names, *(f"{law}+linear" for law in plain)))
         names = [name for name in Auto().members(runs) if "+" in name]
         laws = {name: name.partition("+")[0].removesuffix(REPEATED) for name in names}
         if self.one_law:
@@ -50,6 +56,7 @@ VARIANTS: Mapping[str, Variant] = {
     "no-chinchilla": Variant(without="chinchilla"),
     "one-law": Variant(one_law=True),
     "vague-hyperpriors": Variant(vague=True),
+    "with-line": Variant(line=True),
 }
 
 

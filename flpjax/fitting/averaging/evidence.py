@@ -34,6 +34,7 @@ class Fits(NamedTuple):
     """Of one law to one output; of several, each leaf has a leading axis ``output``."""
 
     theta: Floats  # (origin, point, p) most probable
+    value: Floats  # (origin, point) of minus the log density there, but for constants
     hessian: Floats  # (origin, point, p, p) of minus the log density there
     log_evidence: Floats  # (origin, point), the hyperprior included
     converged: NDArray[np.bool_]  # (origin, point)
@@ -94,7 +95,8 @@ def _fit_batch(law: Law, space: Space, sheet: Sheet, grid: Grid, shift: float, m
     evidence = -end.value - 0.5 * (end.log_det + count * np.log(2.0 * np.pi))
     evidence -= 0.5 * np.linalg.slogdet(end.hessian)[1] + np.log(scale).sum()
     evidence = np.where(np.isfinite(evidence), evidence, -np.inf) + grid.log_prior[point] + shift
-    fits = Fits(end.theta, end.hessian, evidence, end.gain < ENOUGH, np.linalg.norm(end.gradient * scale, axis=1))
+    length = np.linalg.norm(end.gradient * scale, axis=1)
+    fits = Fits(end.theta, end.value, end.hessian, evidence, end.gain < ENOUGH, length)
     shaped: list[Any] = [leaf.reshape(outputs, origins, points, *leaf.shape[1:]) for leaf in fits]
     return Fits(*shaped)
 

@@ -9,12 +9,14 @@ from scipy.stats import multivariate_normal
 
 from flpjax.fitting.averaging import evidence
 from flpjax.fitting.averaging.evidence import Fits, fit_outputs, fit_rows
-from flpjax.fitting.averaging.hyperpriors import grid_of
+from flpjax.fitting.averaging.hyperpriors import Grid, grid_of
 from flpjax.fitting.averaging.sampling import sample_outputs
 from flpjax.fitting.averaging.sheet import Rows, columns
+from flpjax.fitting.draws import unpack_all
 from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import prior_normal, unpack
+from flpjax.laws.loss_score import Sigmoid
 from flpjax.laws.power_law import PowerLaw
 
 C = np.linspace(40.0, 46.0, 14)
@@ -141,3 +143,37 @@ def test_ladders_of_other_lengths_and_more_outputs_share_programs(caplog):
     with jax.log_compiles():
         fit_outputs(LAW, "log", [cut, made(3), made(4)], grid)
     assert not [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
+
+
+def test_draws_of_a_map_are_those_of_its_density():
+    """A sigmoid on a straight piece: far from normal. The truth is draws of the prior, weighed by the likelihood.
+
+    Of a thousand proposals a few hundred count; Laplace's approximation is off by 1.5 times the interval's width.
+    """
+    loss = np.array([3.6, 3.5, 3.4, 3.3, 3.2, 3.1, 3.0])
+    law = Discrepancy(Sigmoid(), "linear").centred(loss)
+    inner, ahead, noise = law.law, np.array([2.7, 2.3]), 0.02
+    grid = Grid(np.array([1e-6]), np.array([noise]), np.zeros(1), np.zeros(1))
+    y = 0.30 + 0.1 * (3.6 - loss) + noise * np.array([0.5, -1.0, 0.2, 0.9, -0.4, -0.6, 0.7])
+    seen, zero = np.ones((1, len(loss)), bool), np.zeros((1, len(loss)))
+    rows = Rows(loss, y, seen, np.arange(len(loss)), zero, zero[0], False, 0.0)
+    fits = fit_outputs(law, "linear", [rows], grid)
+    taken = np.ones((4000, 1), bool)
+    found = sample_outputs(law, "linear", [rows], grid, fits, 0, taken, np.random.default_rng(3)).vectors[:, 0]
+
+    def at(vectors, law, x):
+        params = unpack_all(law, vectors)
+        return np.asarray(jax.vmap(lambda p: jax.vmap(lambda v: law.apply(p, v))(x))(params))
+
+    loc, scale = prior_normal(inner)
+    many = loc + scale * np.random.default_rng(4).standard_normal((400_000, len(loc)))
+    log_weight = -0.5 * (((at(many, inner, jnp.asarray(loss)) - y) / noise) ** 2).sum(axis=1)
+    weight = np.exp(log_weight - log_weight.max())
+    assert weight.sum() ** 2 / (weight**2).sum() > 3000.0
+    told, exact = at(found, law, jnp.asarray(ahead)), at(many, inner, jnp.asarray(ahead))
+    for own, values in zip(told.T, exact.T, strict=True):
+        order = np.argsort(values)
+        share = np.cumsum(weight[order]) / weight.sum()
+        wanted = np.interp([0.05, 0.25, 0.5, 0.75, 0.95], share, values[order])
+        spread = wanted[-1] - wanted[0]
+        np.testing.assert_allclose(np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95]), wanted, atol=0.2 * spread)
