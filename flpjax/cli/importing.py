@@ -75,6 +75,7 @@ def import_(
     session.out.quiet = json == outputs.STDOUT
     with session.progress(1, "reading") as step:
         step(str(source))
+        from flpjax.readers.formats.registry import format_named
         from flpjax.readers.importing import import_runs
 
         metrics = _pairs(metric or [], "--metric", allow_unnamed=True)
@@ -88,7 +89,7 @@ def import_(
             subtasks=subtasks,
         )
     steps.save(json, imported)
-    session.say(f"{source}: {imported.format}")
+    session.say(f"{source}: {imported.format} ({format_named(imported.format).about.partition(';')[0]})")
     if imported.runs is not None:
         table = imported.csv()
         session.write(mapping, _with_hashes(imported.mapping, table))

@@ -26,7 +26,9 @@ OTHERS = {
 SEPARATORS = {",": "commas", ";": "';'", "\t": "tabs", "|": "'|'"}
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """What Excel writes and reads above a header to say what separates cells."""
-COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?\s*%?", re.ASCII | re.IGNORECASE)
+POINT_GROUPS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?", re.ASCII)
+"""Thousands as they are written where commas are decimal."""
 
 
 def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
@@ -81,11 +83,12 @@ def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
     by_column = zip(*rows[1:], strict=True) if len(rows) > 1 else ([] for _ in header)
     cells = {name: list(column) for name, column in zip(header, by_column, strict=True)}
     if decimal == ",":
-        cells = {name: [_with_point(cell) for cell in column] for name, column in cells.items()}
+        cells = {name: [with_point(cell) for cell in column] for name, column in cells.items()}
     return RawTable(cells, Place(source, row=range(1, len(rows)) if simple else [n - 1 for n in lines[1:]], lines=True))
 
 
-def _with_point(cell: str) -> str:
+def with_point(cell: str) -> str:
+    """A number with a decimal point in place of its decimal comma; any other cell as it is."""
     return cell.replace(",", ".") if COMMA_NUMBER.fullmatch(cell.strip()) else cell
 
 

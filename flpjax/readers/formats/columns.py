@@ -13,7 +13,7 @@ from flpjax.errors import InputError, count, did_you_mean, shown, some_of
 from flpjax.ladder.build import Place
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
-from flpjax.readers.cells import LARGEST, is_blank, remedy_for
+from flpjax.readers.cells import FLAGS, LARGEST, is_blank, remedy_for
 from flpjax.readers.formats.names import MAY_BE_PER_DEVICE, NOT_VALUES, Meaning, may_count_embeddings, meaning_of
 from flpjax.readers.formats.records import BATCH, Choices, Floats
 from flpjax.readers.formats.spelt import is_percent, number_as_written
@@ -23,6 +23,7 @@ from flpjax.readers.units import unit_of
 CORE = Task("core", 0.21, centred=True)
 """CORE (Li et al. 2024): centred accuracies of 22 tasks, whose chance levels have this mean."""
 PERCENT = 0.01
+FLAGGED = ("held_out", "final")
 MOST_LISTED = 6
 ABOUT_RUNS = frozenset(
     (
@@ -206,7 +207,14 @@ def _is_number(cell: Any) -> bool:
 
 
 def _value(cell: Any, canonical: str, column: str, place: Place, row: int) -> float:
-    """A cell as a number; NaN where it is blank or says that nothing was measured."""
+    """A cell as a number; NaN where it is blank or says that nothing was measured; flags as 1 and 0."""
+    if canonical in FLAGGED:
+        flag = FLAGS.get("" if is_blank(cell) else str(cell).strip().lower().removesuffix(".0"))
+        if flag is None:
+            raise InputError(
+                f"{shown(cell)} is neither true nor false", where=place.at(row, column), remedy="Write true or false"
+            )
+        return float(flag)
     if is_blank(cell):
         return math.nan
     value: float | None = None

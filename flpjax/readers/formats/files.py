@@ -12,7 +12,7 @@ from typing import Any
 
 from flpjax.errors import InputError
 from flpjax.readers.cells import LARGEST, NUMBER
-from flpjax.readers.csv_file import COMMA_NUMBER, SEPARATOR_LINE, read_csv
+from flpjax.readers.csv_file import COMMA_NUMBER, POINT_GROUPS, SEPARATOR_LINE, read_csv, with_point
 from flpjax.readers.frames import read_parquet
 from flpjax.readers.raw import RawTable, missing_file
 
@@ -159,10 +159,25 @@ def table(path: Path) -> RawTable:
         return read_parquet(path)
     separator = separator_of(path)
     raw = read_csv(path, separator)
+    raw = RawTable({_one_line(name): cells for name, cells in raw.cells.items()}, raw.place)
     if separator == ",":
         return raw
-    commas = any(COMMA_NUMBER.fullmatch(cell.strip()) for cells in raw.cells.values() for cell in cells)
-    return read_csv(path, separator, ",") if commas else raw
+    every = [cell.strip() for cells in raw.cells.values() for cell in cells if "," in cell or "." in cell]
+    if not any(map(COMMA_NUMBER.fullmatch, every)):
+        return raw
+    if all(map(POINT_GROUPS.fullmatch, (cell for cell in every if "." in cell and NUMBER.fullmatch(cell)))):
+        raw = RawTable({name: [_ungrouped(cell) for cell in cells] for name, cells in raw.cells.items()}, raw.place)
+    return RawTable({name: [with_point(cell) for cell in cells] for name, cells in raw.cells.items()}, raw.place)
+
+
+def _one_line(name: str) -> str:
+    """A heading that Excel broke into lines, as one."""
+    return " ".join(name.split()) if "\n" in name or "\r" in name else name.strip()
+
+
+def _ungrouped(cell: str) -> str:
+    """``20.000.000`` → ``20000000``, of a table in which no point is decimal."""
+    return cell.replace(".", "") if POINT_GROUPS.fullmatch(cell.strip()) else cell
 
 
 def header(path: Path) -> list[str]:
@@ -170,9 +185,9 @@ def header(path: Path) -> list[str]:
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             return list(read_parquet(path).cells)
-        lines = head(path).splitlines()
+        lines = head(path).splitlines(keepends=True)
         lines = lines[1:] if lines and SEPARATOR_LINE.fullmatch(lines[0].strip()) else lines
-        return [name.strip() for name in next(csv.reader(lines[:1], delimiter=separator_of(path)), [])]
+        return [_one_line(name) for name in next(csv.reader(lines, delimiter=separator_of(path)), [])]
     except csv.Error:
         return []
     except InputError:

@@ -212,4 +212,4 @@ def _versions(rows: Sequence[_Row], picked: Mapping[str, Chosen]) -> list[str]:
     return [f"models were scored by different versions of {some_of(mixed, MOST_LISTED)}: evaluate them again by one"]
 
 
-LM_EVAL = Format("lm-eval", "results of lm-evaluation-harness 0.3 to 0.4, a file or a folder", recognises, read)
+LM_EVAL = Format("lm-eval", "results of lm-evaluation-harness 0.3 to 0.4; a file or a folder", recognises, read)

@@ -18,7 +18,7 @@ SIZE_NAMES: dict[str, tuple[str, ...]] = {
     "tokens": (
         "total_tokens", "tokens", "tokens_seen", "tokens_trained", "num_tokens", "n_tokens", "consumed_tokens",
         "train_tokens", "training_tokens", "num_tokens_seen", "total_tokens_seen", "num_input_tokens_seen",
-        "tokens_processed", "cumulative_tokens", "tokens_total",
+        "tokens_processed", "cumulative_tokens", "tokens_total", "pretraining_tokens", "dataset_tokens",
     ),
     "params": (
         "non_embedding_params", "num_non_embedding_params", "non_embedding_parameters", "params_non_embedding",
@@ -63,6 +63,7 @@ TOTAL_FLOPS = re.compile(
     r"(k|m|g|t|p|e|z|kilo|mega|giga|tera|peta|exa|zetta)?_?fl[ou]ps?(?:_total)?"
     r"|(?:training_|train_)?(flops?|total_flos|flos)(?:_total)?"
 )
+COMPUTE = ("compute", "training_compute", "train_compute", "total_compute")
 LONG_PREFIXES = {"kilo": "K", "mega": "M", "giga": "G", "tera": "T", "peta": "P", "exa": "E", "zetta": "Z"}
 
 NAT_METRICS = (
@@ -101,6 +102,7 @@ EVALUATION_WORDS = (
 """Words that say that a column is an evaluation, but not on which data; dropped from domain and task names."""
 TRAINING_PREFIXES = ("train", "training", "optim")
 AVERAGE = re.compile(r"(macro|micro|avg|average|mean|overall)(_avg|_average)?")
+FLAG_NAMES = {"held_out": "held_out", "heldout": "held_out", "final": "final"}
 SYMBOLS = {"N": "params", "D": "tokens", "C": "flops"}
 CANONICAL_NAME = re.compile(r"(?:loss|score|mix|x|stderr)/(?!(?:train|training|val|valid|eval|test|dev)$).+")
 LM_EVAL_FILTER = re.compile(r"(?<=[^\s,]),(none|[a-z]+-[a-z]+)$")
@@ -155,6 +157,8 @@ def meaning_of(name: str) -> Meaning | None:
         return Meaning(text)
     if text in SYMBOLS:
         return Meaning(SYMBOLS[text], rank=len(SIZE_NAMES[SYMBOLS[text]]) if SYMBOLS[text] in SIZE_NAMES else 1)
+    if _normalised(text) in FLAG_NAMES:
+        return Meaning(FLAG_NAMES[_normalised(text)])
     text = LM_EVAL_FILTER.sub("", text)
     labelled = BRACKETED_LABEL.fullmatch(text)
     label = _normalised(labelled[2]) if labelled else ""
@@ -162,7 +166,11 @@ def meaning_of(name: str) -> Meaning | None:
     parts = [part for part in (_normalised(p) for p in re.split(r"[/.]" if "/" not in body else "/", body)) if part]
     if not parts or NOT_VALUES.search(text.lower()):
         return None
-    return _size_meaning(parts) or _metric_meaning(body, parts, label)
+    found = _size_meaning(parts) or _metric_meaning(body, parts, label)
+    if found is None and labelled and label:  # loss (val), acc (hellaswag); batch size (tokens), MMLU (5-shot)
+        whole = _normalised(labelled[1])
+        return meaning_of(f"{labelled[2]}/{whole}" if whole in METRICS else f"{labelled[1]} {labelled[2]}")
+    return found
 
 
 def may_count_embeddings(meaning: Meaning) -> bool:
@@ -182,6 +190,8 @@ def _size_meaning(parts: list[str]) -> Meaning | None:
     for canonical, names in SIZE_NAMES.items():
         if last in names:
             return Meaning(canonical, None, names.index(last))
+    if last in COMPUTE:
+        return Meaning("flops", rank=1)
     if found := TOTAL_FLOPS.fullmatch(last):
         prefix = LONG_PREFIXES.get(found[1] or "", (found[1] or "").upper())
         return Meaning("flops", FLOPS[f"{prefix}FLOPs"] if PREFIXES[prefix] != 1.0 else None)
@@ -263,4 +273,4 @@ def _original_spelling(words: str, body: str) -> str:
 def _normalised(part: str) -> str:
     """A part of a name in lower case, its words joined by underscores."""
     text = part.strip().lower()
-    return text if text.startswith("_") else re.sub(r"[\s-]+", "_", text).strip("_")
+    return text if text.startswith("_") else re.sub(r"[\s-]+", "_", text).strip("_#")

@@ -7,11 +7,17 @@ import re
 
 from flpjax.readers.cells import NUMBER
 
-SUFFIXED = re.compile(r"([+-]?\d*\.?\d+(?:e[+-]?\d+)?)\s*([KMBT])", re.IGNORECASE)
+SUFFIXED = re.compile(
+    r"([+-]?\d*\.?\d+(?:e[+-]?\d+)?)\s*([KMBT])(?:\s*(?:tok(?:en)?|param(?:eter)?)s?)?", re.IGNORECASE
+)
 TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
-GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?:\.\d*)?", re.ASCII)
+GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d{1,3}(?:[ '’\u00a0\u2009\u202f]\d{3})+(?:\.\d*)?", re.ASCII)
 """Thousands in groups; a decimal comma before three digits looks the same, so that only sizes are read so."""
+POWER = re.compile(r"([+-]?\d+\.?\d*)\s*[x×*·]\s*10\s*(?:\^|\*\*)?\s*\{?([+-]?\d{1,2})\}?", re.ASCII)
+"""``1.2 × 10^20``, as papers print it."""
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 SIZES = ("params", "tokens", "flops", "step", "batch", "batch_tokens", "context")
+LONGEST = 100  # characters of a number
 SHARES = ("score", "stderr", "mix")
 NOT_MEASURED = frozenset(
     (
@@ -34,6 +40,8 @@ def number_as_written(text: str, canonical: str) -> float | None:
         return float(text)
     if text.lower() in NOT_MEASURED:
         return math.nan
+    if len(text) <= LONGEST and (power := POWER.fullmatch(text.translate(RAISED))):
+        return float(f"{power[1]}e{power[2]}")
     kind = canonical.partition("/")[0]
     if kind in SIZES:
         if found := SUFFIXED.fullmatch(text):

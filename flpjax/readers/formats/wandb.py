@@ -126,4 +126,6 @@ def _with_summaries(
     return found, notes
 
 
-WANDB = Format("wandb", "exports of W&B: histories, panels, tables of runs; a file or a folder", recognises, read)
+WANDB = Format(
+    "wandb", "tables: histories, panels and runs of W&B, or made by hand; a file or a folder", recognises, read
+)

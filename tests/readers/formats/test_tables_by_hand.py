@@ -43,8 +43,19 @@ READ = {
     "thousands in groups of commas": table(
         "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f'{r},"{n:,.0f}","{D * n:,.0f}",{y},{s}'
     ),
+    "thousands in groups of points, where commas are decimal": table(
+        "run;params;tokens;loss/c4;score/h",
+        lambda r, n, y, s: f"{r};{n:,.0f};{D * n:,.0f};".replace(",", ".") + f"{y};{100 * s:.4f}%".replace(".", ","),
+    ),
+    "powers of ten as papers print them": table(
+        "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f"{r},{n / 1e6:g}×10⁶,{D * n / 1e9:g} x 10^9,{y},{s}"
+    ),
+    "headings in two lines": table(
+        'run,"Params\n(M)","Tokens\n(B)",loss/c4,"h acc\n(%)"',
+        lambda r, n, y, s: f"{r},{n / 1e6},{D * n / 1e9},{y},{100 * s}",
+    ),
     "suffixes": table(
-        "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f"{r},{n / 1e6:g}M,{D * n / 1e9:g} B,{y},{s}"
+        "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f"{r},{n / 1e6:g}M,{D * n / 1e9:g}B tokens,{y},{s}"
     ),
     "percent signs": table(
         "run,params,tokens,loss/c4,score/h", lambda r, n, y, s: f"{r},{n},{D * n},{y},{100 * s:.4f} %"
@@ -127,6 +138,17 @@ def test_words_for_nothing_are_not_measured(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made.runs.score[:, 0], [np.nan, np.nan, 0.5])
     assert any("2 cells NaN or infinite, or with a word for nothing" in doubt for doubt in made.doubts)
     assert any(note.startswith("1 column not taken: other;") for note in made.notes)
+
+
+def test_runs_that_are_held_out_stay_so(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("run,params,tokens,val loss,held out\na,1e7,1e8,3,no\nb,2e7,2e8,2.5,\nc,3e7,3e8,2,yes\n")
+    runs = import_runs(path).runs
+    assert runs is not None
+    assert runs.held_out.tolist() == [False, False, True]
+    path.write_text("run,params,tokens,val loss,held out\na,1e7,1e8,3,perhaps\n")
+    with pytest.raises(InputError, match=r"row 1 \(line 2\), column 'held out': 'perhaps' is neither true nor false"):
+        import_runs(path)
 
 
 def test_rows_that_nothing_orders_are_runs_of_their_own(tmp_path: Path) -> None:
