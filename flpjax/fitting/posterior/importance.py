@@ -132,13 +132,17 @@ class StudentTMixture(NamedTuple):
         draws, outputs, size = vector.shape
         inverse = np.linalg.inv(self.root)
         volume = np.linalg.slogdet(inverse)[1]
+        power = int(TAILS) + size
         found = np.full((draws, outputs), -np.inf)
         for r, o in np.ndindex(len(self.root), outputs):
             there = self.centre[r, :, o].mean(axis=0)
             at, centre = (vector[:, o] - there) @ inverse[r, o].T, (self.centre[r, :, o] - there) @ inverse[r, o].T
             square = (at**2).sum(axis=1)[:, None] - 2.0 * at @ centre.T + (centre**2).sum(axis=1)
-            tails = 0.5 * (TAILS + size) * np.log1p(np.maximum(square, 0.0) / TAILS)
-            found[:, o] = np.logaddexp(found[:, o], volume[r, o] + logsumexp(-tails, axis=1))
+            near = 1.0 / (1.0 + np.maximum(square, 0.0) / TAILS)
+            tails = np.sqrt(near) if power % 2 else np.ones_like(near)
+            for _ in range(power // 2):  # a whole power by products: by logarithms it takes five times as long
+                tails *= near
+            found[:, o] = np.logaddexp(found[:, o], volume[r, o] + np.log(tails.sum(axis=1)))
         return found - np.log(self.centre.shape[0] * self.centre.shape[1])
 
 
@@ -178,7 +182,12 @@ def draw(
 
 
 def explore(
-    layer: Layer, whitening: Whitening, evidence: PosteriorData, draws: int, rng: np.random.Generator
+    layer: Layer,
+    whitening: Whitening,
+    evidence: PosteriorData,
+    draws: int,
+    rng: np.random.Generator,
+    rounds: int | None = None,
 ) -> Weighted:
     """Draws in rounds of a layer's posterior, as :func:`explore_density` makes them.
 
@@ -188,13 +197,19 @@ def explore(
         evidence: Of the layer.
         draws: How many, :data:`ROUNDS` at least.
         rng: For the draws: on the host, where they need no compiled program.
+        rounds: At most; None for :data:`ROUNDS`.
     """
     mode, root = np.asarray(whitening.mode), np.asarray(whitening.root)
-    return explore_density(lambda vectors: _densities(layer, vectors, evidence), mode, root, draws, rng)
+    return explore_density(lambda vectors: _densities(layer, vectors, evidence), mode, root, draws, rng, rounds)
 
 
 def explore_density(
-    log_density_of: Callable[[Floats], Floats], mode: Floats, root: Floats, draws: int, rng: np.random.Generator
+    log_density_of: Callable[[Floats], Floats],
+    mode: Floats,
+    root: Floats,
+    draws: int,
+    rng: np.random.Generator,
+    rounds: int | None = None,
 ) -> Weighted:
     """Draws in rounds, with the log ratio of a density to theirs.
 
@@ -206,13 +221,15 @@ def explore_density(
         root: ``(start, output, p, p)`` square roots of covariances there.
         draws: How many, :data:`ROUNDS` at least.
         rng: For the draws.
+        rounds: At most; None for :data:`ROUNDS`.
     """
     outputs, size = root.shape[1:3]
+    most = ROUNDS if rounds is None else rounds
     proposals = [StudentTMixture(mode[:, None], root)]
     log_density, counts = [np.zeros((0, outputs))], [0]
     vector, density, light = np.zeros((0, outputs, size)), np.zeros((0, outputs)), False
     while True:
-        last = light or len(proposals) == ROUNDS
+        last = light or len(proposals) == most
         new = proposals[-1].draw(draws - len(vector) if last else draws // ROUNDS, rng)
         log_density = [
             np.concatenate([known, p.log_density(new)]) for known, p in zip(log_density, proposals, strict=True)

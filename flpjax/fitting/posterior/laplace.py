@@ -6,6 +6,8 @@ curvature is the identity: no direction is flat, whatever the data leave open.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, log_densit
 from flpjax.numerics import compiled, on_device
 
 STEPS = 60
+WIDE = 32  # outputs that climb together
 TOLERANCE = 1e-6  # of the gradient's norm, in units of the prior
 GAIN = 1e-11  # of log density, that a step must bring
 STIFFEST = 1e8
@@ -47,13 +50,36 @@ def find_modes(layer: Layer, starts: NDArray[np.float64], evidence: PosteriorDat
     """Damped Newton steps from each of ``(start, output, p)``, each output on its own.
 
     The steps are taken on the host: problems of a few parameters need no compiled solver, and compiling is what a first
-    fit waits for.
+    fit waits for. Of many outputs, :data:`WIDE` climb together, so that they don't wait for the slowest of all.
 
     Args:
         layer: The stage.
         starts: ``(start, output, p)`` unconstrained.
         evidence: Of the layer.
     """
+    outputs = starts.shape[1]
+    if outputs <= WIDE:
+        return _find_modes(layer, starts, evidence)
+
+    def some(at: int) -> tuple[NDArray[Any], ...]:
+        index = np.minimum(np.arange(at, at + WIDE), outputs - 1)  # the last is repeated: one program serves all
+        found = _find_modes(layer, starts[:, index], of_outputs(evidence, index))
+        leaves = *map(np.asarray, found.whitening), found.gradient
+        return tuple(leaf[:, : outputs - at] for leaf in leaves)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        parts = list(pool.map(some, range(0, outputs, WIDE)))
+    mode, root, gradient = (np.concatenate(leaf, axis=1) for leaf in zip(*parts, strict=True))
+    return Mode(Whitening(*on_device((mode, root))), gradient)
+
+
+def of_outputs(evidence: PosteriorData, index: NDArray[np.intp]) -> PosteriorData:
+    """Of some outputs only."""
+    some: PosteriorData = jax.tree.map(lambda leaf: np.asarray(leaf)[index], evidence)
+    return some
+
+
+def _find_modes(layer: Layer, starts: NDArray[np.float64], evidence: PosteriorData) -> Mode:
     loc, scale = np.asarray(evidence.loc), np.asarray(evidence.scale)
     at = (starts - loc) / scale
     value, gradient, curvature = slopes(layer, at, evidence)

@@ -194,7 +194,15 @@ def measured_variance(layer: Layer, params: Params, data: LayerData, averaged: i
         data: Of one output.
         averaged: Checkpoints that a final value is the mean of.
     """
-    at_top = jax.tree.map(lambda v: jnp.ravel(v)[data.top], scatter_of(layer, params, data))
+    places = data.mask.shape
+
+    def top(leaf: Array) -> Array:
+        """The largest run's last row, of leaves that have rows: the others need no law at all."""
+        rows = leaf.reshape(-1, *leaf.shape[2:]) if leaf.shape[:2] == places else None
+        return leaf if rows is None else rows[data.top][None, None]
+
+    at_top = jax.tree.map(jnp.ravel, scatter_of(layer, params, jax.tree.map(top, data)))
+    at_top = jax.tree.map(lambda v: v[0], at_top)
     if layer.kind == "runs":
         return at_top.common**2 + at_top.tilt**2 + at_top.variance / averaged
     return at_top.variance

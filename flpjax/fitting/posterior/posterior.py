@@ -17,8 +17,8 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.posterior.assemble import Found, assemble
-from flpjax.fitting.posterior.importance import draw
-from flpjax.fitting.posterior.laplace import Mode, Whitening, find_modes, slopes
+from flpjax.fitting.posterior.by_group import draw_outputs
+from flpjax.fitting.posterior.laplace import WIDE, Mode, Whitening, find_modes, of_outputs, slopes
 from flpjax.fitting.posterior.likelihood import PosteriorData
 from flpjax.fitting.posterior.nuts import Sampler, sample
 from flpjax.fitting.posterior.populations import by_populations
@@ -128,8 +128,8 @@ def _begin(problem: PosteriorProblem, key: Array, chains: int) -> tuple[dict[str
     What a first call waits for is compiling, so that layers compile beside the staged fit and beside each other.
     """
     with ThreadPoolExecutor(len(problem.layers)) as pool:
-        somewhere = [np.asarray(known.loc)[None] for known in problem.evidence]
-        compiling = pool.map(slopes, problem.layers, somewhere, problem.evidence)
+        groups = [of_outputs(known, np.arange(len(known.loc))[:WIDE]) for known in problem.evidence]
+        compiling = pool.map(slopes, problem.layers, [known.loc[None] for known in groups], groups)
         vectors, _, fits = fit_stages(problem.bound, np.ones((1, len(problem.bound.runs.names))), key, None, None)
         list(compiling)  # to raise here what went wrong there
         starts = [
@@ -168,7 +168,7 @@ def _by_importance(
     rngs = [generator(key, i) for i in range(len(problem.layers))]
     with ThreadPoolExecutor(len(rngs)) as pool:
         counts = [draws] * len(rngs), [PROPOSALS * draws] * len(rngs)
-        drawn = list(pool.map(draw, problem.layers, whitening, problem.evidence, *counts, rngs))
+        drawn = list(pool.map(draw_outputs, problem.layers, whitening, problem.evidence, *counts, rngs))
     for layer, stage, (vector, *known) in zip(problem.layers, problem.bound.stages, drawn, strict=True):
         vectors.append(on_device(vector))
         for found, values in zip((khat, worth), known, strict=True):
