@@ -36,7 +36,7 @@ FULL = 2.38  # steps of this over the root of twice the parameters suit a normal
 LEAST = 0.3  # … and a bent one's are shorter: by a factor from here to 1
 LEAP = 0.1  # share of steps that go from one member's place by all that lies between two others: from bend to bend
 JITTER = 1e-5  # of a step, so that no direction is closed
-TOGETHER = 50  # members evaluated side by side: more would leave a processor's cache, and these divide the population
+TOGETHER = 16  # densities evaluated side by side, of draws and outputs: more would leave a processor's cache
 Half = tuple[Array, Array]
 """Places ``(draw, output, p)``, and log densities ``(draw, output)`` there."""
 
@@ -59,7 +59,7 @@ def de_mcmc(layer: Layer, vectors: Array, evidence: PosteriorData, key: Array, t
     usual = FULL / (2.0 * vectors.shape[-1]) ** 0.5
 
     def density(members: Array) -> Array:
-        return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), members, batch_size=TOGETHER)
+        return _in_lots(layer, members, evidence)
 
     def step(halves: tuple[Half, Half], key: Array) -> tuple[tuple[Half, Half], None]:
         """The first half steps, and the other is next."""
@@ -279,5 +279,11 @@ def _densities(layer: Layer, vectors: Floats, evidence: PosteriorData) -> Floats
 
 @partial(compiled, static_argnums=0)
 def _block(layer: Layer, vectors: Array, evidence: PosteriorData) -> Array:
+    """``(draw, output)``."""
+    return _in_lots(layer, vectors, evidence)
+
+
+def _in_lots(layer: Layer, vectors: Array, evidence: PosteriorData) -> Array:
     """``(draw, output)``; in lots, which stay in a processor's cache."""
-    return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), vectors, batch_size=16)
+    lot = max(TOGETHER // vectors.shape[1], 1)
+    return lax.map(lambda v: jax.vmap(partial(log_density, layer))(v, evidence), vectors, batch_size=lot)
