@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from flpjax.fitting.point import bind
-from flpjax.fitting.posterior import importance
+from flpjax.fitting.posterior import by_group, importance
+from flpjax.fitting.posterior.by_group import draw_outputs
 from flpjax.fitting.posterior.importance import TAILS, StudentTMixture, de_mcmc, draw, explore
-from flpjax.fitting.posterior.laplace import find_modes
+from flpjax.fitting.posterior.laplace import find_modes, of_outputs
 from flpjax.fitting.posterior.posterior import posterior
 from flpjax.fitting.posterior.priors import posterior_problem
 from flpjax.methods.registry import method
@@ -121,3 +122,20 @@ def test_any_number_of_draws_can_be_asked_for(bent):
         assert vectors.shape == (draws, *np.asarray(bent[1].mode).shape[1:])
         assert len(khat) == len(worth) == vectors.shape[1]
         assert (worth <= draws).all()
+
+
+def test_outputs_drawn_in_groups_are_drawn_as_together(bent, wandered, monkeypatch):
+    """Each output twice, in two groups, which go through rounds and wander as those that are drawn together."""
+    layer, around, known = bent
+    twice = np.array([0, 1, 0, 1])
+    monkeypatch.setattr(by_group, "GROUP", 2)
+    whitening = type(around)(*(leaf[:, twice] for leaf in around))
+    apart, khat, worth = draw_outputs(
+        layer, whitening, of_outputs(known, twice), 2 * importance.POPULATION, 4001, np.random.default_rng(2)
+    )
+    assert np.isfinite(khat).all()
+    assert (worth > 100).all()
+    together = wandered[0][:, twice]
+    assert np.abs((np.median(apart, axis=0) - np.median(together, axis=0)) / together.std(axis=0)).max() < 0.4
+    assert np.median(apart.std(axis=0) / together.std(axis=0)) == pytest.approx(1.0, abs=0.25)
+    assert not np.allclose(apart[:, :2], apart[:, 2:])

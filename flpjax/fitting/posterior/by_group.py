@@ -76,10 +76,10 @@ def draw_outputs(
         return draw(layer, whitening, evidence, draws, proposals, rng)
     found = _Drawn(draws, outputs, mode.shape[2])
 
-    def explored(index: Indices, rng: np.random.Generator, count: int, rounds: int) -> None:
+    def explored(index: Indices, rng: np.random.Generator, rounds: int) -> None:
         own = _filled(index)
         around = Whitening(*on_device((mode[:, own], root[:, own])))
-        found.keep(explore(layer, around, of_outputs(evidence, own), count, rng, rounds), index, rng)
+        found.keep(explore(layer, around, of_outputs(evidence, own), proposals, rng, rounds), index, rng)
 
     def wandered(index: Indices, rng: np.random.Generator) -> None:
         own, key = _filled(index), jax.random.key(int(rng.integers(2**31)))
@@ -90,10 +90,8 @@ def draw_outputs(
         found.worth[index] = worth_of_looks(seen)[: len(index)]
 
     everyone = np.arange(outputs)
-    _in_groups(partial(explored, count=max(proposals // ROUNDS, 1), rounds=1), everyone, rng)
-    light = found.khat <= FINITE
-    _in_groups(partial(explored, count=proposals, rounds=1), everyone[light], rng)
-    _in_groups(partial(explored, count=proposals, rounds=ROUNDS), everyone[found.khat > FINITE], rng)
+    _in_groups(partial(explored, rounds=1), everyone, rng)
+    _in_groups(partial(explored, rounds=ROUNDS), everyone[found.khat > FINITE], rng)
     _in_groups(wandered, everyone[found.khat > FINITE], rng)
     return found.vectors, found.khat, np.minimum(found.worth, draws)
 
