@@ -53,7 +53,7 @@ def test_the_chance_of_take_off_is_that_of_other_ladders(half_asleep):
     assert seen.take_off[0] == {"asleep": pytest.approx(near, abs=0.04)}
     assert seen.take_off[1] == {"asleep": pytest.approx(far, abs=0.04)}
     assert near < 0.5 < far
-    told = [row["take_off"] for row in seen.table() if row["kind"] == "score"]
+    told = [row["take_off"] for row in seen.to_dicts() if row["kind"] == "score"]
     assert told[0] == seen.take_off[0]["asleep"]
     assert told[1:3] == [None, None]
     first = json.loads(seen.to_json())["targets"][0]["score"]

@@ -136,7 +136,7 @@ class Part:
         assert self.fits is not None
         fits = self.fits
         best = fits.log_evidence[:, 0].argmax(axis=1)
-        theta, hessian, evidence, climbed, gradient = (leaf[np.arange(len(best)), 0, best] for leaf in fits)
+        theta, _, hessian, evidence, climbed, gradient = (leaf[np.arange(len(best)), 0, best] for leaf in fits)
         sound = np.isfinite(evidence)
         status = np.where(sound, np.where(climbed, Status.CONVERGED, Status.STEP_LIMIT), Status.ALL_FAILED)
         value = np.linalg.eigvalsh(np.where(sound[:, None, None], hessian, np.eye(hessian.shape[-1])))
