@@ -50,7 +50,7 @@ for program in (importance.de_mcmc, importance._block, many_chains.window_of):
     program._options.update(OPTIMISED)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def optimised_solver() -> Iterator[None]:
     """The solver's programs, too, where many rows make them run for long."""
     with pytest.MonkeyPatch.context() as patch:
@@ -70,9 +70,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 
 LONGEST = (
-    "test_notebooks", "test_posterior", "test_ladder", "test_cases", "test_mixing", "test_devices", "test_forms",
-    "test_paper", "test_nist", "test_mixture", "test_sbc", "test_compare", "test_auto", "test_ascent",
-    "test_importance", "test_reported", "test_cli", "test_discovery",
+    "test_clients", "test_posterior", "test_cases", "test_forms", "test_paper", "test_mixtures", "test_ladder",
+    "test_notebooks", "test_devices", "test_compare", "test_auto", "test_nist", "test_mixture", "test_discovery",
+    "test_speeding", "test_coverage", "test_cli", "test_speedup", "test_ascent", "test_reported",
 )  # fmt: skip
 
 

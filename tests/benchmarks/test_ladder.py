@@ -27,8 +27,8 @@ SMALLER = {
     "sizes": SIZES,
     "checkpoints": 2,
     "bytes_per_parameter": 0.4,
-    "windows": 5,
-    "questions": 31,
+    "windows": 3,
+    "questions": 11,
     "code": [0.0, 0.5],
 }
 

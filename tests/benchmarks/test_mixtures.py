@@ -13,7 +13,7 @@ from flpjax.fitting.point import point
 from flpjax.ladder.compute import six_nd
 from flpjax.results.problem import BEST_TRIED, mixture_problem
 
-pytestmark = pytest.mark.public
+pytestmark = [pytest.mark.public, pytest.mark.usefixtures("optimised_solver")]
 
 
 @pytest.fixture(autouse=True)
