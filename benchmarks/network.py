@@ -1,15 +1,18 @@
 """The posterior of FLP-M's network: whether its intervals hold what runs reach that no fit saw, beside the bootstrap's.
 
-``python -m benchmarks.network --json FILE [--seeds 60] [--first 0] [--workers N] [--only simulated|held-out|time]``.
+``python -m benchmarks.network --json FILE [--seeds 60] [--first 0] [--workers N [--accelerator]]
+[--only simulated|held-out|time]``.
 Simulated: the paper's ladder of mixtures, whose truth is known and is no network. Held out: the larger runs of our own
 ladder. Time: a posterior of 6 tasks, with nothing compiled, and again. With one worker it runs on whatever JAX finds.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -123,10 +126,11 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=60, help="simulated ladders (default: 60)")
     arguments.add_argument("--first", type=int, default=0, help="the first of their seeds (default: 0)")
     arguments.add_argument("--workers", type=int, default=1, help="processes, on CPU if more than one (default: 1)")
+    arguments.add_argument("--accelerator", action="store_true", help="workers share it, in place of the CPU")
     arguments.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts")
     given = arguments.parse_args()
     jax.config.update("jax_enable_x64", True)
-    if given.workers > 1:
+    if given.workers > 1 and not given.accelerator:
         jax.config.update("jax_platforms", "cpu")
     result = environment()
     if "time" in given.only:
@@ -152,8 +156,10 @@ def main() -> None:
     if "simulated" in given.only:
         ladders = []
         todo = range(given.first, given.first + given.seeds)
-        for found in side_by_side(simulated, todo, given.workers):
+        for found in side_by_side(simulated, todo, given.workers, accelerator=given.accelerator):
             ladders.append(found)
+            if given.json:  # what is done so far, should the rest be cut off
+                Path(given.json).write_text(json.dumps(result | {"ladders": ladders}))
             print(f"{len(ladders)} of {given.seeds}: {_line(found)}", file=sys.stderr, flush=True)
         result["simulated"] = of = summary(ladders)
         result["ladders"] = sorted(ladders, key=lambda f: int(f["seed"]))

@@ -57,9 +57,10 @@ def by_populations(
             if outputs:
                 tell(f"{len(outputs)} × {problem.layers[i].stage}, populations {number + 1}")
                 own = jax.random.fold_in(key, number * len(pending) + i)
-                found, evidence, accepted = _drawn(problem, i, outputs, tempering, chains, own)
+                asked = _side_by_side(outputs, len(problem.evidence[i].loc))
+                found, evidence, accepted = _drawn(problem, i, asked, tempering, chains, own)
                 acceptance = min(acceptance, accepted)
-                for place, output in enumerate(outputs):
+                for place, output in enumerate(asked):
                     pools[i][output].append((found[:, :, place], evidence[:, place]))
         vectors = tuple(_joined(pool, max(draws, JUDGED)) for pool in pools)
         pending = unsettled(problem, convergence(forecasts_of(problem, vectors), chains))
@@ -84,6 +85,14 @@ def unsettled(problem: PosteriorProblem, found: Convergence) -> list[list[int]]:
     score = [j for j, through in enumerate(via) if not good[domains + j] and not loss.intersection(through)]
     wanted = {"loss": sorted(loss), "score": score}
     return [wanted[layer.stage] for layer in problem.layers]
+
+
+def _side_by_side(outputs: list[int], places: int) -> list[int]:
+    """Outputs of one program: on accelerators always as many, with more populations of each where they are few.
+
+    So nothing compiles again for the few that have not settled, and the places of the others are not idle.
+    """
+    return outputs if jax.default_backend() == "cpu" else [outputs[i % len(outputs)] for i in range(places)]
 
 
 def _drawn(
