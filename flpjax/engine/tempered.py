@@ -2,8 +2,8 @@
 
 For posteriors with many modes that no single chain finds its way between: networks. The likelihood is raised to a
 power that goes from 0 to 1 in steps of the population's own choosing; at each, members are resampled by what the step
-weighs them, and then wander by Hamiltonian Monte Carlo. Several populations that know nothing of each other tell by
-their agreement whether the modes were found in the right shares.
+weighs them, and then wander by Hamiltonian Monte Carlo, whitened by the population's covariance. Several populations
+that know nothing of each other tell by their agreement whether the modes were found in the right shares.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ LogLikelihood = Callable[[Array, Any], Array]
 MOST_STEPS = 200  # of the power; a posterior that takes more is not reached, and says so
 HALVINGS = 40  # of the interval in which the next power is sought
 LOWEST = -1e30  # log likelihood of what has none
-NARROWEST = 1e-6  # spread of a population, in units of the prior
-FIRST_STEP = 0.3  # of HMC, in standard deviations of the population
+NARROWEST = 1e-6  # spread of a population in any direction, in units of the prior
+FIRST_STEP = 0.3  # of HMC, where the population is standard normal
 TOGETHER = 4  # members evaluated side by side on a CPU: their rows stay in its cache, which is four times as fast
 ADAPTED = 0.5  # change of a step's logarithm by a unit of acceptance
 
@@ -158,22 +158,22 @@ def one_population(
 
     def move(_: Any, carry: tuple[_Population, Array]) -> tuple[_Population, Array]:
         """One trajectory of every member, at the population's power."""
-        now, spread = carry
+        now, root = carry
         key, shake, length, luck, jitter = jax.random.split(now.key, 5)
         momentum = jax.random.normal(shake, now.place.shape, now.place.dtype)
         # The first trajectory goes nowhere: it finds the density at the start, without a second place for it in the
         # program, each of which takes as long to compile.
         first = now.number == 0
-        step = jnp.where(first, 0.0, jnp.exp(now.log_step)) * spread
-        step = step[None, :] * jax.random.uniform(jitter, (members, 1), now.place.dtype, 0.7, 1.3)
+        step = jnp.where(first, 0.0, jnp.exp(now.log_step))
+        step = step * jax.random.uniform(jitter, (members, 1), now.place.dtype, 0.7, 1.3)
         leaps = jax.random.randint(length, (), tempering.leaps // 2, tempering.leaps + 1)
 
         def leap(_: Any, at: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
             place, momentum, _, slope = at
-            half = momentum + 0.5 * step * (now.power * slope - place)
-            place = place + step * half
+            half = momentum + 0.5 * step * ((now.power * slope - place) @ root)
+            place = place + step * (half @ root.T)
             height, slope = densities(place)
-            return place, half + 0.5 * step * (now.power * slope - place), height, slope
+            return place, half + 0.5 * step * ((now.power * slope - place) @ root), height, slope
 
         place, end, height, slope = lax.fori_loop(0, leaps, leap, (now.place, momentum, now.height, now.slope))
 
@@ -192,7 +192,7 @@ def one_population(
             acceptance=acceptance,
             key=key,
         )
-        return after, spread
+        return after, root
 
     def onward(now: _Population) -> _Population:
         """A step of the power, resampling, moves, and a look where it is time."""
@@ -226,8 +226,9 @@ def one_population(
             log_evidence=now.log_evidence + step * now.height.max() + jnp.log(weight.mean()),
             key=key,
         )
-        spread = jnp.maximum(resampled.place.std(axis=0), NARROWEST)
-        there, _ = lax.fori_loop(0, tempering.moves, move, (resampled, spread))
+        covariance = jnp.cov(resampled.place.T) + NARROWEST**2 * jnp.eye(len(loc))
+        root = jnp.linalg.cholesky(covariance)
+        there, _ = lax.fori_loop(0, tempering.moves, move, (resampled, root))
         arrived = now.arrived + (power >= 1.0)
         at = jnp.clip((arrived - 1) // tempering.apart, 0, tempering.looks - 1)  # the last of its rounds stays
         seen = lax.dynamic_update_index_in_dim(now.seen, there.place, at, 0)

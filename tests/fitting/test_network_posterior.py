@@ -1,7 +1,6 @@
 """A network's posterior: what is integrated out, what symmetry must not change, intervals, and what raises."""
 
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,7 @@ from flpjax.fitting.posterior import posterior as entry
 from flpjax.fitting.posterior.assemble import verdict
 from flpjax.fitting.posterior.likelihood import log_likelihood, unpacked
 from flpjax.fitting.posterior.marginal import MarginalLikelihood, completed
-from flpjax.fitting.posterior.populations import unsettled
+from flpjax.fitting.posterior.populations import joined, unsettled
 from flpjax.fitting.posterior.priors import posterior_problem
 from flpjax.fitting.sampled import Sampled
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
@@ -54,7 +53,7 @@ def problem(ladder):
 @pytest.fixture(scope="module")
 def drawn(ladder, key):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entry, "Tempering", partial(Tempering, members=40, moves=4, apart=2))
+        patch.setattr(entry, "usual_tempering", lambda: Tempering(members=40, moves=4, apart=2))
         patch.setattr(populations, "ROUNDS", 2)
         return entry.posterior(METHOD, ladder, key, draws=DRAWS, strict=False)  # too few to settle
 
@@ -188,6 +187,16 @@ def test_only_what_has_not_settled_is_drawn_again(problem, drawn):
     assert unsettled(problem, score) == [[], [1]]
     loss = good._replace(rhat=np.where(np.arange(4) >= 1, 1.02, np.ones((2, 4))))
     assert unsettled(problem, loss) == [[1], []], "scores wait for the losses that they go through"
+
+
+def test_populations_of_a_network_count_by_their_evidence_and_others_alike(problem):
+    def population(value, evidence):
+        return np.full((2, 50, 3), value), np.array([evidence, 0.0])
+
+    pool = [[population(1.0, np.log(3.0)), population(0.0, 0.0)]]
+    losses, scores = (np.asarray(joined(400, layer, pool)).reshape(2, 400, 1, 3) for layer in problem.layers)
+    np.testing.assert_allclose(scores.mean(axis=1)[:, 0, 0], [0.75, 0.5])
+    np.testing.assert_allclose(losses.mean(axis=1)[:, 0, 0], [0.5, 0.5])
 
 
 def test_methods_by_name():

@@ -9,6 +9,7 @@ populations join each, for the outputs that need them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,12 +20,14 @@ from numpy.typing import NDArray
 from flpjax.engine.tempered import Tempering, temper
 from flpjax.fitting.diagnostics import ESS, RHAT, Convergence, convergence
 from flpjax.fitting.posterior.assemble import Found, forecasts_of
+from flpjax.fitting.posterior.likelihood import Layer
 from flpjax.fitting.posterior.marginal import MarginalLikelihood, completed
 from flpjax.fitting.posterior.priors import PosteriorProblem
 from flpjax.numerics import generator, on_device
 
 ROUNDS = 8  # of populations that may join a chain; what does not agree then is named
 JUDGED = 500  # draws of each chain whose forecasts must agree, however few are asked for
+MORE_MEMBERS = 1000  # of each population where they are evaluated at once, for little more time
 Floats = NDArray[np.float64]
 Population = tuple[Floats, Floats]
 """Of one output: draws ``(chain, draw, p)``, and the log evidence ``(chain,)``."""
@@ -62,14 +65,19 @@ def by_populations(
                 acceptance = min(acceptance, accepted)
                 for place, output in enumerate(asked):
                     pools[i][output].append((found[:, :, place], evidence[:, place]))
-        vectors = tuple(_joined(pool, max(draws, JUDGED)) for pool in pools)
+        vectors = tuple(map(partial(joined, max(draws, JUDGED)), problem.layers, pools))
         pending = unsettled(problem, convergence(forecasts_of(problem, vectors), chains))
         if not any(pending):
             break
-    vectors = tuple(_joined(pool, draws) for pool in pools)
+    vectors = tuple(map(partial(joined, draws), problem.layers, pools))
     shape = (chains, draws)
     steps = np.full(shape, number + 1, np.int64)
     return Found(vectors, np.zeros(shape, bool), steps, ROUNDS + 1, np.full(shape, acceptance), {}, {})
+
+
+def usual_tempering() -> Tempering:
+    """Larger populations on accelerators: one finds the modes in their shares where several small ones don't."""
+    return Tempering() if jax.default_backend() == "cpu" else Tempering(members=MORE_MEMBERS)
 
 
 def unsettled(problem: PosteriorProblem, found: Convergence) -> list[list[int]]:
@@ -108,21 +116,25 @@ def _drawn(
     return flat.reshape(*vectors.shape[:2], *flat.shape[1:]), ran.log_evidence, float(ran.acceptance.min())
 
 
-def _joined(pool: list[list[Population]], draws: int) -> Array:
-    """``(chain · draw, output, p)``: every chain's populations one after another, each by its share of the evidence.
+def joined(draws: int, layer: Layer, pool: list[list[Population]]) -> Array:
+    """``(chain · draw, output, p)``: every chain's populations one after another, of a network by their evidence.
 
     A population that found the better modes has the larger evidence, of which its estimate is unbiased: to weigh by it
-    corrects what one population alone has too much or too little of (Del Moral et al. 2006).
+    corrects what one population alone has too much or too little of (Del Moral et al. 2006). Where there is one mode,
+    all have found it, and what estimates differ by is noise: populations then count alike.
 
     Args:
-        pool: Output → populations, each of all chains.
         draws: Of each chain.
+        layer: The stage.
+        pool: Output → populations, each of all chains.
     """
+    several = getattr(layer.law, "trained", False)
     level = (np.arange(draws) + 0.5) / draws
     columns = []
     for populations in pool:
         each = np.concatenate([drawn for drawn, _ in populations], axis=1)
         evidence = np.stack([found for _, found in populations], axis=1)
+        evidence = evidence if several else np.where(np.isfinite(evidence), 0.0, evidence)
         weight = np.exp(evidence - evidence.max(axis=1, keepdims=True))
         shares = np.repeat(weight, each.shape[1] // len(populations), axis=1)
         upper = np.cumsum(shares, axis=1) / shares.sum(axis=1, keepdims=True)

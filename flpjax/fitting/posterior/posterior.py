@@ -12,7 +12,6 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from flpjax.engine.tempered import Tempering
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
@@ -21,7 +20,7 @@ from flpjax.fitting.posterior.by_group import draw_outputs
 from flpjax.fitting.posterior.laplace import WIDE, Mode, Whitening, find_modes, of_outputs, slopes
 from flpjax.fitting.posterior.likelihood import PosteriorData
 from flpjax.fitting.posterior.nuts import Sampler, sample
-from flpjax.fitting.posterior.populations import by_populations
+from flpjax.fitting.posterior.populations import by_populations, usual_tempering
 from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, Priors, posterior_problem
 from flpjax.ladder.table import Runs
 from flpjax.methods.discrepant import with_discrepancy
@@ -98,7 +97,7 @@ def posterior(
     gradient: dict[str, float] = {}
     if method == "tempered":
         _, _, fits = fit_stages(plain, np.ones((1, len(plain.runs.names))), key, REPORTED_STARTS, None)
-        found = by_populations(problem, Tempering(), each, chains, key_sample, tell)
+        found = by_populations(problem, usual_tempering(), each, chains, key_sample, tell)
         return assemble(problem, found, fits, gradient, method, chains, key_noise, strict)
     fits, modes = _begin(problem, key, chains)
     whitening = tuple(mode.whitening for mode in modes)
