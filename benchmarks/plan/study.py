@@ -50,7 +50,7 @@ class Study(NamedTuple):
     task: str
     random: bool
     seed: int
-    rule: Rule = "evidence"
+    rule: Rule = "both"
     plans: int = 1
     inside: bool = False
 
