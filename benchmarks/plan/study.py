@@ -93,6 +93,8 @@ def one(study: Study) -> tuple[Study, dict[str, Any]]:
                 _random(paid, split.cost, rest, rng) if study.random else _chosen(split, paid, laws, study, rest, rng)
             )
             spent += time.process_time() - start
+            if len(paid) < FEWEST and plan + 1 < plans:
+                continue
             if len(paid) < FEWEST:
                 raise RuntimeError(f"{study}: {share} % of the cost pay for {len(paid)} rows")
             shipped = shipped or _shipped(task, split, paid)
