@@ -100,7 +100,7 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
         name = f"{self.__module__}.{self.__qualname__}"
         if "<" in name:  # made inside another function: the name does not tell which it is
             return None
-        how = sorted((_compiler_options() | self._options).items())
+        how = sorted((_wanted_options() | self._options).items())  # which of them there are, the version says
         try:
             return shelf.program(name, self._program, self._statics(arguments[1:]), arguments, numbers, how)
         except NotKeptError:
@@ -143,15 +143,20 @@ def keep_programs(folder: Path, write: bool = True) -> None:
 def _compiler_options() -> dict[str, Any]:
     """Those of the options above that the installed XLA supports, since an unknown one is an error.
 
-    The LLVM level is left alone where ``jax_disable_most_optimizations`` sets it.
+    To find out compiles a program.
     """
-    set_level = jax.default_backend() == "cpu" and not jax.config.read("jax_disable_most_optimizations")
-    options = FASTER_COMPILATION | (FASTER_COMPILATION_ON_CPU if set_level else {})
+    options = _wanted_options()
     return (
         options
         if _supported(options)
         else {name: value for name, value in options.items() if _supported({name: value})}
     )
+
+
+def _wanted_options() -> dict[str, Any]:
+    """The options above; the LLVM level is left alone where ``jax_disable_most_optimizations`` sets it."""
+    set_level = jax.default_backend() == "cpu" and not jax.config.read("jax_disable_most_optimizations")
+    return FASTER_COMPILATION | (FASTER_COMPILATION_ON_CPU if set_level else {})
 
 
 def _supported(options: Mapping[str, Any]) -> bool:
@@ -197,6 +202,19 @@ def require_x64(what: str) -> None:
             f"{what} needs float64, and JAX is set to float32",
             remedy='Call jax.config.update("jax_enable_x64", True) when the program starts, or set JAX_ENABLE_X64=1',
         )
+
+
+def random_key(seed: int) -> Array:
+    """The key that ``jax.random.key`` makes, put together on the host: without a program to compile.
+
+    Args:
+        seed: Any that ``jax.random.key`` takes.
+    """
+    fits = -(2**63) <= seed < 2**63 and jax.config.read("jax_enable_x64")
+    if not fits or jax.config.read("jax_default_prng_impl") != "threefry2x32":
+        return jax.random.key(seed)
+    bits = np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
+    return jax.random.wrap_key_data(jax.device_put(bits))
 
 
 def generator(key: Array, *salt: int) -> np.random.Generator:

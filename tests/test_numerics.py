@@ -56,6 +56,11 @@ def test_one_that_needs_its_centre_when_it_is_traced_gets_it():
     assert traced[1:] == [2.5, 1.5]  # the first is no number
 
 
+@pytest.mark.parametrize("seed", [0, 17, 2**40 + 5, -3])
+def test_keys_are_those_of_jax(seed):
+    assert jax.random.key(seed) == numerics.random_key(seed)
+
+
 def test_options_that_xla_does_not_know_are_left_out(monkeypatch):
     """A later XLA has dropped the old emitter."""
     monkeypatch.setattr(numerics, "FASTER_COMPILATION", {"xla_cpu_no_such_option": False})

@@ -215,12 +215,11 @@ def backtest(
     from flpjax.cli.show import show_backtest
 
     session.start_jax()
-    import jax
-
+    from flpjax.numerics import random_key
     from flpjax.results.backtest import backtest as run_backtest
 
     with session.progress(len(methods), "fitting") as step:
-        result = run_backtest(methods, table, jax.random.key(seed), draws=draws, level=level, progress=step)
+        result = run_backtest(methods, table, random_key(seed), draws=draws, level=level, progress=step)
     steps.save(json, result)
     if plot is not None:
         session.save_figure(plot, result.plot())
@@ -269,14 +268,13 @@ def review(
     from flpjax.cli import session, show
 
     session.start_jax()
-    import jax
-
     from flpjax.fitting.fit import fit
+    from flpjax.numerics import random_key
     from flpjax.results.review import review as run_review
 
     check_table(table, chosen, targets, via)
     with session.progress(steps.stages_of(chosen, table), f"fitting {name}:") as step:
-        fitted = fit(chosen, table, jax.random.key(seed), draws=draws, progress=step)
+        fitted = fit(chosen, table, random_key(seed), draws=draws, progress=step)
         result = run_review(fitted, table, targets)
     steps.save(json, result)
     for shown in show.show_review(result):

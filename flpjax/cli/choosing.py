@@ -85,9 +85,8 @@ def choose_next(
 
 
 def _first(asked: Choosing, how: steps.How) -> NextRuns:
-    import jax
-
     from flpjax.cli import session
+    from flpjax.numerics import random_key
     from flpjax.results.selection.choice import MOST_RUNS
     from flpjax.results.selection.first_ladder import first_ladder
     from flpjax.results.target import parse_target
@@ -97,19 +96,18 @@ def _first(asked: Choosing, how: steps.How) -> NextRuns:
         return first_ladder(
             parse_target(asked.target),
             asked.spend,
-            jax.random.key(how.seed),
+            random_key(how.seed),
             most=asked.most or MOST_RUNS,
             level=how.level,
         )
 
 
 def _next(table: Runs, asked: Choosing, how: steps.How) -> NextRuns:
-    import jax
-
     from flpjax.cli import session
     from flpjax.cli.asked import check_table
     from flpjax.fitting.fit import fit, method
     from flpjax.fitting.summary import LadderSummary
+    from flpjax.numerics import random_key
     from flpjax.results.selection.candidates import Candidates
     from flpjax.results.selection.choice import MOST_RUNS
     from flpjax.results.selection.next_runs import named_outputs, next_runs, offer
@@ -127,7 +125,7 @@ def _next(table: Runs, asked: Choosing, how: steps.How) -> NextRuns:
     named_outputs(table.domains, table.task_names, asked.domain or (), asked.task or ())
     offer(LadderSummary.of(table.training()), target, asked.spend, offered)
     with session.progress(steps.stages_of(chosen, table) + 1, f"fitting {name}:") as step:
-        fitted = fit(chosen, table, jax.random.key(how.seed), draws=how.draws, progress=step)
+        fitted = fit(chosen, table, random_key(how.seed), draws=how.draws, progress=step)
         step("choosing runs")
         return next_runs(
             fitted,

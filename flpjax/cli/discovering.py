@@ -47,16 +47,15 @@ def discover(
     table = read_columns(columns)
     asked = None if predict is None else read_columns(predict)
     session.start_jax()
-    import jax
-
     from flpjax.fitting.lawsearch.search import ROUNDS, discover_law
+    from flpjax.numerics import random_key
 
     rounds = rounds or ROUNDS
     with session.progress(rounds, "searching laws:") as step:
         found = discover_law(
             table,
             target,
-            jax.random.key(seed),
+            random_key(seed),
             features=feature,
             group=group,
             cost=cost,

@@ -114,15 +114,14 @@ def mix(
     if curve is not None and len(table.sources) not in (2, 3):
         raise InputError(f"--curve is for 2 or 3 sources, and there are {len(table.sources)}", remedy="Ask for --plot")
     session.start_jax()
-    import jax
-
     from flpjax.fitting.fit import fit
+    from flpjax.numerics import random_key
     from flpjax.results.mix_curve import mix_curve
     from flpjax.results.mixture import optimise_mix
     from flpjax.results.problem import BEST_TRIED
     from flpjax.results.review import review_mix
 
-    key = jax.random.key(seed)
+    key = random_key(seed)
     check_mix(table, chosen, wanted, goal, constraints, start_from)
     with session.progress(steps.stages_of(chosen, table) + 1, f"{name}:") as step:
         fitted = fit(chosen, table, key, draws=draws, progress=step)
@@ -178,13 +177,12 @@ def compare(
     laws = parse_laws(law)
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
     session.start_jax()
-    import jax
-
+    from flpjax.numerics import random_key
     from flpjax.results.compare import MAPS, MIXTURE_LAWS
     from flpjax.results.compare import compare as run_compare
 
     with session.progress(len(MIXTURE_LAWS) + len(laws) + len(MAPS) + 4, "fitting") as step:
-        result = run_compare(table, jax.random.key(seed), laws=laws, progress=step)
+        result = run_compare(table, random_key(seed), laws=laws, progress=step)
     steps.save(json, result)
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_mix.show_comparison(result):

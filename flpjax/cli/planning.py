@@ -178,12 +178,12 @@ def _allocate(
     table = steps.read(runs, mapping, only, exclude)
     check_carried(table, budgets, how.via, limits)
     session.start_jax()
-    import jax
+    from flpjax.numerics import random_key
 
     with session.progress(3, "planning:") as step:
         found = run_plan(
             table,
-            key=jax.random.key(how.seed),
+            key=random_key(how.seed),
             method=chosen,
             via=how.via,
             draws=draws,

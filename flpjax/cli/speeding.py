@@ -78,15 +78,14 @@ def speedup(
         )
         names = _called(tables[0], tables[1])
     session.start_jax()
-    import jax
-
+    from flpjax.numerics import random_key
     from flpjax.results.speedup.speedup import speedup as run_speedup
 
     with session.progress(1, "comparing by") as step:
         result = run_speedup(
             first,
             second,
-            jax.random.key(seed),
+            random_key(seed),
             names=names,
             domains=domain,
             tasks=task,

@@ -165,15 +165,14 @@ def forecast_and_show(
     from flpjax.cli import session
 
     session.start_jax()
-    import jax
-
     from flpjax.cli.asked import check_table
     from flpjax.fitting.fit import fit, method
+    from flpjax.numerics import random_key
     from flpjax.results.forecast import forecast as run_forecast
     from flpjax.results.review import review as run_review
 
     name = how.method or AUTO
-    chosen, key = method(name, how.via, how.laws), jax.random.key(how.seed)
+    chosen, key = method(name, how.via, how.laws), random_key(how.seed)
     check_table(table, chosen, targets, how.via)
     with session.progress(stages_of(chosen, table) + how.joint, f"fitting {name}:") as step:
         fitted = fit(chosen, table, key, draws=how.draws, joint=how.joint, progress=step)

@@ -70,14 +70,13 @@ def tune(
     table = steps.read(runs, mapping, only, exclude)
     check_via(table, via)
     session.start_jax()
-    import jax
-
     from flpjax.fitting.fit import check_carried, fit
+    from flpjax.numerics import random_key
     from flpjax.results.tuning import tune as run_tune
 
     check_carried(chosen, table)
     with session.progress(steps.stages_of(chosen, table), f"fitting {name}:") as step:
-        fitted = fit(chosen, table, jax.random.key(seed), draws=draws, progress=step)
+        fitted = fit(chosen, table, random_key(seed), draws=draws, progress=step)
         found = run_tune(fitted, table, targets, free or (), via=via, level=level)
     steps.save(json, found)
     session.out.print(_sheet(found))

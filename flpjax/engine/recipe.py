@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array, lax
 from numpy.typing import NDArray
 
@@ -104,6 +103,8 @@ def train(
 @partial(jax.jit, static_argnums=(0, 1))
 def _train_tile(residual: Residual, recipe: Recipe, data: Any, weight: Array, resample: Array, starts: Array) -> Any:
     """Train lanes of one problem together, so that each layer of the network is one matrix product."""
+    import optax
+
     weights = weight[None, :] * resample
     total = jnp.maximum(weights.sum(axis=1), 1e-300)
 

@@ -8,8 +8,6 @@ from typing import Literal, overload
 from jax import Array
 
 from flpjax.errors import InputError
-from flpjax.fitting.averaging.auto import BLENDED, auto
-from flpjax.fitting.bootstrap import RESAMPLED, bootstrap
 from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
 from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
@@ -28,6 +26,9 @@ AnyMethod = Method | Auto | Discovered
 
 def usual_draws(chosen: AnyMethod) -> int:
     """How many draws a method has unless told otherwise."""
+    from flpjax.fitting.averaging.auto import BLENDED
+    from flpjax.fitting.bootstrap import RESAMPLED
+
     return BLENDED if isinstance(chosen, Auto | Discovered | Sampled) else RESAMPLED
 
 
@@ -160,6 +161,8 @@ def fit(
     """
     check_asked(method, draws, joint)
     if isinstance(method, Auto | Discovered):
+        from flpjax.fitting.averaging.auto import auto  # which point fits can do without
+
         check_carried(method, runs)
         return auto(runs, key, draws=draws, methods=method, progress=progress)
     draws = usual_draws(method) if draws is None else draws
@@ -168,5 +171,7 @@ def fit(
 
         return posterior(method.method, runs, key, draws=draws, progress=progress)
     if draws:
+        from flpjax.fitting.bootstrap import bootstrap
+
         return bootstrap(method, runs, key, draws=draws, joint=joint, strict=False, progress=progress)
     return point(method, runs, key, joint=joint, strict=False, progress=progress)

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array, lax
 from numpy.typing import NDArray
 
@@ -192,6 +191,8 @@ def _prior(residual: Residual, vector: Array) -> Array:
 
 def _lbfgs(objective: Any, start: Free) -> tuple[Free, Array]:
     """Minimise by L-BFGS; the end and the gradient's norm there."""
+    import optax
+
     solver = optax.lbfgs()
     value_and_grad = optax.value_and_grad_from_state(objective)
 
@@ -212,6 +213,8 @@ def _lbfgs(objective: Any, start: Free) -> tuple[Free, Array]:
 
 def _trained(objective: Any, start: Free, recipe: Recipe) -> tuple[Free, Array]:
     """Train by a recipe; the lower of its end and its start, and 0, or NaN if neither is finite."""
+    import optax
+
     solver = optax.adam(recipe.schedule)
 
     def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:

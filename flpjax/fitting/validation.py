@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
 
 from flpjax.errors import count, some_of
 from flpjax.fitting.diagnostics import Diagnostic
@@ -80,6 +79,8 @@ class RollingValidation(ShownAsTable):
         total = sum(self.signs)
         if not total:
             return ()
+        from scipy.special import bdtr  # which takes a quarter of a second to import
+
         p = min(2.0 * float(bdtr(min(self.signs), total, 0.5)), 1.0)
         high = self.signs[0] >= self.signs[1]
         figure = (

@@ -190,9 +190,9 @@ class Ladder:
 
     @property
     def _key(self) -> Array:
-        import jax
+        from flpjax.numerics import random_key
 
-        return jax.random.key(self.seed)
+        return random_key(self.seed)
 
     def _targets(self, given: Sequence[str | Target]) -> list[Target]:
         from flpjax.errors import InputError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtr
 
 from flpjax.ladder.falling import falling_tasks, falls
 from flpjax.ladder.table import Runs
@@ -56,6 +55,8 @@ def at_chance(flops: Floats, score: Floats, task: Task) -> bool:
 
 def odds_above(score: Floats, top: int, task: Task) -> float:
     """Probability of so high a mean of the ``top`` last scores ``(run,)``, were they at chance."""
+    from scipy.special import ndtr, stdtr  # which take a quarter of a second to import
+
     off = score[len(score) - top :].mean() - task.chance
     steps = np.diff(score[: len(score) - top] if top < len(score) else score)
     scatter, binomial = 0.5 * float(np.mean(steps**2)), binomial_variance(task)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 from flpjax.ladder.table import Runs
 
@@ -89,6 +88,8 @@ def odds_of_falling(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     if len(a) <= EXACT:
         every = np.array(list(permutations(range(len(a)))))
         return float((b[every] @ a / size <= seen + 1e-12).sum() / factorial(len(a)))
+    from scipy.special import stdtr  # which takes a quarter of a second to import
+
     return float(stdtr(len(a) - 2, seen * np.sqrt((len(a) - 2) / max(1.0 - seen**2, 1e-12))))
 
 

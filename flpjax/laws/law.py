@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 from jax import Array
 from numpy.typing import NDArray
-from numpyro.distributions import constraints
-from scipy.special import expit
 
 from flpjax.ladder.features import Features
+from flpjax.laws.supports import POSITIVE as POSITIVE
+from flpjax.laws.supports import REAL as REAL
+from flpjax.laws.supports import UNIT as UNIT
+from flpjax.laws.supports import Support
+
+if TYPE_CHECKING:
+    import numpyro.distributions as dist
+    from numpyro.distributions import constraints
 
 jax.tree_util.register_pytree_with_keys(
     Features,
@@ -22,8 +27,6 @@ jax.tree_util.register_pytree_with_keys(
     Features.of_leaves,
     lambda x: ([leaf for _, leaf in x.items()], x.names),
 )  # here and not beside it: the table of runs needs no JAX
-
-REAL, POSITIVE, UNIT = constraints.real, constraints.positive, constraints.unit_interval
 
 Space = Literal["log", "linear"]
 """Of the values of a formula: their logarithms, or as they are."""
@@ -39,7 +42,7 @@ class Parameter(NamedTuple):
     logit-normal between 0 and 1. Its support *is* the constraint.
     """
 
-    support: constraints.Constraint
+    support: Support | constraints.Constraint  # ours, or any of NumPyro's on the real line
     loc: float  # unconstrained
     scale: float  # unconstrained
     about: str
@@ -53,24 +56,25 @@ class Parameter(NamedTuple):
     @property
     def prior(self) -> dist.Distribution:
         """As NumPyro takes it."""
-        return dist.TransformedDistribution(dist.Normal(self.loc, self.scale), self.bijector).expand(self.shape)
+        import numpyro.distributions as dist
+
+        return dist.TransformedDistribution(dist.Normal(self.loc, self.scale), self.transform).expand(self.shape)
+
+    @property
+    def transform(self) -> Any:
+        """From the unconstrained space into the support, as NumPyro has it, with its Jacobian."""
+        import numpyro.distributions as dist
+
+        return dist.biject_to(self.support.constraint if isinstance(self.support, Support) else self.support)
 
     @property
     def bijector(self) -> Any:
-        """From the unconstrained space into the support."""
-        return dist.biject_to(self.support)
+        """From the unconstrained space into the support; ``inv`` is the way back."""
+        return self.support.bijector if isinstance(self.support, Support) else self.transform
 
     def inside(self, free: NDArray[np.floating]) -> NDArray[np.floating]:
         """Unconstrained values → values inside the support, of any shape, on the host."""
-        if self.support is REAL:
-            return free
-        if self.support is POSITIVE:
-            with np.errstate(over="ignore"):
-                return np.exp(free)
-        if self.support is UNIT:
-            kind = np.finfo(free.dtype)
-            return np.clip(expit(free), kind.tiny, 1.0 - kind.eps)
-        return np.asarray(self.bijector(free))
+        return self.support.inside(free) if isinstance(self.support, Support) else np.asarray(self.bijector(free))
 
 
 class Law(Protocol):

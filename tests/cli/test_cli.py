@@ -243,6 +243,18 @@ def test_a_task_that_never_emerges_does_not_stop_the_others(run, ladder, tmp_pat
     assert "hellaswag" in out
 
 
+def test_point_fits_import_nothing_heavy_but_jax():
+    heavy = "('numpyro', 'optax', 'polars', 'scipy.special', 'scipy.optimize', 'scipy.stats', 'matplotlib', 'pydantic')"
+    program = (
+        "import sys; from flpjax import method, point\n"
+        "method('chinchilla+sigmoid'), point\n"
+        f"loaded = [m for m in {heavy} if m in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_imports_nothing_heavy():
     heavy = "('jax', 'numpyro', 'optax', 'polars', 'numpy', 'matplotlib', 'pydantic')"
     program = (

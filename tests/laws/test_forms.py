@@ -657,7 +657,7 @@ def test_prior_is_numpyro_s(case):
     for i, (name, parameter) in enumerate(case.law.parameters().items()):
         prior = parameter.prior
         assert isinstance(prior, dist.Distribution)
-        assert prior.support == parameter.support
+        assert prior.support == parameter.support.constraint
         assert prior.batch_shape + prior.event_shape == parameter.shape
         sample = prior.sample(jax.random.key(i), (211,))
         assert np.all(parameter.support(sample)), name
@@ -681,7 +681,7 @@ def test_prior_is_normal_where_the_solver_works(case):
         here = slice(at, at := at + np.prod(parameter.shape, dtype=int))
         own = free[here].reshape(parameter.shape)
         value = parameter.bijector(own)
-        density = parameter.prior.log_prob(value) + parameter.bijector.log_abs_det_jacobian(own, value)
+        density = parameter.prior.log_prob(value) + parameter.transform.log_abs_det_jacobian(own, value)
         np.testing.assert_allclose(np.ravel(density), stats.norm.logpdf(free[here], loc[here], scale[here]), rtol=1e-9)
     assert at == size(case.law)
 

@@ -112,14 +112,13 @@ def gather(table: Runs, question: Question, chosen: AnyMethod, step: Callable[[s
         InputError: The table can't carry what is asked.
         FitError: Nothing could be fitted.
     """
-    import jax
-
     from flpjax.fitting.fit import fit
+    from flpjax.numerics import random_key
     from flpjax.results.check import check
     from flpjax.results.forecast import forecast
     from flpjax.results.review import review
 
-    how, key = question.how, jax.random.key(question.how.seed)
+    how, key = question.how, random_key(question.how.seed)
     step("the ladder")
     fitted = fit(chosen, table, key, draws=how.draws)
     step("forecast and review")

@@ -247,7 +247,7 @@ def model(layers: tuple[Layer, ...], evidence: tuple[PosteriorData, ...]) -> Non
         for name, parameter, count in _entries(layer):
             shape = (len(known.loc), *parameter.shape)
             loc, scale = (v[:, at : at + count].reshape(shape) for v in (known.loc, known.scale))
-            prior = dist.TransformedDistribution(dist.Normal(loc, scale), parameter.bijector)
+            prior = dist.TransformedDistribution(dist.Normal(loc, scale), parameter.transform)
             params[name] = numpyro.sample(f"{layer.stage}/{name}", prior.to_event(len(shape)))
             at += count
         each = jax.vmap(partial(log_likelihood, layer))(params, known.data)
