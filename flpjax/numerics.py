@@ -211,7 +211,7 @@ def random_key(seed: int) -> Array:
         seed: Any that ``jax.random.key`` takes.
     """
     fits = -(2**63) <= seed < 2**63 and jax.config.read("jax_enable_x64")
-    if not fits or jax.config.read("jax_default_prng_impl") != "threefry2x32":
+    if not fits or jax.config.values["jax_default_prng_impl"] != "threefry2x32":
         return jax.random.key(seed)
     bits = np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
     return jax.random.wrap_key_data(jax.device_put(bits))
