@@ -233,7 +233,5 @@ def _intervals(
     names: tuple[str, ...], values: NDArray[np.float64], level: float, most_lost: float
 ) -> tuple[dict[str, Interval], ...]:
     """Per target, name → interval of the draws ``(draw, target, name)``, those that lost too many left out."""
-    each = [
-        {n: Interval.of(values[:, i, j], level, most_lost) for j, n in enumerate(names)} for i in range(values.shape[1])
-    ]
-    return tuple({n: v for n, v in row.items() if v is not None} for row in each)
+    each = [Interval.of_each(values[:, i], level, most_lost) for i in range(values.shape[1])]
+    return tuple({n: v for n, v in zip(names, row, strict=True) if v is not None} for row in each)

@@ -48,15 +48,32 @@ class Interval:
         finite = draws[np.isfinite(draws)]
         if not len(finite) or lost(draws) > most_lost:
             return None
-        tail = 0.5 * (1.0 - level)
-        near = min(0.5 / np.sqrt(len(finite)), 0.5)  # one s.d. of the share of draws that fall below the true median
-        below, above, lower, median, upper = np.quantile(finite, [0.5 - near, 0.5 + near, tail, 0.5, 1.0 - tail])
-        return cls(float(median), float(lower), float(upper), float(0.5 * (above - below)))
+        return cls(*_median_and_bounds(finite, level).tolist())
+
+    @classmethod
+    def of_each(cls, draws: NDArray[np.float64], level: float, most_lost: float = LOST) -> list[Interval | None]:
+        """As :meth:`of`, of every column of ``(draw, output)``: all that are finite throughout at once."""
+        whole = np.logical_and.reduce(np.isfinite(draws), axis=0)
+        numbers = _median_and_bounds(draws[:, whole], level) if len(draws) else np.zeros((4, 0))
+        of_whole = iter(numbers.T.tolist())
+        return [
+            cls(*next(of_whole)) if sound and len(draws) else cls.of(column, level, most_lost)
+            for sound, column in zip(whole, draws.T, strict=True)
+        ]
 
     def to_dict(self, bounds: bool = True) -> dict[str, float | None]:
         """As JSON has it; without ``bounds`` these are null, as of a point fit."""
         lower, upper, error = (self.lower, self.upper, self.error) if bounds else (None, None, None)
         return {"median": self.median, "lower": lower, "upper": upper, "monte_carlo_error": error}
+
+
+def _median_and_bounds(draws: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """``(4, …)`` median, lower and upper bound, and the median's Monte Carlo error, of finite draws ``(draw, …)``."""
+    tail = 0.5 * (1.0 - level)
+    near = min(0.5 / np.sqrt(len(draws)), 0.5)  # one s.d. of the share of draws that fall below the true median
+    levels = [0.5 - near, 0.5 + near, tail, 0.5, 1.0 - tail]
+    below, above, lower, median, upper = np.quantile(draws, levels, axis=0)
+    return np.stack([median, lower, upper, 0.5 * (above - below)])
 
 
 def lost(draws: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import numpy as np
@@ -77,24 +77,34 @@ class Part:
 
         Of values as the table has them, so that laws of standardised values are compared with others.
         """
-        i = self.outputs.index(output)
+        i = self._place[output]
         rows = self.rows[i]
         if self.trained is not None:  # one fit to all runs: Schwarz's criterion (1978)
             runs, size = len(np.unique(rows.run)), self.trained.vectors.shape[-1]
             sd = float(self.trained.report.residual_sd[i])
             found = -runs * (np.log(max(sd, 1e-9)) + 0.5 * np.log(2.0 * np.pi * np.e)) - 0.5 * size * np.log(runs)
             return np.r_[found, np.full(len(rows.seen) - 1, -np.inf)]
-        assert self.fits is not None
-        found = logsumexp(self.fits.log_evidence[i], axis=1)
+        found = self._log_evidence[i]
         if self.stage.units:
             zero, unit = self.stage.units[i]
             per_row = np.log((zero + unit * rows.y) / unit) if self.stage.name == "loss" else -np.log(unit)
             found = found + (rows.seen * per_row).sum(axis=1)
         return np.asarray(found / np.maximum(rows.seen.sum(axis=1), 1))
 
+    @cached_property
+    def _place(self) -> Mapping[str, int]:
+        """Where each output stands."""
+        return {output: i for i, output in enumerate(self.outputs)}
+
+    @cached_property
+    def _log_evidence(self) -> Floats:
+        """``(output, origin)``, hyperparameters summed over."""
+        assert self.fits is not None
+        return np.asarray(logsumexp(self.fits.log_evidence, axis=2))
+
     def alone(self, output: str) -> NDArray[np.bool_]:
         """``(origin,)`` where no other part forecasts this output, whatever the evidence."""
-        return np.zeros(len(self.rows[self.outputs.index(output)].seen), bool)
+        return np.zeros(len(self.rows[self._place[output]].seen), bool)
 
     def present(self) -> Part | None:
         """The part of the outputs that it forecasts now; None if it has none."""
@@ -102,7 +112,7 @@ class Part:
 
     def rows_seen(self, output: str) -> NDArray[np.int64]:
         """``(origin,)`` how many rows of an output are seen."""
-        return np.asarray(self.rows[self.outputs.index(output)].seen.sum(axis=1))
+        return np.asarray(self.rows[self._place[output]].seen.sum(axis=1))
 
     def draw(self, origin: int, taken: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Params, Floats]:
         """Parameters ``(draw, output, …)`` and noise ``(draw, output)`` of measured values, at one origin.
