@@ -144,11 +144,11 @@ class Part:
             return self.trained.report
         inner = self.law.law if isinstance(self.law, Discrepancy) else self.law
         assert self.fits is not None
-        fits = self.fits
-        best = fits.log_evidence[:, 0].argmax(axis=1)
-        theta, _, hessian, evidence, climbed, gradient = (leaf[np.arange(len(best)), 0, best] for leaf in fits)
+        leaves, best = self.fits, self.fits.log_evidence[:, 0].argmax(axis=1)
+        fits = Fits(*(leaf[np.arange(len(best)), 0, best] for leaf in leaves))
+        theta, hessian, evidence = fits.theta, fits.hessian, fits.log_evidence
         sound = np.isfinite(evidence)
-        status = np.where(sound, np.where(climbed, Status.CONVERGED, Status.STEP_LIMIT), Status.ALL_FAILED)
+        status = np.where(sound, np.where(fits.converged, Status.CONVERGED, Status.STEP_LIMIT), Status.ALL_FAILED)
         value = np.linalg.eigvalsh(np.where(sound[:, None, None], hessian, np.eye(hessian.shape[-1])))
         params = jax.tree.map(np.asarray, unpack_all(inner, theta[None]))
         constants = _constants(inner, {name: v[0] for name, v in params.items()})
@@ -159,7 +159,7 @@ class Part:
             agree=np.ones(len(best)),
             condition=value[:, -1] / value[:, 0],
             objective=-evidence,
-            gradient=gradient,
+            gradient=fits.gradient,
             residual_sd=self.grid.noise[best],
             start_status=status.astype(np.int64)[:, None],
             constants={

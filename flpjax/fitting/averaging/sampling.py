@@ -23,7 +23,8 @@ from flpjax.laws.law import Law, Space, prior_normal
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 MOST = 1 << 16  # draws of outputs that are made at a time
-PROPOSED = 1000  # of a map, of which its draws are taken by importance
+PROPOSED, EACH = 1000, 4  # parameters of a map, of which its draws are taken by importance: at most, and for each draw
+FEWEST = 100  # proposals, from which kernels can be made
 ENOUGH, ROUNDS = 0.2, 3  # share of the proposals that must count, or others are made, so many times at most
 
 
@@ -57,7 +58,7 @@ def sample_outputs(
             parameters, and no departure.
         rng: For all of it.
     """
-    per_call = max(MOST // max(len(taken), PROPOSED), 1)
+    per_call = max(MOST // max(len(taken), _proposed(taken.sum(axis=0))), 1)
     parts = [slice(at, at + per_call) for at in range(0, len(each), per_call)]
 
     def some(part: slice, rng: np.random.Generator) -> Sample:
@@ -181,6 +182,11 @@ def _curvature(
     return np.asarray(found.mean + np.einsum("lji,lj->li", found.unroot[found.pair], normal))
 
 
+def _proposed(wanted: NDArray[np.int64]) -> int:
+    """How many parameters of a map are proposed where of some output so many draws are wanted."""
+    return int(min(PROPOSED, max(EACH * int(wanted.max(initial=0)), FEWEST)))
+
+
 def _reweighed(
     law: Law, sheet: Sheet, grid: Grid, fits: Fits, origin: int, output: Indices, rng: np.random.Generator
 ) -> tuple[Floats, Indices]:
@@ -197,32 +203,32 @@ def _reweighed(
     """
     outputs, wanted = np.unique(output, return_counts=True)
     loc, scale = prior_normal(law)
-    size = len(loc)
+    size, proposed = len(loc), _proposed(wanted)
     log_evidence, best = fits.log_evidence[:, origin], fits.value[:, origin]
     volume = 0.5 * np.linalg.slogdet(fits.hessian[:, origin])[1]
     root = covariance_roots(fits.hessian[:, origin])
 
     def weight(o: Indices, theta: Floats, point: Indices, log_density: Floats) -> list[Floats]:
         """Of proposals ``(output, proposal, …)``, by the log density that they have over Laplace's approximation."""
-        lane, at = np.repeat(o, PROPOSED), point.ravel()
+        lane, at = np.repeat(o, proposed), point.ravel()
         found = _residuals(law, "linear", sheet, grid, origin, lane, at, theta.reshape(-1, size))
         explained = grid.amplitude[at] * (found.projected * found.mean).sum(axis=1)
         density = 0.5 * (found.square - explained).reshape(point.shape)
         density += 0.5 * (((theta - loc) / scale) ** 2).sum(axis=2)
         return [truncated(each) for each in best[o[:, None], point] - density - log_density]
 
-    point = _points(log_evidence[outputs], np.ones((PROPOSED, len(outputs)), bool), rng).T
-    each = [wide_normal(PROPOSED, size, rng) for _ in outputs]
+    point = _points(log_evidence[outputs], np.ones((proposed, len(outputs)), bool), rng).T
+    each = [wide_normal(proposed, size, rng) for _ in outputs]
     theta = fits.theta[outputs[:, None], origin, point]
     theta += np.einsum("okpq,okq->okp", root[outputs[:, None], point], np.stack([away for away, _ in each]))
     counts = weight(outputs, theta, point, np.stack([log_density for _, log_density in each]))
     for _ in range(ROUNDS):
-        few = np.array([i for i, w in enumerate(counts) if effective(w) < ENOUGH * PROPOSED], np.intp)
+        few = np.array([i for i, w in enumerate(counts) if effective(w) < ENOUGH * proposed], np.intp)
         if not len(few):
             break
         again = [spread_about(theta[i], counts[i], rng) for i in few]
-        other = np.stack([point[i][resampled(counts[i], PROPOSED, rng)] for i in few])
-        share = np.stack([np.bincount(own, minlength=len(grid.noise))[own] / PROPOSED for own in other])
+        other = np.stack([point[i][resampled(counts[i], proposed, rng)] for i in few])
+        share = np.stack([np.bincount(own, minlength=len(grid.noise))[own] / proposed for own in other])
         of_point = log_evidence[outputs[few][:, None], other] + volume[outputs[few][:, None], other]
         offset = np.stack([log_density for _, log_density in again]) + np.log(share) - of_point
         new = np.stack([values for values, _ in again])
