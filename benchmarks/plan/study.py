@@ -50,7 +50,7 @@ class Study(NamedTuple):
     task: str
     random: bool
     seed: int
-    rule: Rule = "both"
+    rule: Rule = "evidence"
     plans: int = 1
     inside: bool = False
 
