@@ -33,6 +33,9 @@ from flpjax.results.target import targets_of
 TASKS = ("race", "triviaqa")
 METHOD = FLPM(M3E(), domains=("general", "code"), recipe=Recipe(steps=50))
 UNITS = 3
+linear = jax.jit(MarginalLikelihood.linear, static_argnums=0)  # one program each, in place of one an operation
+log_density_of = jax.jit(MarginalLikelihood.__call__, static_argnums=0)
+whole_log_likelihood = jax.jit(lambda layer, v, data: log_likelihood(layer, unpacked(layer, v), data), static_argnums=0)
 DRAWS = 400
 
 
@@ -53,7 +56,7 @@ def problem(ladder):
 @pytest.fixture(scope="module")
 def drawn(ladder, key):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entry, "usual_tempering", lambda: Tempering(members=40, moves=4, apart=2))
+        patch.setattr(entry, "usual_tempering", lambda: Tempering(members=24, moves=3, apart=2))
         patch.setattr(populations, "ROUNDS", 2)
         return entry.posterior(METHOD, ladder, key, draws=DRAWS, strict=False)  # too few to settle
 
@@ -71,21 +74,21 @@ def test_integrated_is_the_likelihood_times_the_prior_over_the_conditional(probl
     layer, likelihood, known, vector = one(problem)
     places = np.array(likelihood.integrated)
     assert len(places) == UNITS + 1
-    found = likelihood.linear(vector[np.array(likelihood.left)], known)
+    found = linear(likelihood, vector[np.array(likelihood.left)], known)
     precision, pull = np.asarray(found.precision), np.asarray(found.pull)
     off, scale = vector[places] - np.asarray(known.loc)[places], np.asarray(known.scale)[places]
     away = off - np.linalg.solve(precision, pull)
     prior = -0.5 * (off / scale) @ (off / scale) - np.log(scale).sum()
     conditional = -0.5 * away @ precision @ away + 0.5 * np.linalg.slogdet(precision)[1]
-    whole = float(log_likelihood(layer, unpacked(layer, vector), known.data))
-    marginal = float(likelihood(vector[np.array(likelihood.left)], known))
+    whole = float(whole_log_likelihood(layer, vector, known.data))
+    marginal = float(log_density_of(likelihood, vector[np.array(likelihood.left)], known))
     assert marginal == pytest.approx(whole + prior - conditional, abs=1e-8)
 
 
 def test_what_was_integrated_out_is_drawn_by_its_normal(problem):
     _, likelihood, known, vector = one(problem)
     left, places = np.array(likelihood.left), np.array(likelihood.integrated)
-    found = likelihood.linear(vector[left], known)
+    found = linear(likelihood, vector[left], known)
     covariance = np.linalg.inv(np.asarray(found.precision))
     many = np.broadcast_to(vector[left], (4000, 1, len(left))).copy()
     many[7] = np.nan
@@ -110,7 +113,8 @@ def test_units_that_change_places_change_neither_density_nor_forecast(problem, d
     other[: UNITS * domains] = first[: UNITS * domains].reshape(UNITS, domains)[order].ravel()
     at = slice(UNITS * domains, UNITS * domains + UNITS)
     other[at] = first[at][order]
-    assert float(likelihood(other, known)) == pytest.approx(float(likelihood(first, known)), abs=1e-8)
+    told, again = (float(log_density_of(likelihood, v, known)) for v in (first, other))
+    assert again == pytest.approx(told, abs=1e-8)
     score = drawn.params["score"]
     moved = {n: v if n == "out_bias" else jnp.asarray(v)[:, :, np.array(order)] for n, v in score.items()}
     other_draws = replace(drawn, params={**drawn.params, "score": moved})
