@@ -41,9 +41,9 @@ def in_units_of(
 
 
 def label(domain: str, runs: Runs) -> str:
-    """``wiki (perplexity)``: a loss domain, and its unit where that is not nats."""
+    """``wiki (perplexity)``: a loss domain, and its unit."""
     unit = runs.shown.get(domain)
-    return domain if unit is None else f"{domain} ({unit.name})"
+    return f"{domain} (nats)" if unit is None else f"{domain} ({unit.name})"
 
 
 def _columns(losses: Floats, domains: Sequence[str], units: Mapping[str, Unit]) -> Floats:

@@ -22,6 +22,7 @@ from flpjax.cli.picture import (
     words,
 )
 from flpjax.cli.picture_units import in_units_of, label
+from flpjax.cli.plots_residuals import draw_residuals
 from flpjax.errors import InputError
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.table import AVERAGE, Runs, index_of
@@ -45,6 +46,7 @@ def plot_forecast(
     *,
     path: ForecastPath | None = None,
     scores: ScoreMap | None = None,
+    seen: Forecast | None = None,
 ) -> Figure:
     """Loss against compute, and each task's score against the loss: the ladder, the law, the forecast and the truth.
 
@@ -57,6 +59,7 @@ def plot_forecast(
         tasks: The tasks to draw; None draws all that were forecast.
         path: What the draws say along the ladder and on to a target; None draws no law.
         scores: What they say a score is at every loss; None draws it along the path.
+        seen: What they say of the ladder's own runs; None draws no residuals.
 
     Raises:
         InputError: There is nothing to draw.
@@ -67,16 +70,23 @@ def plot_forecast(
     if via == AVERAGE:
         runs = runs.with_average()
     runs.loss_of(via)  # refuses a domain that is not there
+    whole = runs
     runs, result, path, scores = in_units_of(runs, result, path, scores)
-    figure, axes = picture(len(names) + 1)
+    left_over = seen is not None and any(via in losses for losses in seen.loss)
+    figure, axes = picture(len(names) + 1 + left_over)
     handles: dict[str, Any] = {}
     _draw_loss(axes[0], result, runs, via, path, handles)
-    for name, ax in zip(names, axes[1:], strict=True):
+    if left_over:
+        assert seen is not None
+        draw_residuals(axes[-1], seen, whole, via, handles)
+    for name, ax in zip(names, axes[1 : len(names) + 1], strict=True):
         _draw_score(ax, result, runs, via, name, path, scores)
     law = ", with the fitted law" if path is not None else ""
     caption = f"The final loss of each run against its compute{law}"
     if names:
         caption += ", and each task's score against the loss, which falls to the right"
+    if left_over:
+        caption += "; last, what the fit leaves of each run's loss"
     caption += f": grey was measured, blue is forecast, with {100 * result.level:g} % intervals."
     finish(figure, caption, handles)
     return figure

@@ -84,7 +84,7 @@ def _isoflops(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
     margin = 0.06 * float(np.ptp(losses))
     ax.set_ylim(float(losses.min()) - margin, float(losses.max()) + margin)
     _log_axis(ax, "N", np.exp(iso.points.log_params), number)
-    ax.set_ylabel(f"loss {words(found.domain, 20)}")
+    ax.set_ylabel(f"loss {words(found.domain, 20)} (nats)")
     ax.set_title("runs of equal cost", fontsize=9)
 
 
@@ -114,7 +114,7 @@ def _frontier(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
         handles["best run of a budget"] = points
         flops = np.concatenate([flops, np.exp(iso.log_flops)])
     _log_axis(ax, "C (FLOPs)", flops, power_of_ten)
-    ax.set_ylabel(f"loss {words(found.domain, 20)}")
+    ax.set_ylabel(f"loss {words(found.domain, 20)} (nats)")
     ax.set_title("the frontier", fontsize=9)
 
 

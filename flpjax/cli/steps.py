@@ -236,6 +236,7 @@ def print_forecast(
 def picture_of(fitted: Draws, result: Forecast, table: Runs, tasks: Sequence[str] | None = None) -> Figure:
     """The forecast with its law, on the way to the largest target; of these tasks, or of all."""
     from flpjax.cli.plots import plot_forecast
+    from flpjax.cli.plots_residuals import fitted_runs
     from flpjax.cli.plots_scores import plot_scores
     from flpjax.results.path import forecast_path, score_map
 
@@ -245,7 +246,8 @@ def picture_of(fitted: Draws, result: Forecast, table: Runs, tasks: Sequence[str
         return plot_scores(result, table, path, tasks)
     routes = [fitted.model.domains[task[0]] for task in fitted.model.via]
     via = (routes or table.general_domains)[0]
-    return plot_forecast(result, table, via, tasks, path=path, scores=score_map(fitted, table, path))
+    seen = fitted_runs(fitted, table, result.level)
+    return plot_forecast(result, table, via, tasks, path=path, scores=score_map(fitted, table, path), seen=seen)
 
 
 def stages_of(chosen: AnyMethod, table: Runs) -> int:

@@ -55,6 +55,24 @@ def test_losses_are_drawn_in_the_units_of_the_table(drawn):
             np.testing.assert_allclose(at[0] / at[1], 1 / np.log(2))
 
 
+def test_what_the_fit_leaves_is_drawn_by_run(drawn, sound):
+    """Per cent of what is fitted, in whatever unit the table has its losses; the fit's interval lies about 0."""
+    result, runs, path, scores, _ = drawn
+    finals = runs.training().finals()
+    seen = forecast(sound, targets_of(finals), level=0.8)
+    whole = replace(runs, shown={"general": LOSS["bits"]})
+    ax = plot_forecast(result, whole, "general", path=path, scores=scores, seen=seen).axes[-1]
+    fitted = np.array([losses["general"].median for losses in seen.loss])
+    order = np.argsort(finals.flops)
+    dots = ax.collections[-1].get_offsets()
+    np.testing.assert_allclose(dots[:, 0], finals.flops[order])
+    np.testing.assert_allclose(dots[:, 1], 100 * (finals.loss_of("general") / fitted - 1)[order], rtol=1e-9)
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    highest = max(losses["general"].upper / losses["general"].median - 1 for losses in seen.loss)
+    assert band.max() == pytest.approx(100 * highest)
+    assert ax.get_title() == "residuals of loss general"
+
+
 def test_the_law_is_drawn_as_the_tables_say(drawn):
     _, runs, path, scores, figure = drawn
     j = path.domains.index("general")
