@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import jax
@@ -46,6 +47,7 @@ class Shelf:
         self.folder, self.kept = folder, kept
         self._about = _surroundings()
         self._hits = 0
+        self._reading = Lock()  # XLA ends the process where two threads load programs at once
         jax.monitoring.register_event_listener(self._listen)
 
     def program(
@@ -86,7 +88,8 @@ class Shelf:
         from jax.experimental.serialize_executable import deserialize_and_load
 
         try:
-            found: Program = deserialize_and_load(*pickle.loads(path.read_bytes()))
+            with self._reading:
+                found: Program = deserialize_and_load(*pickle.loads(path.read_bytes()))
         except FileNotFoundError:
             return None
         except Exception:  # damaged, or of another JAX: it is made again

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, cached_property, update_wrapper
 from pathlib import Path
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import jax
@@ -49,6 +51,7 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
         self._static = (static_argnums,) if isinstance(static_argnums, int) else tuple(sorted(static_argnums))
         self._options = dict(options or {})
         self._known: dict[Any, Program | None] = {}
+        self._locks: defaultdict[Any, Lock] = defaultdict(Lock)  # of programs that are being found
         self._whole: set[Any] = set()  # static arguments that need their centres when they are traced
         update_wrapper(self, function)
 
@@ -87,7 +90,9 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
             with suppress(NotKeptError):
                 key = self._statics(arguments), tree, tuple(map(signature, leaves))
                 if key not in self._known:
-                    self._known[key] = self._found(_shelf, (centres, *arguments), numbers)
+                    with self._locks[key]:  # threads that ask for it at once get the same one
+                        if key not in self._known:
+                            self._known[key] = self._found(_shelf, (centres, *arguments), numbers)
                 program = self._known[key]
                 if program is not None:
                     try:

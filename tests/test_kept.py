@@ -1,7 +1,10 @@
 """Programs on disk: a process that finds one traces nothing, and what can't be told apart is not kept."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier
+from time import sleep
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +55,28 @@ def test_other_configurations_shapes_and_kinds_are_other_programs(shelf):
         one(power, {"a": x})
     assert TRACED == [2, 3, 2, 2]
     assert len(list(shelf.glob("*.program"))) == 4
+
+
+def test_threads_that_ask_at_once_get_one_program(shelf, monkeypatch):
+    process()(2, {"a": np.arange(5.0)})  # kept: what threads find is read, not made
+    read, begun = [], Barrier(4)
+
+    def counted(self, path, own=Shelf._read):
+        read.append(path)
+        sleep(0.05)  # the others ask meanwhile
+        return own(self, path)
+
+    monkeypatch.setattr(Shelf, "_read", counted)
+    program = process()
+
+    def ask(_):
+        begun.wait()
+        return program(2, {"a": np.arange(5.0)})["same"]
+
+    with ThreadPoolExecutor(4) as pool:
+        for same in pool.map(ask, range(4)):
+            np.testing.assert_array_equal(same, np.arange(5.0))
+    assert len(read) == 1
 
 
 def test_a_damaged_program_is_made_again(shelf):
