@@ -61,7 +61,7 @@ def _can_be_imported(path: Path) -> bool:
 
     try:
         return path.exists() and import_runs(path).runs is not None
-    except InputError:
+    except (InputError, OSError, ValueError):  # a name that is too long is no path, and has no file
         return False
 
 

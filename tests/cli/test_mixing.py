@@ -72,7 +72,7 @@ BAD = {
     "draws": (["mix", "2", *BIG, "--over-draws", "median"], "over_draws is 'median'. Say mean, quantile or cvar"),
     "risk": (["mix", "2", *BIG, "--risk", "2"], "risk is 2"),
     "picture": (["mix", "2", *BIG, "--curve", "x.tiiff"], "there is no picture format '.tiiff'"),
-    "curve": (["mix", "4", *BIG, "--curve", "x.png"], "--curve is for 2 or 3 sources, and there are 4. Leave it out"),
+    "curve": (["mix", "4", *BIG, "--curve", "x.png"], "--curve is for 2 or 3 sources, and there are 4. Ask for --plot"),
     "method": (["mix", "2", *BIG, "--method", "m3+networks"], "Did you mean 'm3+network'?"),
     "mixture": (["mix", "2", "--target", "N=7e9,D=1e12,mix/code=0.3"], "has a mixture, which is what mix searches"),
     "no price": (["mix", "2", *BIG, "--prior", "general=1"], "a prior mixture without a price"),
