@@ -38,7 +38,8 @@ def cost(arguments: Sequence[str], variables: Mapping[str, str] | None = None) -
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             printed.seek(0)
-            raise RuntimeError(f"{' '.join(arguments)}: {printed.read().decode()[-2000:]}")
+            printed_last = printed.read().decode()[-2000:] or "it printed nothing"
+            raise RuntimeError(f"{' '.join(arguments)} ended with code {process.returncode}: {printed_last}")
     unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in KiB on Linux
     return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
 
