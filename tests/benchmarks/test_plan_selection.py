@@ -1,12 +1,14 @@
 """Selection on ScaleBench: a law with its discrepancy against a regression in closed form; published figures; words."""
 
 import numpy as np
+import pytest
 from scipy.stats import multivariate_normal
 
 from benchmarks.laws.tasks import TASKS
 from benchmarks.plan.beliefs import CELLS, departures
 from benchmarks.plan.fits import Fits
 from benchmarks.plan.selection import PUBLISHED, show
+from benchmarks.plan.splits import split_of
 from benchmarks.plan.study import SHARES
 from benchmarks.plan.weighed import Measured, Part
 from flpjax.fitting.lawsearch.folds import Folds, folds_towards
@@ -56,6 +58,21 @@ def test_folds_leave_out_what_lies_towards_the_target():
     for seen, out in zip(folds.seen[1:], folds.ahead[1:], strict=True):
         assert columns[0, out].min() >= columns[0, seen > 0].max()
     assert folds_towards(axes, columns, np.exp(np.log(columns).mean(axis=1))[:, None]) is None
+
+
+@pytest.mark.public
+def test_splits_inside_read_training_rows_alone(public_data, monkeypatch):
+    """Each row of the training file stands in one part; those that are forecast are the ones nearest to the test's."""
+    monkeypatch.setenv("FLPJAX_DATA", str(public_data))
+    task = TASKS["moe"]
+    published, inside = (split_of(task, False, here) for here in (False, True))
+    loss = task.targets[0]
+    both = np.concatenate([inside.offered[loss], inside.wanted[loss]])
+    np.testing.assert_array_equal(np.sort(both), np.sort(published.offered[loss]))
+    assert 0.1 < len(inside.wanted[loss]) / len(both) < 0.2
+    n = [np.log(part["params"]).mean() for part in (inside.offered, inside.wanted, published.wanted)]
+    assert n[0] < n[1] < n[2]
+    assert inside.points.columns.shape == (2, len(both))
 
 
 def test_means_and_published_figures_are_shown():
