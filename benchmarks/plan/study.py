@@ -19,7 +19,7 @@ from flpjax.fitting.lawsearch.found import FoundLaws
 from flpjax.fitting.lawsearch.proposer import propose
 from flpjax.fitting.lawsearch.search import discover_law
 from flpjax.fitting.lawsearch.structure import Axis, Structure
-from flpjax.laws.law import Law, size
+from flpjax.laws.law import Law
 from flpjax.numerics import generator
 from flpjax.results.selection.choice import choose
 
@@ -29,7 +29,9 @@ SIGNED = ("vocab",)  # losses normalised by unigrams: negative by their definiti
 FIRST, NEXT = 16, 32  # runs of the first plan, and of each later one
 FEW = 200  # measurements of candidates: of more, runs are not taken back
 ROUNDS, LATER = 4, 3  # of the first search, and of later ones, which begin with what was found
-ROWS_A_NUMBER = 2  # of a law: fewer rows don't determine it (as `flpjax.laws.law.determined_by` has it)
+ROWS_A_NUMBER = (
+    2  # of a law that is searched: fewer rows don't determine it (as `flpjax.laws.law.determined_by` has it)
+)
 MOST_NUMBERS = 16  # of a law that is searched: rows are few
 FEWEST = 8  # rows that laws are fitted to
 RULES: tuple[Rule, ...] = ("evidence", "hold-outs", "both")
@@ -131,8 +133,7 @@ def _fitted(
         towards={n: split.wanted[n] for n in names}, rounds=ROUNDS if before is None else LATER, proposer=proposed,
     )  # fmt: skip
     points = split.points.seen_by(found.problem.axes)
-    determined = [law for law in shipped.laws if size(law) <= largest]
-    fits = [law_fits(law, shipped.x, found.problem, paid, rng) for law in determined]
+    fits = [law_fits(law, shipped.x, found.problem, paid, rng) for law in shipped.laws]  # priors hold their numbers
     return Laws(found, found_fits(found, points, rng) + fits, points)
 
 
@@ -158,10 +159,10 @@ def _chosen(
     free = np.setdiff1d(np.arange(split.points.candidates), paid)
     joint = joint._replace(candidates=joint.candidates[:, free], noise=joint.noise[free])
     most = NEXT if paid else FIRST
-    choice = choose(
-        joint, split.cost[free], rest, most=most, least=0.0, fewest=0 if paid else FEWEST,
-        exchange=len(free) * split.points.outputs <= FEW,
-    )  # fmt: skip
+    exchange = len(free) * split.points.outputs <= FEW
+    choice = choose(joint, split.cost[free], rest, most=most, least=0.0, exchange=exchange)
+    if len(choice.order) < FIRST and not paid:  # large runs pay for few, which no law of several features is found from
+        choice = choose(joint, split.cost[free], rest, most=most, least=0.0, exchange=False, powers=(1.0,))
     return [int(i) for i in free[choice.order]]
 
 
