@@ -3,8 +3,8 @@
 Selection sees features and costs of all training rows, the features of the test rows as its target region, and losses
 of the rows that it paid for. A first plan of 16 runs is made on simple laws from their priors, each later one of 32 on
 what laws believe that were fitted to the rows paid for. Laws that ship and laws that a search finds are weighed by
-these rows alone: how was chosen on splits inside the training rows (``--inside``), which read no test loss; so were
-the least number of rows of the first plan, and that laws that ship take part however few rows there are.
+these rows alone: how was chosen on splits inside the training rows (``--inside``), which read no test loss; so was
+that laws that ship take part however few rows there are.
 """
 
 from __future__ import annotations

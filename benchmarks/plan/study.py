@@ -161,8 +161,6 @@ def _chosen(
     most = NEXT if paid else FIRST
     exchange = len(free) * split.points.outputs <= FEW
     choice = choose(joint, split.cost[free], rest, most=most, least=0.0, exchange=exchange)
-    if len(choice.order) < FIRST and not paid:  # large runs pay for few, which no law of several features is found from
-        choice = choose(joint, split.cost[free], rest, most=most, least=0.0, exchange=False, powers=(1.0,))
     return [int(i) for i in free[choice.order]]
 
 
