@@ -28,7 +28,7 @@ SMALLER = {
     "checkpoints": 2,
     "bytes_per_parameter": 0.4,
     "windows": 3,
-    "questions": 11,
+    "questions": 31,
     "code": [0.0, 0.5],
 }
 
