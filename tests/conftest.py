@@ -37,7 +37,7 @@ if jaxlib.version.__version_info__ < (0, 11):  # later ones have no older emitte
     QUICKLY += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKLY}"
 # Tracing makes many objects and little garbage.
-gc.set_threshold(100_000, 50, 50)
+gc.set_threshold(200_000, 50, 200)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -87,6 +87,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "public_data" in getattr(item, "fixturenames", ()):
             item.add_marker("public")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays until the end: no later collection looks at it."""
+    gc.collect()
+    gc.freeze()
 
 
 MAPS = Path("/proc/self/maps")
