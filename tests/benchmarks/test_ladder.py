@@ -27,7 +27,7 @@ SMALLER = {
     "sizes": SIZES,
     "checkpoints": 2,
     "bytes_per_parameter": 0.4,
-    "windows": 3,
+    "windows": 5,
     "questions": 31,
     "code": [0.0, 0.5],
 }
