@@ -1,6 +1,7 @@
 """Ten thousand mutated inputs through the command line: foreign exceptions, hangs, half-written files, stray words.
 
-``python -m benchmarks.fuzz [--inputs N] [--seed N] [--first N] [--kinds KIND …] [--json FILE] [--keep FOLDER]``.
+``python -m benchmarks.fuzz [--inputs N] [--seed N] [--first N] [--kinds KIND …] [--workers N] [--json FILE]
+[--keep FOLDER]``.
 
 CSV and Parquet files, mapping files and command lines are mutated; with ``--kinds`` also sources of ``flpjax import``
 (a kind a format), join tables (``join``), registered forecasts (``forecast``), logs of scores (``log``), laws of one's
@@ -21,6 +22,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +47,44 @@ def main() -> None:
     arguments.add_argument("--first", type=int, default=0, metavar="N", help="number of the first input (default: 0)")
     arguments.add_argument("--keep", type=Path, metavar="FOLDER", help="copy what shows a finding, made small, here")
     arguments.add_argument("--kinds", nargs="+", default=[], choices=[*KINDS, *OTHERS], help="what is mutated")
+    arguments.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes side by side, a core each (default: 1)"
+    )
     given = arguments.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="flpjax-fuzz-") as name:
         folder = Path(name)
-        outcomes = run(folder, given.seed, given.first, given.first + given.inputs, given.kinds)
-        if given.keep is not None and (folder / "found").is_dir():
-            shutil.copytree(folder / "found", given.keep, dirs_exist_ok=True)
+        outcomes = _side_by_side(folder, given.seed, given.first, given.inputs, given.kinds, given.workers)
+        for found in folder.glob("*/found") if given.keep is not None else ():
+            shutil.copytree(found, given.keep, dirs_exist_ok=True)
     result = environment() | figures(outcomes, given.seed, given.kinds) | {"wall_seconds": time.perf_counter() - start}
     _show(result)
     finish(result, given.json)
     sys.exit(1 if result["findings"] else 0)
 
 
-def run(folder: Path, seed: int, first: int, end: int, kinds: Sequence[str] = ()) -> list[Outcome]:
+def _side_by_side(
+    folder: Path, seed: int, first: int, inputs: int, kinds: Sequence[str], workers: int
+) -> list[Outcome]:
+    """All inputs in order; of several workers each takes neighbours, in a folder of its own."""
+    ends = [first + inputs * k // workers for k in range(workers + 1)]
+    for k in range(workers):
+        (folder / str(k)).mkdir()
+    do = partial(_part, folder, seed, kinds, workers)
+    with ThreadPoolExecutor(workers) as threads:  # each waits for a process
+        parts = list(threads.map(do, range(workers), ends[:-1], ends[1:]))
+    return [outcome for part in parts for outcome in part]
+
+
+def _part(
+    folder: Path, seed: int, kinds: Sequence[str], workers: int, number: int, first: int, end: int
+) -> list[Outcome]:
+    return run(folder / str(number), seed, first, end, kinds, core=number if workers > 1 else None)
+
+
+def run(
+    folder: Path, seed: int, first: int, end: int, kinds: Sequence[str] = (), core: int | None = None
+) -> list[Outcome]:
     """All inputs from ``first`` to before ``end``, by as many workers as it takes.
 
     Args:
@@ -66,11 +93,12 @@ def run(folder: Path, seed: int, first: int, end: int, kinds: Sequence[str] = ()
         first: Number of the first input.
         end: Number behind the last.
         kinds: What is mutated.
+        core: The one core, counted among those that this program may use, that the worker keeps to; all unless told.
     """
     outcomes: list[Outcome] = []
     at = first
     while at < end:
-        for outcome in _worker(folder, seed, at, end, kinds):
+        for outcome in _worker(folder, seed, at, end, kinds, core):
             outcomes.append(outcome)
             at = outcome.index + 1
             if not len(outcomes) % 500:
@@ -79,7 +107,7 @@ def run(folder: Path, seed: int, first: int, end: int, kinds: Sequence[str] = ()
     return outcomes
 
 
-def _worker(folder: Path, seed: int, first: int, end: int, kinds: Sequence[str]) -> Any:
+def _worker(folder: Path, seed: int, first: int, end: int, kinds: Sequence[str], core: int | None) -> Any:
     """The outcomes that one process delivers, and one for the input that it hung or crashed on."""
     (folder / "data").mkdir(exist_ok=True)
     own = {"HOME": folder, "XDG_CACHE_HOME": folder / "cache", "FLPJAX_DATA": folder / "data", "MPLBACKEND": "Agg"}
@@ -93,6 +121,9 @@ def _worker(folder: Path, seed: int, first: int, end: int, kinds: Sequence[str])
         ) as process,
     ):
         assert process.stdout is not None
+        if core is not None and hasattr(os, "sched_setaffinity"):  # or every worker has a thread for every core
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(process.pid, {cores[core % len(cores)]})
         at, buffer, since, used = first, b"", 0.0, 0.0
         while at < end:
             if not select.select([process.stdout], [], [], SILENCE)[0]:

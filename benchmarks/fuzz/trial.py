@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.fuzz.cases import Case
 from benchmarks.fuzz.clock import Hung, limited
 
-LIMIT = 10.0  # seconds, as benchmarks.fuzz.clock counts them
+LIMIT = 5.0  # seconds, as benchmarks.fuzz.clock counts them
 MESSAGE = 4000  # characters of an error message; that of a long list of choices has 1,500
 FOREIGN = re.compile(
     r"\w*Warning: |Traceback \(most recent|panicked at|^[WEF]\d{4} \d\d:|Fatal Python error", re.MULTILINE
