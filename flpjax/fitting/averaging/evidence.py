@@ -109,3 +109,19 @@ def _starts(law: Law, space: Space, sheet: Sheet, loc: Floats, scale: Floats) ->
     usual = np.broadcast_to(loc, guess.shape).copy()
     usual[..., 0] = guess[..., 0]
     return np.stack([guess, usual, 0.5 * (guess + usual)], axis=2)
+
+
+def points_by_evidence(log_evidence: Floats, taken: NDArray[np.bool_], rng: np.random.Generator) -> Indices:
+    """``(draw, output)`` points of the grid, as often as the evidence ``(output, point)`` has them."""
+    top = log_evidence.max(axis=1, keepdims=True)
+    weight = np.exp(log_evidence - np.where(np.isfinite(top), top, 0.0))
+    upper = np.cumsum(weight, axis=1) / np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    order = np.where(taken, rng.random(taken.shape), 1.0).argsort(axis=0, kind="stable")  # those taken come first
+    level = np.empty(taken.shape)
+    even = (np.arange(len(taken))[:, None] + 0.5) / np.maximum(taken.sum(axis=0), 1)
+    np.put_along_axis(level, order, even, axis=0)
+    level = np.where(taken, level, 0.5)
+    point = np.zeros(taken.shape, np.intp)
+    for bound in upper[:, :-1].T:
+        point += level > bound
+    return point

@@ -18,7 +18,7 @@ from flpjax.numerics import compiled
 Floats = NDArray[np.float64]
 LANES = 256  # of one call: more leave a processor's cache, fewer wait for the call
 ROWS = 16  # rows come in multiples, so that tables of many lengths share programs
-MANY = 100_000  # lanes, from which on it pays to compile a program without derivatives
+MANY = 30_000  # lanes, from which on it pays to compile a program without derivatives
 
 
 def values_and_slopes(law: Law, space: Space, theta: Floats, x: Any, output: NDArray[np.intp]) -> tuple[Floats, Floats]:

@@ -97,14 +97,18 @@ def whiten_alike(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, poi
 
 
 class Weights(NamedTuple):
-    """How weights of the discrepancy are drawn: normal, about ``mean`` times what residuals project on the basis."""
+    """How residuals weigh, and how weights of the discrepancy are drawn: normal, about what residuals say of them."""
 
-    mean: Floats  # (fit, cell, cell)
+    inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
+    effect: Floats  # (fit, run) variance of a run's effect, given its rows
+    project: Floats  # (fit, row, cell) what residuals say of each cell, the effects of runs integrated
+    mean: Floats  # (fit, cell, cell) symmetric, of the weights, times what residuals say
     unroot: Floats  # (fit, cell, cell) L⁻¹, of the weights' posterior precision L·Lᵀ
 
 
 def weights_of(sheet: Sheet, output: Indices, origin: int, grid: Grid, point: Indices) -> Weights:
-    """Of some outputs at an origin and points ``(fit,)`` of the grid; the effects of runs are integrated."""
+    """Of some outputs at an origin and points ``(fit,)`` of the grid."""
     found = _weighed(sheet, output, np.full(len(output), origin), grid, point)
     amplitude = grid.amplitude[point][:, None, None]
-    return Weights(amplitude * (np.swapaxes(found.unroot, 1, 2) @ found.unroot), found.unroot)
+    mean = amplitude * (np.swapaxes(found.unroot, 1, 2) @ found.unroot)
+    return Weights(found.inverse, found.effect, found.inverse[..., None] * found.left, mean, found.unroot)
