@@ -5,6 +5,7 @@ import pytest
 
 from flpjax.ladder.audit.audit import audit
 from flpjax.ladder.audit.fault import Kind
+from flpjax.ladder.audit.reversals import reversed_runs
 from flpjax.ladder.audit.units import flops_departures
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.compute import transformer_flops, transformer_params
@@ -83,6 +84,26 @@ def test_a_wrong_unit_is_named_by_its_column_or_run(columns, named):
 def test_a_broken_evaluation_is_named(i, value):
     said = texts(ladder(score=at(SCORE, i, value)))
     assert any(f"'{'abcdefg'[i]}'" in text and "score/t" in text for text in said), said
+
+
+@pytest.mark.parametrize(
+    ("loss", "score", "i"),
+    [
+        (LOSS, at(SCORE, 6, 0.25), 6),  # its answers were not found: at chance, after .88
+        (LOSS, at(SCORE, 5, 0.25), 5),
+        (LOSS, at(SCORE, 0, 1.0), 0),
+        (at(LOSS, 6, 1.1 * LOSS[5]), SCORE, 6),  # stopped while it diverged
+        (at(LOSS, 4, 1.08 * LOSS[3]), SCORE, 4),
+    ],
+)
+def test_a_run_that_contradicts_its_size_is_named_where_the_others_keep_their_order(loss, score, i):
+    (said,) = texts(ladder(loss=loss, score=score))
+    assert said.startswith(f"run '{'abcdefg'[i]}' does not belong to the others")
+
+
+def test_reversals_of_a_noisy_task_are_its_noise():
+    noisy = np.array([0.3, 0.5, 0.27, 0.55, 0.35, 0.6, 0.4])
+    assert reversed_runs(ladder(score=noisy)) == []
 
 
 def test_the_loss_of_another_run_is_named():

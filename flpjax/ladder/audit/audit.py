@@ -7,6 +7,7 @@ from flpjax.ladder.audit.direction import wrong_directions
 from flpjax.ladder.audit.fault import Fault
 from flpjax.ladder.audit.outlying import outlying_runs
 from flpjax.ladder.audit.repeats import repeated_values
+from flpjax.ladder.audit.reversals import reversed_runs
 from flpjax.ladder.audit.units import wrong_units
 from flpjax.ladder.positive import without_signed
 from flpjax.ladder.table import Runs
@@ -29,10 +30,10 @@ def audit(runs: Runs) -> tuple[Fault, ...]:
     if not len(runs):
         return ()
     runs = without_signed(runs)
-    found = [
-        *wrong_units(runs),
-        *broken_checkpoints(runs),
-        *outlying_runs(runs),
+    found = [*wrong_units(runs), *broken_checkpoints(runs), *outlying_runs(runs)]
+    named = [name for name in runs.names if any(f"'{name}'" in fault.what for fault in found)]
+    found += [
+        *reversed_runs(runs, named),
         *repeated_values(runs),
         *wrong_directions(runs),
     ]

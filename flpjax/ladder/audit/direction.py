@@ -48,7 +48,7 @@ def wrong_directions(runs: Runs) -> list[Fault]:
             falling.append(f"'{task.name}' ({100 * low:.1f} → {100 * high:.1f} %)")
     if falling:
         what = f"{count(len(falling), 'task')} whose scores fall with compute: {some_of(falling, MOST_LISTED)}"
-        remedy = "No law here forecasts a fall: leave them out, or is it an error rate, or another metric?"
+        remedy = "Is it an error rate, or another metric? A fall that is real, auto and maps '+falling' carry on"
         faults.append(Fault(Kind.TRENDS, severe=False, what=what, remedy=remedy))
     below = [b for j, t in enumerate(finals.tasks) if (b := _below(finals.score[:, j], t.chance, t.questions, t.name))]
     if below:
