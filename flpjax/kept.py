@@ -41,11 +41,16 @@ class Shelf:
     Args:
         folder: Where they are; it must exist.
         kept: Whether new ones may be written.
+
+    Attributes:
+        mark: Of all that decides what programs are, beside their functions and arguments. Programs bear it in their
+            names, so that JAX's own cache has none from before a change: what it finds can't be written again.
     """
 
     def __init__(self, folder: Path, kept: bool = True) -> None:
         self.folder, self.kept = folder, kept
         self._about = _surroundings()
+        self.mark = hashlib.sha256(self._about.encode()).hexdigest()[:8]
         self._hits = 0
         self._reading = Lock()  # XLA ends the process where two threads load programs at once
         jax.monitoring.register_event_listener(self._listen)

@@ -124,7 +124,8 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
                 whole[i] = with_centres(whole[i], own)
             return self._function(*whole)
 
-        program.__name__ = program.__qualname__ = self.__name__
+        mark = f"_{_shelf.mark}" if _shelf is not None else ""
+        program.__name__ = program.__qualname__ = self.__name__ + mark
         static = tuple(i + 1 for i in self._static)
         return jax.jit(program, static_argnums=static, compiler_options=_compiler_options() | self._options)
 

@@ -90,11 +90,16 @@ def test_a_damaged_program_is_made_again(shelf):
 
 def test_changed_sources_are_other_programs(shelf, monkeypatch):
     x = {"a": np.ones(13)}
-    process()(2, x)
+    first = process()
+    first(2, x)
+    before = first._program.__name__
     monkeypatch.setattr(kept, "_surroundings", lambda: "changed")
     monkeypatch.setattr(numerics, "_shelf", Shelf(shelf))
-    process()(2, x)
+    changed = process()
+    changed(2, x)
     assert TRACED == [2, 2]
+    # its name is another: JAX's own cache, whose programs can't be written again, has none for it
+    assert changed._program.__name__ != before
 
 
 def test_what_is_being_traced_goes_the_usual_way(shelf):

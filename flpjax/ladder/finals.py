@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from flpjax.ladder.table import Runs
 
 Floats = NDArray[np.float64]
 
@@ -83,3 +87,25 @@ def mean_of_last(values: Floats, last: Last, end: NDArray[np.int64], run: NDArra
         mean = np.where(taken, own, 0.0).sum(axis=0) / np.maximum(total, 1)
         means[i] = np.where(total > 0, mean, np.nan)
     return means
+
+
+def ends_of(runs: Runs) -> Runs:
+    """One row a run that has an end: the final values, NaN where there is none, and N, D, C of where they stand."""
+    end = np.flatnonzero(runs.final)
+    kinds = {"loss": runs.loss, "score": runs.score, "train_loss": runs.train_loss[:, None]}
+    final, at = {}, end
+    for kind in ("train_loss", "score", "loss"):
+        last = last_measured(runs.run, end, runs.progress, ~np.isnan(kinds[kind]))
+        near = near_end(last, end, runs.final_within, runs.final_average)
+        values = mean_of_last(kinds[kind], last, end, runs.run, 1 if kind == "train_loss" else runs.final_average)
+        final[kind] = np.where(near, values, np.nan)
+        rows = np.where(near, last.row, -1)
+        if kind == "score":
+            stderr = np.take_along_axis(runs.stderr, np.maximum(rows, 0), axis=0)
+            final["stderr"] = np.where(near, stderr, np.nan)
+        if kind != "train_loss":
+            at = np.where(near.any(axis=1), rows.max(axis=1, initial=-1), at)
+    chosen = np.zeros(len(runs), bool)
+    chosen[at] = True
+    one = replace(runs.rows(chosen), final=np.ones(len(end), bool), train_loss=final["train_loss"][:, 0])
+    return replace(one, loss=final["loss"], score=final["score"], stderr=final["stderr"])

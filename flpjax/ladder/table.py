@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean
 from flpjax.ladder.features import STANDARD, Feature, Features
-from flpjax.ladder.finals import FINAL_WITHIN, last_measured, mean_of_last, near_end
+from flpjax.ladder.finals import FINAL_WITHIN, ends_of
 from flpjax.ladder.position import index_of as index_of
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
@@ -231,29 +232,20 @@ class Runs:
         the last :attr:`final_average` measured. N, D, C and mixture are those of the row of the latest final loss (of
         the latest final score, in a run without), so that they belong to what was measured.
         """
-        ends = self.ends()
-        return ends.rows(np.isfinite(np.hstack([ends.loss, ends.score])).max(axis=1, initial=False))
+        return self._finals
 
     def ends(self) -> Runs:
         """As :meth:`finals`, with the runs that have an end but no final value: NaN, and N, D, C of the end itself."""
-        end = np.flatnonzero(self.final)
-        kinds = {"loss": self.loss, "score": self.score, "train_loss": self.train_loss[:, None]}
-        final, at = {}, end
-        for kind in ("train_loss", "score", "loss"):
-            last = last_measured(self.run, end, self.progress, ~np.isnan(kinds[kind]))
-            near = near_end(last, end, self.final_within, self.final_average)
-            values = mean_of_last(kinds[kind], last, end, self.run, 1 if kind == "train_loss" else self.final_average)
-            final[kind] = np.where(near, values, np.nan)
-            rows = np.where(near, last.row, -1)
-            if kind == "score":
-                stderr = np.take_along_axis(self.stderr, np.maximum(rows, 0), axis=0)
-                final["stderr"] = np.where(near, stderr, np.nan)
-            if kind != "train_loss":
-                at = np.where(near.any(axis=1), rows.max(axis=1, initial=-1), at)
-        chosen = np.zeros(len(self), bool)
-        chosen[at] = True
-        one = replace(self.rows(chosen), final=np.ones(len(end), bool), train_loss=final["train_loss"][:, 0])
-        return replace(one, loss=final["loss"], score=final["score"], stderr=final["stderr"])
+        return self._ends
+
+    @cached_property
+    def _finals(self) -> Runs:
+        ends = self._ends
+        return ends.rows(np.isfinite(np.hstack([ends.loss, ends.score])).max(axis=1, initial=False))
+
+    @cached_property
+    def _ends(self) -> Runs:
+        return ends_of(self)
 
     def loss_of(self, domain: str) -> Floats:
         """``(row,)`` losses of one domain.

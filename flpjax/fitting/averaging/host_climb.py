@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from flpjax.laws.law import Law, Space, prior_normal
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-FEWER = 0.75  # share of the fits that still climb, below which the others are put away
+FEWER = 0.75  # share of the fits that still climb, below which the others are put away, and others begin
 TOGETHER = 1024  # fits that climb at once: more leave a processor's cache
 
 
@@ -28,72 +28,136 @@ class Density(NamedTuple):
     hessian: Floats  # (fit, p, p)
 
 
+class _Fitted(NamedTuple):
+    """What is fitted, and to what."""
+
+    law: Law
+    space: Space
+    sheet: Sheet
+    loc: Floats  # (p,) of the prior
+    precision: Floats  # (p,) of the prior
+
+
+class _Climbers(NamedTuple):
+    """The fits that climb together, and where each stands."""
+
+    fit: Indices  # (lane,) which it is
+    output: Indices  # (lane,) whose rows
+    y: Floats  # (lane, row)
+    root: Floats  # (lane, row) of the inverse variance of a row by itself; 0 unseen
+    away: Floats  # (lane, cell, row) what integrated weights take away
+    effect: Floats  # (lane, run) what integrated effects of runs do
+    theta: Floats  # (lane, p)
+    value: Floats  # (lane,) minus the log density but for constants
+    gradient: Floats  # (lane, p) of the log density
+    hessian: Floats  # (lane, p, p) of minus the log density
+    gain: Floats  # (lane,) of the last step that would have been taken
+    damping: Floats  # (lane,)
+    steps: Indices  # (lane,) tried so far
+
+    @property
+    def climbs(self) -> NDArray[np.bool_]:
+        """``(lane,)`` whether a fit has not ended."""
+        return np.asarray((self.gain >= TOLERANCE) & (self.steps < STEPS))
+
+
 def climb_few(law: Law, space: Space, sheet: Sheet, output: Indices, covariances: Covariances, theta: Floats) -> End:
     """As :func:`~flpjax.fitting.averaging.climb.climb`, by the same steps."""
-    parts = []
-    for at in range(0, len(output), TOGETHER):
-        some = np.arange(at, min(at + TOGETHER, len(output)))
-        parts.append(_climb(law, space, sheet, output[some], covariances(some), theta[some]))
-    return End(*(np.concatenate(leaf) for leaf in zip(*parts, strict=True)))
-
-
-def _climb(law: Law, space: Space, sheet: Sheet, output: Indices, whitened: Whitened, theta: Floats) -> End:
     loc, scale = prior_normal(law)
-    prior = 1.0 / scale**2
-    root = np.sqrt(whitened.inverse)
-    away, effect, y = whitened.away, whitened.effect, sheet.y[output]
+    fitted = _Fitted(law, space, sheet, loc, 1.0 / scale**2)
+    count, p = theta.shape
+    end = End(theta.copy(), np.zeros(count), np.zeros((count, p)), np.zeros((count, p, p)), *np.zeros((2, count)))
 
-    def at(theta: Floats) -> Density:
-        value, slope = values_and_slopes(law, space, theta, sheet.x, output)
-        residual = np.where(root > 0, y - value, 0.0)
-        both = np.concatenate([slope, residual[..., None]], axis=2) * root[..., None]
-        sound = np.isfinite(both).all(axis=(1, 2))
-        if not sound.all():
-            both = np.where(sound[:, None, None], both, 0.0)
-        gram = np.swapaxes(both, 1, 2) @ both
-        if away.shape[1]:
-            taken = away @ both
-            gram -= np.swapaxes(taken, 1, 2) @ taken
-        if effect.shape[1]:
-            taken = effect[..., None] * by_run(sheet, both * root[..., None])
-            gram -= np.swapaxes(taken, 1, 2) @ taken
-        deviation = theta - loc
-        density = 0.5 * gram[:, -1, -1] + 0.5 * (deviation**2 * prior).sum(axis=1)
-        hessian = gram[:, :-1, :-1] + np.diag(prior)
-        return Density(np.where(sound, density, np.inf), gram[:, :-1, -1] - deviation * prior, hessian)
+    def begun(first: int, number: int) -> _Climbers:
+        fit = np.arange(first, first + number)
+        known = covariances(fit)
+        end.log_det[fit] = known.log_det
+        return _begun(fitted, fit, output[fit], known, theta[fit])
 
-    value, gradient, hessian = at(theta)
-    value = np.where(np.isfinite(value), value, np.inf)
-    damping = np.full(len(theta), STIFF)
-    gain = np.full(len(theta), np.inf)
-    live = np.ones(len(theta), bool)
-    eye = np.eye(theta.shape[1])
-    whole = End(*map(np.array, (theta, value, gradient, hessian, gain, whitened.log_det)))
-    which = np.arange(len(theta))
-    for _ in range(STEPS):
-        diagonal = np.diagonal(hessian, axis1=1, axis2=2)[:, :, None] * eye
-        damped = np.nan_to_num(hessian) + damping[:, None, None] * np.nan_to_num(diagonal) + 1e-12 * eye
-        step = np.linalg.solve(damped, np.nan_to_num(gradient)[..., None])[..., 0]
-        new = at(theta + step)
-        better = live & np.isfinite(new.value) & (new.value <= value) & np.isfinite(new.hessian).all(axis=(1, 2))
-        gain = np.where(better, value - new.value, np.where(live & (damping > HOPELESS), 0.0, gain))
-        theta = np.where(better[:, None], theta + step, theta)
-        value = np.where(better, new.value, value)
-        gradient = np.where(better[:, None], new.gradient, gradient)
-        hessian = np.where(better[:, None, None], new.hessian, hessian)
-        damping = np.where(better, damping / 8.0, np.minimum(damping * 8.0, STIFFEST))
-        live &= gain >= TOLERANCE
-        if live.mean() > FEWER:
-            continue
-        for leaf, now in zip(whole[:5], (theta, value, gradient, hessian, gain), strict=True):
-            leaf[which] = now
-        if not live.any():
-            return whole
-        which, damping = which[live], damping[live]
-        root, away, effect = root[live], away[live], effect[live]
-        y, output = y[live], output[live]
-        theta, value, gradient, hessian, gain = (leaf[live] for leaf in (theta, value, gradient, hessian, gain))
-        live = np.ones(len(which), bool)
-    for leaf, now in zip(whole[:5], (theta, value, gradient, hessian, gain), strict=True):
-        leaf[which] = now
-    return whole
+    waiting = min(TOGETHER, count)
+    climbers = begun(0, waiting)
+    while True:
+        going = int(climbers.climbs.sum())
+        if going <= FEWER * len(climbers.fit):
+            climbers = _put_away(climbers, end)
+            more = min(TOGETHER - going, count - waiting)
+            if more:
+                climbers = _together(climbers, begun(waiting, more))
+                waiting += more
+            elif not going:
+                return end
+        climbers = _stepped(fitted, climbers)
+
+
+def _put_away(climbers: _Climbers, end: End) -> _Climbers:
+    """Write down where fits ended, and keep the others."""
+    over = ~climbers.climbs
+    ends = climbers.theta, climbers.value, climbers.gradient, climbers.hessian, climbers.gain
+    for whole, leaf in zip(end[: len(ends)], ends, strict=True):
+        whole[climbers.fit[over]] = leaf[over]
+    leaves: list[Any] = [leaf[~over] for leaf in climbers]
+    return _Climbers(*leaves)
+
+
+def _together(some: _Climbers, others: _Climbers) -> _Climbers:
+    leaves: list[Any] = [np.concatenate(each) for each in zip(some, others, strict=True)]
+    return _Climbers(*leaves)
+
+
+def _begun(fitted: _Fitted, fit: Indices, output: Indices, whitened: Whitened, theta: Floats) -> _Climbers:
+    """Fits before their first step."""
+    count = len(fit)
+    empty = np.full(count, np.inf)
+    problem = fit, output, fitted.sheet.y[output], np.sqrt(whitened.inverse), whitened.away, whitened.effect
+    begin = _Climbers(*problem, theta, empty, theta, theta, empty, np.full(count, STIFF), np.zeros(count, np.intp))
+    known = _density(fitted, begin, theta)
+    return begin._replace(
+        value=np.where(np.isfinite(known.value), known.value, np.inf), gradient=known.gradient, hessian=known.hessian
+    )
+
+
+def _density(fitted: _Fitted, of: _Climbers, theta: Floats) -> Density:
+    """At other parameters ``(lane, p)``."""
+    law, space, sheet, loc, precision = fitted
+    value, slope = values_and_slopes(law, space, theta, sheet.x, of.output)
+    residual = np.where(of.root > 0, of.y - value, 0.0)
+    both = np.concatenate([slope, residual[..., None]], axis=2) * of.root[..., None]
+    sound = np.asarray(np.isfinite(both).all(axis=(1, 2)))
+    if not sound.all():
+        both = np.where(sound[:, None, None], both, 0.0)
+    gram = np.swapaxes(both, 1, 2) @ both
+    if of.away.shape[1]:
+        taken = of.away @ both
+        gram -= np.swapaxes(taken, 1, 2) @ taken
+    if of.effect.shape[1]:
+        taken = of.effect[..., None] * by_run(sheet, both * of.root[..., None])
+        gram -= np.swapaxes(taken, 1, 2) @ taken
+    deviation = theta - loc
+    density = 0.5 * gram[:, -1, -1] + 0.5 * (deviation**2 * precision).sum(axis=1)
+    hessian = gram[:, :-1, :-1] + np.diag(precision)
+    return Density(np.where(sound, density, np.inf), gram[:, :-1, -1] - deviation * precision, hessian)
+
+
+def _stepped(fitted: _Fitted, now: _Climbers) -> _Climbers:
+    """One step of each that has not ended."""
+    live, damping = now.climbs, now.damping
+    gradient, hessian = now.gradient, now.hessian
+    if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
+        gradient, hessian = np.nan_to_num(gradient), np.nan_to_num(hessian)
+    each = np.arange(hessian.shape[1])
+    damped = hessian.copy()
+    damped[:, each, each] += damping[:, None] * hessian[:, each, each]
+    damped[:, each, each] += 1e-12
+    there = now.theta + np.linalg.solve(damped, gradient[..., None])[..., 0]
+    new = _density(fitted, now, there)
+    better = live & np.isfinite(new.value) & (new.value <= now.value) & np.isfinite(new.hessian).all(axis=(1, 2))
+    gain = np.where(better, now.value - new.value, np.where(live & (damping > HOPELESS), 0.0, now.gain))
+    return now._replace(
+        theta=np.where(better[:, None], there, now.theta),
+        value=np.where(better, new.value, now.value),
+        gradient=np.where(better[:, None], new.gradient, now.gradient),
+        hessian=np.where(better[:, None, None], new.hessian, now.hessian),
+        gain=gain,
+        damping=np.where(better, damping / 8.0, np.minimum(damping * 8.0, STIFFEST)),
+        steps=now.steps + 1,
+    )
