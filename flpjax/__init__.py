@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from flpjax.laws.formula.function import real as real
     from flpjax.laws.formula.function import share as share
     from flpjax.laws.formula.make import law as law
+    from flpjax.laws.hinge import Hinge as Hinge
     from flpjax.laws.law import Law as Law
     from flpjax.laws.law import Parameter as Parameter
     from flpjax.laws.loss_score import Exponential as Exponential
@@ -215,6 +216,7 @@ _HOME = {
     "laws.formula.formula": ("FormulaLaw",),
     "laws.formula.function": ("FunctionLaw", "positive", "real", "share"),
     "laws.formula.make": ("law",),
+    "laws.hinge": ("Hinge",),
     "laws.law": ("Features", "Law", "Parameter"),
     "laws.loss_score": ("Exponential", "FallingSigmoid", "Linear", "Saturating", "Sigmoid"),
     "laws.mixture_laws": ("BiMix", "MixChinchilla", "MixExponential"),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flpjax import Auto, Runs
 from flpjax.fitting.averaging import hyperpriors
 from flpjax.laws import discrepancy
-from flpjax.methods.registry import REPEATED
+from flpjax.methods.registry import PLAIN_MAPS, REPEATED
 
 VAGUE = 50.0  # s.d. of a logarithm that says nothing
 
@@ -23,7 +23,7 @@ class Variant(NamedTuple):
         shares: Of the axes of a discrepancy; None leaves them.
         one_law: Whether one law and one map are all.
         without: A law that takes no part.
-        line: Whether a straight line takes part among the maps to scores, fitted to checkpoints above chance.
+        maps: To scores; () leaves them.
     """
 
     departs: bool = True
@@ -31,16 +31,17 @@ class Variant(NamedTuple):
     shares: Mapping[str, float] | None = None
     one_law: bool = False
     without: str = ""
-    line: bool = False
+    maps: tuple[str, ...] = ()
 
     def methods(self, runs: Runs) -> Auto:
         """The laws and maps that take part."""
-        if not (self.one_law or self.without or self.line) or not runs.domains:
+        if not (self.one_law or self.without or self.maps) or not runs.domains:
             return Auto()
-        if self.line:
+        if self.maps:
             names = [name for name in Auto().members(runs) if "," not in name]
-            plain = dict.fromkeys(name.partition("+")[0] for name in names if name.endswith("+sigmoid"))
-            return Auto(methods=(*names, *(f"{law}+linear" for law in plain)))
+            plain = dict.fromkeys(name.partition("+")[0] for name in names if name.partition("+")[2] in PLAIN_MAPS)
+            others = [name for name in names if name.partition("+")[2] not in PLAIN_MAPS]
+            return Auto(methods=(*(f"{law}+{score}" for law in plain for score in self.maps), *others))
         names = [name for name in Auto().members(runs) if "+" in name]
         laws = {name: name.partition("+")[0].removesuffix(REPEATED) for name in names}
         if self.one_law:
@@ -56,7 +57,10 @@ VARIANTS: Mapping[str, Variant] = {
     "no-chinchilla": Variant(without="chinchilla"),
     "one-law": Variant(one_law=True),
     "vague-hyperpriors": Variant(vague=True),
-    "with-line": Variant(line=True),
+    "with-line": Variant(maps=(*PLAIN_MAPS, "linear")),
+    "with-hinge": Variant(maps=(*PLAIN_MAPS, "hinge")),
+    "hinge-for-sigmoid": Variant(maps=("hinge", "sigmoid4", "saturating")),
+    "hinge-for-sigmoid4": Variant(maps=("sigmoid", "hinge", "saturating")),
 }
 
 

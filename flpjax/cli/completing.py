@@ -5,7 +5,7 @@ from __future__ import annotations
 ALONE = ("auto", "discovered", "flp", "flp-average", "flp-m", "fp", "fp-gpt4", "fp-gpt4-all", "flat", "llama3")
 MAPS = {
     ("power", "power-e", "chinchilla", "chinchilla-tied"): (
-        "linear", "sigmoid", "sigmoid4", "skill", "exponential", "saturating", "falling",
+        "linear", "sigmoid", "sigmoid4", "skill", "exponential", "saturating", "hinge", "falling",
     ),
     (
         "m1", "m2", "m2-floor", "m3", "m3-e", "m4", "m4-floor", "mix-exponential", "bimix", "bimix-floor",

@@ -140,7 +140,7 @@ class Blend:
         ]
         score = _weighted_mean(scores, params[SHARES]["score"], len(self.tasks))
         lowest = params[SHARES].get("lowest")
-        return score if lowest is None else jnp.maximum(score, lowest)
+        return score if lowest is None else jnp.clip(score, lowest, 1.0)
 
     def score_from_loss(self, params: StageParams, loss: Array) -> Array | None:
         """Scores ``(task,)`` at known losses ``(domain,)``; None if some are of compute alone."""

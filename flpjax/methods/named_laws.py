@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flpjax.ladder.select import Selection
 from flpjax.laws.domain_sigmoid import DomainSigmoid
+from flpjax.laws.hinge import Hinge
 from flpjax.laws.law import Law
 from flpjax.laws.loss_score import Exponential, FallingSigmoid, Linear, Saturating, Sigmoid
 from flpjax.laws.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
@@ -27,6 +28,7 @@ LOSS_SCORE: dict[str, Law] = {
     "skill": Sigmoid(upper=1.0, from_zero=True),
     "exponential": Exponential(),
     "saturating": Saturating(),
+    "hinge": Hinge(),
     "falling": FallingSigmoid(),
 }
 FLOOR = 0.01

@@ -22,6 +22,7 @@ from flpjax.errors import InputError
 from flpjax.ladder.features import Features
 from flpjax.laws import domain_sigmoid, loss_score, mixture_laws, mixture_loss, network, power_law
 from flpjax.laws.domain_sigmoid import DomainSigmoid
+from flpjax.laws.hinge import Hinge
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, pack, prior_normal, size, spread_starts, unpack
 from flpjax.laws.loss_score import Exponential, FallingSigmoid, Linear, Saturating, Sigmoid
 from flpjax.laws.mixture_laws import M3E, BiMix, MixChinchilla, MixExponential
@@ -187,6 +188,13 @@ CASES = {
         0.005,
         {"centre": 1.7},
     ),
+    "Hinge": Case(
+        Hinge(centre=2.6),
+        {"floor": 0.23, "slope": 0.6, "threshold": 0.1, "width": 0.08},
+        lambda c, L: c["floor"] - c["w1"] * c["width"] * np.log1p(np.exp((c["threshold"] - L) / c["width"])),
+        0.005,
+        {"centre": 2.3},
+    ),
     "FallingSigmoid": Case(
         FallingSigmoid(centre=2.6),
         {"lower": 0.21, "reach": 0.4, "slope": 3.7, "middle": -0.17},
@@ -328,6 +336,7 @@ BUILD_AGAIN = {  # equal by value, another object
     "Sigmoid from 0": lambda: Sigmoid(1.0, 2.6, True),
     "Exponential": lambda: Exponential(2.6),
     "Saturating": lambda: Saturating(2.6),
+    "Hinge": lambda: Hinge(2.6),
     "FallingSigmoid": lambda: FallingSigmoid(None, 2.6),
     "FallingSigmoid to chance": lambda: FallingSigmoid(0.25, 2.6),
     "M2": lambda: M2(3, None, 47.3),
@@ -704,6 +713,7 @@ def test_centred_moves_the_centre_only(case):
             Exponential: 0.25,
             Saturating: 0.25,
             FallingSigmoid: 0.25,
+            Hinge: 0.25,
             MixExponential: 0.05,
         }
         near = near.get(type(case.law), 0.5)
