@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, count
 from flpjax.ladder.features import STANDARD, Feature
 from flpjax.ladder.table import Floats
 
@@ -40,7 +40,7 @@ def refuse(place: Place, values: NDArray[Any], column: str, bad: NDArray[np.bool
     """One error for a column: its first bad row, and how many more there are."""
     where = np.flatnonzero(bad | np.isinf(values))
     if len(where):
-        more = f" (and {len(where) - 1} more rows like it)" if len(where) > 1 else ""
+        more = f" (and {count(len(where) - 1, 'more row')} like it)" if len(where) > 1 else ""
         value = values[where[0]]
         got = "there is no value" if np.isnan(value) else f"got {value:.6g}"
         remedy = remedy or "Correct the row, or leave it out"

@@ -206,7 +206,7 @@ def _check_blank_losses(columns: Mapping[str, NDArray[Any]], place: Place, table
         measured = np.bincount(run, weights=~np.isnan(columns[name])) > 0
         blank = np.flatnonzero(~measured[run] & ~_held_out(columns))
         if len(blank):
-            more = f" (and {len(blank) - 1} more rows like it)" if len(blank) > 1 else ""
+            more = f" (and {count(len(blank) - 1, 'more row')} like it)" if len(blank) > 1 else ""
             raise InputError(
                 f"the loss is blank{more}, and run '{columns['run'][blank[0]]}' has it in no other row",
                 where=place.at(blank[0], name),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,12 +64,12 @@ def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
     if not rows:
         raise InputError("the file is empty", where=source, remedy="It needs a header line and at least one row")
     header = [name.strip() for name in rows[0]]
-    others = [mark for mark in ",;\t|" if mark != separator]
-    if len(header) == 1 and any(mark in header[0] for mark in others):
+    other = max((mark for mark in SEPARATORS if mark != separator), key=header[0].count)
+    if len(header) == 1 and other in header[0]:
         raise InputError(
-            f"the header is one column that holds {' or '.join(SEPARATORS[mark] for mark in others)}",
+            f"the header is one column that holds {SEPARATORS[other]}",
             where=source,
-            remedy='Separate columns by commas, or write separator = ";" under [table] in a mapping file',
+            remedy=f"Separate by commas, or write separator = {json.dumps(other)} under [table] in a mapping file",
         )
     for line, row in zip(lines[:1], rows[:1], strict=True) if simple else zip(lines, rows, strict=True):
         if row[0].lstrip().startswith("#") and (row is rows[0] or len(row) != len(header)):

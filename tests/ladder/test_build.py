@@ -70,7 +70,7 @@ REFUSALS = {
     ),
     "tokens": (
         {"tokens": [7.0, -3.0, 11.0, 0.0]},
-        "table, row 2, column 'tokens': got -3, but it must be a positive number (and 1 more rows like it)",
+        "table, row 2, column 'tokens': got -3, but it must be a positive number (and 1 more row like it)",
     ),
     "tokens absent": (
         {"tokens": some(i2=NAN)},

@@ -59,8 +59,11 @@ def test_centred_scores_may_be_negative_and_stand_on_chance() -> None:
 def test_separator_and_decimal_comma(tmp_path: Path) -> None:
     file = tmp_path / "ladder.csv"
     file.write_text("run;params;tokens;loss/c4\na;1e7;2e9;3,25\nb, too;2e7;4e9;2,5\n")
-    with pytest.raises(InputError, match='separator = ";"'):
+    with pytest.raises(InputError, match=r"holds ';'.*separator = \";\""):
         read_runs(file)
+    (tabs := tmp_path / "tabs.csv").write_text("run\tparams\ttokens\tloss/c4\na\t1e7\t2e9\t3.25\n")
+    with pytest.raises(InputError, match=r'holds tabs.*separator = "\\t"'):
+        read_runs(tabs)
     runs = read_runs(file, {"table": {"separator": ";", "decimal": ","}})
     assert runs.names == ("a", "b, too")
     assert runs.loss_of("c4").tolist() == [3.25, 2.5]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, count
 from flpjax.readers.cells import is_blank
 from flpjax.readers.formats.columns import Column, read_columns, refuse_mixed_percent
 from flpjax.readers.formats.names import meaning_of
@@ -92,7 +92,7 @@ def _refuse_blank_names(raw: RawTable, cells: Sequence[Any], ids: Sequence[Any])
     blank = [i for i, (cell, each) in enumerate(zip(cells, ids, strict=True)) if not _text(cell) and not _text(each)]
     blank = [i for i in blank if any(_text(column[i]) for column in raw.cells.values())]
     if blank:
-        more = f" (and {len(blank) - 1:,} more rows like it)" if len(blank) > 1 else ""
+        more = f" (and {count(len(blank) - 1, 'more row')} like it)" if len(blank) > 1 else ""
         raise InputError(
             f"the row doesn't say of which run it is{more}",
             where=raw.place.row_at(blank[0]),
