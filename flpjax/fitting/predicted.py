@@ -11,7 +11,9 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from flpjax.fitting.blended import blended
 from flpjax.ladder.features import Features
+from flpjax.methods.blend import Blend
 from flpjax.methods.method import Model, Prediction, StageParams
 from flpjax.numerics import compiled, on_device
 
@@ -50,6 +52,8 @@ def predict(
         each = jax.tree.map(lambda v: jnp.broadcast_to(v, (count, *jnp.shape(v))), compute) if of_all else compute
         return _block(model, params, each, noise, bounds)
     params, compute, noise, bounds = jax.tree.map(np.asarray, everything)
+    if isinstance(model, Blend):
+        return Prediction(*map(on_device, blended(model, params, compute, noise, bounds)))
     if of_all:
         compute = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape)), compute)
     draws, width = _size(count, DRAWS), _size(targets, TARGETS)

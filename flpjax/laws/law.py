@@ -76,6 +76,11 @@ class Parameter(NamedTuple):
         """Unconstrained values → values inside the support, of any shape, on the host."""
         return self.support.inside(free) if isinstance(self.support, Support) else np.asarray(self.bijector(free))
 
+    def outside(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The way back: values inside the support → unconstrained ones."""
+        known = isinstance(self.support, Support)
+        return self.support.outside(values) if known else np.asarray(self.bijector.inv(values))
+
 
 class Law(Protocol):
     """One formula: a frozen dataclass of static configuration, hashable by value, with pure methods.

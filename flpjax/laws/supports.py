@@ -65,6 +65,13 @@ class Support:
             share = np.where(free >= 0, 1.0, small) / (1.0 + small)
             return np.clip(share, kind.tiny, 1.0 - kind.eps)
 
+    def outside(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The way back: values inside → unconstrained ones, on the host."""
+        if self.name == "real":
+            return values
+        with np.errstate(divide="ignore"):
+            return np.log(values) if self.name == "positive" else np.log(values) - np.log1p(-values)
+
 
 def _share(free: Any) -> Array:
     kind = jnp.finfo(jnp.result_type(free))

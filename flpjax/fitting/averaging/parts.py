@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from flpjax.engine.settings import Settings, Status
 from flpjax.errors import FitError, InputError, some_of
 from flpjax.fitting.averaging.evidence import Fits, fit_outputs
 from flpjax.fitting.averaging.hyperpriors import Grid, grid_of, log_weight
+from flpjax.fitting.averaging.lanes import constants_of
 from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.averaging.rows import rows_of
 from flpjax.fitting.averaging.sampling import sample_outputs
@@ -28,7 +29,7 @@ from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Params
 from flpjax.methods.discrepant import with_discrepancy
 from flpjax.methods.method import BoundModel, Method, Stage
-from flpjax.numerics import compiled, generator
+from flpjax.numerics import generator
 
 Floats = NDArray[np.float64]
 SINGLE_STEPS = Settings(steps=STEPS)
@@ -151,7 +152,7 @@ class Part:
         status = np.where(sound, np.where(fits.converged, Status.CONVERGED, Status.STEP_LIMIT), Status.ALL_FAILED)
         value = np.linalg.eigvalsh(np.where(sound[:, None, None], hessian, np.eye(hessian.shape[-1])))
         params = jax.tree.map(np.asarray, unpack_all(inner, theta[None]))
-        constants = _constants(inner, {name: v[0] for name, v in params.items()})
+        constants = constants_of(inner, {name: v[0] for name, v in params.items()})
         return StageFit(
             law=str(inner),
             outputs=self.outputs,
@@ -163,15 +164,10 @@ class Part:
             residual_sd=self.grid.noise[best],
             start_status=status.astype(np.int64)[:, None],
             constants={
-                **{name: np.asarray(v) for name, v in constants.items()},
+                **constants,
                 "discrepancy": self.grid.amplitude[best],
             },
         )
-
-
-@partial(compiled, static_argnums=0)
-def _constants(law: Law, params: Params) -> Params:
-    return jax.vmap(law.constants)(params)
 
 
 def parts_of(
