@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from benchmarks.sbc.statistics import DRAWS, Ranks
 from flpjax import Auto, Runs
 from flpjax.fitting.averaging.average import averaged, drawn
+from flpjax.fitting.averaging.distinct import parts_of, renamed
 from flpjax.fitting.averaging.hyperpriors import Grid, grid_of, log_weight
 from flpjax.fitting.averaging.origins import Origins
-from flpjax.fitting.averaging.parts import parts_of, renamed
 from flpjax.fitting.predicted import predict
 from flpjax.ladder.build import build_runs
 from flpjax.ladder.features import Features

@@ -15,9 +15,10 @@ from benchmarks.unseen.panel import PANEL
 from flpjax import Auto, Runs
 from flpjax.cli.start import start_jax
 from flpjax.fitting.averaging import hyperpriors
+from flpjax.fitting.averaging.distinct import parts_of, renamed
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.origins import Origins
-from flpjax.fitting.averaging.parts import Part, parts_of, renamed
+from flpjax.fitting.averaging.parts import Part
 from flpjax.laws.law import Space
 
 WIDE: Mapping[Space, tuple[tuple[float, float, int], tuple[float, float, int]]] = {

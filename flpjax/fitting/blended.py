@@ -117,6 +117,8 @@ def _of_compute(compute: Features, draw: Indices) -> _Rows:
 def _part(
     law: Law, units: Any, places: tuple[int, ...], params: Params, draw: Indices, output: Indices, rows: _Rows
 ) -> _Part:
+    if not len(draw):
+        return _Part(draw, draw, np.zeros((0, jax.tree.leaves(rows.x)[0].shape[1])))
     own = {name: np.asarray(v)[draw, output] for name, v in params.items()}
     value = _values(law, own, rows)
     if units:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from flpjax.errors import InputError, count, some_of
 from flpjax.fitting.averaging.audit import audited
 from flpjax.fitting.averaging.average import Average, averaged, drawn, of_the_present
+from flpjax.fitting.averaging.distinct import parts_of, renamed
 from flpjax.fitting.averaging.origins import Origins
-from flpjax.fitting.averaging.parts import Part, parts_of, renamed
+from flpjax.fitting.averaging.parts import Part
 from flpjax.fitting.averaging.take_off import take_off_part
 from flpjax.fitting.draws import Draws, LadderSummary, check_draw_count, most_draws
 from flpjax.fitting.point import training_of
@@ -87,9 +89,10 @@ def auto(
     maps = [*renamed(maps), *([] if waiting is None else [waiting])]
     average = averaged(renamed(laws), maps, training, len(origins.train_mask))
     present = of_the_present(average)
-    model, params, noise = drawn(present, 0, draws, generator(key, BLEND_SALT))
-    validation = audited(average, training, origins, generator(key, AUDIT_SALT))
-    validation = replace(validation, left_out=_not_fitted(average, training))
+    with ThreadPoolExecutor(1) as pool:
+        audit = pool.submit(audited, average, training, origins, generator(key, AUDIT_SALT))
+        model, params, noise = drawn(present, 0, draws, generator(key, BLEND_SALT))
+        validation = replace(audit.result(), left_out=_not_fitted(average, training))
     parts = (*present.laws, *present.maps)
     ladder = LadderSummary.of(training, [p.stage for p in parts])
     fits = {f"{p.name}, {p.stage.name}": p.report for p in parts}

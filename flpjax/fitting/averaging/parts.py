@@ -1,38 +1,29 @@
-"""The distinct laws of losses and maps to scores among methods, each fitted at all origins and hyperparameters."""
+"""One law of losses, or map to scores, fitted at all origins and hyperparameters: its evidence, and its draws."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import jax
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from flpjax.engine.settings import Settings, Status
-from flpjax.errors import FitError, InputError, some_of
-from flpjax.fitting.averaging.evidence import Fits, fit_outputs
-from flpjax.fitting.averaging.hyperpriors import Grid, grid_of, log_weight
+from flpjax.engine.settings import Status
+from flpjax.fitting.averaging.evidence import Fits
+from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import constants_of
-from flpjax.fitting.averaging.origins import Origins
-from flpjax.fitting.averaging.rows import rows_of
 from flpjax.fitting.averaging.sampling import sample_outputs
 from flpjax.fitting.averaging.sheet import Rows
 from flpjax.fitting.draws import StageFit, unpack_all
-from flpjax.fitting.point import STEPS
-from flpjax.fitting.staged import Fitted, fit_stage
-from flpjax.ladder.table import Runs
+from flpjax.fitting.staged import Fitted
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Params
-from flpjax.methods.discrepant import with_discrepancy
-from flpjax.methods.method import BoundModel, Method, Stage
-from flpjax.numerics import generator
+from flpjax.methods.method import Stage
 
 Floats = NDArray[np.float64]
-SINGLE_STEPS = Settings(steps=STEPS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,108 +159,3 @@ class Part:
                 "discrepancy": self.grid.amplitude[best],
             },
         )
-
-
-def parts_of(
-    methods: Mapping[str, Method],
-    runs: Runs,
-    origins: Origins,
-    key: Array,
-    progress: Callable[[str], None] | None = None,
-) -> tuple[list[Part], list[Part], list[str], tuple[BoundModel, ...]]:
-    """Bind methods, and fit every distinct law and map among them once.
-
-    Returns:
-        Laws of losses, maps to scores, why methods were left out, and the bound methods.
-
-    Raises:
-        InputError: No method can be bound.
-    """
-    parts: dict[object, Part] = {}
-    reasons: dict[str, list[str]] = {}
-    bounds = []
-    for name, method in methods.items():
-        if progress is not None:
-            progress(name)
-        try:
-            bound = with_discrepancy(method.bind(runs))
-            mine = {}
-            for stage in bound.stages:
-                identity = _identity(stage, bound)
-                if identity not in parts:
-                    mine[identity] = _part(_half(name, stage, bound), stage, bound, runs, origins, key)
-            parts |= mine
-            bounds.append(bound)
-        except (InputError, FitError) as error:
-            reasons.setdefault(str(error), []).append(name)
-    left_out = [f"{some_of(n)} {'takes' if len(n) == 1 else 'take'} no part: {why}" for why, n in reasons.items()]
-    if not parts:
-        raise InputError(
-            f"no method can be fitted: {left_out[0]}", where=runs.source, remedy="The others fail likewise"
-        )
-    laws, maps = ([p for p in parts.values() if p.stage.name == kind] for kind in ("loss", "score"))
-    return laws, maps, left_out, tuple(bounds)
-
-
-def _half(name: str, stage: Stage, bound: BoundModel) -> str:
-    """What a method's name says of one stage."""
-    first, plus, second = name.partition("+")
-    if not plus:
-        return name if len(bound.stages) == 1 else f"{name}, {stage.name}"
-    return first if stage.name == "loss" else second
-
-
-def _identity(stage: Stage, bound: BoundModel) -> object:
-    """Equal for stages with the same law, outputs, data, and losses that they read."""
-    numbers = jax.tree.leaves((stage.x, stage.y, stage.weight))
-    arrays = tuple(np.asarray(n).tobytes() for n in numbers)
-    through = _through(stage, bound)
-    return stage.name, stage.residual, stage.outputs, stage.units, stage.recipe, through, arrays
-
-
-def _through(stage: Stage, bound: BoundModel) -> tuple[tuple[str, ...], ...]:
-    if stage.name == "loss" or not bound.model.domains:
-        return ()
-    return tuple(tuple(bound.model.domains[i] for i in each) for each in bound.model.via)
-
-
-def _part(name: str, stage: Stage, bound: BoundModel, runs: Runs, origins: Origins, key: Array) -> Part:
-    space = stage.residual.space
-    grid = grid_of(space, isinstance(stage.law, Discrepancy) and stage.law.cells > 0)
-    rows = tuple(rows_of(stage, i, bound.runs, origins) for i in range(len(stage.outputs)))
-    of_loss = stage.name == "loss"
-    shift = log_weight(name)
-    fits = None
-    trained = None
-    if stage.recipe is not None:
-        counts = np.ones((1, len(bound.runs.names)))
-        trained = fit_stage(stage, counts, generator(key, 0), None, SINGLE_STEPS)
-    else:
-        fits = fit_outputs(stage.law, space, rows, grid, shift)
-    ranks = [np.ndim(leaf) for leaf in jax.tree.leaves(stage.x)]
-    return Part(
-        name,
-        stage,
-        _through(stage, bound),
-        ranks == [2],
-        getattr(bound.model, "order", ()) if of_loss else (),
-        bound.model.sources if of_loss or not bound.model.domains else (),
-        grid,
-        rows,
-        fits,
-        trained,
-    )
-
-
-def renamed(parts: list[Part]) -> list[Part]:
-    """The same parts with names that differ: what is told twice says through what."""
-    seen: dict[str, int] = {}
-    found = []
-    for part in parts:
-        name = part.name
-        own = bool(part.through) and all(t == (o,) for t, o in zip(part.through, part.outputs, strict=True))
-        own |= not part.through and part.stage.name == "loss" and name in seen
-        name = f"{name}, own loss" if own and not name.endswith("own loss") else name
-        seen[name] = seen.get(name, 0) + 1
-        found.append(replace(part, name=name if seen[name] == 1 else f"{name} ({seen[name]})"))
-    return found
