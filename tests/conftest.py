@@ -36,6 +36,9 @@ QUICKLY = "--xla_cpu_parallel_codegen_split_count=1"
 if jaxlib.version.__version_info__ < (0, 11):  # later ones have no older emitters, and a flag they don't know ends them
     QUICKLY += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKLY}"
+# NumPy's matrices are small here, and its idle threads would take an eighth of the suite's processor time from the
+# other workers. They read this as they start, after this file is read.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # Tracing makes many objects and little garbage.
 gc.set_threshold(200_000, 50, 200)
 jax.config.update("jax_enable_x64", True)
