@@ -1,9 +1,9 @@
-"""How results show themselves: tidy rows as dictionaries, as a data frame, as HTML in notebooks; and as a picture."""
+"""How results show themselves: tidy rows as dictionaries, a data frame, HTML in notebooks, a picture; and numbers."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 MOST = 60  # rows that a notebook shows
 PICTURES = "flpjax.cli.pictured"
 """Draws results. Pictures are made from results, so that it stands above them: it is looked up when it is asked for."""
+
+
+def number(value: float) -> str:
+    """``1.28B`` for 1.28e9: parameters and tokens."""
+    value = float(f"{value:.3g}")  # first, so that 999.6 million is 1B
+    for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if unit <= value < 1e15:
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def span(ends: Sequence[float] | None, text: Callable[[float], str] = number) -> str:
+    """``10.6M to 6.9B`` of the lower and the upper end; one number if they are equal as written; or a dash."""
+    if ends is None:
+        return "-"
+    low, high = map(text, ends)
+    return low if low == high else f"{low} to {high}"
 
 
 class ShownAsTable:

@@ -223,6 +223,9 @@ def backtest(
     steps.save(json, result)
     if plot is not None:
         session.save_figure(plot, result.plot())
+    best = result.best()
+    if best is not None and len(names) > 1:
+        session.say(f"Smallest mean error: {best}. Forecast with --method {best}")
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_backtest(result, by_target=by_target):
         session.out.print(shown)
@@ -230,9 +233,6 @@ def backtest(
         if record.failed:
             session.warn([f"{name}: {record.failed}"], label="left out")
         session.warn([f"{name}: {w}" for w in record.warnings])
-    best = result.best()
-    if best is not None and len(names) > 1:
-        session.say(f"Smallest mean error: {best}. Forecast with --method {best}")
     if all(record.failed for record in result.methods.values()):
         raise typer.Exit(1)
 

@@ -41,8 +41,8 @@ def envelope(
     steps.save(json, found)
     if output is not None:
         outputs.write(output, csv_of(found.runs))
-    session.out.print(_sheet(found))
     session.say(f"{found.words}.")
+    session.out.print(_sheet(found))
     session.warn(table.notes, style="cyan", label="note")
 
 

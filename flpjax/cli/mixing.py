@@ -145,9 +145,11 @@ def mix(
 
         grid = mix_curve(fitted, wanted, level=level, goal=goal, baseline=found.baseline.weights, runs=table)
         session.save_figure(curve, plot_mix(grid, found))
+    answer, *rest = show_mix.words(found)
+    session.say(answer)
     for shown in show_mix.show_mix(found):
         session.out.print(shown)
-    for line in show_mix.words(found):
+    for line in rest:
         session.say(line)
     for paragraph in show.show_verdict(reviewed):
         session.out.print(paragraph)
@@ -184,6 +186,8 @@ def compare(
     with session.progress(len(MIXTURE_LAWS) + len(laws) + len(MAPS) + 4, "fitting") as step:
         result = run_compare(table, random_key(seed), laws=laws, progress=step)
     steps.save(json, result)
+    if result.recommended is not None:
+        session.say(str(result.recommended))
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_mix.show_comparison(result):
         session.out.print(shown)
@@ -195,7 +199,6 @@ def compare(
             session.say(line)
     if result.recommended is not None:
         session.warn([f"{n}: {why}" for n, why in result.recommended.failed.items()], label="left out")
-        session.say(str(result.recommended))
 
 
 def _split(pairs: Pairs) -> dict[str, str]:

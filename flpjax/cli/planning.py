@@ -211,8 +211,9 @@ def _write(found: Allocation, json: Path | None, csv: Path | None, plot: Path | 
 
 def _print(found: Allocation, table: Runs) -> None:
     from flpjax.cli import session
-    from flpjax.cli.show_plan import show_plan, words
+    from flpjax.cli.show_plan import show_plan, summary, words
 
+    session.say(summary(found))
     for sheet in show_plan(found):
         session.out.print(sheet)
     for line in words(found):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flpjax.cli.report.material import Material
 
 PAGES = (".html", ".htm")
-STEPS = 8  # of the progress bar at most
+STEPS = 4  # of the progress bar: ladder, forecast, backtest, writing
 NOT_SAID = ("force", "quiet", "strict")  # options that don't change a report
 
 
@@ -100,20 +100,18 @@ def report(
 
     session.start_jax()
     check_question(table, question, chosen)
-    with session.progress(STEPS, "report:") as step:
+    with session.progress(STEPS + bool(budgets) + 2 * mix, "report:") as step:
         material = gather(table, question, chosen, step)
         step("writing")
         _write(material, output, markdown, json)
+    _say(material, [path for path in (output, markdown) if path is not None])
     ending.strictly(strict, material.review)
 
 
 def _write(material: Material, output: Path | None, markdown: Path | None, json: Path | None) -> None:
-    """All files, and the answer on the screen."""
     from json import dumps
 
-    from flpjax.cli import session, show
     from flpjax.cli.outputs import write
-    from flpjax.cli.report.answer import answer
     from flpjax.cli.report.compose import compose
 
     steps.save(json, dumps(material.to_dict(), indent=2, allow_nan=False))
@@ -125,13 +123,19 @@ def _write(material: Material, output: Path | None, markdown: Path | None, json:
         from flpjax.cli.report.markdown import markdown as written
 
         write(markdown, written(compose(material, pictures=False)))
+
+
+def _say(material: Material, written: list[Path]) -> None:
+    """The answer on the screen, and where the page is."""
+    from flpjax.cli import session, show
+    from flpjax.cli.report.answer import answer
+
     for sentence in answer(material):
         session.say(sentence)
     for paragraph in show.show_verdict(material.review):
         session.out.print(paragraph)
-    for path in (output, markdown):
-        if path is not None:
-            session.err.print(f"the report is in {path}", soft_wrap=True)
+    for path in written:
+        session.err.print(f"the report is in {path}", soft_wrap=True)
 
 
 def command_of(ctx: typer.Context) -> str:

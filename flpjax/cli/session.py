@@ -32,7 +32,7 @@ def progress(total: int, what: str) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.table import Column
 
-    words = TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
+    words = TextColumn("{task.description}", markup=False, table_column=Column(overflow="ellipsis", no_wrap=True))
     columns = [SpinnerColumn(), words]
     columns += [BarColumn(bar_width=20), MofNCompleteColumn()] if total > 1 else []
     with Progress(

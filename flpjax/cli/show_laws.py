@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 def show_laws(found: FoundLaws) -> list[Paragraph]:
     """One paragraph a law: its weight, its error on held-out rows, and the formula."""
     space = "relative" if found.problem.space == "log" else "absolute"
-    lines = [f"{found.tried:,} laws tried on {int(found.problem.weight.sum()):,} values; the best, by held-out error:"]
+    lines = [
+        f"{found.tried:,} laws tried on {int(found.problem.weight.sum()):,} values; the best, with their weights, "
+        f"{space} errors on values left out, and formulas:"
+    ]
     for member in found.members:
-        lines.append(f"{member.weight:4.0%}  {space} error {member.trial.error:.2g}  {found.formula_of(member)}")
+        lines.append(f"{member.weight:4.0%}  {member.trial.error:.2g}  {found.formula_of(member)}")
     return [Paragraph(line, hang=6) for line in lines]
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flpjax.results.forecast import Interval
     from flpjax.results.mix import Mix
 
+SAME = 1e-6  # of a weight: rounding
 MANY = 12  # losses that are shown if none of them counts
 
 
@@ -65,15 +66,16 @@ def words(result: Mix) -> list[str]:
         lines.append(f"By {result.taken}.")
     if result.binding:
         lines.append(f"At its limits: {'; '.join(result.binding)}.")
-    inside = (
-        "a blend of mixtures tried"
-        if result.beyond < 1e-6
-        else f"{result.beyond:.2g} from the nearest blend of mixtures tried"
-    )
-    lines.append(f"It is {inside}, and differs by up to {result.nearest:.2g} in a weight from the nearest one.")
+    inside = "a blend of mixtures tried"
+    if result.beyond >= SAME:
+        inside = f"{result.beyond:.2g} from the nearest {inside.removeprefix('a ')}"
     lines.append(
-        f"Search: {result.status.replace('_', ' ')}, KKT residual {result.kkt:.0e}, {result.agree:.0%} of starts agree."
+        "It is a mixture that was tried."
+        if result.nearest < SAME
+        else f"It is {inside}, and differs by up to {result.nearest:.2g} in a weight from the nearest that was tried."
     )
+    kkt = f"{result.kkt:.0e}" if result.kkt else "0"
+    lines.append(f"Search: {result.status.replace('_', ' ')}, KKT residual {kkt}, {result.agree:.0%} of starts agree.")
     return lines
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flpjax.cli.layout import Sheet, table
-from flpjax.cli.text import fixed, number, percent
+from flpjax.cli.text import fixed, number, percent, span
 
 if TYPE_CHECKING:
     from flpjax.results.allocation.allocation import Allocation
     from flpjax.results.prediction import Interval
 
+SUMMARISED = 2  # budgets
+CAPPED = 0.999  # of the most parameters allowed, from which N* is theirs and grows no more
 STEPS = (0.25, 0.5, 2.0, 4.0)  # times N*, of the table of regret
 
 
@@ -29,10 +31,23 @@ def show_plan(found: Allocation) -> list[Sheet]:
     return sheets
 
 
+def summary(found: Allocation) -> str:
+    """The answer in a sentence: N and D of the first budgets."""
+    best = []
+    for o in found.optima[:SUMMARISED]:
+        n, bounds = _with_bounds(o.params, found.intervals)
+        bounds = f" ({bounds})" if bounds not in ("", n) else ""
+        best.append(f"for {o.flops:.3g} FLOPs: {n}{bounds} parameters on {number(o.tokens.median)} tokens")
+    more = len(found.optima) - SUMMARISED
+    return f"Best {'; '.join(best)}{f'; and {more} budgets more below' if more > 0 else ''}."
+
+
 def words(found: Allocation) -> list[str]:
     """What the tables don't say: exponents, why approaches differ, what was kept to."""
     lines = []
-    if found.a is not None and found.b is not None:
+    most = found.limits.most_params
+    capped = most is not None and any(o.params.median >= most * CAPPED for o in found.optima)
+    if found.a is not None and found.b is not None and not capped:
         a, b = (_plain(v, found.intervals) for v in (found.a, found.b))
         lines.append(f"N* grows as C^{a}, D* as C^{b}.")
     approach = next(approach for approach in found.approaches if approach.name == found.headline)
@@ -127,4 +142,4 @@ def _plain(v: Interval, bounds: bool) -> str:
 
 
 def _with_bounds(v: Interval, bounds: bool) -> tuple[str, str]:
-    return number(v.median), f"{number(v.lower)} to {number(v.upper)}" if bounds else ""
+    return number(v.median), span((v.lower, v.upper)) if bounds else ""

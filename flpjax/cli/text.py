@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len, chop_cells
+
+from flpjax.shown import number as number
+from flpjax.shown import span as span
 
 ROUNDING = 1e-9  # below this, a difference of losses or scores is an error of arithmetic
 LARGE = 1e4  # from here on the digits before the point say less than the exponent
@@ -42,23 +44,6 @@ def percent(value: float | None, digits: int = 1) -> str:
 def signed(value: float | None, digits: int = 1) -> str:
     """``+2.4`` for 0.0241, or a dash."""
     return "-" if value is None else fixed(100.0 * value, digits, sign=True)
-
-
-def number(value: float) -> str:
-    """``1.28B`` for 1.28e9: parameters and tokens."""
-    value = float(f"{value:.3g}")  # first, so that 999.6 million is 1B
-    for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if unit <= value < 1e15:
-            return f"{value / unit:.3g}{letter}"
-    return f"{value:.3g}"
-
-
-def span(ends: Sequence[float] | None, text: Callable[[float], str] = number) -> str:
-    """``10.6M to 6.9B`` of the lower and the upper end; one number if they are equal as written; or a dash."""
-    if ends is None:
-        return "-"
-    low, high = map(text, ends)
-    return low if low == high else f"{low} to {high}"
 
 
 BREAKS = re.compile(

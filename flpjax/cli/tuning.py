@@ -86,10 +86,12 @@ def tune(
 
 def _sheet(found: Tuning) -> Sheet:
     from flpjax.cli.layout import table
+    from flpjax.cli.text import loss
 
     rows = []
     for row in found.to_dicts():
-        known = row["median"] is not None
-        bounds = f"{row['lower']:.3g} to {row['upper']:.3g}" if known and found.intervals else ""
-        rows.append([row["target"], row["name"], f"{row['median']:.4g}" if known else "no optimum", bounds])
-    return table("Where the loss is lowest", ["target", "", "median", f"{100 * found.level:g} % interval"], rows)
+        known, text = row["median"] is not None, loss if row["name"].startswith("loss/") else "{:.3g}".format
+        bounds = f"{text(row['lower'])} to {text(row['upper'])}" if known and found.intervals else ""
+        rows.append([row["target"], row["name"], text(row["median"]) if known else "no optimum", bounds])
+    columns = ["target", "", "median", f"{100 * found.level:g} % interval"]
+    return table("Where the loss is lowest", columns, rows, names=2)

@@ -16,6 +16,7 @@ from flpjax.ladder.finals import FINAL_WITHIN, ends_of
 from flpjax.ladder.position import index_of as index_of
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
+from flpjax.shown import number, span
 
 Floats = NDArray[np.float64]
 AVERAGE = "average"
@@ -278,7 +279,8 @@ class Runs:
         held = int(self.held_out.sum())
         named = {"params": "N", "flops": "C"} | {f.name: f.name for f in self.extra_features}
         there = ((named[name], values) for name, values in self.features.items() if name in named)
-        ranges = [f"{name} {values.min():.3g} to {values.max():.3g}" for name, values in there]
+        texts = {"N": number, "C": "{:.3g}".format}
+        ranges = [f"{n} {span((v.min(), v.max()), texts.get(n, '{:.4g}'.format))}" for n, v in there]
         return (
             f"{self.source}: {count(len(self.names), 'run')}{f' ({held} held out)' if held else ''}, "
             f"{count(len(self), 'checkpoint')}, {count(len(self.domains), 'loss domain')}, "

@@ -46,6 +46,7 @@ def parts_of(
     """
     parts: dict[object, Part] = {}
     reasons: dict[str, list[str]] = {}
+    errors: list[InputError | FitError] = []
     bounds = []
     begun: dict[object, tuple[str, Future[Part]]] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -71,12 +72,13 @@ def parts_of(
                 parts |= mine
                 bounds.append(found[0][2])
             except (InputError, FitError) as error:
+                errors.append(error)
                 reasons.setdefault(str(error), []).append(name)
     left_out = [f"{some_of(n)} {'takes' if len(n) == 1 else 'take'} no part: {why}" for why, n in reasons.items()]
     if not parts:
-        raise InputError(
-            f"no method can be fitted: {left_out[0]}", where=runs.source, remedy="The others fail likewise"
-        )
+        (name, *others), first = methods, errors[0]
+        why = first.what if others else f"{name} takes no part: {first.what}"
+        raise InputError(f"no method can be fitted: {why}", where=first.where or runs.source, remedy=first.remedy)
     laws, maps = ([p for p in parts.values() if p.stage.name == kind] for kind in ("loss", "score"))
     return laws, maps, left_out, tuple(bounds)
 

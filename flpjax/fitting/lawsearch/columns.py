@@ -68,7 +68,11 @@ class Table:
         values = {name: _numbers(name, columns[name]) for name in (*chosen, *targets)}
         count = len(values[targets[0]])
         if count < FEWEST_ROWS:
-            raise InputError(f"the table has {count} rows", where="discover_law", remedy=f"Give {FEWEST_ROWS} or more")
+            raise InputError(
+                f"the table has {count} row{'' if count == 1 else 's'}",
+                where="discover_law",
+                remedy=f"Give {FEWEST_ROWS} or more",
+            )
         chosen = [name for name in chosen if np.ptp(values[name]) > 0]
         if not chosen:
             raise InputError("no feature varies", where="discover_law", remedy="Give columns of numbers that differ")

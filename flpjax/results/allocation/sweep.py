@@ -72,7 +72,7 @@ class SweepEnvelope(ShownAsTable):
         bowls = sum(cell.bowl for cell in self.cells)
         lost = [name for cell in self.cells for name in cell.diverged]
         said = (
-            f"{total} runs sweep {', '.join(self.settings)} at {len(self.cells)} N and D, of each of which the best "
+            f"{total:,} runs sweep {', '.join(self.settings)} at {len(self.cells)} N and D, of each of which the best "
             f"setting counts: at {bowls} by a bowl, else by the lowest loss"
         )
         return said + (f"; {len(lost)} runs diverged, such as {some_of(lost, 2)}" if lost else "")
