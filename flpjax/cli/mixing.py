@@ -175,6 +175,7 @@ def compare(
     steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.cli import session, show_mix
     from flpjax.cli.asked import parse_laws
+    from flpjax.cli.layout import Paragraph
 
     laws = parse_laws(law)
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
@@ -196,7 +197,8 @@ def compare(
             session.warn([f"{row.name}: {row.failed}"], label="left out")
     if result.discovery is not None:
         for line in show_mix.discovered(result.discovery, log):
-            session.say(line)
+            for each in line.split("\n"):
+                session.out.print(Paragraph(each, hang=6))
     if result.recommended is not None:
         session.warn([f"{n}: {why}" for n, why in result.recommended.failed.items()], label="left out")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flpjax.cli.picture import LADDER_COLOR, MOST_TITLE_LETTERS, TARGET_COLOR, TRUTH_COLOR, finish, picture, words
-from flpjax.errors import InputError
+from flpjax.errors import InputError, some_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,14 +34,15 @@ def plot_backtest(result: Backtest) -> Figure:
     figure, axes = picture(len(shown), max(1.6, EACH * max(map(len, shown.values()))))
     handles: dict[str, Any] = {}
     for (name, cells), ax in zip(shown.items(), axes, strict=True):
-        _draw(ax, cells, scores, result.methods[name].intervals, handles)
+        _draw(ax, cells, result.held_out, scores, result.methods[name].intervals, handles)
         ax.set_title(words(name, MOST_TITLE_LETTERS), fontsize=9)
     what = "score less what was measured, in points" if scores else "loss less what was measured, in %"
     with_bars = (
         f", with {100 * result.level:g} % intervals" if any(r.intervals for r in result.methods.values()) else ""
     )
     per = "task" if scores else "loss"
-    finish(figure, f"Each forecast {what}{with_bars}, {per} by {per}: at 0 it was right.", handles)
+    order = f" Of each {per}, from above: {some_of(result.held_out)}." if len(result.held_out) > 1 else ""
+    finish(figure, f"Each forecast {what}{with_bars}, {per} by {per}: at 0 it was right.{order}", handles)
     return figure
 
 
@@ -53,9 +54,11 @@ def _some(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
     return tuple(cell for cell in cells if cell.name in kept)
 
 
-def _draw(ax: Axes, cells: tuple[Cell, ...], scores: bool, intervals: bool, handles: dict[str, Any]) -> None:
+def _draw(
+    ax: Axes, cells: tuple[Cell, ...], targets: tuple[str, ...], scores: bool, intervals: bool, handles: dict[str, Any]
+) -> None:
     ax.axvline(0.0, color=LADDER_COLOR, linewidth=0.8)
-    names, targets = (list(dict.fromkeys(values)) for values in ([c.name for c in cells], [c.target for c in cells]))
+    names = list(dict.fromkeys(c.name for c in cells))
     height = [names.index(c.name) + ROW * ((targets.index(c.target) + 0.5) / len(targets) - 0.5) for c in cells]
     for held, name, color, marker in (
         (True, "interval holds what came", TARGET_COLOR, "o"),

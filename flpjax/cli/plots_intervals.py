@@ -137,7 +137,7 @@ def plot_weights(mix: Mix) -> Figure:
     right.axvline(0.0, color=LADDER_COLOR, linewidth=0.8)
     _draw(right, gains, handles, f"gain, {100 * mix.level:g} % interval" if mix.intervals else "gain", "")
     right.set_xlabel("gain in score (points)" if kind == "score" else "gain: loss saved (nats)")
-    sure = f"; P(gain > 0) = {mix.p_gain:.2f}" if mix.intervals else ""
+    sure = f"; it gains with probability {mix.p_gain:.2f}" if mix.intervals else ""
     finish(
         figure,
         f"The best mixture for {mix.target.name} by {mix.method}, and what it gains over {mix.baseline.words}{sure}. "

@@ -61,7 +61,7 @@ def panels(curve: MixCurve) -> list[Panel]:
         median, lower, upper = (o.unit * side for side in (o.median, o.lower, o.upper))
         shown.append(Panel("objective", o.label, median, lower, upper, line=o.unit * o.value))
     scores = curve.kind == "score"
-    unit, label = (100.0, "score (%)") if scores else (1.0, "loss")
+    unit, label = (100.0, "score (%)") if scores else (1.0, "loss (nats)")
     for j, name in enumerate(curve.outputs):
         median, lower, upper = (unit * side[:, j] for side in (curve.median, curve.lower, curve.upper))
         shown.append(Panel(name, label, median, lower, upper, percent=scores, output=j))

@@ -90,6 +90,10 @@ def test_a_log_is_drawn_in_the_style_of_all():
     held = figure.axes[0].lines[1]
     at_90 = held.get_ydata()[np.searchsorted(held.get_xdata(orig=False), 90.0, side="right") - 1]
     assert at_90 == pytest.approx(100 / 3)
+    level, share = (np.asarray(c.get_offsets())[:, 0] for c in figure.axes[2].collections[1:])
+    (row,) = Calibration(1, lines).by_forecast()
+    assert (*level, *share) == pytest.approx((90.0, 100.0 * row["held"] / 3))
+    assert figure.axes[2].get_yticklabels()[0].get_text().endswith(f": {row['held']} of 3")
 
 
 def test_every_picture_by_kind_is_of_a_public_result():

@@ -82,7 +82,7 @@ def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Co
     if unknown and taken:
         notes.append(
             f"{count(len(unknown), 'column')} not taken: {some_of(unknown, MOST_LISTED)}; "
-            f'--column "loss/…=NAME", "score/…=NAME", "x/…=NAME" takes one'
+            f'--column "loss/…=NAME", "score/…=NAME", "tokens=NAME", "x/…=NAME" takes one'
         )
     if not any(column.meaning.canonical.startswith(("loss", "score/")) for column in taken.values()):
         notes.append(f"there are {count(len(names), 'column')}: {some_of(names, MOST_LISTED)}")
