@@ -57,10 +57,8 @@ VARIANTS: Mapping[str, Variant] = {
     "no-chinchilla": Variant(without="chinchilla"),
     "one-law": Variant(one_law=True),
     "vague-hyperpriors": Variant(vague=True),
-    "with-line": Variant(maps=(*PLAIN_MAPS, "linear")),
-    "with-hinge": Variant(maps=(*PLAIN_MAPS, "hinge")),
-    "hinge-for-sigmoid": Variant(maps=("hinge", "sigmoid4", "saturating")),
-    "hinge-for-sigmoid4": Variant(maps=("sigmoid", "hinge", "saturating")),
+    "no-hinge": Variant(maps=("sigmoid", "sigmoid4", "saturating")),
+    "no-sigmoid": Variant(maps=("sigmoid4", "saturating", "hinge")),
 }
 
 
