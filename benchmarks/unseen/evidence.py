@@ -73,7 +73,7 @@ def told(runs: Runs, kinds: Mapping[str, bool]) -> Iterator[Told]:
         for output in dict.fromkeys(o for part in named for o in part.outputs):
             if not kinds[named[0].stage.name]:
                 continue
-            mine = [part for part in named if output in part.outputs]
+            mine = [part for part in named if output in part.outputs and plain(part.name) not in hyperpriors.UNBOUNDED]
             most = max(int(part.rows_seen(output)[0]) for part in mine)
             points = max(len(part.grid.noise) for part in mine)
             mine = [p for p in mine if p.rows_seen(output)[0] == most and len(p.grid.noise) == points]
@@ -90,6 +90,11 @@ def _by_point(part: Part, output: int) -> Floats:
         per_row = np.log((zero + unit * rows.y) / unit) if part.stage.name == "loss" else -np.log(unit)
         found = found + (rows.seen[0] * per_row).sum()
     return np.asarray(found)
+
+
+def plain(name: str) -> str:
+    """The name of a law, whatever it goes through: ``chinchilla`` of ``chinchilla-repeated, own loss``."""
+    return name.partition(",")[0].partition(" (")[0].removesuffix(hyperpriors.REPEATED)
 
 
 @contextmanager

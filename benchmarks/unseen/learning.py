@@ -17,9 +17,9 @@ from jax import Array
 from scipy.optimize import minimize
 
 from benchmarks.calibration.scoring import Floats
-from benchmarks.unseen.evidence import Evidence, Told
+from benchmarks.unseen.evidence import Evidence, Told, plain
 from benchmarks.unseen.panel import PANEL, Ladder
-from flpjax.fitting.averaging.hyperpriors import REPEATED, SECTIONS
+from flpjax.fitting.averaging.hyperpriors import SECTIONS
 from flpjax.laws.law import Space
 
 BROAD: Mapping[Space, Mapping[str, tuple[float, float]]] = {
@@ -107,7 +107,7 @@ def table_of(found: Sequence[Evidence], space: Space, without: str, panel: Mappi
     kept = [(ladder, told) for ladder, told in kept if told and panel[ladder].experiment != without]
     if not kept:
         return None
-    laws = tuple(dict.fromkeys(_law(name) for _, told in kept for t in told for name in t.laws))
+    laws = tuple(dict.fromkeys(plain(name) for _, told in kept for t in told for name in t.laws))
     siblings = [panel[ladder].experiment for ladder, _ in kept]
     rows, weight = [], []
     for (_, told), experiment in zip(kept, siblings, strict=True):
@@ -120,13 +120,8 @@ def table_of(found: Sequence[Evidence], space: Space, without: str, panel: Mappi
 def _row(told: Told, laws: Sequence[str]) -> Floats:
     row = np.full((len(laws), len(told.grid.noise)), NOTHING)
     for name, evidence in told.laws.items():
-        row[laws.index(_law(name))] = np.maximum(evidence, NOTHING)
+        row[laws.index(plain(name))] = np.maximum(evidence, NOTHING)
     return row
-
-
-def _law(name: str) -> str:
-    """The name of a law, whatever it goes through: ``chinchilla`` of ``chinchilla-repeated, own loss``."""
-    return name.partition(",")[0].partition(" (")[0].removesuffix(REPEATED)
 
 
 def _cost(vector: Array, evidence: Array, table: Table, names: Sequence[str], loc: Floats, sd: Floats) -> Array:
