@@ -45,7 +45,7 @@ class Variant(NamedTuple):
         names = [name for name in Auto().members(runs) if "+" in name]
         laws = {name: name.partition("+")[0].removesuffix(REPEATED) for name in names}
         if self.one_law:
-            law, score = ("mix-chinchilla", "domain-sigmoid") if runs.sources else ("chinchilla", "sigmoid")
+            law, score = ("mix-chinchilla", "domain-sigmoid") if runs.sources else ("chinchilla", "sigmoid4")
             return Auto(methods=tuple(n for n in names if laws[n] == law and n.partition("+")[2] == score))
         return Auto(methods=tuple(name for name in names if laws[name] != self.without))
 
@@ -57,8 +57,8 @@ VARIANTS: Mapping[str, Variant] = {
     "no-chinchilla": Variant(without="chinchilla"),
     "one-law": Variant(one_law=True),
     "vague-hyperpriors": Variant(vague=True),
-    "no-hinge": Variant(maps=("sigmoid", "sigmoid4", "saturating")),
-    "no-sigmoid": Variant(maps=("sigmoid4", "saturating", "hinge")),
+    "no-hinge": Variant(maps=tuple(name for name in PLAIN_MAPS if name != "hinge")),
+    "with-sigmoid": Variant(maps=(*PLAIN_MAPS, "sigmoid")),
 }
 
 

@@ -160,7 +160,7 @@ def _remedy(name: str, laws: Laws) -> str:
 
 
 LOSS_LAWS = ("power", "chinchilla-tied", "chinchilla")
-PLAIN_MAPS = ("sigmoid", "sigmoid4", "saturating", "hinge")
+PLAIN_MAPS = ("sigmoid4", "saturating", "hinge")
 PLAIN = tuple(f"{law}+{score}" for law in LOSS_LAWS for score in PLAIN_MAPS)
 """Laws of losses that err differently, and maps of scores that do."""
 AUTO = "auto"

@@ -316,4 +316,4 @@ def test_an_ablation_changes_what_it_says_and_is_undone():
     assert (dict(hyperpriors.OF), dict(discrepancy.SHARES)) == before
     runs = made()
     assert not any(n.startswith("chinchilla+") for n in VARIANTS["no-chinchilla"].methods(runs).methods)
-    assert VARIANTS["one-law"].methods(runs).methods == ("chinchilla+sigmoid",)
+    assert VARIANTS["one-law"].methods(runs).methods == ("chinchilla+sigmoid4",)
