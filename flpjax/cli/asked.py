@@ -58,6 +58,7 @@ def check_numbers(draws: int | None, level: float = 0.9) -> None:
 
 
 UNNAMED = "law"
+BARE_WORD = re.compile(r"[A-Za-z][\w-]+")  # a published law's name, or one misspelt
 NAMED_LAW = re.compile(r"\s*([A-Za-z][\w-]*)\s*=(.+)", re.DOTALL)
 
 
@@ -76,10 +77,18 @@ def parse_laws(given: Sequence[str] | None) -> dict[str, Law]:
     found: dict[str, Law] = {}
     for text in given:
         named = NAMED_LAW.fullmatch(text)
+        if not named and "=" in text:
+            raise InputError(
+                f"'{text.partition('=')[0].strip()}' can't be a law's name",
+                where=f"--law '{text}'",
+                remedy="Write NAME=FORMULA, the name of letters, digits, - and _: my-law=E+A*N^-a",
+            )
         name, formula = named.groups() if named else (text if text in PUBLISHED else UNNAMED, text)
         if name in found:
             raise InputError(f"two laws are called '{name}'", where="--law", remedy="Write NAME=FORMULA")
-        found[name] = published_law(formula) if formula in PUBLISHED else law(formula)
+        word = formula.strip()
+        by_name = word in PUBLISHED or (BARE_WORD.fullmatch(word) and not {"N", "D", "C"} & set(word.split("-")))
+        found[name] = published_law(word) if by_name else law(formula)
     check_law_names(found)
     return found
 
@@ -155,6 +164,7 @@ def check_mix(
     from flpjax.fitting.discovery.method import Discovered
     from flpjax.fitting.point import bind
     from flpjax.fitting.summary import LadderSummary
+    from flpjax.methods.mixtures import distinct, refuse_one_mixture
     from flpjax.methods.registry import Auto
     from flpjax.results.problem import BEST_TRIED, check_problem
 
@@ -164,6 +174,7 @@ def check_mix(
     ):
         if not there:
             raise InputError(f"there is no column '{column}'", where=table.source, remedy=remedy)
+    refuse_one_mixture(distinct(table.training().finals().mix), table.sources, table.source)
     check_table(table, chosen, [], None)
     if isinstance(chosen, Discovered):
         chosen = Auto(mixtures=True)

@@ -82,7 +82,11 @@ def check_values(columns: Mapping[str, NDArray[Any]], place: Place, signed: Sequ
         elif name.startswith("stderr/"):
             refuse(place, values, name, (values < 0) | (values > 1), "must be a fraction from 0 to 1")
         elif name.startswith("mix/"):
-            refuse(place, values, name, ~((values >= 0) & (values <= 1 + MIX_SLACK)), "must be a fraction from 0 to 1")
+            bad = ~((values >= 0) & (values <= 1 + MIX_SLACK))
+            percent = 1.5 < np.nanmax(values, initial=0.0) <= 100
+            unit = f'"{name}" = {{ column = "{name}", unit = "percent" }}'
+            remedy = f"Looks like per cent: write {unit} under [columns] in a mapping file" if percent else ""
+            refuse(place, values, name, bad, "must be a fraction from 0 to 1", remedy)
         elif name == "step":
             refuse(place, values, name, values < 0, "must not be negative")
 

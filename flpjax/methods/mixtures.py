@@ -90,6 +90,25 @@ def distinct(mix: Floats) -> Floats:
     return np.array(found)
 
 
+def refuse_one_mixture(mixtures: Floats, sources: tuple[str, ...], where: str) -> None:
+    """Refuse to say which mixture is best from runs that all have one.
+
+    Args:
+        mixtures: ``(mixture, source)`` distinct ones.
+        sources: Their names.
+        where: The table.
+
+    Raises:
+        InputError: There is one mixture.
+    """
+    if len(mixtures) == 1:
+        raise InputError(
+            f"all runs have one mixture ({describe(mixtures[0], sources)}): whether another is better they can't tell",
+            where=where,
+            remedy="Train runs with other mixtures, all of one small size will do",
+        )
+
+
 def describe(weights: NDArray[np.float64], sources: tuple[str, ...]) -> str:
     """``code .3, general .7``: the sources with the largest weights."""
     most = [i for i in np.argsort(-weights, kind="stable")[:NAMED] if weights[i] > 0]

@@ -16,6 +16,7 @@ from flpjax.engine.ascent import nearest_feasible
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws, LadderSummary
 from flpjax.methods.at_target import at_target
+from flpjax.methods.mixtures import refuse_one_mixture
 from flpjax.numerics import compiled, on_device
 from flpjax.results.completion import completed, law_inputs, words_of_sizes
 from flpjax.results.constraints import Constraints, Feasible, feasible
@@ -94,6 +95,7 @@ def check_problem(
             where=ladder.source,
             remedy="Fit a method with mixtures, such as 'flp-m' or 'm3+network'",
         )
+    refuse_one_mixture(np.array(ladder.mixtures), sources, ladder.source)
     goal.shares(names)
     if not isinstance(baseline, str):
         mixture_of(baseline, sources, "baseline")

@@ -157,7 +157,7 @@ def parse_target(text: str) -> Target:
     for piece in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, number = (p.strip() for p in piece.partition("="))
         group, slash, own = key.partition("/")
-        if key.isidentifier() and len(key) > 1 and key.lower() not in _KEYS:  # lr=3e-4: a column x/lr of the ladder
+        if not slash and len(key) > 1 and key.lower() not in _KEYS:  # lr=3e-4: a column x/lr of the ladder
             group, slash, own = "x", "/", key
         if equals and slash and group in grouped:
             if own in grouped[group]:

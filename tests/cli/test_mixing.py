@@ -95,6 +95,15 @@ BAD = {
 }
 
 
+def test_one_mixture_is_refused_before_any_fit(run, tmp_path):
+    table = tmp_path / "one.csv"
+    rows = [f"r{i},{n:.0f},{20 * n:.0f},{3 - 0.1 * i},0.3,0.7" for i, n in enumerate((1e8, 2e8, 4e8))]
+    table.write_text("\n".join(["run,params,tokens,loss/c4,mix/code,mix/web", *rows]))
+    code, out, err = run("mix", table, *BIG)
+    assert (code, out) == (2, "")
+    assert "all runs have one mixture (web 0.7, code 0.3): whether another is better they can't tell" in err
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_argument_is_one_clear_error(run, tables, tmp_path, name):
     (command, table, *rest), message = BAD[name]

@@ -49,6 +49,8 @@ def test_a_backtest_beside_another_map(table, capsys):
         ("mine=A*B*N^-a", "'A' and 'B' only multiply, or add to, each other"),
         ("chinchilla=E + A*N^-a", "the name 'chinchilla' of a law is taken"),
         ("step-law", "there is no column 'x/lr'"),
+        ("stepp-law", "there is no published law 'stepp-law'. Did you mean 'step-law'?"),
+        ("my law=E + A*N^-a", "'my law' can't be a law's name. Write NAME=FORMULA"),
     ],
 )
 @pytest.mark.parametrize("method", ["auto", "mine"])

@@ -191,6 +191,19 @@ def test_bad_columns_are_one_clear_error(rows, change, how, message):
         discover_law(columns, key=KEY, **how)
 
 
+def test_amounts_that_may_be_0_are_shifted_by_the_least_and_shares_are_not():
+    amounts = np.array([0.0, 200.0, 4e3, 8e4, 1.6e6])
+    axis = axis_of("rows", amounts)
+    assert (axis.logarithm, axis.shift) == (True, 200.0)
+    np.testing.assert_allclose(axis.departure(amounts), np.log(amounts + 200.0) - axis.centre)
+    power = Structure((Term((Monomial("slope", 0),)),))
+    assert formula(power, (axis,)).startswith("A0*(({rows} + 200)/")
+    assert not axis_of("share", np.array([0.0, 0.001, 1.0])).logarithm
+    assert not axis_of("layers frozen", np.arange(9.0)).logarithm
+    linear = axis_of("tokens left", np.array([-5.0, 1e5, 3e5]))
+    assert formula(power, (linear,)) == "A0*exp(a0*({tokens left} - 100000))"
+
+
 def test_on_the_command_line(rows, tmp_path, capsys):
     table, ahead, out = tmp_path / "runs.csv", tmp_path / "ahead.csv", tmp_path / "found.json"
     names = ("n", "width", "loss")
@@ -202,6 +215,9 @@ def test_on_the_command_line(rows, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "laws tried" in shown
     assert "Forecasts" in shown
+    assert f"to be fitted again: --law 'found={json.loads(out.read_text())['laws'][0]['formula']}'" in " ".join(
+        shown.split()
+    )
     document = json.loads(out.read_text())
     assert document["predictions"]["median"][0] == pytest.approx(truth(5e10, 300.0), rel=0.02)
     assert document["laws"][0]["formula"].count("{") >= 2

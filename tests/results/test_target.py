@@ -23,6 +23,9 @@ READ = {
         "C=1e23,mix/code=0.3,mix/general=0.7", flops=1e23, mix={"code": 0.3, "general": 0.7}
     ),
     "web: mix/my web=1, N=7B, D=4T": Target("web", 7e9, 4e12, mix={"my web": 1.0}),
+    "C=1e23, lr peak=1e-3, batch-size=2M": Target(
+        "C=1e23, lr peak=1e-3, batch-size=2M", flops=1e23, features={"lr peak": 1e-3, "batch-size": 2e6}
+    ),
     "x: C=1e23, mix/C=0.25, mix/Code = 0.75": Target("x", flops=1e23, mix={"C": 0.25, "Code": 0.75}),
 }
 

@@ -136,7 +136,7 @@ class FoundLaws(ShownAsTable):
                 raise InputError(f"there is no column '{name}'", where="predict", remedy="Give every feature")
         x = np.stack([np.asarray(columns[name], np.float64) for name in self.features])
         for axis, given in zip(self.problem.axes, x, strict=True):
-            bad = np.flatnonzero(~np.isfinite(given) | (axis.logarithm & (given <= 0)))
+            bad = np.flatnonzero(~np.isfinite(given) | (axis.logarithm & (given + axis.shift <= 0)))
             if len(bad):
                 raise InputError(
                     f"got {given[bad[0]]:g} in row {bad[0] + 1}",

@@ -1,8 +1,9 @@
 """The grammar of laws of losses: sums of exponentials of what features do, and how each is written as a formula.
 
 ``E + A·N^−a·D^−b`` is one. A term is the exponential of a sum: of logarithms (powers), of their squares (bowls), and of
-products (exponents that change with another feature), straight or levelling off. Features that may be 0 stand as they
-are, not as logarithms: ``c + k·exp(t·w)`` is the law of mixtures of Ye et al. 2024.
+products (exponents that change with another feature), straight or levelling off. Shares, which may be 0, stand as they
+are, not as logarithms: ``c + k·exp(t·w)`` is the law of mixtures of Ye et al. 2024. Amounts that may be 0, such as rows
+of fine-tuning data, are shifted by the least there is: ``A·(D + 200)^−b``, as by the rectified law of Lin et al. 2024.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from flpjax.laws.formula.make import law
 
 Kind = Literal["slope", "square", "product", "saturating"]
 LETTERS = "abcdefgh"
+AMOUNT = 100.0  # largest over smallest positive value, of a column that may be 0 and of which logarithms are taken
 SATURATES = 0.1  # per e-fold: how fast a coupled exponent levels off (fitted by Farseer: .12 to .28)
 Floats = NDArray[np.float64]
 
@@ -83,32 +85,41 @@ class Axis:
         logarithm: Whether z is a logarithm.
         centre: Of the transformed values.
         spread: Their standard deviation.
+        shift: What is added before the logarithm is taken, where values may be 0.
     """
 
     name: str
     logarithm: bool
     centre: float
     spread: float
+    shift: float = 0.0
 
     def departure(self, values: Floats) -> Floats:
         """Z of values as a table has them."""
-        return (np.log(values) if self.logarithm else values) - self.centre
+        return (np.log(values + self.shift) if self.logarithm else values) - self.centre
 
 
 def axis_of(name: str, values: Floats, ahead: Floats | None = None) -> Axis:
     """An axis for a column: logarithms of what is positive and spans more than a factor of 1.5, else values.
+
+    Of amounts that may be 0 and span orders of magnitude, too: plus the smallest there is, and then of a logarithm.
 
     Args:
         name: The column.
         values: ``(row,)`` as measured.
         ahead: ``(row,)`` of what will be forecast, which has to be positive, too.
     """
-    positive = bool((values > 0).all() and (ahead is None or (ahead > 0).all()))
-    logarithm = positive and bool(values.max() / values.min() > 1.5)
-    transformed = np.log(values) if logarithm else values
+    everything = values if ahead is None else np.concatenate([values, ahead])
+    shift = 0.0
+    if (everything >= 0).all() and (everything == 0).any() and values.max() > 1.0:  # no share
+        least = float(values[values > 0].min())
+        shift = float(f"{least:.1g}") if values.max() > AMOUNT * least else 0.0
+    shifted = values + shift
+    logarithm = bool((everything + shift > 0).all() and shifted.max() / shifted.min() > 1.5)
+    transformed = np.log(shifted) if logarithm else values
     centre = float(np.mean(transformed))
     centre = float(np.log(float(f"{np.exp(centre):.0e}"))) if logarithm else float(f"{centre:.1g}")
-    return Axis(name, logarithm, centre, float(np.std(transformed)) or 1.0)
+    return Axis(name, logarithm, centre, float(np.std(transformed)) or 1.0, shift)
 
 
 def basis(axes: Sequence[Axis], columns: Floats, monomial: Monomial | None) -> Floats:
@@ -192,7 +203,7 @@ def _term(k: int, term: Term, axes: Sequence[Axis]) -> tuple[int, str]:
     for n, monomial in enumerate(term.monomials):
         kind, i, j = monomial
         name = f"{LETTERS[n % len(LETTERS)]}{k}"
-        x, z = _ratio(axes[i]), _departure(axes[i])
+        x, z = _ratio(axes[i]) if axes[i].logarithm else "", _departure(axes[i])
         if kind == "slope" and axes[i].logarithm:
             powers.append(f"{x}^{name}")
         elif kind == "slope":
@@ -210,12 +221,13 @@ def _term(k: int, term: Term, axes: Sequence[Axis]) -> tuple[int, str]:
 
 
 def _ratio(axis: Axis) -> str:
-    return f"({{{axis.name}}}/{np.exp(axis.centre):.0e})"
+    amount = f"({{{axis.name}}} + {axis.shift:g})" if axis.shift else f"{{{axis.name}}}"
+    return f"({amount}/{np.exp(axis.centre):.0e})"
 
 
 def _departure(axis: Axis) -> str:
     if axis.logarithm:
-        return f"log({{{axis.name}}}/{np.exp(axis.centre):.0e})"
+        return f"log{_ratio(axis)}"
     return f"({{{axis.name}}} - {axis.centre:g})"
 
 
