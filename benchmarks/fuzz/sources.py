@@ -176,6 +176,17 @@ def olmo_core() -> Files:
     }  # fmt: skip
 
 
+def long() -> Files:
+    """A row a value: two runs of two steps."""
+    rows = [
+        {"run": run, "step": step, "metric": metric, "value": value}
+        for run in ("a", "b")
+        for step in (10, 20)
+        for metric, value in {"tokens": step * 10**6, "loss/c4": 3.5, "piqa/acc": 0.6, "lr": 0.001}.items()
+    ]
+    return {"long.csv": csv_of(rows)}
+
+
 def by_hand() -> Files:
     """A table as people and spreadsheets write it: units in headings, suffixes, percent signs, words for nothing."""
     rows = [
@@ -197,6 +208,7 @@ SOURCES: dict[str, Callable[[], Files]] = {
     "nanochat": nanochat,
     "hf-trainer": trainer,
     "olmo-core": olmo_core,
+    "long": long,
     "by-hand": by_hand,
 }
 JOIN = b"run,params,tokens,flops,held_out\na,10M,2e9,,no\nb,2e7,4B,,yes\n"

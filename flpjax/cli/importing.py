@@ -122,7 +122,8 @@ def _write_join_template(
     if not needed:
         return
     what = (
-        f"{count(len(imported.lacking), 'run')} ({some_of(imported.lacking, MOST_LISTED)}) lack FLOPs, or N and tokens"
+        f"{count(len(imported.lacking), 'run')} ({some_of(imported.lacking, MOST_LISTED)}) "
+        f"lack{'s' if len(imported.lacking) == 1 else ''} FLOPs, or N and tokens"
         if imported.lacking
         else "N is not in it, which many laws read"
     )

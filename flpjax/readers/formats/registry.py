@@ -7,6 +7,7 @@ from pathlib import Path
 from flpjax.errors import InputError, did_you_mean
 from flpjax.readers.formats.json_lines import JSON_LINES
 from flpjax.readers.formats.lm_eval import LM_EVAL
+from flpjax.readers.formats.melted import MELTED
 from flpjax.readers.formats.nanochat import NANOCHAT
 from flpjax.readers.formats.olmix import OLMIX
 from flpjax.readers.formats.olmo_core import OLMO_CORE
@@ -24,6 +25,7 @@ FORMATS: tuple[Format, ...] = (
     NANOCHAT,
     OLMO_CORE,
     JSON_LINES,
+    MELTED,
     WANDB,
 )
 """The first that recognises a source reads it: those that are told apart by more come first."""

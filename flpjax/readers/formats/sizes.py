@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from flpjax.errors import count, some_of
+from flpjax.readers.cells import LARGEST
 from flpjax.readers.formats.records import BATCH, BATCH_TOKENS, CONTEXT, Floats, RunRecords
 
 CONSTANT = ("params", "layers", "width", "ffn", BATCH, CONTEXT)
@@ -44,9 +45,9 @@ def sized(run: RunRecords) -> tuple[RunRecords, list[str]]:
         columns["tokens"] = tokens
     flops = columns.get("flops")
     if flops is not None and not np.isfinite(flops).all():
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             rates = flops / tokens
-        rates = rates[np.isfinite(rates) & (rates > 0)]
+        rates = rates[(rates > 0) & (rates < LARGEST)]
         if len(rates):
             columns["flops"] = np.where(np.isfinite(flops), flops, tokens * rates[-1])
             notes.append("FLOPs of rows without are in proportion to tokens")
@@ -112,7 +113,8 @@ def _on_line(steps: Floats, tokens: Floats) -> Floats:
     order = np.argsort(steps[known], kind="stable")
     x, y = steps[known][order], tokens[known][order]
     inside = np.interp(steps, x, y)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         after = steps / x[-1] * y[-1]
         before = steps / x[0] * y[0] if x[0] > 0 else np.where(steps <= x[0], y[0], np.nan)
-    return np.where(steps > x[-1], after, np.where(steps < x[0], before, inside))
+    found = np.where(steps > x[-1], after, np.where(steps < x[0], before, inside))
+    return np.where(np.abs(found) < LARGEST, found, np.nan)  # at the pace of a step of 1e-320 it is no number

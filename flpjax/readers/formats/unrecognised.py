@@ -44,7 +44,9 @@ def unrecognised(path: Path, known: str) -> InputError:
     content = load_json_or_none(path) if path.is_file() else None
     if isinstance(content, list) and content and isinstance(content[0], dict):
         return InputError(
-            "this is JSON with a list of rows", where=where, remedy="Write it as JSON Lines, one row a line, or as CSV"
+            f"no key of its rows is a loss or a score by its name: {some_of(list(map(str, content[0])), MOST_LISTED)}",
+            where=where,
+            remedy=f"Say which is, with --format jsonl: {NAMED}, score/…, tokens, params; or rename keys: {CANONICAL}",
         )
     return InputError(
         "no format recognises this",
@@ -64,13 +66,6 @@ def _table(path: Path, names: Sequence[str]) -> InputError:
     if len(filled) == 1 and max(map(len, rows)) > 1:
         return InputError(
             f"the first line is '{filled[0]}', which looks like a title", where=where, remedy="Begin with the header"
-        )
-    lower = {name.lower() for name in names}
-    if lower & {"metric", "variable", "measure"} and "value" in lower:
-        return InputError(
-            "each row is one value of one metric",
-            where=where,
-            remedy="Give each metric a column of its own, say by pandas' pivot, and each checkpoint a row",
         )
     sideways = [name for name in first if (m := meaning_of(name)) is not None and m.canonical in SIZES]
     if sideways:

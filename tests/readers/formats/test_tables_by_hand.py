@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,13 @@ READ = {
     "powers of ten in headings": table(
         "Model name,N (M),D (1e9),FLOPs (1e18),Loss/C4,h accuracy",
         lambda r, n, y, s: f"{r},{n / 1e6},{D * n / 1e9},{6 * D * n * n / 1e18},{y},{s}",
+    ),
+    "a row a value": table(
+        "Run,Step,Metric,Value",
+        lambda r, n, y, s: "\n".join(
+            f"{r},10,{name},{value}"
+            for name, value in {"params": n, "tokens": D * n, "loss/c4": y, "score/h": s, "lr": ""}.items()
+        ),
     ),
     "thousands in groups": table(
         "run;params;tokens;loss/c4;score/h",
@@ -94,7 +102,12 @@ SAYS = {
         "what,a,b\nparams,1e7,2e7\ntokens,1e8,2e8\nloss/c4,3,2\n",
         r"names of columns \(params, tokens\): the table lies",
     ),
-    "a row a value": ("run,tokens,metric,value\na,1e8,loss,3\n", "each row is one value of one metric"),
+    "two values of a metric": (
+        "run,tokens,metric,value\na,1e8,loss,3\na,1e8,loss,4\n",
+        r"row 2 \(line 3\): 'loss' stands there twice, 3 and 4\. Leave one",
+    ),
+    "a value of nothing": ("run,tokens,metric,value\na,1e8,,3\n", "column 'metric': there is a value and no metric"),
+    "a metric that is a column": ("run,tokens,metric,value\na,1e8,tokens,3\n", "the metric 'tokens' is a column, too"),
     "no header": ("1e7,1e8,3.1\n2e7,2e8,2.9\n", "there is no header"),
     "a workbook": ("PK\x03\x04", "this is a workbook. Save the sheet"),
     "columns of other names": (
@@ -116,6 +129,31 @@ def test_what_is_meant_is_read(kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(runs.flops, [6.0 * D * n * n for _, n, _, _ in RUNS], rtol=1e-12)
     np.testing.assert_allclose(runs.loss[:, 0], [y for _, _, y, _ in RUNS], rtol=1e-12)
     np.testing.assert_allclose(runs.score[:, 0], [s for _, _, _, s in RUNS], rtol=1e-9)
+
+
+def test_a_pace_from_a_step_next_to_zero_is_none(tmp_path: Path) -> None:
+    """``1e-320`` overflowed with a warning of numpy's; the fuzzer found it."""
+    path = tmp_path / "t.csv"
+    path.write_text("run,step,tokens,loss/c4\na,1e-320,2e7,\na,10,,3.5\nb,10,1e7,3.5\nb,20,2e7,3.4\n")
+    runs = import_runs(path, constants={"params": 1e8}).runs
+    assert runs is not None
+    assert runs.names == ("b",)
+
+
+def test_a_list_of_rows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    rows = [{"run": r, "params": n, "tokens": D * n, "loss/c4": y, "score/h": s} for r, n, y, s in RUNS]
+    path.write_text(json.dumps(rows))
+    runs = import_runs(path).runs
+    assert runs is not None
+    assert runs.names == ("a", "b", "c")
+    np.testing.assert_allclose(runs.loss[:, 0], [y for _, _, y, _ in RUNS], rtol=1e-12)
+    path.write_text(json.dumps([*rows, 3]))
+    with pytest.raises(InputError, match="row 4: the row is no JSON object"):
+        import_runs(path)
+    path.write_text(json.dumps([{"name": "a", "quality": 2}]))
+    with pytest.raises(InputError, match="no key of its rows is a loss or a score by its name: name, quality"):
+        import_runs(path)
 
 
 @pytest.mark.parametrize("kind", SAYS)
