@@ -225,7 +225,8 @@ def backtest(
         session.save_figure(plot, result.plot())
     best = result.best()
     if best is not None and len(names) > 1:
-        session.say(f"Smallest mean error: {best}. Forecast with --method {best}")
+        among = "" if result.judged_alike else " of methods that forecast most"
+        session.say(f"Smallest mean error{among}: {best}. Forecast with --method {best}")
     session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
     for shown in show_backtest(result, by_target=by_target):
         session.out.print(shown)

@@ -195,6 +195,13 @@ def compare(
             remedy="What is compared are laws of losses, and maps from losses to scores; `flpjax backtest` compares "
             "forecasts of scores",
         )
+    if not (runs.sources or runs.tasks or laws):
+        raise InputError(
+            "there is neither a column 'mix/<source>' nor 'score/<task>'",
+            where=runs.source,
+            remedy="What is compared are laws of mixtures, and maps from losses to scores; `flpjax backtest` compares "
+            "forecasts of losses",
+        )
     unknown = [name for name in mixture_laws if name.removesuffix(RECENT) not in MIXTURE_LOSS]
     if unknown:
         raise InputError(f"there is no mixture law '{unknown[0]}'", remedy=did_you_mean(unknown[0], MIXTURE_LOSS))

@@ -229,6 +229,11 @@ class Backtest(ShownAsTable):
         errors = {name: m.error for name, m in means.items() if m.cells == most and m.error is not None}
         return min(errors, key=errors.__getitem__) if errors else None
 
+    @property
+    def judged_alike(self) -> bool:
+        """Whether all methods that forecast anything forecast as many values."""
+        return len({m.cells for record in self.methods.values() if (m := record.means(self.judged_by)).cells}) <= 1
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one per method and target."""
         return [

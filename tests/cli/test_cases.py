@@ -168,10 +168,19 @@ def test_a_backtest_shows_held_out_runs_when_asked(run, tables):
         assert rows[1] == [[name, "r6"], [name, "r7"]]
 
 
-@pytest.mark.parametrize("shape", ["scores only", "mixtures, scores only", "one run", "all held out"])
+COMPARED = {
+    "scores only": NO_LOSS,
+    "mixtures, scores only": NO_LOSS,
+    "losses only": "there is neither a column 'mix/<source>' nor 'score/<task>'",
+    "one run": "held out",
+    "all held out": "held out",
+}
+
+
+@pytest.mark.parametrize("shape", COMPARED)
 def test_compare_says_what_it_needs(run, tables, shape):
     code, _, err, parsed = run("compare", *tables[shape], *options("compare", shape, ""))
-    is_one_error(code, err, NO_LOSS if "scores" in shape else "held out")
+    is_one_error(code, err, COMPARED[shape])
     assert parsed is None
 
 

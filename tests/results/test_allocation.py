@@ -191,6 +191,11 @@ def grid(params, tokens):
 SIZES = np.geomspace(1e8, 2e9, 7)
 
 
+def without_tokens():
+    columns = table(SIZES, 20 * SIZES, law(SIZES, 20 * SIZES))
+    return build_runs({k: v for k, v in columns.items() if k != "tokens"} | {"flops": 120 * SIZES**2})
+
+
 @pytest.mark.parametrize(
     ("runs", "budget", "message"),
     [
@@ -199,6 +204,7 @@ SIZES = np.geomspace(1e8, 2e9, 7)
         (grid(SIZES, np.full(7, 1e10)), 1e22, r"all runs have one D.*Train some longer"),
         (grid(SIZES, SIZES**1.3), 1e22, r"every size has one D, which grows as N\^1.3.*Train a size on more"),
         (grid(SIZES, 1e20 / 6 / SIZES), 1e21, r"all runs cost 1e\+20 FLOPs: how the best N grows.*a second budget"),
+        (without_tokens(), 1e22, r"there is no column 'tokens'.*Add it: C/\(6·N\)"),
         (isoflops(0.003), 0.0, r"a budget of 0 FLOPs.*say 1e24"),
         (isoflops(0.003), [], r"there is no budget"),
         (isoflops(0.003), [1e20, 1e20], r"a budget is given twice"),

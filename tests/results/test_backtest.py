@@ -90,6 +90,8 @@ def test_the_best_has_the_smallest_error_among_those_that_forecast_most():
     lucky = Record(scores=(replace(cell, predicted=0.5),))
     failed = Record(failed="no")
     assert Backtest(("A",), 0.9, {"w": worse, "h": HAND, "l": lucky, "f": failed}).best() == "h"
+    assert not Backtest(("A",), 0.9, {"h": HAND, "l": lucky, "f": failed}).judged_alike
+    assert Backtest(("A",), 0.9, {"w": worse, "h": HAND, "f": failed}).judged_alike
     assert Backtest(("A",), 0.9, {"f": failed, "l": lucky}).best() == "l"
     assert Backtest(("A",), 0.9, {"f": failed}).best() is None
 

@@ -11,6 +11,7 @@ from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import training_of
 from flpjax.ladder.table import Runs
 from flpjax.results.allocation.conventions import PARAMS
+from flpjax.results.allocation.isoflop import refuse_without_sizes
 from flpjax.results.allocation.law_approach import LawApproach, check_design
 from flpjax.results.allocation.limits import Limits
 
@@ -48,12 +49,7 @@ def check_carried(runs: Runs, budgets: Sequence[float], via: str | None, limits:
             where=runs.source,
             remedy="Add losses: the best division of a budget is that of the lowest loss",
         )
-    if "params" not in training.features or "tokens" not in training.features:
-        raise InputError(
-            "the table has no N and D, between which a budget is divided",
-            where=runs.source,
-            remedy="Add the columns 'params' and 'tokens'",
-        )
+    refuse_without_sizes(training)
     if limits.unique_tokens is not None and "unique_tokens" not in training.features:
         raise InputError(
             "what repeated tokens are worth, no run tells",

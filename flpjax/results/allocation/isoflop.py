@@ -58,6 +58,24 @@ class Budgets:
         return len(self.log_flops)
 
 
+def refuse_without_sizes(runs: Runs) -> None:
+    """Refuse a table of which a budget can't be divided.
+
+    Raises:
+        InputError: It has no N, or no D.
+    """
+    lacking = [column for column in ("params", "tokens") if column not in runs.features]
+    if lacking:
+        columns = " and no column ".join(f"'{column}'" for column in lacking)
+        rule = {"params": "C/(6·D)", "tokens": "C/(6·N)"}[lacking[0]]
+        one = f"Add it: {rule}, where FLOPs were counted as 6·N·D"
+        raise InputError(
+            f"there is no column {columns}, and between N and D a budget is divided",
+            where=runs.source,
+            remedy=one if len(lacking) == 1 else "Add both",
+        )
+
+
 def points_of(runs: Runs, domain: str) -> Points:
     """The finished training runs that have a loss.
 
@@ -68,12 +86,7 @@ def points_of(runs: Runs, domain: str) -> Points:
     Raises:
         InputError: The table has no N and D, or no run has a final loss.
     """
-    if "params" not in runs.features or "tokens" not in runs.features:
-        raise InputError(
-            "the table has no N and D, between which a budget is divided",
-            where=runs.source,
-            remedy="Add the columns 'params' and 'tokens'",
-        )
+    refuse_without_sizes(runs)
     finals = runs.finals()
     loss = finals.loss_of(domain)
     there = np.isfinite(loss)
