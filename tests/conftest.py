@@ -46,7 +46,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # What runs for longer than it compiles is optimised all the same: networks, chains and populations.
 OPTIMISED = {"xla_backend_optimization_level": 2, "xla_llvm_disable_expensive_passes": False}
-for module, name in ((recipe, "_train_tile"), (nuts, "_chains"), (tempered, "_one")):
+ON_CPU = jax.default_backend() == "cpu"  # elsewhere networks are parts of larger programs, which can't have options
+for module, name in ((recipe, "_train_tile"), (nuts, "_chains"), (tempered, "_one")) if ON_CPU else ():
     program = getattr(module, name).__wrapped__
     setattr(module, name, jax.jit(program, static_argnums=(0, 1), compiler_options=OPTIMISED))
 for program in (importance.de_mcmc, importance._block, many_chains.window_of):

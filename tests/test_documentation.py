@@ -103,7 +103,7 @@ def test_the_example_of_the_readme_runs(capsys):
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(block, "README.md", "exec"), {})
     out = capsys.readouterr().out
-    assert re.search(r"^19M-code0\.3  score recall: 0\.\d+ \[0\.\d+, 0\.\d+\]$", out, re.MULTILINE)
+    assert re.search(r"^19M-code0\.3  score recall: 0\.\d+ \[0\.\d+, (0\.\d+|1)\]$", out, re.MULTILINE)
 
 
 @pytest.mark.thorough

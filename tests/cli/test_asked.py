@@ -31,7 +31,7 @@ def refused(tables, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setenv("FLPJAX_CACHE", str(tmp_path / "compiled"))
     monkeypatch.chdir(tables)
-    for module in ("point", "averaging.parts"):
+    for module in ("point", "averaging.distinct"):
         monkeypatch.setattr(f"flpjax.fitting.{module}.fit_stage", begun)
 
     def go(*args):

@@ -20,7 +20,7 @@ from flpjax.engine.batch import solve
 from flpjax.engine.settings import Status
 from flpjax.errors import InputError
 from flpjax.ladder.features import Features
-from flpjax.laws import domain_sigmoid, loss_score, mixture_laws, mixture_loss, network, power_law
+from flpjax.laws import domain_sigmoid, hinge, loss_score, mixture_laws, mixture_loss, network, power_law
 from flpjax.laws.domain_sigmoid import DomainSigmoid
 from flpjax.laws.hinge import Hinge
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, pack, prior_normal, size, spread_starts, unpack
@@ -492,7 +492,7 @@ def fitted(law, problem):
 def test_every_form_is_in_the_table():
     forms = {
         f
-        for m in (power_law, loss_score, mixture_loss, mixture_laws, network, domain_sigmoid)
+        for m in (power_law, loss_score, hinge, mixture_loss, mixture_laws, network, domain_sigmoid)
         for f in vars(m).values()
         if isinstance(f, type) and f.__module__ == m.__name__
     }
