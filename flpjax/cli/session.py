@@ -29,10 +29,27 @@ NOTED_AS: dict[str, dict[str, Any]] = {
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Any]:
     """A progress bar on stderr, gone when done; call what it yields with each step's name."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+    )
     from rich.table import Column
+    from rich.text import Text
 
-    words = TextColumn("{task.description}", markup=False, table_column=Column(overflow="ellipsis", no_wrap=True))
+    class OneLine(TextColumn):
+        """Words that give way to bar and time where a terminal is narrow."""
+
+        def render(self, task: Task) -> Text:
+            text = super().render(task)
+            text.no_wrap, text.overflow = True, "ellipsis"
+            return text
+
+    words = OneLine("{task.description}", markup=False, table_column=Column())
     columns = [SpinnerColumn(), words]
     columns += [BarColumn(bar_width=20), MofNCompleteColumn()] if total > 1 else []
     with Progress(

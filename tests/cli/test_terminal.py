@@ -15,6 +15,7 @@ WIDTHS = (40, 60, 80, 120)
 LONG = "a-run-of-58-letters-lr=3e-4-width=512-depth=24-seed=17-tok"
 RUNS = (LONG, "模型一号-第一次训练", "נסיון-ראשון", "r[x]=[bold]1[/bold]", "e\u0301" * 7, "👩\u200d👧-small", "7B")
 TASKS = ("mmlu", "a_task_whose_name_is_long_but_not_very_long", "[red]x[/red]", "ταξινόμηση")
+GONE = re.compile(r"[^\n]*\n(\x1b\[\?25h)?\r\x1b\[1A\x1b\[2K")  # a line of progress, once the work is done
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -62,7 +63,7 @@ def in_terminal(*command):
                 break
             data += piece
     os.close(ours)
-    lines = ANSI.sub("", data.decode()).replace("\r\n", "\n").split("\n")
+    lines = ANSI.sub("", GONE.sub("", data.decode().replace("\r\n", "\n"))).split("\n")
     text = "\n".join(line.rpartition("\r")[2] for line in lines)
     assert child.returncode == 0, text
     return text
