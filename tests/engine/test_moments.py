@@ -1,5 +1,7 @@
 """One pass over the rows against automatic and numerical differentiation of the objective itself."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,14 +15,21 @@ SIZES = (3, UNROLL + 1)  # summed one by one, and as matrices
 LOSSES = [None, 0.3]
 
 
-def moments(residual, data, weight, vector, anchor, huber, corners=None, along=None, backwards=False):
-    """Compiled anew each time, so that a patched module counts."""
+@cache
+def program(residual, huber, along, backwards, unroll):
+    """Compiled anew for a patched module."""
+    assert unroll == module.UNROLL
 
-    def program(*numbers):
+    def own(*numbers):
         *numbers, corners = numbers
         return module.moments(residual, *numbers, huber, corners, along, backwards=backwards)
 
-    return jax.tree.map(np.asarray, jax.jit(program)(data, weight, vector, anchor, corners))
+    return jax.jit(own)
+
+
+def moments(residual, data, weight, vector, anchor, huber, corners=None, along=None, backwards=False):
+    own = program(residual, huber, along, backwards, module.UNROLL)
+    return jax.tree.map(np.asarray, own(data, weight, vector, anchor, corners))
 
 
 def wave(vector, row):
@@ -28,6 +37,10 @@ def wave(vector, row):
     x, y = row
     k = jnp.arange(1.0, len(vector) + 1.0)
     return jnp.mean(jnp.sin(k * x + 0.3 * vector) * jnp.exp(0.1 * vector)) - y
+
+
+waves = jax.jit(jax.vmap(wave, (None, 0)))
+slopes = jax.jit(jax.jacrev(waves))
 
 
 def case(size, seed=0):
@@ -38,7 +51,10 @@ def case(size, seed=0):
     return data, weight, jnp.asarray(rng.normal(size=size)), anchor
 
 
+@jax.jit
+@jax.value_and_grad
 def objective(vector, data, weight, anchor, corner):
+    """The number that is minimised, and its gradient."""
     total = jnp.sum(weight * rho(jax.vmap(wave, (None, 0))(vector, data), corner))
     return total if anchor is None else total + 0.5 * jnp.sum(anchor.precision * (vector - anchor.centre) ** 2)
 
@@ -55,12 +71,11 @@ def test_against_the_objective(size, huber, anchored):
     data, weight, vector, anchor = case(size)
     anchor = anchor if anchored else None
     found = moments(wave, data, weight, vector, anchor, huber)
-    value, gradient = jax.jit(jax.value_and_grad(lambda v: objective(v, data, weight, anchor, huber)))(vector)
+    value, gradient = objective(vector, data, weight, anchor, huber)
     np.testing.assert_allclose([found.value, found.before, found.final], [value] * 3, rtol=1e-13)
     np.testing.assert_allclose(found.gradient, gradient, rtol=1e-12, atol=1e-12)
 
-    waves = jax.vmap(wave, (None, 0))
-    r, jacobian = (np.asarray(f(vector, data)) for f in (jax.jit(waves), jax.jit(jax.jacrev(waves))))
+    r, jacobian = (np.asarray(f(vector, data)) for f in (waves, slopes))
     beyond = np.zeros(ROWS, bool) if huber is None else np.abs(r) > huber
     assert huber is None or 0 < np.sum(beyond & (weight > 0)) < np.sum(weight > 0)
     pull = np.diag(anchor.precision) if anchored else np.zeros((size, size))
@@ -96,7 +111,7 @@ def test_corners_on_the_way(size):
     plain = moments(wave, data, weight, vector, anchor, now)
     assert_same(found._replace(before=found.value, final=found.value), plain)
     for corner, value in ((now, found.value), (before, found.before), (final, found.final)):
-        np.testing.assert_allclose(value, objective(vector, data, weight, anchor, corner), rtol=1e-13)
+        np.testing.assert_allclose(value, objective(vector, data, weight, anchor, corner)[0], rtol=1e-13)
     assert found.final < found.value < found.before
 
 

@@ -531,7 +531,7 @@ def test_jit_and_vmap_are_a_loop(case):
 
 def test_vmap_over_draws_and_rows(case):
     draws = 7
-    params = {name: jnp.multiply.outer(jnp.linspace(0.9, 1.1, draws), value) for name, value in truth(case).items()}
+    params = {name: np.multiply.outer(np.linspace(0.9, 1.1, draws), value) for name, value in case.truth.items()}
     x = jax.tree.map(jnp.asarray, inputs(case.law))
     grid = jax.jit(jax.vmap(jax.vmap(case.law.apply, (None, 0)), (0, None)))(params, x)
     assert grid.shape == (draws, ROWS)
@@ -657,6 +657,13 @@ def test_guess_is_near_the_truth(case):
     assert np.std(values(case.law, start, x) - y) / np.std(y) < (1.0 + 1e-9 if isinstance(case.law, FLAT) else 0.75)
 
 
+@jax.jit
+def drawn(prior, seed):
+    """A sample of a distribution and its log density there: one program for all of a kind and shape."""
+    sample = prior.sample(jax.random.key(seed), (211,))
+    return sample, prior.log_prob(sample)
+
+
 def test_prior_is_numpyro_s(case):
     closed = [
         (REAL, lambda z, p: stats.norm.logpdf(z, p.loc, p.scale)),
@@ -668,12 +675,11 @@ def test_prior_is_numpyro_s(case):
         assert isinstance(prior, dist.Distribution)
         assert prior.support == parameter.support.constraint
         assert prior.batch_shape + prior.event_shape == parameter.shape
-        sample = prior.sample(jax.random.key(i), (211,))
+        sample, density = map(np.asarray, drawn(prior, i))
         assert np.all(parameter.support(sample)), name
-        density = np.asarray(prior.log_prob(sample))
         assert np.isfinite(density).all(), name
         (logpdf,) = [own for support, own in closed if support is parameter.support]
-        np.testing.assert_allclose(density, logpdf(np.asarray(sample), parameter), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(density, logpdf(sample, parameter), rtol=1e-9, atol=1e-12)
     loc, scale = prior_normal(case.law)
     table = case.law.parameters().values()
     assert [(p.loc, p.scale) for p in table for _ in range(np.prod(p.shape, dtype=int))] == [
@@ -725,8 +731,9 @@ def test_centred_moves_the_centre_only(case):
 def test_residual_in_logs_and_not(case):
     x, y = jax.tree.map(jnp.asarray, inputs(case.law)), noisy(case, case.noise)
     vector, curve = pack(case.law, truth(case)), values(case.law, truth(case), inputs(case.law))
-    for kind, expected in (("linear", curve - y), ("log", np.log(curve / y))):
-        residual = jax.jit(jax.vmap(Residual(case.law, kind), (None, 0)))(vector, (x, jnp.asarray(y)))
+    kinds = [jax.vmap(Residual(case.law, kind), (None, 0)) for kind in ("linear", "log")]
+    found = jax.jit(lambda *given: [kind(*given) for kind in kinds])(vector, (x, jnp.asarray(y)))
+    for residual, expected in zip(found, (curve - y, np.log(curve / y)), strict=True):
         np.testing.assert_allclose(residual, expected, rtol=1e-9, atol=1e-13)
 
 
