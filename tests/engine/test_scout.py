@@ -10,6 +10,8 @@ from flpjax.engine.settings import Settings, Status
 from flpjax.laws.residual import Residual
 from tests.engine.ladders import FORMS, PROBLEMS, ROWS, robust_problems, starts_around
 
+pytestmark = pytest.mark.usefixtures("optimised_solver")
+
 DRAWS, CORNER = 5, 0.004
 FORM, TRUTH, SPACE = FORMS["Chinchilla"]
 RESIDUAL = Residual(FORM, SPACE, huber=CORNER)
