@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from flpjax.cli.plots_priors import plot_posterior
 from flpjax.errors import FitError, InputError, PrecisionError
@@ -45,6 +46,7 @@ from flpjax.results.target import Target
 
 ALL = Selection(improving=False, above_chance=None)
 FAR = (Target("far", flops=1e24, params=1e10, tokens=1.5e13),)
+scattered = jax.jit(scatter_of, static_argnums=0)
 DRAWS = 2000
 SAMPLED = 4000  # of NUTS: with half as many, chains disagree by R-hat's limit under one key in five
 
@@ -158,9 +160,11 @@ def test_run_effects_are_integrated_out(noisy):
             covariance = np.diag(0.013**2 + (middle * (1 - middle))[r, k] / asked)
             covariance += 0.02**2 + 0.011**2 * np.outer(lever[r, k], lever[r, k])
             expected += multivariate_normal.logpdf(y[r, k], mean[r, k], covariance)
-    np.testing.assert_allclose(log_likelihood(layer, params, data), expected, rtol=1e-9)
+    found = jax.jit(log_likelihood, static_argnums=0)(layer, params, data)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    density = jax.jit(student)
     for freedom in (0.5, 3.0, 40.0):
-        found = student(jnp.asarray(0.7), jnp.asarray(0.25), jnp.asarray(freedom))
+        found = density(0.7, 0.25, freedom)
         np.testing.assert_allclose(found, t.logpdf(0.7, freedom, 0, 0.5), rtol=1e-9)
 
 
@@ -170,10 +174,7 @@ def test_a_law_can_t_make_its_own_rows_more_exact(noisy):
     layer, known = question.layers[1], question.evidence[1]
     data = LayerData(*jax.tree.map(lambda v: v[0], known.data))
     noise = {"noise/sd": 0.001, "noise/run": 0.5, "noise/run_slope": 0.001}
-    right, low = (
-        scatter_of(layer, jax.tree.map(jnp.asarray, {"level": level, "slope": -0.1} | noise), data).variance
-        for level in (0.5, 0.02)
-    )
+    right, low = (scattered(layer, {"level": level, "slope": -0.1} | noise, data).variance for level in (0.5, 0.02))
     np.testing.assert_array_equal(right, low)
 
 
@@ -181,8 +182,11 @@ def test_the_numpyro_model_is_the_sum_over_outputs(noisy):
     from numpyro.handlers import seed, trace
 
     question = posterior_problem(bind(FLP(), noisy.runs))
-    sites = trace(seed(model, jax.random.key(0))).get_trace(question.layers, question.evidence)
-    assert sites["loss/exponent"]["value"].shape == (5,)
+
+    def drawn(key):
+        return trace(seed(model, key)).get_trace(question.layers, question.evidence)["loss/exponent"]["value"]
+
+    assert jax.eval_shape(drawn, jax.random.key(0)).shape == (5,)
     rng = np.random.default_rng(0)
     two = [
         tuple(jnp.asarray(k.loc + 0.3 * k.scale * rng.standard_normal(k.loc.shape)) for k in question.evidence)
@@ -499,6 +503,7 @@ def test_skills_are_held_against_scores(noisy):
         np.testing.assert_allclose(np.sort(data.y[o][data.mask[o] > 0]), np.sort(kept), rtol=1e-12)
         own = jax.tree.map(lambda v, o=o: v[o], data)
         params = {"slope": 2.0, "middle": 0.1} | {NOISE + n: 0.01 for n in ("sd", "run", "run_slope")}
-        mean = scatter_of(posed.layers[1], params, own).mean
-        skill = jax.nn.sigmoid(-2.0 * (own.x - stage.law.centre - 0.1))
-        np.testing.assert_allclose(mean, own.chance + (1.0 - own.chance) * skill, rtol=1e-12)
+        mean = scattered(posed.layers[1], params, own).mean
+        skill = expit(-2.0 * (np.asarray(own.x) - stage.law.centre - 0.1))
+        chance = np.asarray(own.chance)
+        np.testing.assert_allclose(mean, chance + (1.0 - chance) * skill, rtol=1e-12)
