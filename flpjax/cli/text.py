@@ -42,8 +42,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def signed(value: float | None, digits: int = 1) -> str:
-    """``+2.4`` for 0.0241, or a dash."""
-    return "-" if value is None else fixed(100.0 * value, digits, sign=True)
+    """``+2.4`` for 0.0241, ``+0.0`` for less than half of the last digit, or a dash."""
+    return "-" if value is None else fixed(round(100.0 * value, digits), digits, sign=True)
 
 
 BREAKS = re.compile(

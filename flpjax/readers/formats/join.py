@@ -81,6 +81,13 @@ def read_join(path: Path) -> JoinTable:
         if each is None:
             raise InputError(f"the {key} is blank", where=raw.place.at(i, key), remedy="Name it, or remove the row")
         values = {name: float(v[i]) for name, v in columns.items() if not math.isnan(v[i])}
+        for name in SIZES if not ladder else ():
+            if values.get(name, 1.0) <= 0.0:
+                raise InputError(
+                    f"got {values[name]:g}, but it must be positive",
+                    where=raw.place.at(i, name),
+                    remedy="Correct it, or leave it blank",
+                )
         if ladder:
             checkpoints.setdefault(str(each), []).append((values["step"], values))
         elif each in rows:
@@ -173,7 +180,8 @@ def template(records: Records) -> str:
 def _without_known(run: RunRecords, added: Sequence[dict[str, float]]) -> None:
     """Take out what the template said of the whole run, where the source says it of its rows."""
     for name in WHOLE:
-        if abs(_whole(run, name) / added[0].get(name, math.nan) - 1.0) <= SAME:
+        stated = added[0].get(name, math.nan)
+        if abs(_whole(run, name) - stated) <= SAME * abs(stated):
             for row in added:
                 del row[name]
 

@@ -224,6 +224,7 @@ def test_scores_are_joined_to_the_checkpoints_of_a_ladder(tmp_path: Path) -> Non
         ("model,params\nm,1\nm,2\n", "'m' stands twice"),
         ("model,params\nother,1\n", "no model of it is in"),
         ("model,params\nm-160m,heavy\n", "'heavy' is not a number"),
+        ("model,params,flops\nm-160m,1,-0\n", r"row 1 \(line 2\), column 'flops': got -0, but it must be positive"),
     ],
 )
 def test_what_a_join_table_gets_wrong(tmp_path: Path, join: str, message: str) -> None:
