@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,11 +97,7 @@ def read(source: str, mapping: Path | None, only: list[str] | None, exclude: lis
         step(source)
         from flpjax.readers.read import read_runs
 
-        gc.disable()  # every row is a list, and none is garbage: to look for that takes a fifth of the time
-        try:
-            table = read_runs(source, mapping)
-        finally:
-            gc.enable()
+        table = read_runs(source, mapping)
     session.warn(table.doubts)
     if only:
         table = table.only(split(only))

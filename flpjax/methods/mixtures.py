@@ -83,11 +83,12 @@ def own_first(runs: Runs, domains: tuple[str, ...]) -> tuple[tuple[int, ...], ..
 
 def distinct(mix: Floats) -> Floats:
     """``(mixture, source)`` the different mixtures of rows ``(row, source)``, in the order of their first row."""
-    found: list[NDArray[np.float64]] = []
+    found, count = np.empty_like(mix), 0
     for weights in mix:
-        if not any(np.abs(weights - other).max() < SAME for other in found):
-            found.append(weights)
-    return np.array(found)
+        if not (np.abs(found[:count] - weights).max(axis=1, initial=0.0) < SAME).any():
+            found[count] = weights
+            count += 1
+    return found[:count]
 
 
 def refuse_one_mixture(mixtures: Floats, sources: tuple[str, ...], where: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,8 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
             raise InputError("a ladder by name takes no mapping", where=source, remedy="Leave the mapping out")
         return read_ladder(source)
     try:
-        return table_runs(*raw_table(source, mapping))
+        with _without_collection():
+            return table_runs(*raw_table(source, mapping))
     except InputError as error:
         if mapping is None and isinstance(source, str | os.PathLike) and _can_be_imported(Path(source)):
             also = f"Or let flpjax make a ladder of it: flpjax import {source} -o ladder.csv"
@@ -53,6 +56,18 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
                 error.what, where=error.where, remedy=f"{error.remedy}. {also}" if error.remedy else also
             ) from error
         raise
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the collection of garbage: the rows of a table are lists, of which none is, and to look takes long."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _can_be_imported(path: Path) -> bool:
