@@ -16,6 +16,7 @@ from flpjax.errors import InputError
 from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
 from flpjax.fitting.lawsearch.structure import Floats, Structure, as_law, constants, formula
 from flpjax.fitting.lawsearch.trials import LAST_STEPS, Problem, Trial, carried, fit, spread_of, tables_of, values
+from flpjax.fitting.lawsearch.widths import carried_on, freedom, scatter
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.tree import written
 from flpjax.shown import ShownAsTable
@@ -94,8 +95,9 @@ class FoundLaws(ShownAsTable):
     ) -> Forecasts:
         """What new rows would measure.
 
-        The median is that of the laws by weight. Intervals hold the laws' disagreement, the noise, and, for rows
-        outside the range of what was fitted, the errors of the rolling hold-outs.
+        The median is that of the laws by weight. Intervals hold the laws' disagreement, how well their numbers are
+        known, the noise, and, for rows outside the range of what was fitted, the errors of the rolling hold-outs, in
+        proportion to how much farther off they lie.
 
         Args:
             columns: Name → ``(row,)`` of the features.
@@ -113,15 +115,12 @@ class FoundLaws(ShownAsTable):
         parts = [self._values(x, np.array(each)) for each in zip(*cells, strict=True)]  # target → (law, group, row)
         row = np.arange(x.shape[1])
         by_law = np.stack([p[:, which, row] for p in parts], axis=-1)  # (law, row, target)
-        noise = np.stack([self.noise[[cells[g][t] for g in which]] for t in range(len(self.targets))], axis=-1)
         weight = np.array([m.weight for m in self.members])
         log = self.problem.space == "log"
         by_law = np.log(np.maximum(by_law, 1e-12)) if log else by_law
         middle = weighted_median(by_law, weight)
         between = np.sqrt(np.tensordot(weight, (by_law - middle) ** 2, 1))
-        beyond = self._beyond(x, which)[:, None]
-        ahead = float(np.sqrt(np.mean(spread_of([m.trial for m in self.members]) ** 2)))
-        sd = np.sqrt(between**2 + noise**2 * np.where(beyond, max(ahead, 1.0), 1.0) ** 2)
+        sd = np.sqrt(between**2 + self._variance(x, which))
         half = float(stdtrit(4.0, 0.5 + 0.5 * level)) / np.sqrt(2.0) * sd  # Student's t with 4 df, of s.d. 1
         bounds = (middle, middle - half, middle + half)
         median, lower, upper = (np.exp(b) if log else b for b in bounds)
@@ -168,11 +167,21 @@ class FoundLaws(ShownAsTable):
         vectors = np.stack([m.vector[cells] for m in self.members])
         return np.asarray(values(PowerSum(self.problem.space), jnp.asarray(vectors), *map(jnp.asarray, tables)))
 
-    def _beyond(self, x: Floats, group: np.ndarray) -> np.ndarray:
-        """``(row,)`` whether a row lies outside the range of some feature in its group."""
-        inside = self.problem.columns[[self._cell(g, 0) for g in range(len(self.groups))]]
-        low, high = (edge[group].T for edge in (inside.min(axis=2), inside.max(axis=2)))
-        return np.asarray(((x < low) | (x > high)).any(axis=0))
+    def _variance(self, x: Floats, group: np.ndarray) -> Floats:
+        """``(row, target)`` of what would be measured about the laws, each as if it were the right one."""
+        error = float(np.sqrt(np.mean(spread_of([m.trial for m in self.members]) ** 2)))
+        noise = scatter(self.problem, self.noise, sum(m.weight * m.structure.size for m in self.members))
+        found = np.zeros((x.shape[1], len(self.targets)))
+        for g in np.unique(group):
+            rows = group == g
+            own = x[:, rows]
+            times = carried_on(self.problem, self._cell(g, 0), own, error)
+            for t in range(len(self.targets)):
+                c = self._cell(g, t)
+                found[rows, t] = (times * noise[c]) ** 2
+                for m in self.members:
+                    found[rows, t] += m.weight * freedom(self.problem, m.structure, m.vector[c], noise[c], c, own)
+        return found
 
     @property
     def laws(self) -> tuple[FormulaLaw, ...]:

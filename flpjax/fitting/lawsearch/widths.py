@@ -1,0 +1,87 @@
+"""How far new rows may be from what a found law says: noise, numbers that rows leave open, errors beyond the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flpjax.fitting.lawsearch.powersum import LEAST
+from flpjax.fitting.lawsearch.structure import Axis, Floats, Structure, basis
+from flpjax.fitting.lawsearch.trials import Problem
+
+
+def scatter(problem: Problem, noise: Floats, size: float) -> Floats:
+    """``(cell,)`` s.d. of new rows: that of residuals is too small by ``√((n − p) / n)``.
+
+    Args:
+        problem: All rows.
+        noise: ``(cell,)`` s.d. of residuals.
+        size: Numbers of the law, p.
+    """
+    rows = problem.weight.sum(axis=1)
+    return np.asarray(noise * np.sqrt(rows / np.maximum(rows - size, 1.0)))
+
+
+def freedom(problem: Problem, structure: Structure, vector: Floats, noise: float, cell: int, x: Floats) -> Floats:
+    """``(row,)`` variance of a law because its numbers are not known, by Laplace's approximation.
+
+    Args:
+        problem: All rows.
+        structure: The law.
+        vector: ``(slot,)`` its numbers, of which priors are standard normal.
+        noise: S.d. of a row about it.
+        cell: Where it was fitted.
+        x: ``(feature, row)`` where it is asked.
+    """
+    own = problem.columns[cell][:, problem.weight[cell] > 0]
+    here, there = _slopes(problem, structure, vector, own) / noise, _slopes(problem, structure, vector, x)
+    precision = here.T @ here + np.eye(structure.size)
+    return np.asarray((there * np.linalg.solve(precision, there.T).T).sum(axis=1))
+
+
+def _slopes(problem: Problem, structure: Structure, vector: Floats, x: Floats) -> Floats:
+    """``(row, slot)`` derivatives of a law, or of its logarithm where residuals are logarithms, by its numbers."""
+    value, parts, at = np.zeros(x.shape[1]), [], 0
+    for term in structure.terms:
+        features = np.stack([basis(problem.axes, x, m) for m in (None, *term.monomials)], axis=1)
+        inside = features @ vector[at : at + features.shape[1]]
+        at += features.shape[1]
+        part = term.sign * np.exp(np.clip(inside, -60.0, 60.0)) if term.sign else np.ones_like(inside)
+        value += part if term.sign else inside
+        parts.append(part[:, None] * features)
+    slopes = np.hstack(parts)
+    return slopes if problem.signed else slopes / np.maximum(value, LEAST)[:, None]
+
+
+def carried_on(problem: Problem, cell: int, x: Floats, held_out_error: float) -> Floats:
+    """``(row,)`` how much larger than the noise errors are: 1 among the rows, beyond them by what was held out.
+
+    A law that is a little wrong errs in proportion to how far it is carried on. So what it missed values by that were
+    held out, and lay so far beyond the rest, is as much of what it will miss as that is of the distance to come.
+
+    Args:
+        problem: All rows.
+        cell: Among whose rows, or beyond.
+        x: ``(feature, row)`` of what is forecast.
+        held_out_error: In units of the noise, over all folds.
+    """
+    away = _beyond(problem.axes, problem.columns[cell], x)
+    widest = problem.columns[int(problem.weight.sum(axis=1).argmax())]  # the rows that folds are of
+    held_out = [
+        _beyond(problem.axes, widest[:, seen > 0], widest[:, out])
+        for seen, out in zip(problem.folds.seen, problem.folds.ahead, strict=True)
+        if out.any()
+    ]
+    usual = float(np.sqrt(np.mean([np.mean(d**2) for d in held_out]))) if held_out else 0.0
+    farther = np.maximum(away / usual, 1.0) if usual > 0.0 else np.ones_like(away)
+    return np.where(away > 0.0, max(held_out_error, 1.0) * farther, 1.0)
+
+
+def _beyond(axes: Sequence[Axis], inside: Floats, x: Floats) -> Floats:
+    """``(row,)`` how far ``x`` ``(feature, row)`` lies outside the ranges of ``inside``, in s.d. of all rows."""
+    squared = np.zeros(x.shape[1])
+    for axis, own, ahead in zip(axes, inside, x, strict=True):
+        z, there = axis.departure(own), axis.departure(ahead)
+        squared += (np.maximum(np.maximum(there - z.max(), z.min() - there), 0.0) / axis.spread) ** 2
+    return np.asarray(np.sqrt(squared))

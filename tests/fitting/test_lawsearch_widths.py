@@ -1,0 +1,52 @@
+"""Widths of found laws' intervals: closed forms, finite differences, and distances that are known."""
+
+import numpy as np
+import pytest
+
+from flpjax.fitting.lawsearch.folds import Folds
+from flpjax.fitting.lawsearch.structure import Monomial, Structure, Term, axis_of, basis
+from flpjax.fitting.lawsearch.trials import Problem
+from flpjax.fitting.lawsearch.widths import _slopes, carried_on, freedom, scatter
+
+ROWS = 7
+X = np.geomspace(1e6, 1e9, ROWS)
+CONSTANT = Structure((Term(sign=0),))
+POWERS = Structure((Term(), Term((Monomial("slope", 0), Monomial("square", 0)))))
+
+
+def problem(space="linear", held_out=2):
+    axes = (axis_of("n", X),)
+    out = np.arange(ROWS) >= ROWS - held_out
+    folds = Folds(np.array([np.ones(ROWS), ~out]), np.array([out & False, out]), ("all rows", "the largest of n"))
+    return Problem(axes, X[None, None], np.full((1, ROWS), 2.0), np.ones((1, ROWS)), space, folds)
+
+
+def test_the_mean_of_rows_is_known_as_textbooks_say():
+    """Of a constant with a standard normal prior: ``1 / (n / s² + 1)``."""
+    found = freedom(problem(), CONSTANT, np.array([2.0]), 0.3, 0, X[None, :3])
+    np.testing.assert_allclose(found, 1.0 / (ROWS / 0.3**2 + 1.0))
+    np.testing.assert_allclose(scatter(problem(), np.array([0.3]), 3.0), 0.3 * np.sqrt(7.0 / 4.0))
+
+
+@pytest.mark.parametrize("space", ["linear", "log"])
+def test_slopes_are_those_of_finite_differences(space):
+    own = problem(space)
+    vector, step = np.array([0.4, -0.2, -0.7, 0.1]), 1e-5
+    second = np.stack([basis(own.axes, X[None], m) for m in (None, *POWERS.terms[1].monomials)], axis=1)
+
+    def law(v):
+        total = np.exp(v[0]) + np.exp(second @ v[1:])
+        return np.log(total) if space == "log" else total
+
+    numeric = [(law(vector + step * e) - law(vector - step * e)) / (2.0 * step) for e in np.eye(4)]
+    np.testing.assert_allclose(_slopes(own, POWERS, vector, X[None]), np.stack(numeric, axis=1), rtol=1e-7, atol=1e-9)
+
+
+def test_what_was_held_out_is_carried_on_in_proportion_to_the_distance():
+    """Two rows held out lie one and two steps beyond the rest: √2.5 steps, root mean square."""
+    step = X[1] / X[0]
+    ahead = X[-1] * step ** np.array([-1.0, 0.0, 1.0, np.sqrt(2.5), 2.0 * np.sqrt(2.5)])
+    np.testing.assert_allclose(carried_on(problem(), 0, ahead[None], 3.0), [1.0, 1.0, 3.0, 3.0, 6.0])
+    np.testing.assert_allclose(carried_on(problem(), 0, ahead[None], 0.5)[2:], [1.0, 1.0, 2.0])
+    no_folds = problem(held_out=0)
+    np.testing.assert_allclose(carried_on(no_folds, 0, ahead[None], 3.0), [1.0, 1.0, 3.0, 3.0, 3.0])
