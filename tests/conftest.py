@@ -14,7 +14,7 @@ import jaxlib.version
 import numpy as np
 import pytest
 
-from flpjax.engine import lanes, many_chains, recipe, tempered
+from flpjax.engine import lanes, many_chains, recipe
 from flpjax.fitting.averaging.auto import auto
 from flpjax.fitting.bootstrap import bootstrap
 from flpjax.fitting.draws import Draws
@@ -44,10 +44,10 @@ gc.set_threshold(200_000, 50, 200)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# What runs for longer than it compiles is optimised all the same: networks, chains and populations.
+# What runs for longer than it compiles is optimised all the same: networks and chains.
 OPTIMISED = {"xla_backend_optimization_level": 2, "xla_llvm_disable_expensive_passes": False}
 ON_CPU = jax.default_backend() == "cpu"  # elsewhere networks are parts of larger programs, which can't have options
-for module, name in ((recipe, "_train_tile"), (nuts, "_chains"), (tempered, "_one")) if ON_CPU else ():
+for module, name in ((recipe, "_train_tile"), (nuts, "_chains")) if ON_CPU else ():
     program = getattr(module, name).__wrapped__
     setattr(module, name, jax.jit(program, static_argnums=(0, 1), compiler_options=OPTIMISED))
 for program in (importance.de_mcmc, importance._block, many_chains.window_of):

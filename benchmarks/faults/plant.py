@@ -84,8 +84,9 @@ def pasted(runs: Runs, position: str, moment: str, rng: np.random.Generator) -> 
 def run_in_perplexity(runs: Runs, position: str, moment: str, rng: np.random.Generator) -> Planted:
     """One run's losses are perplexities."""
     columns, (name, row) = _fresh(runs), _rows(runs, position)
+    own = runs.run == runs.run[row]
     for c in _losses(columns):
-        columns[c][runs.run == runs.run[row]] = np.exp(columns[c][runs.run == runs.run[row]])
+        columns[c][own] = np.exp(columns[c][own])
     return Planted("one run's perplexities", position, columns, (name,))
 
 

@@ -204,5 +204,5 @@ def after(laws: Sequence[Weighed], problem: Problem, points: Points, measured: S
         own = [np.sqrt(law.weight) * here.deviations(Part(*law[:3], 0.0), 0, k) for law in laws]
         values = np.array([law.forecast[k] for law in laws])
         rows.append(np.concatenate([*own, np.sqrt(weight)[:, None] * (values - weight @ values)]))
-    noise = np.array([weight @ [law.noise[k] for law in laws] for k in range(points.outputs)])
+    noise = weight @ np.array([law.noise for law in laws])
     return joint(rows, points, noise)
