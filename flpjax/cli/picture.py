@@ -99,7 +99,7 @@ def finish(figure: Figure, caption: str, handles: dict[str, Any], columns: int =
     if handles:
         figure.legend(
             list(handles.values()),
-            [words(name, 40) for name in handles],
+            [words(name, 44) for name in handles],
             loc="outside lower center",
             ncols=columns,
             frameon=False,

@@ -91,9 +91,8 @@ def outside(targets: Sequence[Target], model: Model, score: NDArray[np.float64])
         median = {tasks[j]: float(np.nanmedian(score[:, i, j])) for j in np.flatnonzero(may_leave[i])}
         beyond = [f"'{task}' ({value:.2f})" for task, value in median.items() if not 0.0 <= value <= 1.0]
         if beyond:
-            warnings.append(
-                f"target '{target.name}': {', '.join(beyond)} left the scale of scores, 0 to 1, and were clipped: {why}"
-            )
+            clipped = f"left the scale of scores, 0 to 1, and {'was' if len(beyond) == 1 else 'were'} clipped"
+            warnings.append(f"target '{target.name}': {', '.join(beyond)} {clipped}: {why}")
     return warnings
 
 
