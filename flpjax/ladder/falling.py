@@ -64,17 +64,19 @@ def falling_tasks(finals: Runs) -> tuple[Falling, ...]:
 
 def falls(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
     """Whether ``y`` falls with ``x``, both ``(run,)``, by more than chance and scatter explain."""
-    if len(y) < FEWEST or np.ptp(x) == 0.0 or odds_of_falling(x, y) > ODD:
+    if len(y) < FEWEST or np.ptp(x) == 0.0:
         return False
     first, last, noise = _line(x, y)
-    return first - last > max(STEEP * noise, LEAST)
+    return first - last > max(STEEP * noise, LEAST) and odds_of_falling(x, y) <= ODD  # ranks take longer than a line
 
 
 def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
     """A straight line at the ends of ``x``, and the residual standard deviation about it."""
-    slope, level = np.polyfit(x - x.min(), y, 1)
-    noise = np.sqrt(((y - level - slope * (x - x.min())) ** 2).sum() / (len(y) - 2))
-    return float(level), float(level + slope * np.ptp(x)), float(noise)
+    centred = x - x.mean()
+    slope = float(centred @ y / (centred @ centred))
+    off = y - y.mean() - slope * centred
+    first = float(y.mean() + slope * centred.min())
+    return first, first + slope * float(np.ptp(x)), float(np.sqrt(off @ off / (len(y) - 2)))
 
 
 def odds_of_falling(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -57,9 +57,11 @@ def lowest_expected(runs: Runs, tasks: Sequence[str]) -> Floats:
     What is measured may lie below, by its noise.
     """
     finals = runs.finals()
-    chance = np.array([finals.tasks[finals.task_names.index(t)].chance for t in tasks])
-    seen = [finals.score_of(t) for t in tasks]
-    return np.array([min(c, float(s[np.isfinite(s)].min(initial=1.0))) for c, s in zip(chance, seen, strict=True)])
+    place = {task.name: i for i, task in enumerate(finals.tasks)}
+    own = [place[name] for name in tasks]
+    chance = np.array([finals.tasks[i].chance for i in own])
+    score = finals.score[:, own]
+    return np.minimum(chance, np.where(np.isfinite(score), score, 1.0).min(axis=0, initial=1.0))
 
 
 def _alone(parts: Sequence[Part], outputs: tuple[str, ...], origins: int) -> NDArray[np.bool_]:
