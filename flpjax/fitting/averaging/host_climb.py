@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.climb import STEPS, Covariances, End
-from flpjax.fitting.averaging.lanes import values_and_slopes
+from flpjax.fitting.averaging.lanes import LANES, values_and_slopes
 from flpjax.fitting.averaging.sheet import Sheet, by_run
 from flpjax.fitting.averaging.steps import HOPELESS, STIFF, STIFFEST, TOLERANCE
 from flpjax.fitting.averaging.whitening import Whitened
@@ -17,7 +17,8 @@ from flpjax.laws.law import Law, Space, prior_normal
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 FEWER = 0.75  # share of the fits that still climb, below which the others are put away, and others begin
-TOGETHER = 1024  # fits that climb at once: more leave a processor's cache
+TOGETHER = 1024  # fits that climb at once, at most: more leave a processor's cache
+NUMBERS = 1 << 22  # derivatives of all of them: larger arrays are asked of the system, and filled, anew each time
 
 
 class Density(NamedTuple):
@@ -74,13 +75,14 @@ def climb_few(law: Law, space: Space, sheet: Sheet, output: Indices, covariances
         end.log_det[fit] = known.log_det
         return _begun(fitted, fit, output[fit], known, theta[fit])
 
-    waiting = min(TOGETHER, count)
+    together = max(min(TOGETHER, NUMBERS // (sheet.y.shape[1] * p)) // LANES * LANES, LANES)
+    waiting = min(together, count)
     climbers = begun(0, waiting)
     while True:
         going = int(climbers.climbs.sum())
         if going <= FEWER * len(climbers.fit):
             climbers = _put_away(climbers, end)
-            more = min(TOGETHER - going, count - waiting)
+            more = min(together - going, count - waiting)
             if more:
                 climbers = _together(climbers, begun(waiting, more))
                 waiting += more
@@ -121,7 +123,9 @@ def _density(fitted: _Fitted, of: _Climbers, theta: Floats) -> Density:
     law, space, sheet, loc, precision = fitted
     value, slope = values_and_slopes(law, space, theta, sheet.x, of.output)
     residual = np.where(of.root > 0, of.y - value, 0.0)
-    both = np.concatenate([slope, residual[..., None]], axis=2) * of.root[..., None]
+    both = np.empty((*residual.shape, len(loc) + 1))
+    np.multiply(slope, of.root[..., None], out=both[..., :-1])
+    np.multiply(residual, of.root, out=both[..., -1])
     sound = np.asarray(np.isfinite(both).all(axis=(1, 2)))
     if not sound.all():
         both = np.where(sound[:, None, None], both, 0.0)
