@@ -68,6 +68,14 @@ def test_a_number_must_pay_for_itself(found):
     assert found.members[0].structure == found.log[0].structure
 
 
+def test_a_third_of_the_rows_is_left_over(rows):
+    few = {name: values[:9] for name, values in rows.items() if name != "idle"}
+    assert max(t.structure.size for t in discover_law(few, "loss", KEY, rounds=3, per_round=11).log) <= 6
+    large = Structure((Term(tuple(Monomial(kind, i) for kind in ("slope", "square", "saturating") for i in (0, 1))),))
+    with pytest.raises(InputError, match="no law was proposed that 9 rows can carry"):
+        discover_law(few, "loss", KEY, proposer=lambda *_: [large])
+
+
 def test_the_same_seed_finds_the_same(rows, found):
     again = discover_law(rows, "loss", KEY, rounds=2, per_round=11)
     assert [m.structure for m in again.members] == [m.structure for m in found.members]

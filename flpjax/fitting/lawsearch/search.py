@@ -20,6 +20,7 @@ ROUNDS = 6
 BEAM = 6  # structures whose revisions are tried
 PER_ROUND = 100
 FITS = 2400  # in a round, one a structure, cell and fold: fewer structures are tried where there are many cells
+USED = 2.0 / 3.0  # of a cell's rows: a law of more numbers leaves nothing that tells it from noise
 FIRST_NOISE = 0.2  # of the spread of values
 FINER = 0.85  # of the noise: a smaller one is worth judging the best again
 
@@ -82,7 +83,9 @@ def discover_law(
     best: list[Trial] = []
     for number in range(rounds):
         asked = [
-            s for s in proposer([t.structure for t in best], problem.axes, problem.signed) if s.same() not in tried
+            s
+            for s in proposer([t.structure for t in best], problem.axes, problem.signed)
+            if s.same() not in tried and s.size <= USED * table.rows
         ]
         most = min(per_round, max(FITS // (len(problem.y) * len(problem.folds.seen)), BEAM))
         if number and len(asked) > most:
@@ -99,6 +102,12 @@ def discover_law(
             again = [t.structure for t in best]
             tried |= {t.structure.same(): t for t in try_structures(problem, again, best, noise, rng)}
             best = _best(tried)
+    if not tried:
+        raise InputError(
+            f"no law was proposed that {table.rows} rows can carry",
+            where="discover_law",
+            remedy="Give more rows, or a proposer of smaller laws",
+        )
     ranked = sorted(tried.values(), key=lambda t: t.price)
     members = members_of(table.whole, ranked, noise, rng)
     return FoundLaws(tuple(names), table.names, table.groups, table.whole, members, noise, len(tried), tuple(ranked))
