@@ -18,6 +18,8 @@ from flpjax.methods.registry import ALL_EMERGED
 from tests.fitting.known_scores import ALL, DOMAINS, ladder, losses, truths
 from tests.results.test_compare import few
 
+pytestmark = pytest.mark.usefixtures("optimised_solver")
+
 
 @pytest.fixture(scope="module")
 def runs():
@@ -130,7 +132,6 @@ def percent(runs, selection, **more):
 
 
 @pytest.mark.thorough
-@pytest.mark.usefixtures("optimised_solver")
 def test_all_checkpoints_serve_better_than_those_above_chance():
     """The figures of discover()'s docstring."""
     runs = simulate_mixtures(2).runs
