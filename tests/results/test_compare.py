@@ -173,7 +173,7 @@ def test_the_command_line_shows_it(seen, runs, tmp_path, monkeypatch, capsys):
     recommended = result["recommended"]
     assert recommended["method"] == min(recommended["errors"], key=recommended["errors"].get)
     said = " ".join(out.split())
-    assert f" Use --method {recommended['method']}: its held-out error of scores is" in said
+    assert said.startswith(f"Use --method {recommended['method']}: its held-out error of scores is")
     assert mixing_method(recommended["method"], 7)[0] == recommended["method"]
 
 
