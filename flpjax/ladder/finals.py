@@ -47,7 +47,8 @@ def last_measured(run: NDArray[np.int64], end: NDArray[np.int64], tokens: Floats
     number = np.where(measured, np.arange(len(run))[:, None], -1)
     latest = np.maximum.accumulate(number, axis=0)[end]  # of any run up to here: those of runs before it don't count
     row = np.where(latest >= first[:, None], latest, -1)
-    share = np.where(row >= 0, tokens[row] / tokens[end][:, None], np.nan)
+    share = np.full(row.shape, np.nan)
+    np.divide(tokens[row], tokens[end][:, None], out=share, where=row >= 0)  # of its own run's end: at most 1
     return Last(row, share)
 
 

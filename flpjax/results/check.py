@@ -216,7 +216,7 @@ def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
     if not len(finals):
         return warnings
     ratio = finals.tokens / finals.params
-    if len(finals) > 1 and ratio.max() / ratio.min() < SAME_RATIO:
+    if len(finals) > 1 and ratio.max() < SAME_RATIO * ratio.min():
         warnings.append(
             f"every run has about {np.median(ratio):.3g} tokens per parameter: laws in N and D can't tell the two "
             "apart; forecast targets of the same ratio, or use a law in FLOPs"
