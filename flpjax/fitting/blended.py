@@ -22,6 +22,7 @@ from flpjax.methods.method import Prediction, StageParams
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
+POINTS = 1 << 18  # lanes times targets at a time: departures take a few dozen numbers for each
 
 
 class _Rows(NamedTuple):
@@ -61,7 +62,7 @@ def blended(
         (draws, targets, len(model.tasks)),
     )
     if "lowest" in shares:
-        score = np.maximum(score, shares["lowest"][:, None])
+        score = np.clip(score, shares["lowest"][:, None], 1.0)
     if bounds is None:
         return loss, score + noise.score[:, None]
     return loss, np.clip(np.clip(score, *bounds[0]) + noise.score[:, None], *bounds[1])
@@ -103,7 +104,7 @@ def _scores(part: ScoreMap, params: Params, share: Any, loss: Floats, compute: F
     if not part.through:
         return _part(part.law, part.units, part.tasks, params, draw, output, _of_compute(compute, draw))
     read = np.array(part.through)[output]  # (lane, loss)
-    x = np.take_along_axis(loss[draw], read[:, None], axis=2)
+    x = loss[draw[:, None, None], np.arange(loss.shape[1])[:, None], read[:, None]]
     rows = _Rows(x[..., 0] if part.single else x, np.arange(len(draw)))
     return _part(part.law, part.units, part.tasks, params, draw, output, rows)
 
@@ -120,11 +121,25 @@ def _part(
     if not len(draw):
         return _Part(draw, draw, np.zeros((0, jax.tree.leaves(rows.x)[0].shape[1])))
     own = {name: np.asarray(v)[draw, output] for name, v in params.items()}
-    value = _values(law, own, rows)
+    each = max(POINTS // jax.tree.leaves(rows.x)[0].shape[1], 1)
+    value = np.concatenate(
+        [
+            _values(law, {name: v[at : at + each] for name, v in own.items()}, _some(rows, slice(at, at + each)))
+            for at in range(0, len(draw), each)
+        ]
+    )
     if units:
         zero, unit = np.array(units)[output].T
         value = zero[:, None] + unit[:, None] * value
     return _Part(draw, np.array(places, np.intp)[output], value)
+
+
+def _some(rows: _Rows, lanes: slice) -> _Rows:
+    """Of some lanes: those that all read the same still do, others have sets of their own."""
+    which = rows.which[lanes]
+    if len(jax.tree.leaves(rows.x)[0]) == 1:
+        return _Rows(rows.x, which)
+    return _Rows(jax.tree.map(lambda leaf: leaf[which], rows.x), np.arange(len(which)))
 
 
 def _values(law: Law, params: dict[str, Floats], rows: _Rows) -> Floats:
@@ -152,7 +167,7 @@ def _departure(law: Discrepancy, params: dict[str, Floats], rows: _Rows) -> Floa
     weights = params["amplitude"][:, None] * params["curvature"]
     if sets == 1:
         return weights @ basis[0].T
-    return np.asarray((basis[rows.which] @ weights[..., None])[..., 0])
+    return np.asarray((basis @ weights[..., None])[..., 0])
 
 
 def _in_blocks(rows: _Rows, evaluate: Callable[[Any, Indices, int], Floats]) -> Floats:

@@ -52,6 +52,21 @@ def test_each_output_is_what_the_part_taken_says(blended):
                     assert float(told.score[place]) == pytest.approx(float(said[j]), rel=1e-12)
 
 
+def test_predicted_draws_are_those_of_the_formula_within_chance_and_1(blended):
+    """Law by law on the host, and as one formula: at a target, and with scores below chance and above 1."""
+    model, some = blended.model, jax.tree.map(lambda leaf: leaf[:7], blended.params)
+    for lowest in (np.zeros(len(model.tasks)), np.full(len(model.tasks), 0.9)):
+        params = {**some, SHARES: {**some[SHARES], "lowest": np.tile(lowest, (7, 1))}}
+        found = predict(model, params, compute(INSIDE, BEYOND))
+        whole = jax.vmap(lambda p: jax.vmap(lambda x: model.apply(p, x))(compute(INSIDE, BEYOND)))(params)
+        np.testing.assert_allclose(found.loss, whole.loss, rtol=1e-12)
+        np.testing.assert_allclose(found.score, whole.score, rtol=1e-12)
+    above = {
+        f"score {i}": {**some[f"score {i}"], "curvature": 1e3 + 0.0 * some[f"score {i}"]["curvature"]} for i in (0,)
+    }
+    assert float(np.asarray(predict(model, {**some, **above}, compute(BEYOND)).score).max()) <= 1.0
+
+
 def test_a_draw_takes_one_part_and_parts_come_by_their_weights(blended):
     weights = blended.validation.weights
     for kind, names, parts in (
