@@ -11,7 +11,7 @@ from functools import cache
 from types import FrameType
 
 COMPILE = "/jax/core/compile/backend_compile_duration"
-GRACE = 0.5  # seconds: a program that was just compiled is counted a moment after the alarm
+GRACE = 5.0  # seconds: a program is counted when it has been compiled, and the alarm may come before
 
 
 class Hung(BaseException):
