@@ -11,7 +11,7 @@ from functools import cache
 from types import FrameType
 
 COMPILE = "/jax/core/compile/backend_compile_duration"
-GRACE = 5.0  # seconds: a program is counted when it has been compiled, and the alarm may come before
+GRACE = 10.0  # seconds: a program is counted when it has been compiled; to raise inside a compiler may end the process
 
 
 class Hung(BaseException):
