@@ -87,8 +87,8 @@ def solve(
         typical: ``(p,)`` typical sizes of the parameters, by which steps are scaled; None takes the root mean square
             of the starts.
         settings: Steps, tolerance, precision and devices.
-        least: Problems and rows that the program is compiled for at least, on a CPU: calls of fewer share it. More
-            problems cost memory alone, more rows time, too.
+        least: Problems and rows that the program is compiled for at least: calls of fewer share it. More problems cost
+            memory alone, more rows time, too.
 
     Raises:
         InputError: There is nothing to fit, a draw is not there, or weights are negative or not finite.
@@ -110,14 +110,13 @@ def solve(
     task = Task(residual, linear, huber, settings.steps, settings.share(dtype), backwards=not devices.on_cpu)
     sizes = np.broadcast_to(_typical(starts) if typical is None else typical, (problems, size))
     resample, anchor = jax.tree.map(pad_draws, (resample, anchor))
-    if devices.on_cpu:  # on an accelerator, padding would cost: time goes with the rows read
-        space = room(problems, rows, len(chosen) * problems * per_fit, least)
-        data, sizes = jax.tree.map(lambda leaf: padded(leaf, *space), data), padded(sizes, space[0])
-        weight = np.pad(weight, [(0, space[0] - problems), (0, space[1] - rows)])
-        resample = padded(resample, len(resample), space[1])
+    space = room(problems, rows, len(chosen) * problems * per_fit, least, exact=not devices.on_cpu)
+    data, sizes = jax.tree.map(lambda leaf: padded(leaf, *space), data), padded(sizes, space[0])
+    weight = np.pad(weight, [(0, space[0] - problems), (0, space[1] - rows)])
+    resample = padded(resample, len(resample), space[1])
     tables = Tables(_with_finite_padding(data, weight), weight, resample, anchor, sizes)
     tables = jax.tree.map(lambda leaf: _cast(leaf, dtype), tables)
-    first = Starts(starts.astype(dtype), settings.follow == "promising" and per_fit > SURVIVORS)
+    first = Starts(padded(starts, space[0]).astype(dtype), settings.follow == "promising" and per_fit > SURVIVORS)
     solver = (HostRounds if devices.on_cpu else Resident)(task, devices, tables, first)
 
     draw, problem = (i.ravel().astype(np.int32) for i in np.meshgrid(chosen, np.arange(problems), indexing="ij"))

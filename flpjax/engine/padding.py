@@ -18,7 +18,12 @@ program takes longer than that; where there would be more, a fifth of a size is 
 
 
 def room(
-    problems: int, rows: int, lanes: int = 1, least: tuple[int, int] = (LEAST_PROBLEMS, LEAST_ROWS)
+    problems: int,
+    rows: int,
+    lanes: int = 1,
+    least: tuple[int, int] = (LEAST_PROBLEMS, LEAST_ROWS),
+    *,
+    exact: bool = False,
 ) -> tuple[int, int]:
     """Numbers of problems and rows that arrays are padded to, so that most ladders share a program.
 
@@ -27,8 +32,10 @@ def room(
         rows: How many each has.
         lanes: How many read them.
         least: The fewest problems and rows.
+        exact: Whether what would be padded by much stays as it is: an accelerator's time goes with the rows it reads.
     """
-    return _size(problems, 1 if problems == 1 else least[0], rows), _size(rows, least[1], lanes)
+    first = 1 if problems == 1 else least[0]
+    return _size(problems, first, rows, exact=exact), _size(rows, least[1], lanes, exact=exact)
 
 
 def padded(leaf: Any, *sizes: int) -> NDArray[Any]:
@@ -38,14 +45,14 @@ def padded(leaf: Any, *sizes: int) -> NDArray[Any]:
     return np.pad(values, more + [(0, 0)] * (values.ndim - len(more)), mode="edge")
 
 
-def _size(n: int, least: int, each: int) -> int:
+def _size(n: int, least: int, each: int, *, exact: bool) -> int:
     """``n`` rounded up to one of few sizes; to one of more where padding, of which all take ``each``, would be much."""
     size = least
     while size < n:
         size *= SIZE_STEP
     if (size - n) * each <= MOST_PADDING:
         return size
-    return next_size(n)
+    return n if exact else next_size(n)
 
 
 def next_size(n: int, least: int = 1) -> int:

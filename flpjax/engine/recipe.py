@@ -6,6 +6,7 @@ Gauss-Newton fails. Parameters need not converge; whether starts agree is judged
 
 from __future__ import annotations
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from flpjax.engine.moments import Residual
+from flpjax.engine.padding import next_size
 
 LANES_PER_CORE = 32  # lanes (a lane is one start of one problem) that a CPU core trains at once
 
@@ -68,36 +70,39 @@ def train(
         starts: ``(problem, lane, p)`` parameters to start from.
         recipe: Steps, rate and weight decay.
     """
+    lanes = starts.shape[1]
+    on_cpu = jax.default_backend() == "cpu"
+    # Lanes are padded to whole tiles, or to one of few numbers: one compiled program serves many.
+    padding = -lanes % LANES_PER_CORE if on_cpu else next_size(lanes, LANES_PER_CORE) - lanes
+    starts = np.pad(starts, [(0, 0), (0, padding), (0, 0)], mode="edge")
+    resample = np.pad(resample, [(0, padding), (0, 0)], mode="edge")
+    results = (_in_tiles if on_cpu else _train_all)(residual, recipe, data, weight, resample, starts)
+    return Trained(*(np.asarray(leaf)[:, :lanes] for leaf in results))
+
+
+def _in_tiles(
+    residual: Residual,
+    recipe: Recipe,
+    data: Any,
+    weight: NDArray[np.float64],
+    resample: NDArray[np.float64],
+    starts: NDArray[np.float64],
+) -> list[NDArray[np.float64]]:
+    """Train all lanes of all problems, a tile of one problem a core at a time; leaves ``(problem, lane, …)``."""
     problems, lanes, _ = starts.shape
     per_problem = [jax.tree.map(lambda leaf, i=i: np.asarray(leaf[i]), data) for i in range(problems)]
-    on_accelerator = jax.default_backend() != "cpu"
-    if on_accelerator:
-        results = _train_all(residual, recipe, data, weight, resample, starts)
-    else:
-        # Lanes are padded to whole tiles, so that one compiled program serves any number of lanes.
-        padding = -lanes % LANES_PER_CORE
-        padded_starts = np.pad(starts, [(0, 0), (0, padding), (0, 0)], mode="edge")
-        padded_resample = np.pad(resample, [(0, padding), (0, 0)], mode="edge")
-        jobs = [
-            (i, slice(at, at + LANES_PER_CORE))
-            for i in range(problems)
-            for at in range(0, lanes + padding, LANES_PER_CORE)
-        ]
+    tiles = [slice(at, at + LANES_PER_CORE) for at in range(0, lanes, LANES_PER_CORE)]
 
-        def train_job(job: tuple[int, slice]) -> Any:
-            i, tile = job
-            return jax.block_until_ready(
-                _train_tile(residual, recipe, per_problem[i], weight[i], padded_resample[tile], padded_starts[i, tile])
-            )
+    def train_job(job: tuple[int, slice]) -> Any:
+        i, tile = job
+        return jax.block_until_ready(
+            _train_tile(residual, recipe, per_problem[i], weight[i], resample[tile], starts[i, tile])
+        )
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            parts = list(pool.map(train_job, jobs))
-        results = [
-            np.concatenate(leaf).reshape(problems, lanes + padding, *leaf[0].shape[1:])
-            for leaf in zip(*parts, strict=True)
-        ]
-        results = [leaf[:, :lanes] for leaf in results]
-    return Trained(*(np.asarray(leaf) for leaf in results))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = list(pool.map(train_job, itertools.product(range(problems), tiles)))
+    leaves = (np.concatenate(leaf) for leaf in zip(*parts, strict=True))
+    return [leaf.reshape(problems, lanes, *leaf.shape[1:]) for leaf in leaves]
 
 
 @partial(jax.jit, static_argnums=(0, 1))

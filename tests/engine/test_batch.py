@@ -144,6 +144,8 @@ def test_padding_takes_no_more_time_than_compiling():
             spare = room(1, rows, lanes)[1] - rows
             assert spare >= 0
             assert spare * lanes <= MOST_PADDING or spare <= max(rows / 4, 3)
+            exact = room(1, rows, lanes, exact=True)[1] - rows
+            assert exact == 0 or (exact == spare and spare * lanes <= MOST_PADDING)
 
 
 def test_a_problem_without_rows_does_not_spoil_the_others():

@@ -69,14 +69,18 @@ def ends_well(*processes):
             process.stdout.close()
 
 
-def assert_same(path, alone, atol=1e-10):
-    saved = np.load(path)
-    for follow, solution in alone.items():
-        np.testing.assert_array_equal(saved[f"{follow}/status"], solution.status)
-        np.testing.assert_array_equal(saved[f"{follow}/agree"], solution.agree)
-        for name in ("vector", "value"):
-            ours = getattr(solution, name)
-            np.testing.assert_allclose(saved[f"{follow}/{name}"], ours, rtol=1e-10, atol=atol, err_msg=name)
+# Devices of one kind agree to 1e-10. Another kind adds in another order, so that lanes end elsewhere in a flat optimum.
+SAME = 1e-10 if jax.default_backend() == "cpu" else 1e-8
+
+
+def assert_same(path, alone):
+    with np.load(path) as saved:
+        for follow, solution in alone.items():
+            np.testing.assert_array_equal(saved[f"{follow}/status"], solution.status)
+            np.testing.assert_array_equal(saved[f"{follow}/agree"], solution.agree)
+            for name in ("vector", "value"):
+                ours = getattr(solution, name)
+                np.testing.assert_allclose(saved[f"{follow}/{name}"], ours, rtol=SAME, atol=SAME, err_msg=name)
 
 
 def test_devices_of_one_process(alone, tmp_path):
@@ -115,7 +119,8 @@ def test_lanes_that_stay_on_the_device(alone, monkeypatch, most, least):
         sizes.add(len(lanes.draw))
         return lanes_.advance(task, tile, tables, lanes, fresh)
 
-    monkeypatch.setattr(batch, "HostRounds", partial(on_devices.resident_on, (None,), most))
+    for rounds in ("HostRounds", "Resident"):  # whichever this machine takes
+        monkeypatch.setattr(batch, rounds, partial(on_devices.resident_on, (None,), most))
     monkeypatch.setattr(resident, "LEAST_CALL", least)
     monkeypatch.setattr(resident, "advance", spy)
     monkeypatch.setattr(resident, "CHOSEN_HERE", 100)  # so that the device chooses, too

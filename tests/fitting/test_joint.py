@@ -19,6 +19,7 @@ from flpjax.results.forecast import forecast
 from flpjax.results.target import targets_of
 
 SMALLEST = 1e-4
+SAME = 0.0 if jax.default_backend() == "cpu" else 1e-9  # an accelerator adds in an order that depends on the others
 
 
 class Objective(NamedTuple):
@@ -147,7 +148,7 @@ def test_tasks_that_failed_in_some_draws_take_nothing_with_them(fits, draws, tas
     assert np.isfinite(found["loss"]).all()
     others = [d for d in range(7) if d not in draws]
     for stage in ("loss", "score"):
-        np.testing.assert_array_equal(found[stage][others], whole[stage][others])
+        np.testing.assert_allclose(found[stage][others], whole[stage][others], rtol=SAME)
     # domains that no score depends on stay; the first does if no task is left to pull at it
     still = slice(0 if len(tasks) == 3 else 1, None)
     np.testing.assert_allclose(found["loss"][draws, still], vectors["loss"][draws, still], rtol=1e-3)

@@ -20,6 +20,7 @@ from flpjax.readers.read import read_runs
 
 TABLE: dict[str, Any] = {"run": ["a", "b"], "params": [1e7, 2e7], "tokens": [1e9, 2e9], "loss/c4": [3.0, 2.5]}
 DAYS = pa.array([1, 2**31 - 1], pa.int32()).cast(pa.date32())  # the second is in the year 5,881,580
+OLD = int(pl.__version__.split(".")[0]) < 2  # reads no file that holds decimals of more than 38 digits
 ODD = {
     "dates that Python hasn't got": DAYS,
     "times that Python hasn't got": pa.array([1, 2**62], pa.timestamp("us")),
@@ -46,6 +47,10 @@ def read(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[dict[str, 
 
 @pytest.mark.parametrize("kind", ODD)
 def test_a_column_that_nobody_uses_does_no_harm(kind: str, read: Callable[[dict[str, Any]], Any]) -> None:
+    if kind.startswith("decimals") and read.__name__ == "from_file" and OLD:
+        with pytest.raises(InputError, match=r"t\.parquet: this is no readable Parquet file: "):
+            read({**TABLE, "other": ODD[kind]})
+        return
     runs = read({**TABLE, "other": ODD[kind]})
     assert runs.names == ("a", "b")
     assert runs.notes[0] == "ignored 1 column: other"
@@ -56,8 +61,8 @@ def test_a_column_that_nobody_uses_does_no_harm(kind: str, read: Callable[[dict[
 def test_a_column_that_is_used_is_refused_with_its_name(
     kind: str, column: str, read: Callable[[dict[str, Any]], Any]
 ) -> None:
-    if kind.startswith("decimals") and column != "held_out":
-        pytest.skip("Arrow's own decimals are numbers")
+    if kind.startswith("decimals") and (column != "held_out" or OLD):
+        pytest.skip("Arrow's own decimals are numbers, and polars 1 reads no file that holds them")
     with pytest.raises(InputError, match=rf"(row [12], )?column '{column}'") as caught:
         read({**TABLE, column: ODD[kind]})
     assert len(str(caught.value)) < 500
