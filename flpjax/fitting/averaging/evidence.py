@@ -93,10 +93,12 @@ def _fit_batch(law: Law, space: Space, sheet: Sheet, grid: Grid, shift: float, m
     end = climbed(points, point, first.repeat(points, axis=0))
     count = sheet.seen.sum(axis=2).ravel().repeat(points)
     evidence = -end.value - 0.5 * (end.log_det + count * np.log(2.0 * np.pi))
-    evidence -= 0.5 * np.linalg.slogdet(end.hessian)[1] + np.log(scale).sum()
+    with np.errstate(invalid="ignore"):  # of fits that never had a finite value
+        evidence -= 0.5 * np.linalg.slogdet(end.hessian)[1] + np.log(scale).sum()
     evidence = np.where(np.isfinite(evidence), evidence, -np.inf) + grid.log_prior[point] + shift
     length = np.linalg.norm(end.gradient * scale, axis=1)
-    fits = Fits(end.theta, end.value, end.hessian, evidence, end.gain < ENOUGH, length)
+    converged = (end.gain < ENOUGH) & np.isfinite(end.value)
+    fits = Fits(end.theta, end.value, end.hessian, evidence, converged, length)
     shaped: list[Any] = [leaf.reshape(outputs, origins, points, *leaf.shape[1:]) for leaf in fits]
     return Fits(*shaped)
 

@@ -124,10 +124,13 @@ def _density(fitted: _Fitted, of: _Climbers, theta: Floats) -> Density:
     value, slope = values_and_slopes(law, space, theta, sheet.x, of.output)
     residual = np.where(of.root > 0, of.y - value, 0.0)
     both = np.empty((*residual.shape, len(loc) + 1))
-    np.multiply(slope, of.root[..., None], out=both[..., :-1])
+    with np.errstate(invalid="ignore"):  # an infinite slope of a row that does not count
+        np.multiply(slope, of.root[..., None], out=both[..., :-1])
     np.multiply(residual, of.root, out=both[..., -1])
     sound = np.asarray(np.isfinite(both).all(axis=(1, 2)))
     if not sound.all():
+        both = np.where(of.root[..., None] > 0, both, 0.0)
+        sound = np.asarray(np.isfinite(both).all(axis=(1, 2)))
         both = np.where(sound[:, None, None], both, 0.0)
     gram = np.swapaxes(both, 1, 2) @ both
     if of.away.shape[1]:
@@ -155,7 +158,8 @@ def _stepped(fitted: _Fitted, now: _Climbers) -> _Climbers:
     there = now.theta + np.linalg.solve(damped, gradient[..., None])[..., 0]
     new = _density(fitted, now, there)
     better = live & np.isfinite(new.value) & (new.value <= now.value) & np.isfinite(new.hessian).all(axis=(1, 2))
-    gain = np.where(better, now.value - new.value, np.where(live & (damping > HOPELESS), 0.0, now.gain))
+    gain = np.where(live & (damping > HOPELESS), 0.0, now.gain)
+    gain[better] = now.value[better] - new.value[better]
     return now._replace(
         theta=np.where(better[:, None], there, now.theta),
         value=np.where(better, new.value, now.value),

@@ -95,7 +95,7 @@ def _density(law: Law, space: Space, places: int, problem: Problem, theta: Array
     value, slopes = jax.vmap(partial(_rows, law, space), (-1, -1), -1)(theta, problem.x)
     root, lanes = problem.root, theta.shape[-1]
     residual = jnp.where(root > 0, problem.y - value, 0.0)
-    both = [slope * root for slope in slopes] + [residual * root]
+    both = [jnp.where(root > 0, slope * root, 0.0) for slope in slopes] + [residual * root]
     taken = [jnp.sum(problem.away * b[None], axis=1) for b in both]
     of_runs = []
     if places:

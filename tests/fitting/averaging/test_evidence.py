@@ -122,6 +122,24 @@ def test_a_row_that_is_not_seen_has_no_say():
     assert not np.allclose(two.log_evidence[0], one.log_evidence[0])
 
 
+class Steep(PowerLaw):
+    """A power law that overflows beyond a compute, with infinite slopes."""
+
+    def apply(self, params, x):
+        beyond = jnp.where(x.log_flops > 44.2, jnp.exp(800.0 * (2.0 + params["log_level"])), 1.0)
+        return super().apply(params, x) * beyond
+
+
+@pytest.mark.parametrize("many", [evidence.MANY, 0])
+def test_a_row_that_is_not_seen_may_overflow(monkeypatch, many):
+    monkeypatch.setattr(evidence, "MANY", many)
+    grid = grid_of("log")
+    steep = Discrepancy(Steep()).centred(X)
+    one, two = (fit_outputs(law, "log", [made()], grid) for law in (LAW, steep))
+    np.testing.assert_allclose(two.log_evidence[:, 1:], one.log_evidence[:, 1:], rtol=1e-9)
+    assert not two.converged[:, 0].any()
+
+
 def test_second_calls_trace_nothing(caplog):
     rows, grid = made(1), grid_of("log")
     fit_rows(LAW, "log", rows, grid)
