@@ -69,8 +69,9 @@ def ends_well(*processes):
             process.stdout.close()
 
 
-# Devices of one kind agree to 1e-10. Another kind adds in another order, so that lanes end elsewhere in a flat optimum.
-SAME = 1e-10 if jax.default_backend() == "cpu" else 1e-8
+# CPUs agree to 1e-10. An accelerator adds in an order that depends on the call, so that lanes end elsewhere in a flat
+# optimum: there 1e-7 is promised, among its own calls and with CPUs.
+SAME = 1e-10 if jax.default_backend() == "cpu" else 1e-7
 
 
 def assert_same(path, alone):
@@ -105,9 +106,9 @@ def assert_equal(found, alone):
     for follow, solution in alone.items():
         for name in ("vector", "value", "status", "agree", "gradient", "condition"):
             got, expected = getattr(found[follow], name), getattr(solution, name)
-            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10, err_msg=f"{follow} {name}")
+            np.testing.assert_allclose(got, expected, rtol=SAME, atol=SAME, err_msg=f"{follow} {name}")
         for name, got, expected in zip(solution.starts._fields, found[follow].starts, solution.starts, strict=True):
-            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10, err_msg=f"{follow} starts.{name}")
+            np.testing.assert_allclose(got, expected, rtol=SAME, atol=SAME, err_msg=f"{follow} starts.{name}")
 
 
 @pytest.mark.parametrize(("most", "least"), [(2048, 64), (16, 8)])
