@@ -39,6 +39,12 @@ Constant = Annotated[
         "--constant", metavar="NAME=VALUE", help="params, tokens, batch, context … of all rows without. Repeatable."
     ),
 ]
+AllowNegative = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-negative", metavar="LOSS", help="A loss that may be negative, as loss/unigram_normalized. Repeatable."
+    ),
+]
 Subtasks = Annotated[bool, typer.Option("--subtasks", help="Keep the tasks of groups, not the groups.")]
 
 TABLE_HASH = "# the table had SHA-256 "
@@ -56,6 +62,7 @@ def import_(
     column: ColumnOption = None,
     constant: Constant = None,
     subtasks: Subtasks = False,
+    allow_negative: AllowNegative = None,
     json: Json = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -87,6 +94,7 @@ def import_(
             columns=_pairs(column or [], "--column"),
             constants={name: _number(text, name) for name, text in _pairs(constant or [], "--constant").items()},
             subtasks=subtasks,
+            allow_negative=allow_negative or [],
         )
     steps.save(json, imported)
     session.say(f"{source}: {imported.format} ({format_named(imported.format).about.partition(';')[0]})")
@@ -137,7 +145,8 @@ def _write_join_template(
     outputs.check_outputs({"the template": models}, [source] if source.is_file() else [], True)
     session.write(models, imported.template)
     session.say(
-        f"{what}: fill in {models}, then {next_command}. 160M is a number there; what is known stands in it already."
+        f"{what}. Fill in {models}, in which what is known stands already (of a model, params, and tokens or batch × "
+        f"context; 160M, 2.1B and 3e11 are numbers there). Then: {next_command}"
     )
 
 

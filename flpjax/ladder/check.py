@@ -69,7 +69,8 @@ def check_values(columns: Mapping[str, NDArray[Any]], place: Place, signed: Sequ
         elif name.startswith("loss/"):
             remedy = (
                 "Correct the row, or leave it out; of a loss that may be negative (relative to a unigram model, say), "
-                f'write allow_negative = ["{name}"] under [table] in a mapping file'
+                f'write allow_negative = ["{name}"] under [table] in a mapping file (of import: '
+                f"--allow-negative {name})"
             )
             refuse(place, values, name, values <= 0, "must be a positive number", remedy)
         elif name == "train_loss":

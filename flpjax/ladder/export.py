@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.ladder.grouped import joined_groups
 from flpjax.ladder.table import Runs
 
 
@@ -27,7 +28,7 @@ def columns_of(runs: Runs) -> dict[str, NDArray[Any]]:
         "step": runs.step,
         "train_loss": runs.train_loss,
     }
-    columns |= {f"loss/{d}": runs.loss[:, i] for i, d in enumerate(runs.domains)}
+    columns |= joined_groups(runs) or {f"loss/{d}": runs.loss[:, i] for i, d in enumerate(runs.domains)}
     columns |= {f"score/{t}": runs.score[:, i] for i, t in enumerate(runs.task_names)}
     columns |= {f"stderr/{t}": runs.stderr[:, i] for i, t in enumerate(runs.task_names)}
     columns |= {f"mix/{s}": runs.mix[:, i] for i, s in enumerate(runs.sources)}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, some_of
 from flpjax.ladder.check import Place
+from flpjax.ladder.table import Runs
 
 GROUP = "group"
 """Name of the column that says which group a run belongs to."""
@@ -70,3 +71,21 @@ def split_by_group(
         f"LOSS{GROUP_SEPARATOR}GROUP; to fit them together, list 'group' under ignore in a mapping's [table]"
     )
     return split, original
+
+
+def joined_groups(runs: Runs) -> dict[str, NDArray[Any]]:
+    """Canonical columns ``(row,)``, ``group`` and a loss for those of all groups: what :func:`split_by_group` split.
+
+    Args:
+        runs: A ladder; of one without groups, or with a run of which no loss tells its group, nothing is returned.
+    """
+    if not runs.grouped:
+        return {}
+    loss_and_group = [domain.rpartition(GROUP_SEPARATOR)[::2] for domain in runs.domains]
+    of_run = np.full(len(runs.names), "", object)
+    losses = {f"loss/{loss}": np.full(len(runs), np.nan) for loss, _ in loss_and_group}
+    for (loss, group), values in zip(loss_and_group, runs.loss.T, strict=True):
+        known = np.isfinite(values)
+        of_run[runs.run[known]] = group
+        losses[f"loss/{loss}"][known] = values[known]
+    return {GROUP: of_run[runs.run], **losses} if all(of_run) else {}

@@ -14,10 +14,11 @@ from flpjax.ladder.table import Floats
 
 MixtureIs = Literal["constant", "current", "so far"]
 SAME_WEIGHTS = 1e-3  # weights within a run that differ by less are rounded ones
+ROUNDING = 1e-14  # of a sum of weights in float64
 
 
 def mixture(mix: Floats, sources: Sequence[str], order: NDArray[Any], place: Place) -> Floats:
-    """The weights ``(row, source)`` scaled to sum to 1 exactly; refused if they are further off than by rounding."""
+    """The weights ``(row, source)`` scaled to sum to 1; refused if they are further off than by rounding."""
     if not sources:
         return mix
     total = mix.sum(1)
@@ -27,6 +28,7 @@ def mixture(mix: Floats, sources: Sequence[str], order: NDArray[Any], place: Pla
             where=place.at(order[i], f"mix/{sources[0]}"),
             remedy=f"Correct the weights of {', '.join(sources)} in that row",
         )
+    total[np.abs(total - 1.0) < ROUNDING] = 1.0  # scaled before: written and read again they are the same
     return mix / total[:, None]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +90,7 @@ def import_runs(
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, float] | None = None,
     subtasks: bool = False,
+    allow_negative: Sequence[str] = (),
 ) -> Imported:
     """Read files of other programs: results of lm-evaluation-harness, exports of Weights & Biases, and others.
 
@@ -103,6 +104,7 @@ def import_runs(
         columns: Canonical name → the source's column, and its unit after a colon (``bits``, ``GFLOPs`` …).
         constants: ``params``, ``tokens``, ``flops``, ``batch``, ``batch_tokens`` or ``context`` of all rows without.
         subtasks: Keep the tasks of groups and leave the groups out, in place of the reverse.
+        allow_negative: Losses that may be negative, as those relative to a unigram model: ``loss/<domain>``.
 
     Raises:
         InputError: The source can't be read or is of no known format, or something in it can't be.
@@ -120,7 +122,7 @@ def import_runs(
     chosen = format_of(path) if format is None else format_named(format)
     table = None if join is None else read_join(Path(join))
     records = chosen.read(path, choices)
-    made = assembled(records, table, choices.constants)
+    made = assembled(records, table, choices.constants, allow_negative)
     notes = (*made.notes, *(() if made.runs is None else made.runs.notes))
     return Imported(
         source=str(path),

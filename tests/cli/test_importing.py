@@ -28,7 +28,7 @@ def run(*arguments: str) -> int:
 def test_a_template_then_a_ladder_that_check_reads(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("out") == 0
     said = capsys.readouterr().out
-    assert "fill in ladder.models.csv, then flpjax import out --join ladder.models.csv -o ladder.csv" in said
+    assert "Then: flpjax import out --join ladder.models.csv -o ladder.csv" in said
     assert sorted(p.name for p in folder.iterdir()) == ["ladder.models.csv", "out"]
     template = (folder / "ladder.models.csv").read_text()
     assert template == "run,params,tokens,flops\na,,,\nb,,,\n"

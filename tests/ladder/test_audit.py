@@ -179,3 +179,14 @@ def test_a_run_held_out_is_looked_at_by_itself():
     runs = ladder(loss=at(LOSS, 6, 9e59)).hold_out(["g"])
     assert [w for w in check(runs).warnings if w.startswith("held out: run 'g'")]
     assert not audit(runs.training())
+
+
+def test_runs_of_almost_one_compute_tell_no_slope():
+    """Held-out runs of three corpora (Gadre et al.) were called perplexities, so unlike are corpora."""
+    params = np.array([1.44e9, 6.89e9] * 3)
+    tokens = np.array([115e9, 138e9, 921e9, 138e9, 460e9, 138e9])
+    loss = np.array([3.225, 3.123, 1.965, 1.900, 2.265, 2.172])
+    runs = build_runs(
+        {"run": np.array(list("abcdef"), object), "params": params, "tokens": tokens, "loss/openlm": loss}
+    )
+    assert not [fault for fault in audit(runs) if fault.kind == Kind.UNITS]

@@ -26,6 +26,8 @@ CHINCHILLA = 1.817, 482.0, 0.348, 2085.0, 0.366  # E, A, α, B, β of Besiroglu 
 FEWEST = 3  # runs that tell a column's fault from a run's
 SHARED = 0.3  # share of runs that makes it the column's fault
 STEEPEST = 0.18  # |d log loss / d log C|; published losses in nats fall by .03 to .12, perplexities by that × the loss
+APART_IN_C = 1.0  # in log C: medians of two halves that are nearer tell no slope
+SAME_MIX = 0.05  # of a weight: a loss falls as steeply from one mixture to another
 ATTENTION = 2.0 / 3.0  # of the FLOPs beyond 6·N·D: what shapes of one size differ by
 FLOPS_TOLERANCE = 0.05  # of FLOPs per parameter and token, that rounding does not explain
 TYPICAL_FLOPS = 3.0, 40.0  # per parameter and token: 6, more for small wide models with long contexts
@@ -194,7 +196,10 @@ def _is_perplexity(finals: Runs, loss: Floats, known: NDArray[np.bool_]) -> bool
     usual = e + a / np.exp(log_n) ** alpha + b / np.exp(log_d) ** beta
     log_c, y = np.log(finals.flops[known]), np.log(loss[known])
     slope, _ = _line(log_c, y)
-    steep = np.ptp(log_c) > 2.0 and len(y) > 3 and -slope > STEEPEST and loss[known].min() > 1.5
+    order = np.argsort(log_c, kind="stable")
+    low, high = (float(np.median(log_c[half])) for half in np.array_split(order, 2)) if len(y) > 3 else (0.0, 0.0)
+    alike = bool(np.all(np.ptp(finals.mix[known], axis=0) < SAME_MIX)) if finals.sources else True
+    steep = alike and high - low > APART_IN_C and -slope > STEEPEST and loss[known].min() > 1.5
     return bool(
         np.median(loss[known] / usual) > MOST_TIMES_EXPECTED or np.mean(loss[known] > LN_VOCABULARY) > SHARED or steep
     )

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, count, some_of
+from flpjax.errors import InputError, count, did_you_mean, some_of
 from flpjax.ladder.build import Place, build_runs
 from flpjax.ladder.table import Runs
 from flpjax.readers.formats.join import JoinTable, joined, merged
-from flpjax.readers.formats.records import AUXILIARY, Records, RunRecords
+from flpjax.readers.formats.names import FEATURE_NAMES
+from flpjax.readers.formats.records import AUXILIARY, GROUP, Records, RunRecords
 from flpjax.readers.formats.sizes import consistent, sized
 from flpjax.readers.formats.steps import TOLERANCE, Ordered, looks_sampled, measured, ordered, rows_of
 
@@ -57,13 +58,16 @@ class Assembled:
     doubts: tuple[str, ...]
 
 
-def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, float]) -> Assembled:
+def assembled(
+    records: Records, join: JoinTable | None, constants: Mapping[str, float], allow_negative: Sequence[str] = ()
+) -> Assembled:
     """Make records a table of runs.
 
     Args:
         records: Of any format.
         join: What the source does not say.
         constants: Canonical or auxiliary name → value in rows that lack it.
+        allow_negative: Losses, canonical, that may be negative.
 
     Raises:
         InputError: There is no loss and no score, the join table has none of the runs, or a value can't be.
@@ -103,17 +107,19 @@ def assembled(records: Records, join: JoinTable | None, constants: Mapping[str, 
     notes, doubts = notes + new_notes, doubts + new_doubts
     by = [_ordered(run) for run in usable]
     new_notes, new_doubts = _words(by)
-    table, left = _table(records, [o.run for o in by])
+    table, left = _table(records, [o.run for o in by], allow_negative)
     return Assembled(
         table, records, tuple(lacking), without_params, (*notes, *new_notes, *left), (*doubts, *new_doubts)
     )
 
 
-def _table(records: Records, runs: Sequence[RunRecords]) -> tuple[Runs, list[str]]:
+def _table(records: Records, runs: Sequence[RunRecords], allow_negative: Sequence[str]) -> tuple[Runs, list[str]]:
     every = dict.fromkeys(name for run in runs for name in run.columns if name not in AUXILIARY)
     columns: dict[str, NDArray[Any]] = {
         "run": np.repeat(np.array([r.run for r in runs], object), [len(r) for r in runs])
     }
+    if any(run.group for run in runs):
+        columns[GROUP] = np.repeat(np.array([r.group for r in runs], object), [len(r) for r in runs])
     empty = []
     for name in every:
         values = np.concatenate([run.column(name) for run in runs])
@@ -121,6 +127,9 @@ def _table(records: Records, runs: Sequence[RunRecords]) -> tuple[Runs, list[str
             columns[name] = values
         elif name.startswith(("loss/", "score/")):
             empty.append(name)
+    in_some = [n for n in columns if n in FEATURE_NAMES and not np.isfinite(columns[n].astype(np.float64)).all()]
+    for name in in_some:
+        del columns[name]
     for name in [n for n in columns if n.startswith("stderr/") and n.replace("stderr/", "score/") not in columns]:
         del columns[name]
     for name in ("final", "held_out"):
@@ -132,9 +141,13 @@ def _table(records: Records, runs: Sequence[RunRecords]) -> tuple[Runs, list[str
         if not columns["final"].any():
             del columns["final"]
     notes = [f"columns without any value left out: {some_of(empty, MOST_LISTED)}"] if empty else []
+    notes += [f"left out, since some rows have none: {some_of(in_some, MOST_LISTED)}"] if in_some else []
     place = OriginPlace(records.source, None, False, [p for r in runs for p in r.places], records.origin)
     tasks = {name: task for name, task in records.tasks.items() if f"score/{name}" in columns}
-    table = build_runs(columns, tasks=tasks, source=records.source, place=place)
+    for name in set(allow_negative) - columns.keys():
+        losses = [name for name in columns if name.startswith("loss/")]
+        raise InputError(f"there is no '{name}'", where="--allow-negative", remedy=did_you_mean(name, losses))
+    table = build_runs(columns, tasks=tasks, source=records.source, place=place, allow_negative=allow_negative)
     shown = {name[5:]: unit for name, unit in records.shown.items() if name in columns}
     return replace(table, shown={d: unit for d, unit in shown.items() if d in table.domains}), notes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
 from flpjax.readers.cells import FLAGS, LARGEST, is_blank, remedy_for
 from flpjax.readers.formats.names import MAY_BE_PER_DEVICE, NOT_VALUES, Meaning, may_count_embeddings, meaning_of
-from flpjax.readers.formats.records import BATCH, Choices, Floats
+from flpjax.readers.formats.records import BATCH, TEXTS, Choices, Floats
 from flpjax.readers.formats.spelt import is_percent, number_as_written
 from flpjax.readers.formats.tasks import task_of
 from flpjax.readers.units import unit_of
@@ -47,12 +47,15 @@ class Column:
     meaning: Meaning
 
 
-def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Column], list[str]]:
+def chosen_columns(
+    names: Iterable[str], choices: Choices, tables: Sequence[Collection[str]] = ()
+) -> tuple[dict[str, Column], list[str]]:
     """Canonical name → the column that is taken for it, and what was left, in words.
 
     Args:
         names: Columns of the source.
         choices: What the user chose.
+        tables: Columns of each of its tables, if there are several; see :func:`columns_of_table`.
 
     Raises:
         InputError: A column was chosen that is not there, or its unit is none.
@@ -69,7 +72,12 @@ def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Co
             del found[canonical]
     notes = [f"means of other losses left out: {some_of(averages, MOST_LISTED)}"] if averages and found else []
     taken = {canonical: _first(each, choices) for canonical, each in found.items()}
-    others = [e.theirs for canonical, each in found.items() for e in each if e is not taken[canonical]]
+    others = [
+        e.theirs
+        for canonical, each in found.items()
+        for e in each
+        if e is not taken[canonical] and all(taken[canonical].theirs in t for t in tables if e.theirs in t)
+    ]
     others = [name for name in others if not name.startswith("_")]
     if others:
         notes.append(
@@ -82,7 +90,7 @@ def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Co
     if unknown and taken:
         notes.append(
             f"{count(len(unknown), 'column')} not taken: {some_of(unknown, MOST_LISTED)}; "
-            f'--column "loss/…=NAME", "score/…=NAME", "tokens=NAME", "x/…=NAME" takes one'
+            f'--column "loss/…=NAME", "score/…=NAME", "tokens=NAME", "x/…=NAME", "group=NAME" takes one'
         )
     if not any(column.meaning.canonical.startswith(("loss", "score/")) for column in taken.values()):
         notes.append(f"there are {count(len(names), 'column')}: {some_of(names, MOST_LISTED)}")
@@ -95,6 +103,21 @@ def chosen_columns(names: Iterable[str], choices: Choices) -> tuple[dict[str, Co
             f"'{batch.theirs}' is taken for the sequences of a step on all devices; --constant batch=… if it is not"
         )
     return taken, notes
+
+
+def columns_of_table(names: Collection[str], taken: Mapping[str, Column], choices: Choices) -> dict[str, Column]:
+    """The columns that are taken of one table: what it calls otherwise than others do is taken, too.
+
+    Args:
+        names: Its columns.
+        taken: Those of :func:`chosen_columns`, for all tables.
+        choices: What the user chose.
+    """
+    lacking = [canonical for canonical, column in taken.items() if column.theirs not in names]
+    if not lacking:
+        return dict(taken)
+    own, _ = chosen_columns(names, replace(choices, columns={}))
+    return {c: own.get(c, column) if c in lacking else column for c, column in taken.items()}
 
 
 def read_columns(
@@ -113,7 +136,7 @@ def read_columns(
     """
     columns, diverged = {}, 0
     for canonical, column in taken.items():
-        if column.theirs not in cells:
+        if column.theirs not in cells or canonical in TEXTS:
             continue
         every = cells[column.theirs]
         chosen = range(len(every)) if rows is None else rows

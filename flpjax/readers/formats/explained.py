@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from flpjax.errors import printable, short
+from flpjax.ladder.export import columns_of
 from flpjax.ladder.table import Runs
 from flpjax.ladder.tasks import Task, known_task
-from flpjax.readers.formats.records import Records
+from flpjax.readers.formats.records import Floats, Records
 from flpjax.version import __version__
 
 MADE_BY = "# made by flpjax"
@@ -31,9 +32,13 @@ def mapping_of(runs: Runs, records: Records, kind: str) -> str:
         *(f"# {_comment(name)}: {_comment(theirs)}" for name, theirs in records.origin.items() if _there(name, runs)),
         "",
     ]
-    lacking = [f"loss/{d}" for i, d in enumerate(runs.domains) if _some_lack(runs, i)]
-    if lacking:
-        lines += ["[table]", f"allow_missing = {json.dumps(lacking, ensure_ascii=True)}  # some runs lack these", ""]
+    columns = columns_of(runs)
+    lacking = [name for name, values in columns.items() if name.startswith("loss/") and _some_lack(runs, values)]
+    signed = [name for name in columns if name.startswith("loss/") and np.nanmin(columns[name]) <= 0.0]
+    if lacking or signed:
+        said = {"allow_missing": (lacking, "  # some runs lack these"), "allow_negative": (signed, "")}
+        told = [f"{key} = {json.dumps(each, ensure_ascii=True)}{why}" for key, (each, why) in said.items() if each]
+        lines += ["[table]", *told, ""]
     for task in runs.tasks:
         lines += _task(task)
     shown = {f"loss/{d}": unit.name for d, unit in runs.shown.items()}
@@ -54,9 +59,9 @@ def _task(task: Task) -> Sequence[str]:
     return [f"[tasks.{_key(task.name)}]", *entries, ""] if entries else []
 
 
-def _some_lack(runs: Runs, domain: int) -> bool:
-    """Whether some run that is not held out has no value of a loss."""
-    measured = np.bincount(runs.run, weights=np.isfinite(runs.loss[:, domain]), minlength=len(runs.names)) > 0
+def _some_lack(runs: Runs, loss: Floats) -> bool:
+    """Whether some run that is not held out has no value of a loss ``(row,)``."""
+    measured = np.bincount(runs.run, weights=np.isfinite(loss), minlength=len(runs.names)) > 0
     return bool((~measured & ~runs.held_out).any())
 
 

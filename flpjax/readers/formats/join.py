@@ -129,7 +129,8 @@ def joined(records: Records, join: JoinTable) -> Records:
         columns = {name: values[kept] for name, values in run.columns.items()}
         for name, values in columns_of_rows(added).items():
             columns[name] = np.where(np.isnan(values), columns.get(name, values), values)
-        new = RunRecords(run.run, columns, [run.places[i] for i in kept], [run.models[i] for i in kept], run.ended)
+        places, models = [run.places[i] for i in kept], [run.models[i] for i in kept]
+        new = replace(run, columns=columns, places=places, models=models)
         parts += _regrouped(new, join)
     if not parts:
         raise InputError(
@@ -160,8 +161,8 @@ def merged(parts: Iterable[RunRecords]) -> list[RunRecords]:
 
 
 def template(records: Records) -> str:
-    """CSV text of a join table to fill in: what is known stands in it already."""
-    models = [(run, i, model) for run in records.runs for i, model in enumerate(run.models)]
+    """CSV text of a join table to fill in: what is known stands in it already, the models of a run by their steps."""
+    models = [(run, i, run.models[i]) for run in records.runs for i in np.argsort(run.column("step"), kind="stable")]
     by_model = len({model for _, _, model in models}) == len(models) and any(m != r.run for r, _, m in models)
     stepped = any("step" in run.columns for run in records.runs)
     columns = [*SIZES, *(("step", "batch", "context") if stepped and by_model else ())]
@@ -205,18 +206,25 @@ def _regrouped(run: RunRecords, join: JoinTable) -> list[RunRecords]:
     for i, model in enumerate(run.models):
         by_run.setdefault(join.runs.get(model, run.run), []).append(i)
     return [
-        RunRecords(
-            name,
-            {column: values[rows] for column, values in run.columns.items()},
-            [run.places[i] for i in rows],
-            [run.models[i] for i in rows],
-            run.ended,
+        replace(
+            run,
+            run=name,
+            columns={column: values[rows] for column, values in run.columns.items()},
+            places=[run.places[i] for i in rows],
+            models=[run.models[i] for i in rows],
         )
         for name, rows in by_run.items()
     ]
 
 
 def _stacked(parts: Sequence[RunRecords]) -> RunRecords:
+    groups = list(dict.fromkeys(part.group for part in parts))
+    if len(groups) > 1:
+        raise InputError(
+            f"run '{parts[0].run}' is of the groups {some_of(groups, MOST_LISTED)}",
+            where=parts[-1].places[0],
+            remedy="Give each training a run name of its own",
+        )
     every = dict.fromkeys(name for part in parts for name in part.columns)
     ended = [part.ended for part in parts if part.ended is not None]
     return RunRecords(
@@ -225,6 +233,7 @@ def _stacked(parts: Sequence[RunRecords]) -> RunRecords:
         [place for part in parts for place in part.places],
         [model for part in parts for model in part.models],
         ended[-1] if ended else None,
+        parts[0].group,
     )
 
 

@@ -81,4 +81,4 @@ def _joined(
         run.places[own[k]] if k in own else f"{table}, run '{run.run}', step {step:g}"
         for k, (step, _) in enumerate(there)
     ]
-    return RunRecords(run.run, columns_of_rows(values), places, [run.run] * len(places), run.ended)
+    return RunRecords(run.run, columns_of_rows(values), places, [run.run] * len(places), run.ended, run.group)

@@ -58,6 +58,8 @@ SIZE_PREFIXES = frozenset(
 )  # fmt: skip
 """What a name may have before the last part: `train/tokens` are training tokens, `eval/tokens` are not."""
 
+FEATURE_NAMES = {"x/unique_tokens": ("unique_tokens", "u_unique_tokens", "num_unique_tokens", "tokens_unique")}
+"""Other facts that published laws read → names that mean them."""
 TOTAL_FLOPS = re.compile(
     r"(?:total|cumulative|cum|training|train|actual)_(?:training_|train_)?"
     r"(k|m|g|t|p|e|z|kilo|mega|giga|tera|peta|exa|zetta)?_?fl[ou]ps?(?:_total)?"
@@ -108,6 +110,8 @@ CANONICAL_NAME = re.compile(r"(?:loss|score|mix|x|stderr)/(?!(?:train|training|v
 LM_EVAL_FILTER = re.compile(r"(?<=[^\s,]),(none|[a-z]+-[a-z]+)$")
 """The filter that lm-evaluation-harness appends to a metric: `acc,none`."""
 BRACKETED_LABEL = re.compile(r"(.*?)\s*\(([^()]*)\)")
+SHARE_OF = re.compile(r"proportions?_(?:of_)?(.+)")
+"""A source of the mixture, by its share."""
 LOSS_FIRST = re.compile(r"loss_(?!.*(?:scal|weight|mask|spike|fn|type|pred|err|std|diff|delta|gap|min|max|rel))(.+)")
 """A loss whose domain stands behind it; `loss_scale` is the optimiser's, `loss_pred` somebody's forecast."""
 NOT_VALUES = re.compile(r"__(min|max)$|(^|[/_. -])(grad_norm|lr|learning_rate|weight_decay|std|stderr|var)$")
@@ -192,6 +196,11 @@ def _size_meaning(parts: list[str]) -> Meaning | None:
             return Meaning(canonical, None, names.index(last))
     if last in COMPUTE:
         return Meaning("flops", rank=1)
+    if found := SHARE_OF.fullmatch(last):
+        return Meaning(f"mix/{found[1]}")
+    for canonical, names in FEATURE_NAMES.items():
+        if last in names:
+            return Meaning(canonical, None, names.index(last))
     if found := TOTAL_FLOPS.fullmatch(last):
         prefix = LONG_PREFIXES.get(found[1] or "", (found[1] or "").upper())
         return Meaning("flops", FLOPS[f"{prefix}FLOPs"] if PREFIXES[prefix] != 1.0 else None)

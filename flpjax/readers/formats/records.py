@@ -15,6 +15,9 @@ from flpjax.ladder.units import Unit
 BATCH, BATCH_TOKENS, CONTEXT = "batch", "batch_tokens", "context"
 AUXILIARY = (BATCH, BATCH_TOKENS, CONTEXT)
 """Sequences a step, tokens a step, and tokens a sequence: tokens are counted by them where nobody logged them."""
+RUN, GROUP = "run", "group"
+TEXTS = (RUN, GROUP)
+"""Canonical columns of words: the run of a row, and the group that it is fitted with."""
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +32,7 @@ class RunRecords:
         places: ``(row,)`` where each row stands, for messages.
         models: ``(row,)`` what a join table calls the model of each row.
         ended: Whether the run came to its end, where the source says so.
+        group: With which runs it is fitted; empty where nobody asked for groups.
     """
 
     run: str
@@ -36,6 +40,7 @@ class RunRecords:
     places: Sequence[str]
     models: Sequence[str]
     ended: bool | None = None
+    group: str = ""
 
     def __len__(self) -> int:
         return len(self.places)

@@ -9,7 +9,7 @@ from typing import Any
 
 from flpjax.readers.formats.columns import Column, canonical_values, chosen_columns, column_metadata
 from flpjax.readers.formats.files import value
-from flpjax.readers.formats.records import Choices, Records, RunRecords, columns_of_rows
+from flpjax.readers.formats.records import GROUP, TEXTS, Choices, Records, RunRecords, columns_of_rows
 
 DEEPEST = 20  # levels of an object that are looked into
 
@@ -53,12 +53,13 @@ def records_of_rows(
     Raises:
         InputError: A column was chosen that is not there, or a perplexity is 1 or less.
     """
+    words = choices.columns.get(GROUP)
     names = dict.fromkeys(
         name
         for run in runs
         for row in (run.constants, *run.rows)
         for name, cell in row.items()
-        if not math.isnan(value(cell))
+        if not math.isnan(value(cell)) or name == words
     )
     taken, column_notes = chosen_columns(names, choices)
     tasks, origin, shown = column_metadata(taken)
@@ -75,11 +76,14 @@ def records_of_rows(
 
 def _records(run: RunRows, taken: Mapping[str, Column]) -> RunRecords:
     rows = []
+    group = ""
     for row in run.rows:
         cells = {**run.constants, **row}
-        rows.append({c: value(cells[column.theirs]) for c, column in taken.items() if column.theirs in cells})
+        group = group or (str(cells.get(taken[GROUP].theirs) or "").strip() if GROUP in taken else "")
+        known = {c: column.theirs for c, column in taken.items() if c not in TEXTS and column.theirs in cells}
+        rows.append({c: value(cells[theirs]) for c, theirs in known.items()})
     columns = columns_of_rows(rows)
     for canonical, values in columns.items():
         meaning = taken[canonical].meaning
         columns[canonical] = canonical_values(values, meaning, theirs=f"{run.run}, '{taken[canonical].theirs}'")
-    return RunRecords(run.run, columns, list(run.places), [run.run] * len(rows), run.ended)
+    return RunRecords(run.run, columns, list(run.places), [run.run] * len(rows), run.ended, group)

@@ -80,6 +80,10 @@ def consistent(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str],
         else:
             kept = [replace(run, columns={n: v for n, v in run.columns.items() if n != name}) for run in kept]
             notes.append(f"{words} left out: not known of {_some(lacking)}")
+    sized_alone = all(np.isfinite(run.column("params") * run.column("flops")).all() for run in kept)
+    if kept and sized_alone and not any("tokens" in run.columns for run in kept):
+        kept = [_by_six_n(run) for run in kept]
+        notes.append("tokens computed as C / (6·N)")
     return kept, notes, doubts
 
 
@@ -87,6 +91,10 @@ def _six_nd(run: RunRecords) -> RunRecords:
     flops = run.column("flops")
     six = 6.0 * run.column("params") * run.column("tokens")
     return replace(run, columns={**run.columns, "flops": np.where(np.isfinite(flops), flops, six)})
+
+
+def _by_six_n(run: RunRecords) -> RunRecords:
+    return replace(run, columns={**run.columns, "tokens": run.column("flops") / (6.0 * run.column("params"))})
 
 
 def _some(names: Sequence[str]) -> str:

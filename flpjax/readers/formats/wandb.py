@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from flpjax.errors import InputError, count, some_of
-from flpjax.readers.formats.columns import Column, chosen_columns, column_metadata
+from flpjax.readers.formats.columns import Column, chosen_columns, column_metadata, columns_of_table
 from flpjax.readers.formats.files import LOOKED_AT, files, header, table
 from flpjax.readers.formats.join import merged
-from flpjax.readers.formats.records import Choices, Format, Records, RunRecords
+from flpjax.readers.formats.records import GROUP, Choices, Format, Records, RunRecords
 from flpjax.readers.formats.wandb_panel import is_bucketed, is_panel, metrics_of, panel_records
-from flpjax.readers.formats.wandb_tables import STATES, is_log, records_of, run_column, run_of_file
+from flpjax.readers.formats.wandb_tables import STATES, is_log, is_row, records_of, run_column, run_of_file
+from flpjax.readers.raw import RawTable
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
 MOST_LISTED = 6
+MOST_GROUPS = 12  # words of a column that may each be a ladder of its own
 
 
 def recognises(path: Path) -> bool:
@@ -45,16 +47,21 @@ def read(path: Path, choices: Choices) -> Records:
     doubts: list[str] = []
     taken: dict[str, Column] = {}
     runs: list[RunRecords] = []
-    odd = 0
-    every = dict.fromkeys(name for each in (logs or summaries) for name in header(each))
+    odd, alone = 0, set[str]()
+    headers = [header(each) for each in (logs or summaries)]
+    every = dict.fromkeys(name for names in headers for name in names)
     if every:
-        taken, notes = chosen_columns(every, choices)
+        taken, notes = chosen_columns(every, choices, headers)
     for each in logs or summaries:
         raw = table(each)
-        found, diverged = records_of(raw, each, taken)
-        alone = sum(" #" in run.run and len(run) == 1 for run in found)
-        if alone > 1:
-            notes.append(f"{each.name}: {count(alone, 'row')} that differ in size, or are in no order, are a run each")
+        found, diverged = records_of(raw, each, columns_of_table(raw.cells, taken, choices))
+        rows = {run.run for run in found if is_row(run)}
+        if rows & alone:  # tables of one name in several folders
+            head = each.relative_to(path).with_suffix("").as_posix()
+            found = [replace(run, run=f"{head}: {run.run}") if is_row(run) else run for run in found]
+        alone |= rows
+        if len(rows) > 1:
+            notes.append(_rows_alone(each.name, found, raw, GROUP in taken))
         runs += found
         odd += diverged
     bucketed = []
@@ -78,8 +85,24 @@ def read(path: Path, choices: Choices) -> Records:
             f"{count(odd, 'cell')} NaN or infinite, or with a word for nothing, are taken as not measured: leave out "
             "runs that diverged"
         )
+    left = [each.name for each in files(path, SUFFIXES) if each not in {*logs, *panels, *summaries}]
+    if left:
+        notes.append(f"no loss or score, and not read: {some_of(left, MOST_LISTED)}")
     tasks, origin, shown = column_metadata(taken)
     return Records(str(path), tuple(runs), tasks, origin, shown, tuple(notes), tuple(doubts))
+
+
+def _rows_alone(file: str, runs: Sequence[RunRecords], raw: RawTable, grouped: bool) -> str:
+    """What is said of a table whose rows are runs, and of what may tell several ladders in it apart."""
+    said = f"{file}: {count(sum(map(is_row, runs)), 'row')} that differ in size, or are in no order, are a run each"
+    by = next((name for name in (GROUP, run_column(list(raw.cells))) if name in raw.cells), None)
+    kinds = list(dict.fromkeys(str(cell) for cell in raw.cells[by])) if by is not None else []
+    if grouped or not 1 < len(kinds) <= MOST_GROUPS:
+        return said
+    return (
+        f"{said}. Column '{by}' tells {len(kinds)} kinds apart ({some_of(kinds, MOST_LISTED)}): if these are ladders "
+        f"of their own, --column group={by}"
+    )
 
 
 def _sorted_out(path: Path, choices: Choices) -> tuple[list[Path], list[Path], list[Path]]:

@@ -36,10 +36,14 @@ def read(path: Path, choices: Choices) -> Records:
     messages = _client()
     runs: dict[str, RunRows] = {}
     cut: list[str] = []
+    begun: list[str] = []
     for each in (f for f in files(path, SUFFIXES) if _begins(f)):
         identity, name, rows, constants, code, whole = _run(each, messages)
         if not whole:
             cut.append(each.name)
+        elif not rows and not constants:
+            begun.append(each.name)
+            continue
         there = runs.get(identity)
         ended = code == 0 if code is not None else False
         places = [f"{each}, step {i}" for i in range(len(rows))]
@@ -54,6 +58,7 @@ def read(path: Path, choices: Choices) -> Records:
         [f"{some_of(cut, MOST_LISTED)} end in the middle of a record: what stands before it is read"] if cut else []
     )
     notes = [f"{count(len(runs), 'run')} read from offline files"]
+    notes += [f"{some_of(begun, MOST_LISTED)}: begun, and nothing written"] if begun else []
     return records_of_rows(_named_apart(runs), str(path), choices, notes, doubts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from flpjax.errors import InputError, count
 from flpjax.readers.cells import is_blank
 from flpjax.readers.formats.columns import Column, read_columns, refuse_mixed_percent
 from flpjax.readers.formats.names import meaning_of
-from flpjax.readers.formats.records import RunRecords
+from flpjax.readers.formats.records import GROUP, RUN, TEXTS, RunRecords
 from flpjax.readers.formats.steps import MOST_RESTARTS, rows_of
 from flpjax.readers.raw import RawTable
 
@@ -40,11 +41,15 @@ class Rows:
         run: Its name.
         rows: Their numbers, from 0.
         state: What the table says of the run, in lower case; empty if it does not.
+        group: With which runs it is fitted; empty if nobody asked for groups.
+        named: Whether the table names its runs.
     """
 
     run: str
     rows: list[int] = field(default_factory=list)
     state: str = ""
+    group: str = ""
+    named: bool = True
 
 
 def run_column(names: Sequence[str], among: Sequence[str] = RUN_NAMES) -> str | None:
@@ -59,15 +64,22 @@ def is_log(names: Sequence[str]) -> bool:
     return any(m.startswith(("loss", "score/")) for m in meanings)
 
 
-def rows_by_run(raw: RawTable, path: Path) -> list[Rows]:
-    """Rows of each run: by the column that names it, by its id where runs share a name, else all of the file's one."""
+def rows_by_run(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> list[Rows]:
+    """Rows of each run: by the column that names it, by its id where runs share a name, else all of the file's one.
+
+    Raises:
+        InputError: A row names no run, or no group where these were asked for.
+    """
     names = list(raw.cells)
-    named, by_id, state_column = run_column(names), run_column(names, RUN_IDS), run_column(names, STATES)
     total = len(next(iter(raw.cells.values()), ()))
+    asked = {canonical: taken[canonical].theirs for canonical in TEXTS if canonical in taken}
+    if asked.get(GROUP) in raw.cells:
+        return _apart(raw, path, taken, raw.cells[asked[GROUP]])
+    named = asked[RUN] if asked.get(RUN) in raw.cells else run_column(names)
+    by_id, state_column = run_column(names, RUN_IDS), run_column(names, STATES)
     states = raw.cells[state_column] if state_column else [""] * total
     if named is None and by_id is None:
-        one = Rows(run_of_file(path), list(range(total)), _state(states[-1]) if total else "")
-        return [one]
+        return [Rows(run_of_file(path), list(range(total)), _state(states[-1]) if total else "", named=False)]
     cells = raw.cells[named if named is not None else str(by_id)]
     ids = raw.cells[by_id] if by_id is not None and named is not None else [""] * total
     _refuse_blank_names(raw, cells, ids)
@@ -81,6 +93,28 @@ def rows_by_run(raw: RawTable, path: Path) -> list[Rows]:
             shared = len(of_name[name] - {""}) > 1
             found.setdefault(f"{name} ({_text(each)})" if shared else AGAIN.sub("", name) or name, []).append(i)
     return [Rows(name, rows, _state(states[rows[-1]])) for name, rows in found.items()]
+
+
+def _apart(raw: RawTable, path: Path, taken: Mapping[str, Column], groups: Sequence[Any]) -> list[Rows]:
+    """Rows of each run of each group; runs of two groups that share a name bear that of the group, too.
+
+    Raises:
+        InputError: A row has no group.
+    """
+    of_group: dict[str, list[int]] = {}
+    for i, cell in enumerate(groups):
+        if not _text(cell):
+            raise InputError("the row has no group", where=raw.place.at(i, taken[GROUP].theirs), remedy="Fill it in")
+        of_group.setdefault(_text(cell), []).append(i)
+    without = {canonical: column for canonical, column in taken.items() if canonical != GROUP}
+    found = []
+    for group, rows in of_group.items():
+        part = RawTable({name: [cells[i] for i in rows] for name, cells in raw.cells.items()}, raw.place)
+        found += [
+            replace(each, rows=[rows[i] for i in each.rows], group=group) for each in rows_by_run(part, path, without)
+        ]
+    times = Counter(each.run for each in found)
+    return [replace(each, run=f"{each.run} ({each.group})") if times[each.run] > 1 else each for each in found]
 
 
 def _refuse_blank_names(raw: RawTable, cells: Sequence[Any], ids: Sequence[Any]) -> None:
@@ -110,13 +144,13 @@ def records_of(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> tuple[
     """
     refuse_mixed_percent(raw.cells, taken, raw.place)
     found, diverged = [], 0
-    for each in rows_by_run(raw, path):
+    for each in rows_by_run(raw, path, taken):
         columns, odd = read_columns(raw.cells, taken, raw.place, each.rows)
         diverged += odd
         places = [raw.place.row_at(row) for row in each.rows]
         ended = None if not each.state else each.state in FINISHED
-        whole = RunRecords(each.run, columns, places, [each.run] * len(places), ended)
-        found += [whole] if _is_one(whole) else _rows_alone(whole)
+        whole = RunRecords(each.run, columns, places, [each.run] * len(places), ended, each.group)
+        found += [whole] if _is_one(whole) and (each.named or not _disagrees(whole)) else _rows_alone(whole)
     return found, diverged
 
 
@@ -131,6 +165,20 @@ def _is_one(run: RunRecords) -> bool:
     if at is None:  # nothing tells which row came first
         return len(run) == 1
     return float((np.diff(at) < 0).mean() if len(at) > 1 else 0.0) <= MOST_RESTARTS
+
+
+def _disagrees(run: RunRecords) -> bool:
+    """Whether two rows in a place have two values of one quantity, as runs of a sweep in one table have."""
+    at = next((run.columns[name] for name in ("step", "tokens", "flops") if name in run.columns), None)
+    if at is None:
+        return False
+    same = np.flatnonzero(np.diff(at) == 0)
+    return any(bool(np.any(np.abs(values[same + 1] - values[same]) > 0)) for values in run.columns.values())
+
+
+def is_row(run: RunRecords) -> bool:
+    """Whether a run is one of the rows that :func:`records_of` made runs of their own."""
+    return " #" in run.run and len(run) == 1
 
 
 def _rows_alone(run: RunRecords) -> list[RunRecords]:

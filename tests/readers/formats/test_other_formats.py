@@ -3,7 +3,10 @@
 import csv
 import json
 import math
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -118,6 +121,20 @@ def test_olmix(tmp_path: Path) -> None:
     write(tmp_path / "ratios.csv", ratios)
     with pytest.raises(InputError, match=r"row 3 .*the weights sum to"):
         import_runs(tmp_path / "metrics.csv")
+
+
+def test_regmix(tmp_path: Path) -> None:
+    """Several pairs in one folder, joined on the index of each: losses alone were read, their mixtures left out."""
+    for pair, index in (("train", 1), ("test", 0)):
+        write(tmp_path / f"{pair}_mixture_1m.csv", [{"index": index, "web": 0.25, "code": 0.75}])
+        write(tmp_path / f"{pair}_pile_loss_1m.csv", [{"index": index, "metric/the_pile_arxiv_val_loss": 5.0 + index}])
+    made = import_runs(tmp_path, constants={"params": 1e6, "tokens": 1e9})
+    assert made.runs is not None
+    assert (made.runs.names, made.runs.sources) == (("test_1m: 0", "train_1m: 1"), ("web", "code"))
+    assert made.runs.loss_of("the_pile_arxiv").tolist() == [5.0, 6.0]
+    alone = import_runs(tmp_path / "train_pile_loss_1m.csv", constants={"params": 1e6, "tokens": 1e9})
+    assert alone.runs is not None
+    assert alone.runs.names == ("1",)
 
 
 SWEEP = (
@@ -257,21 +274,34 @@ def test_messages_of_a_log_and_where_it_was_cut() -> None:
     assert list(log_messages(bytes(broken))) == [None]
 
 
-def test_offline_run_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the client itself wrote without a network: names, configurations, exit codes, a run taken up again."""
-    wandb = pytest.importorskip("wandb")
-    for key, text in {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}.items():
-        monkeypatch.setenv(key, text)
-    started = (("a", "1", (0, 100), 0), ("b", "2", (0, 60), 1), ("b", "2", (50, 100), 0))
-    for i, (name, identity, steps, code) in enumerate(started):
-        folder = tmp_path / str(i)  # runs that start within a second would share one
-        folder.mkdir()
-        config = {"non_embedding_params": 10**7, "seq_len": 1024, "global_batch_size": 4}
-        run = wandb.init(project="p", name=name, id=identity, dir=str(folder), config=config, mode="offline")
-        for step in range(*steps, 10):
-            run.log({"train/loss": 3.0, "eval/c4/loss": 3 - step / 100}, step=step)
-        run.finish(exit_code=code)
+OFFLINE_RUNS = """
+import json, pathlib, sys, wandb
+for folder, name, identity, steps, code in json.loads(sys.argv[1]):
+    pathlib.Path(folder).mkdir()  # runs that start within a second would share one
+    config = {"non_embedding_params": 10**7, "seq_len": 1024, "global_batch_size": 4}
+    run = wandb.init(project="p", name=name, id=identity, dir=folder, config=config, mode="offline")
+    for step in range(*steps, 10):
+        run.log({"train/loss": 3.0, "eval/c4/loss": 3 - step / 100}, step=step)
+    run.finish(exit_code=code)
+"""
+
+
+def test_offline_run_files(tmp_path: Path) -> None:
+    """What the client itself wrote without a network: names, configurations, exit codes, a run taken up again.
+
+    That is another process's: in one, a run that begins just after another of its id ended may write nothing.
+    """
+    pytest.importorskip("wandb")
+    first = ((str(tmp_path / "0"), "a", "1", (0, 100), 0), (str(tmp_path / "1"), "b", "2", (0, 60), 1))
+    again = ((str(tmp_path / "2"), "b", "2", (50, 100), 0),)
+    environment = {**os.environ, "WANDB_SILENT": "true"}
+    commands = [[sys.executable, "-c", OFFLINE_RUNS, json.dumps(runs)] for runs in (first, again)]
+    clients = [subprocess.Popen(command, env=environment) for command in commands]
+    assert [client.wait(120) for client in clients] == [0, 0]
+    begun = next((tmp_path / "2").rglob("*.wandb"))
+    (tmp_path / "run-3.wandb").write_bytes(begun.read_bytes()[:7])
     made = import_runs(tmp_path)
+    assert "run-3.wandb: begun, and nothing written" in made.notes
     runs = made.runs
     assert runs is not None
     assert (made.format, runs.names) == ("wandb-offline", ("a", "b"))

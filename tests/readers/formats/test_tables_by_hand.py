@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from flpjax.errors import InputError
-from flpjax.readers.importing import import_runs
+from flpjax.readers.importing import Imported, import_runs
 from flpjax.readers.read import read_runs
 
 RUNS = (("a", 20e6, 3.25, 0.311), ("b", 60e6, 2.75, 0.402), ("c", 1200e6, 2.25, 0.653))
@@ -218,3 +219,75 @@ def test_a_copy_of_a_public_data_set_is_named(tmp_path: Path) -> None:
     for path in (folder.parent, folder / "eval_metadata.csv"):
         with pytest.raises(InputError, match=r"public data set 'gadre2024'.*FLPJAX_DATA.*gadre2024-c4"):
             import_runs(path)
+
+
+def imported(text: str, folder: Path, **options: Any) -> Imported:
+    path = folder / "t.csv"
+    path.write_text(text)
+    return import_runs(path, **options)
+
+
+def test_rows_of_a_sweep_are_a_run_each(tmp_path: Path) -> None:
+    """One N and one D, several learning rates: they were taken for one run, of which the last row stayed."""
+    made = imported("params,tokens,lr,loss/c4\n1e8,1e10,1e-3,3.1\n1e8,1e10,2e-3,3.0\n1e8,1e10,4e-3,3.2\n", tmp_path)
+    assert made.runs is not None
+    assert made.runs.loss[:, 0].tolist() == [3.1, 3.0, 3.2]
+    logged = imported("params,tokens,loss/c4,score/h\n1e8,1e9,3.1,\n1e8,1e9,,.3\n1e8,2e9,3.0,\n", tmp_path)
+    assert logged.runs is not None
+    assert logged.runs.names == ("t",)
+
+
+GROUPS = "recipe,params,tokens,loss/c4\nA,1e8,1e10,3.1\nA,2e8,1e10,3.0\nB,1e8,1e10,3.2\nB,2e8,1e10,2.9\n"
+
+
+def test_ladders_in_one_table_are_told_apart_by_a_column(tmp_path: Path) -> None:
+    made = imported(GROUPS, tmp_path, columns={"group": "recipe"})
+    assert made.runs is not None
+    assert (made.runs.domains, made.runs.grouped) == (("c4@A", "c4@B"), True)
+    (tmp_path / "ladder.csv").write_text(made.csv())
+    again = read_runs(tmp_path / "ladder.csv")
+    assert (again.domains, again.grouped, again.names) == (made.runs.domains, True, made.runs.names)
+    np.testing.assert_array_equal(again.loss, made.runs.loss)
+    (note,) = (note for note in imported(GROUPS.replace("recipe", "model"), tmp_path).notes if "kinds" in note)
+    assert "Column 'model' tells 2 kinds apart (A, B): if these are ladders of their own, --column group=model" in note
+    named = imported(GROUPS, tmp_path, columns={"run": "recipe"}).runs
+    assert named is not None
+    assert named.names == ("A #1", "A #2", "B #1", "B #2")
+    with pytest.raises(InputError, match=r"row 2 \(line 3\), column 'recipe': the row has no group"):
+        imported(GROUPS.replace("A,2e8", ",2e8"), tmp_path, columns={"group": "recipe"})
+
+
+def test_tables_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
+    for folder, heads in (("a", "params,tokens,loss/c4"), ("b", "N,D,loss/c4")):
+        (tmp_path / folder).mkdir()
+        imported(f"{heads}\n1e8,1e10,3.1\n2e8,1e10,3.0\n", tmp_path / folder)
+    (tmp_path / "notes.csv").write_text("who,what\nI,nothing\n")
+    made = import_runs(tmp_path)
+    assert made.runs is not None
+    assert made.runs.names == ("t #1", "t #2", "b/t: t #1", "b/t: t #2")
+    assert "no loss or score, and not read: notes.csv" in made.notes
+    assert not any("left out" in note for note in made.notes)
+
+
+def test_tokens_of_n_and_c(tmp_path: Path) -> None:
+    made = imported("run,params,flops,loss\na,1e8,6e18,3.1\nb,2e8,1.2e19,3.0\n", tmp_path)
+    assert made.runs is not None
+    np.testing.assert_allclose(made.runs.tokens, 1e10)
+    assert "tokens computed as C / (6·N)" in made.notes
+
+
+def test_losses_that_may_be_negative_and_shares(tmp_path: Path) -> None:
+    text = (
+        "run,params,tokens,unigram_loss,proportion_web,proportion_code\na,1e8,1e10,-3.1,.4,.6\nb,2e8,1e10,-3.2,.5,.5\n"
+    )
+    with pytest.raises(InputError, match=r"--allow-negative loss/unigram"):
+        imported(text, tmp_path)
+    with pytest.raises(
+        InputError, match=r"--allow-negative: there is no 'loss/unigrams'\. Did you mean 'loss/unigram'"
+    ):
+        imported(text, tmp_path, allow_negative=["loss/unigrams"])
+    made = imported(text, tmp_path, allow_negative=["loss/unigram"])
+    (tmp_path / "ladder.csv").write_text(made.csv())
+    (tmp_path / "ladder.toml").write_text(made.mapping)
+    again = read_runs(tmp_path / "ladder.csv", tmp_path / "ladder.toml")
+    assert (again.signed, again.sources, again.loss[:, 0].tolist()) == (("unigram",), ("web", "code"), [-3.1, -3.2])
