@@ -103,7 +103,9 @@ def test_the_example_of_the_readme_runs(capsys):
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(block, "README.md", "exec"), {})
     out = capsys.readouterr().out
-    assert re.search(r"^19M-code0\.3  score recall: 0\.\d+ \[0\.\d+, (0\.\d+|1)\]$", out, re.MULTILINE)
+    assert re.search(r"^19M-code0\.3: N=1\.9e\+07", out, re.MULTILINE)
+    assert len(re.findall(r"^ recall +\d\d\.\d +\d\d\.\d to \d+\.\d +\d\d\.\d ", out, re.MULTILINE)) == 4
+    assert re.search(r"^Review: ", out, re.MULTILINE)
 
 
 @pytest.mark.thorough

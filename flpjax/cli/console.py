@@ -6,6 +6,7 @@ import codecs
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from io import StringIO
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -108,6 +109,14 @@ def console(name: str) -> Terminal:
     stream = Stream(name)
     width = None if stream.isatty() else UNLIMITED
     return Terminal(file=stream, highlight=False, markup=False, emoji=False, width=width)  # type: ignore[arg-type]
+
+
+def text_of(shown: Iterable[RenderableType]) -> str:
+    """What :func:`console` would print on stdout, without colours and without the last line's end."""
+    terminal = Terminal(file=StringIO(), highlight=False, markup=False, emoji=False, width=console("stdout").width)
+    with terminal.capture() as captured:
+        terminal.print(*shown, sep="\n")
+    return captured.get().rstrip("\n")
 
 
 def lines_of(text: str) -> str:

@@ -52,7 +52,7 @@ class Answer(Generic[R]):
     def _repr_html_(self) -> str:
         from flpjax.cli.report.page import fragment
 
-        return fragment(self.blocks(), f"flpjax-{id(self):x}")
+        return fragment(self._shown(), f"flpjax-{id(self):x}")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # of copying, pickling and notebooks: not the result's
@@ -60,7 +60,17 @@ class Answer(Generic[R]):
         return getattr(self.result, name)
 
     def __str__(self) -> str:
-        return str(self.result)
+        from flpjax.cli.console import text_of
+        from flpjax.cli.report.document import Findings
+
+        return text_of(str(b.review) if isinstance(b, Findings) else b for b in self._shown())
 
     def __repr__(self) -> str:
-        return f"{type(self.result).__name__}:\n{self.result}"
+        return f"{type(self.result).__name__}:\n{self}"
+
+    def _shown(self) -> list[Block]:
+        """Its tables, and what it warns of."""
+        from flpjax.cli.layout import Paragraph
+
+        said: Sequence[str] = getattr(self.result, "warnings", ())
+        return [*self.blocks(), *(Paragraph(text, hang=2, head="warning:") for text in said)]

@@ -75,11 +75,12 @@ class Ladder:
 
     def check(self) -> Answer[Check]:
         """What is in the table, and what stands in the way of a forecast."""
+        from flpjax.cli.layout import Paragraph
         from flpjax.cli.show_check import show_check
         from flpjax.results.check import check
 
         found = check(self.runs, self.via)
-        return Answer(found, lambda: show_check(found))
+        return Answer(found, lambda: [Paragraph(found.summary), *show_check(found)])
 
     @cached_property
     def fitted(self) -> Draws:
