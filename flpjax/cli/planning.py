@@ -176,7 +176,7 @@ def _allocate(
     elif how.method or how.laws:
         chosen = check_method(how.method or next(iter(how.laws)), how.via, draws, laws=how.laws)
     table = steps.read(runs, mapping, only, exclude)
-    check_carried(table, budgets, how.via, limits)
+    check_carried(table, budgets, how.via, limits, chosen is not None)
     session.start_jax()
     from flpjax.numerics import random_key
 

@@ -71,6 +71,16 @@ class FlopsRule(NamedTuple):
         excess = self.extra * np.exp(self.slope * (np.log(params) - self.log_params))
         return np.asarray(flops / (params * (6.0 + excess)))
 
+    def log_tokens(
+        self, log_params: NDArray[np.float64], log_flops: NDArray[np.float64] | float
+    ) -> NDArray[np.float64]:
+        """Log D of models with log N and log C, any shapes; of any size, since no exponential is taken."""
+        if self.extra <= 0:
+            return np.asarray(log_flops - log_params - np.log(6.0 + self.extra))
+        with np.errstate(invalid="ignore"):  # NaN stays NaN
+            excess = np.log(self.extra) + self.slope * (log_params - self.log_params)
+            return np.asarray(log_flops - log_params - np.logaddexp(np.log(6.0), excess))
+
     def params(self, tokens: float, flops: float) -> float:
         """N of a model with D ``tokens`` and C ``flops``: the rule, solved by halving what may be."""
         low, high = -200.0, float(np.log(flops / tokens))

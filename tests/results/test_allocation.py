@@ -191,9 +191,34 @@ def grid(params, tokens):
 SIZES = np.geomspace(1e8, 2e9, 7)
 
 
-def without_tokens():
-    columns = table(SIZES, 20 * SIZES, law(SIZES, 20 * SIZES))
-    return build_runs({k: v for k, v in columns.items() if k != "tokens"} | {"flops": 120 * SIZES**2})
+def without(*names):
+    """Runs of equal cost, with C, and without N or D."""
+    runs = isoflops(0.003)
+    columns = table(runs.params, runs.tokens, runs.loss[:, 0]) | {"flops": runs.flops}
+    return build_runs({k: v for k, v in columns.items() if k not in names})
+
+
+@pytest.mark.parametrize(("name", "said"), [("tokens", r"D is C/(6·N)"), ("params", r"N is C/(6·D)")])
+def test_the_third_of_n_d_and_c_follows_from_two(found, key, name, said):
+    own = plan(without(name), BUDGETS, key, draws=DRAWS)
+    for one, other in zip(own.optima, found.optima, strict=True):
+        assert one.params.median == pytest.approx(other.params.median, rel=1e-3)
+    assert any(said in w for w in own.warnings)
+
+
+@pytest.mark.parametrize("runs", [5, 6])
+def test_few_runs_have_wide_intervals(key, runs):
+    """Of five runs laws with priors, averaged; of six the law, none of which is left out for lying off the others."""
+    rng = np.random.default_rng(7)
+    params = np.array([5e7, 1e8, 2e8, 4e8, 1e8, 4e8])[:runs]
+    tokens = np.array([1e9, 2e9, 4e9, 8e9, 8e9, 3e9])[:runs]
+    loss = law(params, tokens) * np.exp(0.01 * rng.standard_normal(runs))
+    few = plan(build_runs(table(params, tokens, loss)), 1e20, key, draws=DRAWS)
+    n = few.optima[0].params
+    assert n.lower < optimum(1e20) < n.upper
+    assert n.upper / n.lower > 2.0
+    assert any("(auto), stand in its place" in w for w in few.warnings) is (runs == 5)
+    assert not any("left out, more than" in w for w in few.warnings)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +229,7 @@ def without_tokens():
         (grid(SIZES, np.full(7, 1e10)), 1e22, r"all runs have one D.*Train some longer"),
         (grid(SIZES, SIZES**1.3), 1e22, r"every size has one D, which grows as N\^1.3.*Train a size on more"),
         (grid(SIZES, 1e20 / 6 / SIZES), 1e21, r"all runs cost 1e\+20 FLOPs: how the best N grows.*a second budget"),
-        (without_tokens(), 1e22, r"there is no column 'tokens'.*Add it: C/\(6·N\)"),
+        (without("params", "tokens"), 1e22, r"there is no column 'params' and no column 'tokens'.*Add one of them"),
         (isoflops(0.003), 0.0, r"a budget of 0 FLOPs.*say 1e24"),
         (isoflops(0.003), [], r"there is no budget"),
         (isoflops(0.003), [1e20, 1e20], r"a budget is given twice"),

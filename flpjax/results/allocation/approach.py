@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.ladder.compute import FlopsRule
 from flpjax.results.prediction import Interval
 
+BEYOND = 10.0  # times a lone budget, a second one for exponents
 MOST_LOST = 0.25
 """Share of the draws that may have no optimum; as of a bootstrap whose resamples took too few runs for a fit."""
 
@@ -70,6 +73,31 @@ class Approach:
             "b": b and b.to_dict(bounds),
             "why": self.why,
         }
+
+
+class Span(NamedTuple):
+    """Budgets at which N* is computed; a lone one gets a second, which exponents need, and which is not reported.
+
+    Attributes:
+        log_flops: ``(budget,)`` log C.
+        keep: How many of them, the first, are reported.
+        rule: How FLOPs are counted.
+    """
+
+    log_flops: Floats
+    keep: int
+    rule: FlopsRule
+
+    @classmethod
+    def of(cls, budgets: Sequence[float], rule: FlopsRule) -> Span:
+        """Of the budgets that are asked."""
+        return cls(np.log([*budgets, BEYOND * budgets[-1]][: max(len(budgets), 2)]), len(budgets), rule)
+
+    def approach(self, name: str, log_params: Floats, why: str) -> Approach:
+        """An approach by its log N ``(draw, budget)``."""
+        return Approach.of(
+            name, log_params, self.rule.log_tokens(log_params, self.log_flops), self.log_flops, self.keep, why
+        )
 
 
 def middle(values: Floats) -> Floats:

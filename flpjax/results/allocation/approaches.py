@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from flpjax.errors import InputError
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.predicted import predict
-from flpjax.ladder.compute import FlopsRule
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.numerics import generator
-from flpjax.results.allocation.approach import MOST_LOST, Approach, middle
+from flpjax.results.allocation.approach import Approach, Span, middle
 from flpjax.results.allocation.blend import blended
-from flpjax.results.allocation.envelope import curves_of, envelope_line
+from flpjax.results.allocation.by_envelope import beside_the_law, by_envelope, without_a_law
 from flpjax.results.allocation.isoflop import Budgets, budgets_of, points_of
 from flpjax.results.allocation.law_approach import LawApproach
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.parabola import degree_of, line_through, lowest_points, resampled
 from flpjax.results.allocation.valley import Others, Valleys, inputs_at, valleys
 
-WILD_SALT, ENVELOPE_SALT = 11, 12
+WILD_SALT = 11
 LEAST_GROUPS = 2
-BEYOND = 10.0  # times a lone budget, a second one for exponents
-ENVELOPES = 100  # resamples of the envelope, each a loop on the host; its intervals are rough anyway
 SMALL = 0.02  # of N: approaches that differ by less are said to agree
 
 Floats = NDArray[np.float64]
@@ -36,7 +35,7 @@ Floats = NDArray[np.float64]
 class Approaches(NamedTuple):
     """N* and D* by every approach, with the loss curves of the law."""
 
-    approaches: tuple[Approach, ...]  # the law's first
+    approaches: tuple[Approach, ...]  # the law's first, if runs carry one
     headline: Approach
     valleys: Valleys  # of the law, at the budgets
     shift: Floats  # (draw, budget) of log N*, from the law's to the headline's
@@ -58,16 +57,19 @@ def approaches_of(
     """Find N* and D* of every budget by every approach that the runs allow.
 
     Args:
-        by_law: The law's draws.
+        by_law: The law's draws; of checkpoints along training where the runs' final values carry none.
         runs: The ladder; None if there are draws only.
         domain: The loss.
         budgets: ``(budget,)`` FLOPs.
         limits: What to keep to; with limits only the law says anything.
         others: Values of the law's other features, and mixtures; with features or mixtures only the law says anything.
         key: JAX random key of the resamples.
+
+    Raises:
+        InputError: Final values carry no law, and the training curves no line.
     """
     draws = by_law.draws
-    span = _Span(np.log([*budgets, BEYOND * budgets[-1]][: max(len(budgets), 2)]), len(budgets), draws.ladder.rule)
+    span = Span.of(budgets, draws.ladder.rule)
     place = draws.model.domains.index(domain)
     if others.mixes and len(others.mixes) < len(span.log_flops):  # of a lone budget, the second one has the same
         others = Others(others.features, others.mixes * 2)
@@ -77,6 +79,9 @@ def approaches_of(
     whole, valley = valley, _first(valley, span.keep)
     none = np.zeros_like(valley.log_params)
     only = Approaches((law,), law, valley, none, None, None, "", ())
+    if by_law.refused is not None:
+        assert runs is not None
+        return _by_envelope_alone(only, runs, domain, span, by_law.refused, key)
     fitted = by_law.runs if by_law.runs is not None else runs
     if fitted is None or limits != Limits() or others:
         return only
@@ -88,25 +93,30 @@ def approaches_of(
     elif len(iso) == 1:
         note = "one budget has several sizes: a line of N* over C needs two, so that there are no parabolas"
         found = found._replace(notes=(note,))
-    along = None if runs is None else _envelope(runs, domain, span, key)
+    along = None if runs is None else by_envelope(runs, domain, span, key)
     if along is None:
         return found
-    explained = found.explained or _of_envelope(law, along)
+    explained = found.explained or beside_the_law(law, along)
     return found._replace(approaches=(*found.approaches, along), explained=explained)
 
 
-class _Span(NamedTuple):
-    """Budgets at which N* is computed; a lone one gets a second, which exponents need, and which is not reported."""
+def _by_envelope_alone(
+    of_checkpoints: Approaches, runs: Runs, domain: str, span: Span, refused: InputError, key: Array
+) -> Approaches:
+    """The envelope's N*, and losses of a law that was fitted to checkpoints, moved to it.
 
-    log_flops: Floats  # (budget,)
-    keep: int
-    rule: FlopsRule
-
-    def approach(self, name: str, log_params: Floats, why: str) -> Approach:
-        """An approach by its log N ``(draw, budget)``."""
-        budgets = np.exp(self.log_flops)
-        tokens = [np.log(self.rule.tokens(np.exp(n), c)) for n, c in zip(log_params.T, budgets, strict=True)]
-        return Approach.of(name, log_params, np.stack(tokens, axis=1), self.log_flops, self.keep, why)
+    Raises:
+        InputError: Why final values carry no law, if too few curves cross.
+    """
+    law, valley = of_checkpoints.headline, of_checkpoints.valleys
+    along = by_envelope(runs, domain, span, key, len(law.log_params))
+    if along is None:
+        raise refused
+    shift = along.log_params - valley.log_params
+    valley = replace(valley, loss=np.where(np.isfinite(shift), valley.loss, np.nan))
+    return of_checkpoints._replace(
+        approaches=(along,), headline=along, valleys=valley, shift=shift, explained=without_a_law(refused, law, along)
+    )
 
 
 def _first(valley: Valleys, keep: int) -> Valleys:
@@ -115,7 +125,7 @@ def _first(valley: Valleys, keep: int) -> Valleys:
     return Valleys(flat=valley.flat[:, :, :keep], grid=valley.grid[:keep], **by_draw)
 
 
-def _with_parabolas(found: Approaches, draws: Draws, place: int, whole: Valleys, span: _Span, key: Array) -> Approaches:
+def _with_parabolas(found: Approaches, draws: Draws, place: int, whole: Valleys, span: Span, key: Array) -> Approaches:
     """Add parabolas, as they are and corrected for their bias, and the blend of these with the law."""
     law, iso, groups = found.approaches[0], found.isoflops, found.groups
     assert iso is not None
@@ -133,27 +143,13 @@ def _with_parabolas(found: Approaches, draws: Draws, place: int, whole: Valleys,
     )
 
 
-def _envelope(runs: Runs, domain: str, span: _Span, key: Array) -> Approach | None:
-    """The envelope of training curves (approach 1); None if no curves cross."""
-    curves = curves_of(runs, domain)
-    if curves is None:
-        return None
-    count = len(curves.run)
-    counts = generator(key, ENVELOPE_SALT).multinomial(count, np.full(count, 1.0 / count), ENVELOPES)
-    lines = envelope_line(curves, counts.astype(float), span.log_flops)
-    if np.isfinite(lines).any(axis=1).mean() < 1.0 - MOST_LOST:
-        return None
-    why = "the lowest of the training curves at each compute (approach 1), where learning rates have not decayed yet"
-    return span.approach("envelope", lines, why)
-
-
 def _parabolas(
     draws: Draws, domain: int, iso: Budgets, groups: Valleys, at: Floats, key: Array
 ) -> tuple[Floats, Floats, str]:
     """Log N* ``(draw, budget)`` by parabolas, and corrected; and what the latter are."""
     points, rule = iso.points, draws.ladder.rule
     level = iso.log_flops[iso.group]
-    log_tokens = np.log(rule.tokens(np.exp(points.log_params), np.exp(level)))
+    log_tokens = rule.log_tokens(points.log_params, level)
     template = inputs_at(draws, list(np.exp(level)), Limits(), Others())
     here = template.replace(params=points.log_params, tokens=points.log_tokens, flops=points.log_flops)
     there = template.replace(params=points.log_params, tokens=log_tokens, flops=level)
@@ -205,13 +201,4 @@ def _explained(law: Approach, plain: Approach, corrected: Approach, beyond_chanc
     return (
         f"At {budget} parabolas put N* {abs(total):.0%} {'above' if total > 0 else 'below'} the law: {shape:+.0%} is "
         f"what their shape does to a lopsided valley on these runs, and the rest is {rest}."
-    )
-
-
-def _of_envelope(law: Approach, envelope: Approach) -> str:
-    gap = float(np.exp(middle(envelope.log_params)[-1] - middle(law.log_params)[-1]) - 1.0)
-    return (
-        f"At {np.exp(law.log_flops[-1]):.3g} FLOPs the envelope puts N* {abs(gap):.0%} "
-        f"{'above' if gap > 0 else 'below'} the law: before a run's end learning rates have not decayed, which favours "
-        "sizes whose runs end there, and few sizes bound it."
     )

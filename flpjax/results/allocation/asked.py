@@ -10,8 +10,9 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import training_of
 from flpjax.ladder.table import Runs
-from flpjax.results.allocation.conventions import PARAMS
-from flpjax.results.allocation.isoflop import refuse_without_sizes
+from flpjax.results.allocation.by_envelope import cross
+from flpjax.results.allocation.conventions import PARAMS, with_both_sizes
+from flpjax.results.allocation.envelope import curves_of
 from flpjax.results.allocation.law_approach import LawApproach, check_design
 from flpjax.results.allocation.limits import Limits
 
@@ -35,28 +36,46 @@ def check_budgets(budget: Budget) -> list[float]:
     return sorted(budgets)
 
 
-def check_carried(runs: Runs, budgets: Sequence[float], via: str | None, limits: Limits) -> None:
+def check_carried(
+    runs: Runs, budgets: Sequence[float], via: str | None, limits: Limits, law_only: bool = False
+) -> InputError | None:
     """What can be refused before anything is fitted.
+
+    Args:
+        runs: The ladder.
+        budgets: What is asked.
+        via: The loss, by name.
+        limits: What is kept to.
+        law_only: Whether a method was named, or features or mixtures, of which only a law knows.
+
+    Returns:
+        Why final values carry no law, where training curves cross and tell in its place; None where they carry one.
 
     Raises:
         InputError: There is no loss, N or D; the runs don't vary what a budget is divided into; or a limit needs a
             column that is not there.
     """
-    training = training_of(runs)
+    training, _ = with_both_sizes(training_of(runs))
     if not training.domains:
         raise InputError(
             "there is no column 'loss/<domain>'",
             where=runs.source,
             remedy="Add losses: the best division of a budget is that of the lowest loss",
         )
-    refuse_without_sizes(training)
     if limits.unique_tokens is not None and "unique_tokens" not in training.features:
         raise InputError(
             "what repeated tokens are worth, no run tells",
             where=f"{runs.source}, unique_tokens",
             remedy="Add the column 'x/unique_tokens', and runs that repeat their data",
         )
-    check_design(training, loss_domain(training.general_domains, via, runs.source), budgets)
+    domain = loss_domain(training.general_domains, via, runs.source)
+    try:
+        check_design(training, domain, budgets)
+    except InputError as refused:
+        if law_only or limits != Limits() or not cross(curves_of(training, domain)):
+            raise
+        return refused
+    return None
 
 
 def loss_domain(domains: tuple[str, ...], via: str | None, where: str) -> str:

@@ -52,6 +52,28 @@ class Convention:
         }
 
 
+def with_both_sizes(runs: Runs) -> tuple[Runs, tuple[str, ...]]:
+    """A table of N and C, or of D and C, with the third by ``C = 6·N·D``; and a note that says so.
+
+    Raises:
+        InputError: It has neither N nor D.
+    """
+    lacking = [name for name in ("params", "tokens") if name not in runs.features]
+    if len(lacking) == 2:
+        raise InputError(
+            "there is no column 'params' and no column 'tokens', and between N and D a budget is divided",
+            where=runs.source,
+            remedy="Add one of them: the other is C over 6 times it",
+        )
+    if not lacking:
+        return runs, ()
+    if lacking == ["params"]:
+        return replace(runs, params=runs.flops / (6.0 * runs.tokens)), (
+            "there is no column 'params': N is C/(6·D), and counts whatever parameters C was counted by",
+        )
+    return replace(runs, tokens=runs.flops / (6.0 * runs.params)), ("there is no column 'tokens': D is C/(6·N)",)
+
+
 def words_of(params_by: str, flops_by: str) -> str:
     """What is counted, in words."""
     n = "N without embeddings (params)" if params_by == PARAMS else f"N by x/{params_by}"

@@ -58,35 +58,16 @@ class Budgets:
         return len(self.log_flops)
 
 
-def refuse_without_sizes(runs: Runs) -> None:
-    """Refuse a table of which a budget can't be divided.
-
-    Raises:
-        InputError: It has no N, or no D.
-    """
-    lacking = [column for column in ("params", "tokens") if column not in runs.features]
-    if lacking:
-        columns = " and no column ".join(f"'{column}'" for column in lacking)
-        rule = {"params": "C/(6·D)", "tokens": "C/(6·N)"}[lacking[0]]
-        one = f"Add it: {rule}, where FLOPs were counted as 6·N·D"
-        raise InputError(
-            f"there is no column {columns}, and between N and D a budget is divided",
-            where=runs.source,
-            remedy=one if len(lacking) == 1 else "Add both",
-        )
-
-
 def points_of(runs: Runs, domain: str) -> Points:
     """The finished training runs that have a loss.
 
     Args:
-        runs: The ladder, without runs that are held out.
+        runs: The ladder, with N and D, without runs that are held out.
         domain: The loss.
 
     Raises:
-        InputError: The table has no N and D, or no run has a final loss.
+        InputError: No run has a final loss.
     """
-    refuse_without_sizes(runs)
     finals = runs.finals()
     loss = finals.loss_of(domain)
     there = np.isfinite(loss)

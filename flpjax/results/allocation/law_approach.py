@@ -9,16 +9,17 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, some_of
+from flpjax.errors import InputError, count, some_of
 from flpjax.fitting.bootstrap import CANDIDATES, RESAMPLE_SALT, bootstrap, resample_runs
 from flpjax.fitting.draws import Draws
+from flpjax.fitting.fit import fit
 from flpjax.fitting.point import bind, point
 from flpjax.fitting.predicted import predict
 from flpjax.ladder.design import SAME, design_of
 from flpjax.ladder.table import Runs
 from flpjax.laws.repeated import repeats
 from flpjax.methods.flp import FLP
-from flpjax.methods.registry import REPEATED, method
+from flpjax.methods.registry import REPEATED, Auto, method
 from flpjax.numerics import generator
 
 FIRST_CORNER = 1e-3
@@ -28,6 +29,7 @@ CORNER = 1.345
 OUTLYING = 6.0
 """S.d. beyond which a run is left out: a sound one is as far off in one of 5·10⁸ tables."""
 TO_SD = 1.4826  # median absolute residual → s.d., if normal
+NUMBERS = 5  # of the law
 LEAST_SD = 1e-4  # of log losses: below it tables round
 STEPS_OF_CORNER = 2.0  # per factor of 2: corners are rounded, so that like ladders share compiled programs
 
@@ -45,6 +47,7 @@ class LawApproach:
         point: The fit to all runs as they are, one draw; None if there is none.
         sd: Of log losses about it, robust; NaN if there is none.
         outlying: Runs that were left out.
+        refused: Why final values carry no law, where it was fitted to checkpoints along training.
     """
 
     draws: Draws
@@ -53,6 +56,7 @@ class LawApproach:
     point: Draws | None
     sd: float
     outlying: tuple[str, ...] = ()
+    refused: InputError | None = None
 
 
 def law_approach(
@@ -71,17 +75,14 @@ def law_approach(
         InputError: The runs can't carry a law in N and D.
     """
     check_design(runs, domain)
-    suffix = REPEATED if repeats(runs.features, runs.tokens) else ""
-    chosen = method(f"chinchilla{suffix}+sigmoid", domain if runs.tasks else None)
-    assert isinstance(chosen, FLP)
     if progress is not None:
         progress("the law, for outlying runs")
-    alone = replace(chosen, scores=False)
-    away, sd = _residuals(point(replace(alone, huber=FIRST_CORNER), runs, key, strict=False), runs, domain)
+    first = replace(law_of(runs, domain, FIRST_CORNER), scores=False)
+    away, sd = _residuals(point(first, runs, key, strict=False), runs, domain)
     outlying = tuple(name for name, r in away.items() if abs(r) > OUTLYING * sd)
     kept = runs.without([_literal(name) for name in outlying]) if outlying else runs
     check_design(kept, domain)
-    robust = replace(chosen, huber=_rounded(CORNER * sd))
+    robust = law_of(runs, domain, _rounded(CORNER * sd))
     if progress is not None:
         progress("the law, resampled")
     fitted = bootstrap(robust, kept, key, draws=draws, strict=False)
@@ -95,6 +96,39 @@ def law_approach(
         )
     fitted = replace(fitted, warnings=(*fitted.warnings, *said))
     return LawApproach(fitted, _counts(robust, kept, key, draws), kept, middle, sd, outlying)
+
+
+def few_runs_approach(runs: Runs, key: Array, draws: int, progress: Callable[[str], None] | None = None) -> LawApproach:
+    """Of no more runs than Chinchilla's law has numbers: laws whose priors say what the runs leave open, averaged.
+
+    Raises:
+        InputError: The runs can't carry them.
+    """
+    fitted = fit(Auto(), runs, key, draws=draws, progress=progress)
+    said = (
+        f"{count(len(runs.names), 'run')} for {NUMBERS} numbers of Chinchilla's law: laws that priors hold, averaged "
+        "(auto), stand in its place, and intervals are wide"
+    )
+    return LawApproach(replace(fitted, warnings=(*fitted.warnings, said)), None, runs, None, float("nan"))
+
+
+def final_count(runs: Runs, domain: str) -> int:
+    """How many runs have a final loss."""
+    return int(np.isfinite(runs.finals().loss_of(domain)).sum())
+
+
+def law_of(runs: Runs, domain: str, corner: float) -> FLP:
+    """Chinchilla's law, of runs that repeat their data with what repetition is worth, and each task's map.
+
+    Args:
+        runs: The training runs.
+        domain: The loss that scores go through.
+        corner: Of the Huber loss, of log losses.
+    """
+    suffix = REPEATED if repeats(runs.features, runs.tokens) else ""
+    chosen = method(f"chinchilla{suffix}+sigmoid", domain if runs.tasks else None)
+    assert isinstance(chosen, FLP)
+    return replace(chosen, huber=corner)
 
 
 def check_design(runs: Runs, domain: str, budgets: Sequence[float] = ()) -> None:
@@ -147,14 +181,18 @@ def check_design(runs: Runs, domain: str, budgets: Sequence[float] = ()) -> None
 
 
 def _residuals(fitted: Draws, runs: Runs, domain: str) -> tuple[dict[str, float], float]:
-    """Run → log loss less that of the law; and their robust s.d., with the law's parameters counted off."""
+    """Run → log loss less that of the law; and their robust s.d.
+
+    A robust fit passes through about as many runs as it has parameters: as many of the residuals, the smallest, say
+    nothing of the noise.
+    """
     finals = runs.finals()
     finals = finals.rows(np.isfinite(finals.loss_of(domain)))
     known = predict(fitted.model, fitted.params, finals.law_inputs)
     expected = np.asarray(known.loss)[0, :, fitted.model.domains.index(domain)]
     residual = np.log(finals.loss_of(domain)) - np.log(expected)
-    free = max(len(residual) - 5, 1)
-    sd = max(TO_SD * float(np.median(np.abs(residual - np.median(residual)))) * np.sqrt(len(residual) / free), LEAST_SD)
+    off = np.sort(np.abs(residual))[min(NUMBERS, len(residual) - 1) :]
+    sd = max(TO_SD * float(np.median(off)), LEAST_SD)
     names = [finals.names[r] for r in finals.run]
     return dict(zip(names, map(float, residual), strict=True)), sd
 

@@ -56,5 +56,4 @@ class Limits:
 
     def log_tokens(self, log_params: Floats, budget: float, rule: FlopsRule) -> Floats:
         """Log D ``(…)`` that the budget pays for at log N, by the ladder's rule of FLOPs; NaN where it pays none."""
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.log(rule.tokens(np.exp(log_params), self.training(log_params, budget))))
+        return rule.log_tokens(log_params, np.log(self.training(log_params, budget)))

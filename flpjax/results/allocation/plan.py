@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jax import Array
@@ -27,10 +27,11 @@ from flpjax.results.allocation.asked import (
     check_reads,
     loss_domain,
 )
-from flpjax.results.allocation.conventions import PARAMS, Convention, choices, converted, words_of
+from flpjax.results.allocation.by_envelope import law_of_checkpoints
+from flpjax.results.allocation.conventions import PARAMS, Convention, choices, converted, with_both_sizes, words_of
 from flpjax.results.allocation.described import described
 from flpjax.results.allocation.jointly import best_mixtures
-from flpjax.results.allocation.law_approach import LawApproach, law_approach
+from flpjax.results.allocation.law_approach import NUMBERS, LawApproach, few_runs_approach, final_count, law_approach
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.sweep import is_sweep, sweep_envelope
 from flpjax.results.allocation.valley import Others, valleys
@@ -67,8 +68,9 @@ def plan(
 
     Of runs: a law of N and D (Hoffmann et al.'s approach 3), resampled by run; where runs of equal cost differ in N,
     parabolas through them (approach 2), as they are and with what a parabola does to the law's own lopsided valley
-    taken off; where there are training curves, their lower envelope (approach 1); and the blend of law and corrected
-    parabolas by their precision, which is the headline. Of draws: theirs alone.
+    taken off; where there are training curves, their lower envelope (approach 1), which answers alone where runs end at
+    one D/N; and the blend of law and corrected parabolas by their precision, which is the headline. Of draws: theirs
+    alone.
 
     Args:
         source: A ladder, of which held-out runs are not used; or draws of a model that reads N and D.
@@ -108,14 +110,14 @@ def plan(
         if draws < 2:
             raise InputError(f"{draws} draws", where="draws", remedy="Ask for 2 at least, or plan from a point fit")
         check_draw_count(draws)
-        check_carried(source, budgets, via, limits)
-        training = training_of(source)
+        refused = check_carried(source, budgets, via, limits, bool(method or features or mix))
+        training, note = with_both_sizes(training_of(source))
         domain = loss_domain(training.general_domains, via, source.source)
         if is_sweep(training, domain):
             swept = sweep_envelope(training, domain)
-            training, note = swept.runs, (swept.words,)
+            training, note = swept.runs, (*note, swept.words)
         runs = converted(training, params_by, flops_by)
-        by_law = _fitted(runs, domain, key, draws, method, progress)
+        by_law = _fitted(runs, domain, key, draws, method, refused, progress)
     if progress is not None:
         progress("searching valleys")
     others = _others(by_law.draws, domain, budgets, limits, features, mix, constraints, key)
@@ -123,7 +125,7 @@ def plan(
     found = found._replace(notes=(*note, *found.notes))
     _refuse_without(found.headline, by_law.draws, budgets, domain)
     compared: tuple[Convention, ...] = ()
-    if training is not None and compare and method is None:
+    if training is not None and compare and method is None and by_law.refused is None:
         compared = _compared(training, domain, budgets, key, draws, level)
     return described(found, by_law, domain, budgets, limits, level, others, words_of(params_by, flops_by), compared)
 
@@ -165,9 +167,22 @@ def _others(
     return Others(features, (mix,) * len(budgets))
 
 
-def _fitted(runs: Runs, domain: str, key: Array, draws: int, method: AnyMethod | None, progress: Any) -> LawApproach:
-    """The law's approach: ours, or the method that was asked for."""
+def _fitted(
+    runs: Runs,
+    domain: str,
+    key: Array,
+    draws: int,
+    method: AnyMethod | None,
+    refused: InputError | None,
+    progress: Callable[[str], None] | None,
+) -> LawApproach:
+    """The law's approach: ours, or the method that was asked for; of checkpoints where final values carry none."""
+    if refused is not None:
+        fitted = law_of_checkpoints(runs, domain, key, draws)
+        return LawApproach(fitted, None, None, None, float("nan"), refused=refused)
     if method is None:
+        if final_count(runs, domain) <= NUMBERS:
+            return few_runs_approach(runs, key, draws, progress)
         return law_approach(runs, domain, key, draws, progress)
     inputs = check_method(method, runs)
     if inputs:  # a blend's are known when it is fitted
