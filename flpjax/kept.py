@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -28,6 +29,8 @@ import numpy as np
 PACKAGE = Path(__file__).parent
 HIT = "/jax/compilation_cache/cache_hits"
 """The event by which JAX says that it found a program in its own cache; such a one can't be written again."""
+LAPACK = b"lapack_"
+"""What functions of LAPACK are called by in a program's bytes."""
 Program = Callable[..., Any]
 
 
@@ -93,8 +96,11 @@ class Shelf:
         from jax.experimental.serialize_executable import deserialize_and_load
 
         try:
+            data = path.read_bytes()
             with self._reading:
-                found: Program = deserialize_and_load(*pickle.loads(path.read_bytes()))
+                if LAPACK in data:
+                    _find_lapack()
+                found: Program = deserialize_and_load(*pickle.loads(data))
         except FileNotFoundError:
             return None
         except Exception:  # damaged, or of another JAX: it is made again
@@ -115,6 +121,13 @@ class Shelf:
                     file.write(data)
                 os.replace(file.name, path)
         return made
+
+
+@cache
+def _find_lapack() -> None:
+    """Have JAX look LAPACK up, which it does where it lowers a factorisation: a program that was read calls nowhere."""
+    matrix = jax.ShapeDtypeStruct((1, 1), np.float32)
+    jax.jit(jax.numpy.linalg.cholesky).trace(matrix).lower(lowering_platforms=("cpu",))
 
 
 def signature(leaf: Any) -> tuple[Any, ...]:

@@ -1,5 +1,7 @@
 """Programs on disk: a process that finds one traces nothing, and what can't be told apart is not kept."""
 
+import subprocess
+import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,6 +57,36 @@ def test_other_configurations_shapes_and_kinds_are_other_programs(shelf):
         one(power, {"a": x})
     assert TRACED == [2, 3, 2, 2]
     assert len(list(shelf.glob("*.program"))) == 4
+
+
+SOLVED = """
+import sys
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pathlib import Path
+from flpjax import numerics
+from flpjax.kept import Shelf
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_compilation_cache_dir", None)
+numerics._shelf = Shelf(Path(sys.argv[1]))
+
+@numerics.compiled
+def solved(matrix, vector):
+    return jnp.linalg.solve(matrix, vector)
+
+print(np.asarray(solved(2.0 * np.eye(3), np.arange(3.0))).tolist())
+"""
+
+
+def test_another_process_finds_a_program_that_calls_lapack(tmp_path):
+    """It called a function that nobody had looked up, and ended: any second fit of a law in a line did."""
+    for found in range(2):
+        assert len(list(tmp_path.glob("*.program"))) == found
+        command = [sys.executable, "-c", SOLVED, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "[0.0, 0.5, 1.0]\n"), done.stderr
 
 
 def test_threads_that_ask_at_once_get_one_program(shelf, monkeypatch):
