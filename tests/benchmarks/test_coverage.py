@@ -34,6 +34,15 @@ def test_intervals_of_too_few_draws_do_not():
     assert share(of_constants(hits))[0] < 0.6
 
 
+def test_other_methods_forecast_the_same_targets():
+    hits = coverage([0], draws=100, name="auto", level=0.9)
+    assert not of_constants(hits)
+    assert len(hits) == (len(DOMAINS) + len(TASKS)) * (len(TARGETS) + len(MEASURED))
+    for kind, most in (("loss", 0.05), ("score", 0.1)):
+        errors = [abs(h.error) for h in of_forecasts(hits, kind)]
+        assert 0.0 < np.mean(errors) < most
+
+
 def test_the_standard_error_counts_seeds_not_cells():
     together = [Hit(seed, "loss", f"d{i}", "level", seed % 2 == 0) for seed in range(11) for i in range(7)]
     apart = [Hit(77 * i, h.kind, h.name, h.what, h.covered) for i, h in enumerate(together)]
