@@ -21,7 +21,8 @@ from benchmarks.unseen.tables import local
 from flpjax import Runs, read_runs
 from flpjax.ladder.at_chance import FEWEST, binomial_variance, tasks_at_chance
 from flpjax.ladder.build import build_runs
-from flpjax.ladder.tasks import Task, known_task
+from flpjax.ladder.known_tasks import known_task
+from flpjax.ladder.tasks import Task
 
 MEANS = ("avg17",)  # a mean of tasks is no task
 RISES = np.geomspace(1e-3, 30.0, 61)  # share of the way to 1 per e-fold: from none to all at once

@@ -11,7 +11,10 @@ from flpjax.shown import ShownAsTable, frame_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from flpjax.cli.report.document import Block
+    from flpjax.cli.layout import Paragraph, Sheet
+    from flpjax.cli.report.document import Findings
+
+    Shown = Paragraph | Sheet | Findings
 
 R = TypeVar("R", bound=ShownAsTable)
 
@@ -27,7 +30,7 @@ class Answer(Generic[R]):
     """
 
     result: R
-    blocks: Callable[[], Sequence[Block]]
+    blocks: Callable[[], Sequence[Shown]]
     draw: Callable[[], Figure] | None = None
 
     def table(self, backend: str = "polars") -> Any:
@@ -68,7 +71,7 @@ class Answer(Generic[R]):
     def __repr__(self) -> str:
         return f"{type(self.result).__name__}:\n{self}"
 
-    def _shown(self) -> list[Block]:
+    def _shown(self) -> list[Shown]:
         """Its tables, and what it warns of."""
         from flpjax.cli.layout import Paragraph
 

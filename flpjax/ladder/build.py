@@ -15,10 +15,11 @@ from flpjax.ladder.compute import six_nd, transformer_flops, transformer_params
 from flpjax.ladder.features import Feature
 from flpjax.ladder.finals import FINAL_WITHIN
 from flpjax.ladder.grouped import split_by_group
+from flpjax.ladder.known_tasks import known_task
 from flpjax.ladder.mixing import MixtureIs, check_constant_mixture, mixture, mixture_so_far
 from flpjax.ladder.position import numbers_of
 from flpjax.ladder.table import Floats, Runs
-from flpjax.ladder.tasks import Task, known_task
+from flpjax.ladder.tasks import Task
 
 SINGLE = ("run", "group", "params", "tokens", "flops", "step", "final", "held_out", "train_loss")
 SHAPE = ("layers", "width", "ffn", "context")

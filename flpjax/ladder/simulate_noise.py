@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from flpjax.errors import InputError
+from flpjax.ladder.known_tasks import known_task
 from flpjax.ladder.table import Floats, index_of
-from flpjax.ladder.tasks import Task, known_task
+from flpjax.ladder.tasks import Task
 
 DESCENT = 0.085  # within a run, loss ∝ (fraction trained)^-DESCENT: 33 % above its end at 1/30, 6 % at one half
 TRAIN_RATIO = 0.99  # training loss divided by the validation loss of the mixture that a run trains on

@@ -8,33 +8,6 @@ from dataclasses import dataclass
 from flpjax.errors import InputError, some_of
 
 MOST_LISTED = 8  # tasks named in a warning
-QUARTER, THIRD, HALF, FIFTH = 0.25, 1 / 3, 0.5, 0.2
-
-# Chance levels of widely used tasks, by the names lm-evaluation-harness, OLMES and LLM Foundry give them.
-CHANCE = {
-    **dict.fromkeys(
-        (
-            "arc", "arc_challenge", "arc_c", "arc_easy", "arc_e", "hellaswag", "hellaswag_zeroshot", "mmlu",
-            "mmlu_zeroshot", "openbookqa", "openbook_qa", "obqa", "race", "sciq", "logiqa", "logi_qa", "math_qa",
-            "mathqa", "commonsense_qa_mc4", "agi_eval_lsat_ar", "agi_eval_lsat_lr", "agi_eval_lsat_rc",
-            "agi_eval_sat_en",
-        ),
-        QUARTER,
-    ),
-    **dict.fromkeys(("csqa", "commonsense_qa", "commonsenseqa"), FIFTH),
-    **dict.fromkeys(("socialiqa", "social_iqa", "siqa"), THIRD),
-    **dict.fromkeys(
-        ("piqa", "winogrande", "winograd", "wsc", "wsc273", "boolq", "copa", "storycloze", "wic", "rte", "mrpc"), HALF
-    ),
-    **dict.fromkeys(
-        (
-            "bbh", "triviaqa", "humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "gsm8k", "math", "minerva_math",
-            "nq_open", "naturalqs", "webqs", "drop", "squad", "squadv2", "coqa", "jeopardy", "lambada",
-            "lambada_openai", "lambada_standard", "ifeval",
-        ),
-        0.0,
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,9 +61,3 @@ def chance_warnings(tasks: Iterable[Task]) -> list[str]:
         f"the chance levels of {len(unknown)} tasks ({names}) are unknown and taken as 0: give each under [tasks.NAME] "
         "in a mapping file"
     ]
-
-
-def known_task(name: str) -> Task:
-    """The task of this name with the chance level of the built-in table, matched whole (``humaneval_x`` is not it)."""
-    chance = CHANCE.get(name.lower().replace("-", "_").replace(" ", "_"))
-    return Task(name, chance=chance or 0.0, chance_known=chance is not None)

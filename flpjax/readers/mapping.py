@@ -49,7 +49,8 @@ from pydantic import BaseModel, ValidationError
 from flpjax.errors import InputError, did_you_mean, short, shown
 from flpjax.ladder.build import GROUPS, SHAPE, SINGLE, is_canonical, misspelt
 from flpjax.ladder.features import Feature
-from flpjax.ladder.tasks import Task, known_task
+from flpjax.ladder.known_tasks import known_task
+from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
 from flpjax.readers.mapping_keys import ColumnKeys, FeatureKeys, MappingKeys, TableKeys, TaskKeys
 from flpjax.readers.raw import missing_file, refuse_irregular

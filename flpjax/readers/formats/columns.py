@@ -11,13 +11,13 @@ import numpy as np
 
 from flpjax.errors import InputError, count, did_you_mean, shown, some_of
 from flpjax.ladder.build import Place
+from flpjax.ladder.known_tasks import known_task
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
 from flpjax.readers.cells import FLAGS, LARGEST, is_blank, remedy_for
 from flpjax.readers.formats.names import MAY_BE_PER_DEVICE, NOT_VALUES, Meaning, may_count_embeddings, meaning_of
 from flpjax.readers.formats.records import BATCH, TEXTS, Choices, Floats
 from flpjax.readers.formats.spelt import is_percent, number_as_written
-from flpjax.readers.formats.tasks import task_of
 from flpjax.readers.units import unit_of
 
 CORE = Task("core", 0.21, centred=True)
@@ -188,7 +188,7 @@ def canonical_values(
 def column_metadata(taken: Mapping[str, Column]) -> tuple[dict[str, Task], dict[str, str], dict[str, Unit]]:
     """Facts about the tasks, what each canonical column is called in the source, and units for people."""
     names = [canonical[6:] for canonical in taken if canonical.startswith("score/")]
-    tasks = {name: CORE if taken[f"score/{name}"].meaning.centred else task_of(name) for name in names}
+    tasks = {name: CORE if taken[f"score/{name}"].meaning.centred else known_task(name) for name in names}
     tasks = {name: replace(task, name=name) for name, task in tasks.items()}
     units = {c: column.meaning.unit for c, column in taken.items() if c.startswith("loss") and column.meaning.unit}
     return tasks, {c: column.theirs for c, column in taken.items()}, {c: u for c, u in units.items() if u is not None}

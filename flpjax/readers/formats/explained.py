@@ -9,8 +9,9 @@ import numpy as np
 
 from flpjax.errors import printable, short
 from flpjax.ladder.export import columns_of
+from flpjax.ladder.known_tasks import known_task
 from flpjax.ladder.table import Runs
-from flpjax.ladder.tasks import Task, known_task
+from flpjax.ladder.tasks import Task
 from flpjax.readers.formats.records import Floats, Records
 from flpjax.version import __version__
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flpjax.errors import InputError, count, some_of
+from flpjax.ladder.known_tasks import known_task
 from flpjax.ladder.tasks import Task
 from flpjax.readers.formats.files import LOOKED_AT, files, load_json_or_none
 from flpjax.readers.formats.lm_eval_file import Evaluation, ResultsFile, is_results, results_file
 from flpjax.readers.formats.lm_eval_metrics import Chosen, chosen_metrics, questions_of
 from flpjax.readers.formats.models import run_and_step
 from flpjax.readers.formats.records import Choices, Format, Records, RunRecords, columns_of_rows
-from flpjax.readers.formats.tasks import task_of
 
 MOST_LISTED = 6
 
@@ -178,7 +178,7 @@ def _fact(task: str, rows: Sequence[_Row], key: str, groups: Mapping[str, tuple[
         chances.append(chance if chance is not None or not there else _known_chance(name))
     own, *within = asked
     number = own or (sum(within) if all(within) else 0) or None
-    known = task_of(task, number)
+    known = known_task(task, number)
     if known.chance_known:
         return known
     if task in groups and len(within) and all(within) and None not in chances[1:]:
@@ -187,7 +187,7 @@ def _fact(task: str, rows: Sequence[_Row], key: str, groups: Mapping[str, tuple[
 
 
 def _known_chance(name: str) -> float | None:
-    known = task_of(name)
+    known = known_task(name)
     return known.chance if known.chance_known else None
 
 

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from flpjax.ladder.known_tasks import known_task
 from flpjax.ladder.units import Unit
 from flpjax.readers.formats.headings import split_heading, unit_in_heading
 from flpjax.readers.formats.records import BATCH, BATCH_TOKENS, CONTEXT
-from flpjax.readers.formats.tasks import task_of
 from flpjax.readers.units import FLOPS, LOSS, PREFIXES
 
 LONGEST_NAME = 300  # characters; longer headers are not names of columns
@@ -243,7 +243,7 @@ def _metric_meaning(body: str, parts: list[str], label: str) -> Meaning | None:
 def _bare_task(body: str, parts: list[str]) -> Meaning | None:
     """The meaning of a column that is called by a known task alone, as tables made by hand are: ``HellaSwag``."""
     domain = _domain(body, parts)
-    if domain.lower() in ALSO_WORDS or not task_of(domain.lower()).chance_known:
+    if domain.lower() in ALSO_WORDS or not known_task(domain.lower()).chance_known:
         return None
     return Meaning(f"score/{domain}", rank=2 * len(SCORE_METRICS))
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from flpjax.ladder.known_tasks import known_task
 from flpjax.readers.formats.files import value
 from flpjax.readers.formats.names import meaning_of
-from flpjax.readers.formats.tasks import task_of
 
 MEANINGS = {
     "throughput/total_tokens": "tokens",
@@ -118,13 +118,20 @@ def test_of_several_names_of_one_thing_the_surest_is_taken() -> None:
         ("hendrycksTest-college_physics", 0.25),
         ("mmlu_anatomy", 0.25),
         ("lambada_openai", 0.0),
-        ("mmlu_pro", None),
+        ("ARC (25-shot)", 0.25),
+        ("ARC-Challenge", 0.25),
+        ("HellaSwag_10-shot", 0.25),
+        ("WinoGrande (zero-shot)", 0.5),
+        ("GSM8K 8 shots", 0.0),
+        ("mmlu_pro", 0.1),
+        ("mmlu_pro_plus", None),
+        ("(5-shot)", None),
         ("humaneval_x", None),
         ("mmlu_redux_anatomy", None),
     ],
 )
 def test_chance_levels_by_whole_names(task: str, chance: float | None) -> None:
-    found = task_of(task)
+    found = known_task(task)
     assert (found.chance if found.chance_known else None) == chance
 
 
