@@ -25,7 +25,11 @@ IN_ASCII = {
 
 
 class StdoutError(FlpjaxError):
-    """Results can't be printed: the pipe is closed, or the disk is full."""
+    """Results can't be printed: stdout is closed, or the disk is full."""
+
+
+class ReaderLeftError(StdoutError):
+    """Who read the results has read enough, as ``head`` has: nothing to be told about."""
 
 
 class Stream:
@@ -86,6 +90,8 @@ class Stream:
             getattr(self.stream, what)(*args)
         except (OSError, ValueError) as error:
             if self.name == "stdout":
+                if isinstance(error, BrokenPipeError):
+                    raise ReaderLeftError("nobody reads on", where="stdout") from None
                 why = getattr(error, "strerror", None) or str(error)
                 raise StdoutError(f"can't be written ({why})", where="stdout") from None
 

@@ -98,7 +98,7 @@ def run(command: Callable[..., object], args: Sequence[str] | None = None) -> No
     Raises:
         SystemExit: Always, with the exit code.
     """
-    from flpjax.cli.console import degrade_streams, out
+    from flpjax.cli.console import ReaderLeftError, degrade_streams, out
 
     written.clear()
     if args is None:
@@ -122,7 +122,8 @@ def run(command: Callable[..., object], args: Sequence[str] | None = None) -> No
         message = _message(error)
         if message is None:
             raise
-        _say(f"error: {message}")
+        if not isinstance(error, ReaderLeftError):
+            _say(f"error: {message}")
         code = BAD_INPUT if isinstance(error, InputError) else FAILED
     if code == FAILED:
         _drop_what_can_not_be_written()

@@ -150,8 +150,8 @@ def command_of(ctx: typer.Context) -> str:
         if value is True:
             words += option
         else:
-            for each in value if isinstance(value, list | tuple) else [value]:
-                words += [*option, str(each)]
+            for each in map(str, value if isinstance(value, list | tuple) else [value]):
+                words += [f"{option[0]}={each}"] if option and each.startswith("-") else [*option, each]
     return shlex.join(words)
 
 

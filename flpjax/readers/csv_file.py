@@ -16,14 +16,20 @@ from flpjax.readers.raw import RawTable, refuse_repeated
 
 LONGEST_LINE = 2**26
 """Characters of a line: a file without line ends would be read into memory whole, and then a second time as cells."""
+AS_TEXT, UNPACKED = "Save it as UTF-8 text, comma-separated", "Unpack it, and name what was in it"
 OTHERS = {
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-    b"\x1f\x8b": "a gzip file",
-    b"PK\x03\x04": "a zip or Excel file",
-    b"PAR1": "a Parquet file",
+    b"\xff\xfe": ("UTF-16 text", AS_TEXT),
+    b"\xfe\xff": ("UTF-16 text", AS_TEXT),
+    b"\x1f\x8b": ("a gzip file", UNPACKED),
+    b"BZh": ("a bzip2 file", UNPACKED),
+    b"\xfd7zX": ("an xz file", UNPACKED),
+    b"\x28\xb5\x2f\xfd": ("a Zstandard file", UNPACKED),
+    b"PK\x03\x04": ("a zip or Excel file", "Unpack it, or save the sheet that holds the runs as CSV"),
+    b"\xd0\xcf\x11\xe0": ("an Excel file", "Save the sheet that holds the runs as CSV"),
+    b"PAR1": ("a Parquet file", "Let its name end in .parquet"),
 }
-"""What files begin with that are often named .csv."""
+"""What files begin with that are often named .csv: what they are, and what to do."""
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".xlsx", ".xls")
 SEPARATORS = {",": "commas", ";": "';'", "\t": "tabs", "|": "'|'"}
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """What Excel writes and reads above a header to say what separates cells."""
@@ -48,7 +54,7 @@ def read_csv(path: Path, separator: str = ",", decimal: str = ".") -> RawTable:
     """
     source = str(path)
     try:
-        _refuse_others(path)
+        refuse_others(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             simple = _simple_rows(file, separator)
             file.seek(0)
@@ -181,17 +187,18 @@ def _ragged(row: Sequence[str], header: Sequence[str], where: str) -> InputError
     )
 
 
-def _refuse_others(path: Path) -> None:
+def refuse_others(path: Path) -> None:
     """Refuse a file that begins as files of another kind do.
 
     Raises:
         InputError: It does.
+        OSError: It can't be read.
     """
     with path.open("rb") as file:
         begins = file.read(4)
-    for mark, kind in OTHERS.items():
+    for mark, (kind, remedy) in OTHERS.items():
         if begins.startswith(mark):
-            raise InputError(f"this is {kind}", where=str(path), remedy="Save it as UTF-8 text, comma-separated")
+            raise InputError(f"this is {kind}", where=str(path), remedy=remedy)
 
 
 def _no_text(path: Path) -> InputError:

@@ -58,6 +58,10 @@ def refuse_irregular(path: Path, wanted: str) -> None:
 
 def missing_file(path: Path, suffixes: Sequence[str], others: Sequence[str] = ()) -> InputError:
     """The error for a file that is not there, with the nearest of its folder and of ``others``."""
+    if path.is_symlink():
+        return InputError(
+            "this is a link to a file that is not there", where=str(path), remedy="Mend it, or copy the file"
+        )
     folder = path.parent
     try:
         there = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in suffixes and p != path)

@@ -16,7 +16,7 @@ from flpjax.errors import InputError
 from flpjax.ladder.table import Runs
 from flpjax.readers.cells import numbers
 from flpjax.readers.columns import TableMap, table_runs
-from flpjax.readers.csv_file import read_csv
+from flpjax.readers.csv_file import PACKED, read_csv, refuse_others
 from flpjax.readers.frames import from_frame, read_parquet
 from flpjax.readers.ladders import LADDERS, read_ladder
 from flpjax.readers.raw import SUFFIXES, RawTable, missing_file, refuse_irregular
@@ -131,6 +131,8 @@ def _read_file(path: Path, table_map: TableMap) -> RawTable:
     if not there:
         raise missing_file(path, SUFFIXES, others=() if suffix in SUFFIXES else tuple(LADDERS))
     if suffix not in SUFFIXES:
+        if suffix in PACKED:
+            refuse_others(path)
         raise InputError(
             f"files of type '{path.suffix}' aren't supported", where=str(path), remedy="Give a .csv or .parquet file"
         )

@@ -48,11 +48,18 @@ class Full(io.TextIOWrapper):
         raise OSError(self.error, os.strerror(self.error))
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EPIPE, errno.EBADF])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EBADF])
 def test_stdout_that_can_not_be_written(ladder, capsys, monkeypatch, error):
     monkeypatch.setattr(sys, "stdout", Full(error))
     assert ended(["check", ladder]) == 1
     assert capsys.readouterr().err == f"error: stdout: can't be written ({os.strerror(error)})\n"
+
+
+def test_a_reader_that_has_read_enough_is_told_nothing(ladder, capsys, monkeypatch):
+    """``flpjax check ladder.csv | head``."""
+    monkeypatch.setattr(sys, "stdout", Full(errno.EPIPE))
+    assert ended(["check", ladder]) == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_stdout_that_is_closed(ladder, capsys, monkeypatch):

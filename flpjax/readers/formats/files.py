@@ -32,12 +32,13 @@ def require(path: Path) -> None:
         InputError: It is so.
     """
     try:
-        if not path.exists():
-            raise missing_file(path, (path.suffix.lower(),))
+        there = path.exists()
         regular = path.is_file() or path.is_dir()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"can't be read ({why})", where=str(path), remedy="Name another source") from None
+    if not there:
+        raise missing_file(path, (path.suffix.lower(),))
     if not regular:
         raise InputError("this is no regular file but a pipe, a socket or a device", where=str(path), remedy="Copy it")
 

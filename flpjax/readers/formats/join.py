@@ -18,7 +18,7 @@ from flpjax.readers.formats.files import require, table
 from flpjax.readers.formats.join_by_step import Checkpoints, with_checkpoints
 from flpjax.readers.formats.records import AUXILIARY, Records, RunRecords, columns_of_rows
 from flpjax.readers.formats.spelt import SUFFIXED, TIMES
-from flpjax.readers.raw import RawTable
+from flpjax.readers.raw import RawTable, refuse_irregular
 
 MODEL, RUN = "model", "run"
 FLAGS = ("final", "held_out")
@@ -57,6 +57,7 @@ def read_join(path: Path) -> JoinTable:
         InputError: It can't be read, has no key, a key twice, a column that nobody knows, or a cell that is no number.
     """
     require(path)
+    refuse_irregular(path, "CSV or Parquet file")
     raw = table(path)
     where = str(path)
     key = next((name for name in (MODEL, RUN) if name in raw.cells), None)

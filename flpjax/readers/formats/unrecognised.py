@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flpjax.errors import InputError, some_of
-from flpjax.readers.csv_file import OTHERS
-from flpjax.readers.formats.files import files, head, header, load_json_or_none, value
+from flpjax.readers.csv_file import refuse_others
+from flpjax.readers.formats.files import files, head, header, load_json_or_none, table, value
 from flpjax.readers.formats.names import meaning_of
 from flpjax.readers.public import SOURCES, registry
 
 TABLES = (".csv", ".parquet", ".pq", ".tsv", ".txt")
-WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 MOST_LISTED = 8
+UNREAD = "\ufffd"  # where bytes are no text
 SIZES = ("params", "tokens", "flops")
 NAMED = '--column "loss/c4=THEIR NAME"'
 CANONICAL = "run, params, tokens and loss/<domain> or score/<task>"
@@ -35,12 +35,21 @@ def unrecognised(path: Path, known: str) -> InputError:
             remedy=f"It is read by name: put its folder, called {public}, into one that FLPJAX_DATA names; ladders of "
             f"it: {', '.join(_ladders_of(public)) or 'none'}",
         )
-    if path.suffix.lower() in WORKBOOKS or _begins_as_zip(path):
-        return InputError("this is a workbook", where=where, remedy="Save the sheet that holds the runs as CSV")
     tables = files(path, TABLES)
     names = header(tables[0]) if tables else []
-    if names:
+    if names and all(name.isprintable() and UNREAD not in name for name in names):
         return _table(tables[0], names)
+    try:
+        for each in tables[:1] or ([path] if path.is_file() else []):
+            refuse_others(each)
+            if each in tables or not each.stat().st_size:
+                table(each)
+    except InputError as error:
+        return error
+    except OSError as error:
+        return InputError(f"can't be read ({error.strerror})", where=where, remedy="Name another source")
+    if path.is_dir() and not any(path.iterdir()):
+        return InputError("the folder is empty", where=where, remedy="Name the one that holds your files")
     content = load_json_or_none(path) if path.is_file() else None
     if isinstance(content, list) and content and isinstance(content[0], dict):
         return InputError(
@@ -81,11 +90,6 @@ def _table(path: Path, names: Sequence[str]) -> InputError:
         where=where,
         remedy=f"Say which is: {NAMED}, score/…, tokens, params; or rename columns: {CANONICAL}",
     )
-
-
-def _begins_as_zip(path: Path) -> bool:
-    kind = next((kind for mark, kind in OTHERS.items() if head(path, 4).encode("latin-1", "replace")[:4] == mark), "")
-    return path.is_file() and "Excel" in kind
 
 
 def _public(path: Path) -> str:

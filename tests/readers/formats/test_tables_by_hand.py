@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -110,7 +111,7 @@ SAYS = {
     "a value of nothing": ("run,tokens,metric,value\na,1e8,,3\n", "column 'metric': there is a value and no metric"),
     "a metric that is a column": ("run,tokens,metric,value\na,1e8,tokens,3\n", "the metric 'tokens' is a column, too"),
     "no header": ("1e7,1e8,3.1\n2e7,2e8,2.9\n", "there is no header"),
-    "a workbook": ("PK\x03\x04", "this is a workbook. Save the sheet"),
+    "a workbook": ("PK\x03\x04", "this is a zip or Excel file. Unpack it, or save the sheet"),
     "columns of other names": (
         "exp,size,quality\na,1,2\n",
         "no column is a loss or a score by its name: exp, size, qua",
@@ -291,3 +292,45 @@ def test_losses_that_may_be_negative_and_shares(tmp_path: Path) -> None:
     (tmp_path / "ladder.toml").write_text(made.mapping)
     again = read_runs(tmp_path / "ladder.csv", tmp_path / "ladder.toml")
     assert (again.signed, again.sources, again.loss[:, 0].tolist()) == (("unigram",), ("web", "code"), [-3.1, -3.2])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        (
+            "t.xlsx",
+            b"PK\x03\x04",
+            "this is a zip or Excel file. Unpack it, or save the sheet that holds the runs as CSV",
+        ),
+        ("t.json.gz", gzip.compress(b"[]"), "this is a gzip file. Unpack it"),
+        ("t.csv", b"", "the file is empty"),
+        ("t", b"", "the file is empty"),
+        ("t.csv", bytes(range(128, 256)), "line 1: byte 0 is no UTF-8 text. Save the file as UTF-8"),
+        ("t.csv", "run,loss\nä,3\n".encode("latin-1"), "line 2: byte 9 is no UTF-8 text"),
+        ("t.csv", "run,loss\na,3\n".encode("utf-16"), "this is UTF-16 text"),
+        ("t.csv", "run,loss\na,3\n".encode("utf-16-le"), "there is a NUL character"),
+        ("t.parquet", b"run,loss", "this is no readable Parquet file"),
+        ("t.pdf", b"%PDF-1.7", "no format recognises this"),
+    ],
+)
+def test_what_is_no_table_is_called_what_it_is(name: str, content: bytes, says: str, tmp_path: Path) -> None:
+    """As a file, and alone in a folder."""
+    path = tmp_path / "in" / name
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        import_runs(path)
+    if path.suffix in (".csv", ".parquet"):
+        with pytest.raises(InputError, match=says):
+            import_runs(path.parent)
+
+
+def test_links_and_folders_that_lead_nowhere(tmp_path: Path) -> None:
+    link = tmp_path / "link.csv"
+    link.symlink_to(tmp_path / "nowhere.csv")
+    for read in (import_runs, read_runs):
+        with pytest.raises(InputError, match=r"link\.csv: this is a link to a file that is not there"):
+            read(link)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="the folder is empty"):
+        import_runs(tmp_path / "empty")
