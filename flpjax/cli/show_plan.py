@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flpjax.cli.layout import Sheet, table
 from flpjax.cli.text import fixed, number, percent, span
+from flpjax.errors import count
 
 if TYPE_CHECKING:
     from flpjax.results.allocation.allocation import Allocation
@@ -39,7 +40,8 @@ def summary(found: Allocation) -> str:
         bounds = f" ({bounds})" if bounds not in ("", n) else ""
         best.append(f"for {o.flops:.3g} FLOPs: {n}{bounds} parameters on {number(o.tokens.median)} tokens")
     more = len(found.optima) - SUMMARISED
-    return f"Best {'; '.join(best)}{f'; and {more} budgets more below' if more > 0 else ''}."
+    rest = f"; {count(more, 'more budget')} below" if more > 0 else ""
+    return f"Best {'; '.join(best)}{rest}."
 
 
 def words(found: Allocation) -> list[str]:
@@ -84,16 +86,14 @@ def _mixtures(found: Allocation) -> Sheet:
 
 
 def _scores(found: Allocation) -> Sheet:
-    tasks = list(found.optima[0].scores)
-    rows = []
-    for o in found.optima:
-        cells = []
-        for task in tasks:
-            v = o.scores[task]
-            bounds = f" ({percent(v.lower)} to {percent(v.upper)})" if found.intervals else ""
-            cells.append(f"{percent(v.median)}{bounds}")
-        rows.append([f"{o.flops:.3g}", *cells])
-    return table("Scores that are expected there, %", ["C, FLOPs", *tasks], rows)
+    """A line a task: there may be dozens."""
+
+    def cell(v: Interval) -> str:
+        bounds = f" ({percent(v.lower)} to {percent(v.upper)})" if found.intervals else ""
+        return f"{percent(v.median)}{bounds}"
+
+    rows = [[task, *(cell(o.scores[task]) for o in found.optima)] for task in found.optima[0].scores]
+    return table("Scores that are expected there, %", ["task", *(f"{o.flops:.3g}" for o in found.optima)], rows)
 
 
 def _approaches(found: Allocation) -> Sheet:

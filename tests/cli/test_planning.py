@@ -32,7 +32,7 @@ def test_a_plan_in_tables_files_and_a_picture(run, runs, tmp_path):
         "N* grows as C^0.4",
     ):
         assert line in out
-    assert "Counted: N without embeddings (params), C as the table has it." in out
+    assert "Counted: N by params, C as the table has it." in out
     assert "times the largest run's" in err
     told = json.loads(files["json"].read_text())
     assert [o["flops"] for o in told["optima"]] == [1e20, 1e21, 1e23]

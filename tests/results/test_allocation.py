@@ -15,6 +15,7 @@ from flpjax.results.allocation.blend import DOUBT, blended
 from flpjax.results.allocation.conventions import choices, converted, words_of
 from flpjax.results.allocation.isoflop import budgets_of, points_of
 from flpjax.results.allocation.limits import Limits
+from flpjax.results.allocation.parabola import lowest_points
 from flpjax.results.allocation.plan import plan
 from flpjax.results.allocation.valley import FLAT, valleys
 from tests.results.allocation_truth import isoflops, law, optimum, table
@@ -182,6 +183,17 @@ def test_a_blend_goes_by_precision_and_is_wider_where_approaches_disagree():
     assert 0.4 < apart.weight < 0.7
     assert 20.3 < np.median(apart.log_params) < 20.7
     assert apart.log_params.std() > 0.5
+
+
+def test_a_polynomial_that_passes_through_its_runs_has_no_lowest_point():
+    """Four sizes are a cubic: no residual would say how sure its lowest point is, and all else would look amiss."""
+    runs = isoflops(0.003, sizes=4)
+    iso = budgets_of(points_of(runs, "web"))
+    log_loss = np.log(iso.points.loss)[None]
+    assert np.isfinite(lowest_points(iso, log_loss, 2).log_params).all()
+    through = lowest_points(iso, log_loss, 3)
+    assert np.isnan(through.log_params).all()
+    assert not through.weight.any()
 
 
 def grid(params, tokens):

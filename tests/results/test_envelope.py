@@ -42,3 +42,20 @@ def test_a_line_through_it_and_its_resamples(curves):
 
 def test_runs_without_curves_have_no_envelope():
     assert curves_of(isoflops(0.0), "web") is None
+
+
+def test_few_sizes_do_not_flatten_the_line():
+    """The smallest and the largest of four sizes are the best over half of the compute for want of others."""
+    sizes, ratios, checkpoints = np.geomspace(2e8, 1.3e9, 4), (20.0, 40.0, 100.0, 200.0), 50
+    params = np.repeat(np.repeat(sizes, 4), checkpoints)
+    tokens = params * np.repeat(np.tile(ratios, 4), checkpoints) * np.tile(np.linspace(0.02, 1.0, checkpoints), 16)
+    names = np.repeat(np.array([f"run {i}" for i in range(16)], object), checkpoints)
+    few = curves_of(
+        build_runs({"run": names, "params": params, "tokens": tokens, "loss/web": law(params, tokens)}), "web"
+    )
+    top = float((6.0 * params * tokens).max())
+    (line,) = envelope_line(few, np.ones((1, 16)), np.log([top, 100.0 * top]))
+    assert line == pytest.approx(np.log([optimum(top), optimum(100.0 * top)]), abs=0.25)
+    flat = envelope(few)
+    slope, _ = np.polyfit(flat.log_flops, flat.log_params, 1)
+    assert slope < 0.9 * (0.28 / 0.62)  # of the envelope as it is

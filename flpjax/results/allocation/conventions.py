@@ -69,14 +69,16 @@ def with_both_sizes(runs: Runs) -> tuple[Runs, tuple[str, ...]]:
         return runs, ()
     if lacking == ["params"]:
         return replace(runs, params=runs.flops / (6.0 * runs.tokens)), (
-            "there is no column 'params': N is C/(6·D), and counts whatever parameters C was counted by",
+            "N is C/(6·D), in place of the missing column 'params': it counts the parameters that C was counted by",
         )
-    return replace(runs, tokens=runs.flops / (6.0 * runs.params)), ("there is no column 'tokens': D is C/(6·N)",)
+    return replace(runs, tokens=runs.flops / (6.0 * runs.params)), (
+        "D is C/(6·N), in place of the missing column 'tokens'",
+    )
 
 
 def words_of(params_by: str, flops_by: str) -> str:
     """What is counted, in words."""
-    n = "N without embeddings (params)" if params_by == PARAMS else f"N by x/{params_by}"
+    n = f"N by {params_by}" if params_by == PARAMS else f"N by x/{params_by}"
     return f"{n}, C as the table has it" if flops_by == "table" else f"{n}, C = 6ND"
 
 

@@ -12,7 +12,9 @@ from flpjax.ladder.table import Runs
 CHECKPOINTS = 5  # of a run, at least: fewer are no curve
 CURVES = 3  # that must be compared at a compute
 POINTS = 100  # of compute, evenly in its logarithm
-FEWEST = 2  # sizes on the envelope, or there is no line
+FEWEST = 2  # sizes on the envelope, or places where one takes over from another, or there is no line
+MOST_WITH = 0.75  # of the resamples, that must have such places for the line to go through them
+SAME_SIZE = 3  # decimals of log N
 
 Floats = NDArray[np.float64]
 
@@ -72,11 +74,38 @@ def envelope(curves: Curves, counts: Floats | None = None) -> Envelope:
 
 
 def envelope_line(curves: Curves, counts: Floats, at: Floats) -> Floats:
-    """Log N ``(draw, budget)`` at log C ``at`` of lines through the envelopes of resamples ``(draw, curve)``."""
+    """Log N ``(draw, budget)`` at log C ``at`` of lines through the envelopes of resamples ``(draw, curve)``.
+
+    Where one size takes over from another while both still train, N* is half way between them: the line goes through
+    these places if there are two, in most resamples. Else it goes through the envelope as it is, which is flat where
+    the smallest or the largest size is the best for want of others, and jumps where runs end.
+    """
+    by_takeover = np.stack([_line(*_takeovers(curves, own > 0), at) for own in counts])
+    if np.isfinite(by_takeover).any(axis=1).mean() > MOST_WITH:
+        return by_takeover
     found = np.full((len(counts), len(at)), np.nan)
     for d, own in enumerate(counts):
         one = envelope(curves, own)
         if len(np.unique(one.run)) >= FEWEST:
-            slope, level = np.polyfit(one.log_flops - one.log_flops.mean(), one.log_params, 1)
-            found[d] = level + slope * (at - one.log_flops.mean())
+            found[d] = _line(one.log_flops, one.log_params, at)
     return found
+
+
+def _takeovers(curves: Curves, taken: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Where the lowest size changes though neither has ended there: log C, and log N half way between both."""
+    sizes, own = np.unique(curves.log_params[taken].round(SAME_SIZE), return_inverse=True)
+    loss = np.where(np.isfinite(curves.loss[taken]), curves.loss[taken], np.inf)
+    lowest = np.stack([loss[own == k].min(axis=0) for k in range(len(sizes))])  # (size, point)
+    best = lowest.argmin(axis=0)
+    before, after, point = best[:-1], best[1:], np.arange(len(best) - 1)
+    there = (before != after) & np.isfinite(lowest[before, point + 1]) & np.isfinite(lowest[after, point])
+    halves = 0.5 * (curves.log_flops[:-1] + curves.log_flops[1:])
+    return halves[there], 0.5 * (sizes[before] + sizes[after])[there]
+
+
+def _line(x: Floats, y: Floats, at: Floats) -> Floats:
+    """The line through some points; NaN if they have one x, or one y."""
+    if len(x) < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.full(len(at), np.nan)
+    slope, level = np.polyfit(x - x.mean(), y, 1)
+    return np.asarray(level + slope * (at - x.mean()))

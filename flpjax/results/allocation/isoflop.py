@@ -105,13 +105,13 @@ def _grouped(level: Floats, log_params: Floats) -> tuple[NDArray[np.int64], floa
     found, scatter = 0, 0.0
     for own in range(int(label.max(initial=-1)) + 1):
         mine = label == own
-        if np.ptp(level[mine]) <= WIDEST and _sizes(log_params[mine]) >= LEAST_SIZES:
+        if np.ptp(level[mine]) <= WIDEST and sizes_of(log_params[mine]) >= LEAST_SIZES:
             group[mine] = found
             scatter += float(((level[mine] - level[mine].mean()) ** 2).sum())
             found += 1
     return group, round(scatter, 9)
 
 
-def _sizes(log_params: Floats) -> int:
+def sizes_of(log_params: Floats) -> int:
     """How many sizes differ."""
     return int((np.diff(np.sort(log_params)) > SAME_SIZE).sum()) + 1

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.results.allocation.isoflop import Budgets
+from flpjax.results.allocation.isoflop import Budgets, sizes_of
 
 FEWEST = 2  # budgets for a line
 BEYOND = 0.5  # of a budget's range of log N: a lowest point farther out is extrapolated, and does not count
@@ -76,7 +76,8 @@ def lowest_points(budgets: Budgets, log_loss: Floats, degree: int = 2) -> Lowest
     weight = np.zeros(len(budgets))
     for g in range(len(budgets)):
         mine = budgets.group == g
-        at[:, g], weight[g] = _vertices(budgets.points.log_params[mine], log_loss[:, mine], degree)
+        if sizes_of(budgets.points.log_params[mine]) > degree + 1:  # else it passes through, whatever they are
+            at[:, g], weight[g] = _vertices(budgets.points.log_params[mine], log_loss[:, mine], degree)
     return Lowest(at, weight)
 
 
