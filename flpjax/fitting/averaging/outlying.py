@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.ladder.audit.outlier_test import OutlierTest
+from flpjax.ladder.audit.rosner import OutlierTest
 from flpjax.ladder.audit.trend import LOSS, basis
 from flpjax.ladder.features import Features
 
@@ -20,7 +20,7 @@ def outlying(x: Any, log_loss: NDArray[np.float64], seen: NDArray[np.bool_]) -> 
     """``(origin, row)`` the rows seen whose loss does not belong to the others', as ``flpjax check`` finds them.
 
     A smooth trend over N, D and mixture predicts each from the others; one is an outlier if it departs further than the
-    scatter of the others, and its tail, explain (:class:`~flpjax.ladder.audit.outlier_test.OutlierTest`). At earlier
+    scatter of the others, and its tail, explain (:class:`~flpjax.ladder.audit.rosner.OutlierTest`). At earlier
     origins, only the rows up to there are used.
 
     Args:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import some_of
 from flpjax.ladder.audit.fault import MOST_LISTED, Fault, Kind
-from flpjax.ladder.audit.outlier_test import OutlierTest
+from flpjax.ladder.audit.rosner import OutlierTest
 from flpjax.ladder.audit.trend import LOSS, SCORE, Floats, Trend, basis
 from flpjax.ladder.design import log_sizes
 from flpjax.ladder.table import Runs

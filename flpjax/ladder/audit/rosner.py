@@ -14,10 +14,8 @@ PRIOR_DF = 3  # degrees of freedom of the prior on the noise, about its least va
 TAIL_SHARE = 0.1  # share of runs, the outermost, from which the tail index is estimated
 TAIL_PRIOR_WEIGHT, TYPICAL_TAIL_INDEX = 2, 0.25  # the estimate is shrunk to this index, as if by so many runs
 MOST_EXPECTED_BEYOND = 0.02  # expected number of regular runs that far out, with the tail index of the others
-EXTRA_STEPS, MOST_RUNS_FOR_EXTRA = (
-    2,
-    120,
-)  # runs removed after the last improbable one, on ladders of at most so many runs
+EXTRA_STEPS = 2  # runs removed after the last improbable one,
+MOST_RUNS_FOR_EXTRA = 120  # on ladders of at most so many
 MOST_OUTLIERS = 8  # outlying runs of one column; more are a second trend
 
 
