@@ -25,6 +25,7 @@ from flpjax.cli.picture_units import in_units_of, label
 from flpjax.cli.plots_residuals import draw_residuals
 from flpjax.errors import InputError
 from flpjax.ladder.joined import losses_at_scores
+from flpjax.ladder.select import in_warmup
 from flpjax.ladder.table import AVERAGE, Runs, index_of
 from flpjax.results.forecast import Forecast, Interval
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from flpjax.results.path import ForecastPath, ScoreMap
 
+MARGIN = 0.04  # of an axis, beyond what it shows
 CROWD = 300  # checkpoints of a ladder that are drawn small
 MARKERS = "os^Dvp<>"  # of targets: told apart in grey, too
 
@@ -164,9 +166,16 @@ def _draw_score(
     ax.set(xlabel=f"loss {words(label(via, runs), MOST_TITLE_LETTERS)}", ylabel="score (%)", ylim=(low, high))
     ax.set_yticks(plain_ticks(low, high))
     ax.set_title(words(task, MOST_TITLE_LETTERS), fontsize=9)
-    ends = ax.get_xlim()
+    ends = _ends(ax, loss[~in_warmup(ladder) & np.isfinite(measured)])
     ax.set_xticks(plain_ticks(*ends))
     ax.set_xlim(*reversed(ends))
+
+
+def _ends(ax: Axes, loss: NDArray[np.float64]) -> tuple[float, float]:
+    """The axis of losses, lowest first: without those of warm-ups, which no map fits, it is not half empty."""
+    low, high = ax.get_xlim()
+    most = np.nanmax(loss, initial=-np.inf)
+    return low, min(high, most + MARGIN * (most - low)) if most > low else high
 
 
 def draw_band(ax: Axes, x: NDArray[np.float64], median: Any, lower: Any, upper: Any) -> Any:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flpjax.ladder.units import Unit
     from flpjax.results.check import Check
 
+UNKNOWN = "-"
 MANY = 12  # runs, or tasks, that are listed without being asked for
 
 
@@ -43,7 +44,7 @@ def _runs(result: Check) -> Sheet:
     rows = [
         [
             r["run"],
-            *("-" if r[size] is None else number(r[size]) for size in ("params", "tokens")),
+            *(UNKNOWN if r[size] is None else number(r[size]) for size in ("params", "tokens")),
             f"{r['flops']:.3g}",
             str(r["checkpoints"]),
             _loss_text(r["final_loss"], result.loss_unit),
@@ -51,8 +52,9 @@ def _runs(result: Check) -> Sheet:
         ]
         for r in sorted(result.runs, key=lambda r: r["flops"])
     ]
-    final = _final_loss(result)
-    return table("Runs", ["run", "params", "tokens", "FLOPs", "checkpoints", final, ""], rows)
+    columns = ["run", "params", "tokens", "FLOPs", "checkpoints", _final_loss(result), ""]
+    told = [i for i in range(len(columns)) if any(row[i] not in ("", UNKNOWN) for row in rows)]
+    return table("Runs", [columns[i] for i in told], [[row[i] for i in told] for row in rows])
 
 
 def _loss_text(value: float | None, unit: Unit | None) -> str:
@@ -84,9 +86,7 @@ def _sizes(result: Check) -> Sheet:
         "checkpoints": [f"{s['checkpoints']:,}" if s["checkpoints"] > s["runs"] else "" for s in sizes],
         _final_loss(result): [span(s["final_loss"], lambda v: _loss_text(v, result.loss_unit)) for s in sizes],
     }
-    shown = {name: cells for name, cells in columns.items() if any(cells)}
-    if not _has_losses(result):
-        del shown[_final_loss(result)]
+    shown = {name: cells for name, cells in columns.items() if any(cell not in ("", UNKNOWN) for cell in cells)}
     return table(f"{len(result.runs):,} runs by size", list(shown), list(zip(*shown.values(), strict=True)))
 
 

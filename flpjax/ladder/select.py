@@ -69,7 +69,7 @@ class Selection:
         drop(np.isnan(runs.score), "no score")
         drop(np.isnan(loss), "no loss")
         if self.warmup > 0:
-            drop(_in_warmup(runs, self.warmup)[:, None] & keep, "warm-up")
+            drop(in_warmup(runs, self.warmup)[:, None] & keep, "warm-up")
         if self.improving:
             drop(_not_improved(runs, _training_loss(runs, loss)), "not improving")
         if self.above_chance is not None:
@@ -93,7 +93,8 @@ def _isotonic(score: Floats, loss: Floats) -> Floats:
     return fitted
 
 
-def _in_warmup(runs: Runs, share: float) -> NDArray[np.bool_]:
+def in_warmup(runs: Runs, share: float = Selection.warmup) -> NDArray[np.bool_]:
+    """``(row,)`` whether a checkpoint is within this first share of its run."""
     most = np.zeros(len(runs.names))
     np.maximum.at(most, runs.run, runs.progress)
     return runs.progress < share * most[runs.run]

@@ -13,6 +13,7 @@ from flpjax.cli.picture import log_ticks, percent_limits, picture, plain_ticks, 
 from flpjax.cli.plots import plot_forecast
 from flpjax.cli.session import save_figure
 from flpjax.errors import InputError
+from flpjax.ladder.select import in_warmup
 from flpjax.readers.units import LOSS
 from flpjax.results.forecast import forecast
 from flpjax.results.path import forecast_path, score_map
@@ -118,6 +119,17 @@ def test_axes_keep_within_what_is_possible_and_ticks_are_round(drawn):
         low, high = ax.get_ylim()
         assert 0.0 <= low < high <= 100.0
         assert ax.xaxis_inverted()
+
+
+def test_warm_ups_do_not_stretch_the_axis_of_losses(drawn):
+    """A first checkpoint near the loss of guessing left the fitted range in a corner."""
+    result, runs, path, scores, _ = drawn
+    first = np.flatnonzero(in_warmup(runs.training()) & ~runs.training().final)[:1]
+    started = replace(runs, loss=np.where(np.arange(len(runs))[:, None] == first, 11.0, runs.loss))
+    again = plot_forecast(result, started, "general", path=path, scores=scores)
+    for ax in again.axes[1:]:
+        shown = runs.training().loss_of("general")[~in_warmup(runs.training())]
+        assert ax.get_xlim()[1] < shown.min() < shown.max() < ax.get_xlim()[0] < 11.0
 
 
 def test_without_a_path_there_is_no_law(drawn):
