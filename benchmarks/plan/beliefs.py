@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 FALL, SCATTER = -0.7, 0.5  # slopes of features before any measurement, in units of their priors: where searches start
 LAWS = 256  # a structure, drawn before any measurement
 CELLS = 8  # of a discrepancy along an axis: places from which its slope wanders
+LENGTH = 1.5  # of a local departure, in e-folds, or s.d. of features that are no logarithms
+MOST_CELLS, LEFT = 64, 0.01  # of its decomposition: columns at most, and share of a row's variance that they may leave
 AMPLITUDE = OF["log"].amplitude_prior[0]  # of a discrepancy, as ladders of the past had it
 NOISE = OF["log"].noise_prior[0]
 
@@ -94,6 +96,23 @@ def departures(axes: Sequence[Axis], columns: Floats) -> Floats:
         beyond = 0.5 * np.maximum(z[:, None] - edges, 0.0) ** 2
         parts.append((beyond[:, :-1] - beyond[:, 1:]) / np.sqrt(np.maximum(np.diff(edges), 1e-9)))
     return np.concatenate(parts, axis=1) / np.sqrt(len(parts))
+
+
+def nearby(axes: Sequence[Axis], columns: Floats) -> Floats:
+    """``(row, cell)`` what weights of a local departure do, at amplitude 1: rows that lie near each other share it.
+
+    A Gaussian process of all features together (Matérn, 3/2), by the columns of a pivoted Cholesky decomposition. Many
+    cheap rows of one corner then tell of that corner; without, each tells anew of the law.
+    """
+    z = np.stack([a.departure(v) / (1.0 if a.logarithm else a.spread) for a, v in zip(axes, columns, strict=True)])
+    left, cells = np.ones(z.shape[1]), np.zeros((0, z.shape[1]))
+    while left.max() > LEFT and len(cells) < MOST_CELLS:
+        pivot = int(left.argmax())
+        away = np.sqrt(3.0 * ((z - z[:, [pivot]]) ** 2).sum(axis=0)) / LENGTH
+        rest = (1.0 + away) * np.exp(-away) - cells[:, pivot] @ cells
+        cells = np.concatenate([cells, rest[None] / np.sqrt(left[pivot])])
+        left = np.maximum(left - cells[-1] ** 2, 0.0)
+    return cells.T
 
 
 def joint(rows: Sequence[Floats], points: Points, noise: Floats) -> Joint:

@@ -45,15 +45,16 @@ class Study(NamedTuple):
         random: Whether rows are bought in random order.
         seed: Of draws and starts.
         rule: How laws are weighed on whose word rows are chosen.
-        plans: Plans that the first share is spent by: each after the first sees what the ones before it bought.
+        plans: Plans that the first share is spent by: each after the first sees what the ones before it bought, and
+            the first of two, which knows the priors only, has a quarter.
         inside: Whether the task is a split of the training rows.
     """
 
     task: str
     random: bool
     seed: int
-    rule: Rule = "evidence"
-    plans: int = 1
+    rule: Rule = "both"
+    plans: int = 2
     inside: bool = False
 
 
@@ -89,7 +90,7 @@ def one(study: Study) -> tuple[Study, dict[str, Any]]:
         spent = 0.0
         begun = time.process_time()
         for plan in range(plans):
-            rest = 0.01 * share * split.cost.sum() * (plan + 1) / plans - split.cost[paid].sum()
+            rest = 0.01 * share * split.cost.sum() * ((plan + 1) / plans) ** 2 - split.cost[paid].sum()
             start = time.process_time()
             paid += (
                 _random(paid, split.cost, rest, rng) if study.random else _chosen(split, paid, laws, study, rest, rng)

@@ -5,31 +5,33 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from benchmarks.laws.tasks import TASKS
-from benchmarks.plan.beliefs import CELLS, departures
+from benchmarks.plan.beliefs import CELLS, LENGTH, departures, nearby
 from benchmarks.plan.fits import Fits
+from benchmarks.plan.measured import Measured, Part
 from benchmarks.plan.selection import PUBLISHED, show
 from benchmarks.plan.splits import split_of
 from benchmarks.plan.study import SHARES
-from benchmarks.plan.weighed import Measured, Part
 from flpjax.fitting.lawsearch.folds import Folds, folds_towards
 from flpjax.fitting.lawsearch.structure import axis_of
 
-ROWS, MEASURED, NUMBERS, CELL = 13, 7, 3, 5
+ROWS, MEASURED, NUMBERS, CELL, NEAR = 13, 7, 3, 5, 2
 
 
-def test_a_law_and_its_discrepancy_are_a_regression():
+@pytest.mark.parametrize("local", [0.0, 0.7])
+def test_a_law_and_its_departures_are_a_regression(local):
     rng = np.random.default_rng(0)
-    slope, basis = rng.standard_normal((ROWS, NUMBERS)), rng.standard_normal((ROWS, CELL))
+    slope, along, near = (rng.standard_normal((ROWS, n)) for n in (NUMBERS, CELL, NEAR))
+    basis = np.concatenate([along, local * near], axis=1)
     away, measured = rng.standard_normal(NUMBERS), list(range(MEASURED))
     value = rng.standard_normal(ROWS)
     y = value[:MEASURED] + 0.01 * rng.standard_normal(MEASURED)  # within the Huber corner: squares
     folds = Folds(np.ones((1, MEASURED)), np.zeros((1, MEASURED), bool), ("all rows",))
     law = Fits(value[None, None], slope[None, None], away[None, None], float(NUMBERS))
-    here = Measured(measured, y[None], np.ones(1), basis, folds)
-    part = Part(law, np.ones(1), np.array([0.5]), 0.0)
+    here = Measured(measured, y[None], np.ones(1), along, near, folds)
+    part = Part(law, np.ones(1), np.array([local]), np.array([0.5]), 0.0)
     forecast, deviations = here.forecast(part, 0, 0), here.deviations(part, 0, 0)
     design = np.concatenate([slope, basis], axis=1)
-    prior = np.concatenate([-away, np.zeros(CELL)])  # of what is added to the fit
+    prior = np.concatenate([-away, np.zeros(CELL + NEAR)])  # of what is added to the fit
     total = design[:MEASURED] @ design[:MEASURED].T + 0.25 * np.eye(MEASURED)
     gain = design @ design[:MEASURED].T @ np.linalg.inv(total)
     mean = value + design @ prior + gain @ (y - value[:MEASURED] - design[:MEASURED] @ prior)
@@ -47,6 +49,31 @@ def test_a_discrepancy_widens_with_the_distance():
     assert departures([axis_of("N", n[:6])], n[None]).shape == (11, CELLS)
     assert (np.diff(sd) > 0).all()
     np.testing.assert_allclose(sd[-1], (np.log(1e3) ** 3 / 3) ** 0.5, rtol=0.05)  # of an integrated Wiener process
+
+
+def test_rows_near_each_other_share_a_local_departure():
+    """Covariances are those of the kernel, as far as the decomposition leaves nothing out."""
+    rng = np.random.default_rng(1)
+    columns = np.exp(rng.uniform(0.0, 3.0, (2, 17)))
+    cells = nearby([axis_of(name, v) for name, v in zip("ND", columns, strict=True)], columns)
+    away = np.sqrt(3.0) * np.linalg.norm(np.log(columns)[:, :, None] - np.log(columns)[:, None], axis=0) / LENGTH
+    np.testing.assert_allclose(cells @ cells.T, (1.0 + away) * np.exp(-away), atol=0.01)
+
+
+def test_many_rows_of_a_far_corner_do_not_outweigh_few_near_the_target():
+    """A corner is .1 off: with a local departure the forecast at the target stays with its neighbours."""
+    x = np.concatenate([np.full(40, 1e7) * np.linspace(1.0, 1.01, 40), [1e10, 1.1e10, 2e10]])[None]
+    near = nearby([axis_of("N", x[0])], x)
+    y = np.where(x[0] < 1e9, 0.1, 0.0)[:42]
+    folds = Folds(np.ones((1, 42)), np.zeros((1, 42), bool), ("all rows",))
+    law = Fits(np.full((1, 1, 43), 0.095), np.ones((1, 1, 43, 1)), np.zeros((1, 1, 1)), 1.0)  # a level, fitted to all
+    here = Measured(list(range(42)), y[None], np.ones(1), np.zeros((43, 1)), near, folds)
+    without, with_it = (
+        here.forecast(Part(law, np.zeros(1), np.array([local]), np.array([0.005]), 0.0), 0, 0)[-1]
+        for local in (0.0, 0.04)
+    )
+    assert without > 0.09
+    assert with_it < 0.03
 
 
 def test_folds_leave_out_what_lies_towards_the_target():
