@@ -37,6 +37,7 @@ REJECTED = 1e-4  # factor on the length of gradient steps when no trial was bett
 MOST_IDLE_STEPS = 3  # steps in a row without progress (see LEAST_RELATIVE_GAIN) that end a lane
 LEAST_RELATIVE_GAIN = 1e-10  # relative gain that counts as no progress, unless the residual at least halves
 SHORT, LONG = 1e-14, 1e8  # bounds on the length of gradient steps
+FARTHEST = 1e3  # from where a lane stands are points that are projected: of one far off, rounding decides
 NOISE = 32.0  # differences of the value by fewer roundings than this are ignored
 
 # A lane's status: settled with its residual within the tolerance, stuck after MOST_IDLE_STEPS, failed if not finite.
@@ -104,7 +105,7 @@ def climb(
         peak, definite = _peak(polytope, lane, gradient, hessian)
         lengths = lane.step * jnp.asarray(GRADIENT_STEPS)
         targets = jnp.concatenate([peak[None, :], lane.weights[None, :] + lengths[:, None] * gradient[None, :]])
-        landed = jax.vmap(lambda point: project(polytope, point))(targets)
+        landed = jax.vmap(lambda point: project(polytope, _near(lane.weights, point)))(targets)
         newton_trials = lane.weights[None, :] + jnp.asarray(NEWTON_STEPS)[:, None] * (landed[0] - lane.weights)[None, :]
         trials = jnp.concatenate([newton_trials, landed[1:]])
         values = jax.vmap(value)(trials)
@@ -181,10 +182,17 @@ def _peak(polytope: Polytope, lane: Climber, gradient: Array, hessian: Array) ->
     def on_next_face(_: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
         point, _ = state
         slope = gradient - curvature @ (point - lane.weights)
-        landing = land(polytope, point + length * slope)
+        landing = land(polytope, _near(lane.weights, point + length * slope))
         slope = gradient - curvature @ (landing.point - lane.weights)
         on_face = landing.along(landing.along(curvature).T) + steepest * (jnp.eye(len(gradient)) - landing.matrix())
         move, pivot = solve_definite(on_face, landing.along(slope), 1e2 * float(tiny))
-        return landing.point + jnp.where(jnp.isfinite(move), move, 0.0), pivot > 1e2 * tiny
+        peak = _near(landing.point, landing.point + jnp.where(jnp.isfinite(move), move, 0.0))
+        return peak, pivot > 1e2 * tiny
 
     return lax.fori_loop(0, FACES, on_next_face, varying((lane.weights, jnp.asarray(True)), lane.step))
+
+
+def _near(weights: Array, point: Array) -> Array:
+    """The point, or one on the way to it."""
+    move = point - weights
+    return weights + move * (FARTHEST / jnp.maximum(jnp.max(jnp.abs(move)), FARTHEST))

@@ -1,4 +1,8 @@
-"""Small positive definite systems by plain elimination: in a batch, library calls cost more than the arithmetic."""
+"""Small positive definite systems by plain elimination: in a batch, library calls cost more than the arithmetic.
+
+On a CPU they may also never return: XLA's threads that make LAPACK's calls wait for each other where several programs
+run at once and have large batches (jaxlib 0.10). No program that threads call has any in a batch.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +35,16 @@ def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Arra
 
     Args:
         matrix: ``(p, p)``, symmetric.
-        rhs: ``(p,)``.
+        rhs: ``(p,)``, or ``(p, k)``.
         least: Pivots are not allowed below this share.
 
     Returns:
-        The solution ``(p,)``, 0 for parameters without any curvature, and the smallest share, before the floor.
+        The solution, as ``rhs``, 0 for parameters without any curvature, and the smallest share, before the floor.
     """
     diagonal = diagonal_of(matrix)
     there = diagonal > 0
     scale = jnp.where(there, diagonal, 1.0)
-    table = jnp.concatenate([matrix, rhs[:, None]], axis=1)
+    table = jnp.concatenate([matrix, rhs.reshape(len(rhs), -1)], axis=1)
 
     places = np.arange(len(rhs))
 
@@ -65,4 +69,5 @@ def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Arra
 
         first = varying((table, jnp.full((), jnp.inf, table.dtype)), diagonal[0])
         (table, smallest), _ = lax.scan(step, first, jnp.arange(len(rhs)))
-    return jnp.where(there, table[:, -1], 0.0), smallest
+    solution = jnp.where(there[:, None], table[:, len(rhs) :], 0.0)
+    return solution.reshape(rhs.shape), smallest

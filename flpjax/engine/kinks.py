@@ -21,9 +21,11 @@ import numpy as np
 from jax import Array, lax
 
 from flpjax.engine.climb import Climber, Model
+from flpjax.engine.elimination import solve_definite
 from flpjax.engine.polytope import Polytope, project
 
 ROUNDS = 60  # the most steps of :func:`ridge`
+LEAST = 1e-16  # pivot, as a share of its diagonal element
 INTERIOR = 20  # steps of the interior point method
 SHARES = (1.0, 0.5, 0.2, 0.05, 0.01)  # fractions of the step that the model proposes, all of which are tried
 ENOUGH = 1e-12  # least gain that the model must predict to go on, in units of 1 + |value|
@@ -131,11 +133,11 @@ def ridge(value: Callable[[Array], Array], model: Model, polytope: Polytope, lan
 
 
 def _definite(curvature: Array) -> Array:
-    """The matrix, with a tiny multiple of the identity added, if its Cholesky factor exists; otherwise 0."""
+    """The matrix, with a tiny multiple of the identity added, if that is positive definite; otherwise 0."""
     size = jnp.max(jnp.abs(curvature))
     whole = curvature + 1e-12 * size * jnp.eye(len(curvature))
-    factor = jnp.linalg.cholesky(whole)
-    return jnp.where(jnp.all(jnp.isfinite(factor)), whole, 0.0)
+    _, smallest = solve_definite(whole, jnp.zeros(len(whole)), 0.0)
+    return jnp.where(smallest > 0.0, whole, 0.0)
 
 
 def _programme(
@@ -185,17 +187,24 @@ def _programme(
         stationarity = quadratic @ x + linear + inequalities.T @ dual + equalities.T @ nu
         infeasibility, equality_error = inequalities @ x + slack - bounds, equalities @ x
         matrix = quadratic + (inequalities.T * (dual / slack)[None, :]) @ inequalities
+        inverse, _ = solve_definite(matrix, jnp.eye(size + 1), LEAST)
+
+        def solve_matrix(rhs: Array) -> Array:
+            """``(S + 1, …)``, refined once: slacks and multipliers differ by many powers of ten."""
+            found = inverse @ rhs
+            return found + inverse @ (rhs - matrix @ found)
+
+        across = solve_matrix(equalities.T)
         # If groups of fixed sum hold all sources, the total is redundant: 1e-13 keeps the system regular.
-        factor = jax.scipy.linalg.lu_factor(
-            jnp.block([[matrix, equalities.T], [equalities, -empty - 1e-13 * jnp.eye(1 + groups)]])
-        )
+        complement_of = equalities @ across + empty + 1e-13 * jnp.eye(1 + groups)
 
         def solve(complement: Array) -> tuple[Array, Array, Array, Array]:
             rhs = -stationarity - inequalities.T @ ((dual * infeasibility - complement) / slack)
-            solution = jax.scipy.linalg.lu_solve(factor, jnp.concatenate([rhs, -equality_error]))
-            dx = solution[: size + 1]
+            alone = solve_matrix(rhs)
+            dnu, _ = solve_definite(complement_of, equalities @ alone + equality_error, LEAST)
+            dx = alone - across @ dnu
             ds = -infeasibility - inequalities @ dx
-            return dx, solution[size + 1 :], ds, -(complement + dual * ds) / slack
+            return dx, dnu, ds, -(complement + dual * ds) / slack
 
         mean = jnp.mean(slack * dual)
         _, _, ds, dz = solve(slack * dual)

@@ -13,7 +13,8 @@ from scipy.optimize import linprog
 
 from flpjax.engine import climbers
 from flpjax.engine.ascent import AscentStatus, ascend, spread_starts
-from flpjax.engine.polytope import Polytope, simplex
+from flpjax.engine.climb import Climber, _peak, begin
+from flpjax.engine.polytope import Polytope, project, simplex
 from flpjax.errors import InputError
 
 PROBLEMS, TASKS = 11, 3  # of laws
@@ -241,6 +242,32 @@ def test_the_worst_of_many_against_a_linear_programme():
     assert set(found.status) <= {AscentStatus.CONVERGED, AscentStatus.KINK}
     assert np.all((found.kkt > 1e-3) == (found.status == AscentStatus.KINK))
     assert AscentStatus.KINK in found.status
+
+
+def test_a_newton_step_on_a_flat_face_lands_on_a_mixture():
+    """Of many sources most directions are flat to rounding, and a step along them is endless."""
+    size, rng = 41, np.random.default_rng(0)
+    polytope = simplex(size)._replace(upper=np.full(size, 0.3))
+    first = spread_starts(polytope, 53, rng)
+    for weights in first:
+        worth = np.exp(2.0 * rng.standard_normal((2, size)))
+        gradient = 1e-2 * rng.random(size)
+        lane = begin(jnp.asarray(weights))._replace(damping=jnp.zeros(()))
+        peak, _ = _peak(polytope, lane, jnp.asarray(gradient), jnp.asarray(-1e-2 * worth.T @ worth))
+        landed = np.asarray(project(polytope, peak))
+        assert landed.sum() == pytest.approx(1.0, abs=1e-9)
+        assert np.all((landed >= 0) & (landed <= 0.3))
+
+
+@pytest.mark.parametrize("program", ["_advance", "_follow", "_shift"])
+def test_no_call_of_lapack_is_made_by_threads(program):
+    """Threads of XLA that make such calls wait for each other for ever where two large programs run at once."""
+    one = Climber(np.full((128, 9), 1 / 9), *np.zeros((7, 128)))
+    numbers = (np.int32(6), np.float64(1e-8)) if program == "_advance" else ()
+    arguments = corners, True, kinked(8), simplex(9), np.int32(16), np.zeros(128, np.int32), one, *numbers
+    text = getattr(climbers, program).lower(*arguments).as_text()
+    assert "while" in text
+    assert "lapack" not in text
 
 
 def test_out_of_steps():

@@ -59,7 +59,9 @@ def together(ladders, key, before):
 def test_each_converges_or_is_named(together):
     assert list(together) == ["long", "top", "late"]
     assert list(together.failed) == ["torn", "lone"]
-    with pytest.raises(FitError, match=r"torn: loss '(general|code)' has chains that do not come together.*Narrow the priors"):
+    with pytest.raises(
+        FitError, match=r"torn: loss '(general|code)' has chains that do not come together.*Narrow the priors"
+    ):
         together["torn"]
     with pytest.raises(FitError, match=r"lone: .*one run only with a final value"):
         together["lone"]

@@ -19,6 +19,7 @@ from flpjax.fitting.averaging.climb import ENOUGH, End, climb
 from flpjax.fitting.averaging.host_climb import climb_few
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import guesses
+from flpjax.fitting.averaging.rivals import Rivals
 from flpjax.fitting.averaging.sheet import Rows, Sheet, stacked
 from flpjax.fitting.averaging.whitening import Whitened, whiten_alike
 from flpjax.laws.discrepancy import Discrepancy
@@ -82,7 +83,10 @@ def _fit_batch(law: Law, space: Space, sheet: Sheet, grid: Grid, shift: float, m
         def whitened(fit: Indices) -> Whitened:
             return whiten_alike(sheet, output[fit], origin[fit], grid, point[fit])
 
-        return (climb if many else climb_few)(inner, space, sheet, output, whitened, theta)
+        if many:
+            return climb(inner, space, sheet, output, whitened, theta)
+        rivals = Rivals(np.arange(outputs * origins).repeat(each), grid.log_prior[point])
+        return climb_few(inner, space, sheet, output, whitened, theta, rivals)
 
     middle = np.full(outputs * origins * starts, int(np.argmax(grid.log_prior)), np.intp)
     tried = climbed(starts, middle, begin.reshape(len(middle), -1))

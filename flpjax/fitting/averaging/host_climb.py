@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.climb import STEPS, Covariances, End
 from flpjax.fitting.averaging.lanes import LANES, values_and_slopes
+from flpjax.fitting.averaging.rivals import LOOK, Rivals
+from flpjax.fitting.averaging.secant import learned, times
 from flpjax.fitting.averaging.sheet import Sheet, by_run
 from flpjax.fitting.averaging.steps import HOPELESS, STIFF, STIFFEST, TOLERANCE
 from flpjax.fitting.averaging.whitening import Whitened
@@ -18,6 +21,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 FEWER = 0.75  # share of the fits that still climb, below which the others are put away, and others begin
 TOGETHER = 1024  # fits that climb at once, at most: more leave a processor's cache
+SOFTER, STIFFER = 1.0 / 8.0, 2.0  # factors on the damping: the least of a step taken, the first of one that is not
 NUMBERS = 1 << 22  # derivatives of all of them: larger arrays are asked of the system, and filled, anew each time
 
 
@@ -54,6 +58,9 @@ class _Climbers(NamedTuple):
     hessian: Floats  # (lane, p, p) of minus the log density
     gain: Floats  # (lane,) of the last step that would have been taken
     damping: Floats  # (lane,)
+    stiffer: Floats  # (lane,) factor on it, should the next step not be taken
+    bend: Floats  # (lane, p, p) what the Hessian lacks
+    bends: NDArray[np.bool_]  # (lane,) whether the last step went rather as the Hessian with it had said
     steps: Indices  # (lane,) tried so far
 
     @property
@@ -62,8 +69,10 @@ class _Climbers(NamedTuple):
         return np.asarray((self.gain >= TOLERANCE) & (self.steps < STEPS))
 
 
-def climb_few(law: Law, space: Space, sheet: Sheet, output: Indices, covariances: Covariances, theta: Floats) -> End:
-    """As :func:`~flpjax.fitting.averaging.climb.climb`, by the same steps."""
+def climb_few(
+    law: Law, space: Space, sheet: Sheet, output: Indices, covariances: Covariances, theta: Floats, rivals: Rivals
+) -> End:
+    """As :func:`~flpjax.fitting.averaging.climb.climb`, but that fits without a chance against rivals are given up."""
     loc, scale = prior_normal(law)
     fitted = _Fitted(law, space, sheet, loc, 1.0 / scale**2)
     count, p = theta.shape
@@ -78,7 +87,10 @@ def climb_few(law: Law, space: Space, sheet: Sheet, output: Indices, covariances
     together = max(min(TOGETHER, NUMBERS // (sheet.y.shape[1] * p)) // LANES * LANES, LANES)
     waiting = min(together, count)
     climbers = begun(0, waiting)
-    while True:
+    for round_ in itertools.count():
+        if round_ % LOOK == 0:
+            lost = rivals.lost(climbers.fit, climbers.value, climbers.hessian, end.log_det[climbers.fit])
+            climbers = climbers._replace(steps=np.where(lost, STEPS, climbers.steps))
         going = int(climbers.climbs.sum())
         if going <= FEWER * len(climbers.fit):
             climbers = _put_away(climbers, end)
@@ -87,8 +99,9 @@ def climb_few(law: Law, space: Space, sheet: Sheet, output: Indices, covariances
                 climbers = _together(climbers, begun(waiting, more))
                 waiting += more
             elif not going:
-                return end
+                break
         climbers = _stepped(fitted, climbers)
+    return end
 
 
 def _put_away(climbers: _Climbers, end: End) -> _Climbers:
@@ -111,7 +124,10 @@ def _begun(fitted: _Fitted, fit: Indices, output: Indices, whitened: Whitened, t
     count = len(fit)
     empty = np.full(count, np.inf)
     problem = fit, output, fitted.sheet.y[output], np.sqrt(whitened.inverse), whitened.away, whitened.effect
-    begin = _Climbers(*problem, theta, empty, theta, theta, empty, np.full(count, STIFF), np.zeros(count, np.intp))
+    none, p = np.zeros(count, np.intp), theta.shape[1]
+    damping = np.full(count, STIFF), np.full(count, STIFFER)
+    bend = np.zeros((count, p, p)), none > 0
+    begin = _Climbers(*problem, theta, empty, theta, theta, empty, *damping, *bend, none)
     known = _density(fitted, begin, theta)
     return begin._replace(
         value=np.where(np.isfinite(known.value), known.value, np.inf), gradient=known.gradient, hessian=known.hessian
@@ -152,20 +168,30 @@ def _stepped(fitted: _Fitted, now: _Climbers) -> _Climbers:
     if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
         gradient, hessian = np.nan_to_num(gradient), np.nan_to_num(hessian)
     each = np.arange(hessian.shape[1])
-    damped = hessian.copy()
-    damped[:, each, each] += damping[:, None] * hessian[:, each, each]
-    damped[:, each, each] += 1e-12
-    there = now.theta + np.linalg.solve(damped, gradient[..., None])[..., 0]
-    new = _density(fitted, now, there)
+    stiff = damping[:, None] * hessian[:, each, each]
+    damped = hessian + now.bends[:, None, None] * now.bend
+    damped[:, each, each] += stiff + 1e-12
+    move = np.asarray(np.linalg.solve(damped, gradient[..., None])[..., 0], np.float64)
+    new = _density(fitted, now, now.theta + move)
     better = live & np.isfinite(new.value) & (new.value <= now.value) & np.isfinite(new.hessian).all(axis=(1, 2))
-    gain = np.where(live & (damping > HOPELESS), 0.0, now.gain)
-    gain[better] = now.value[better] - new.value[better]
+    gained = np.zeros(len(live))
+    gained[better] = now.value[better] - new.value[better]
+    gain = np.where(better, gained, np.where(live & (damping > HOPELESS), 0.0, now.gain))
+    plain = (move * (gradient - 0.5 * times(hessian, move))).sum(axis=1)
+    bent = plain - 0.5 * (move * times(now.bend, move)).sum(axis=1)
+    said = np.where(now.bends, bent, plain)
+    # Nielsen (1999): as soft as the step went as it was said to, and no jumps, after which every other step fails.
+    fulfilled = np.divide(gained, said, out=np.zeros(len(live)), where=(said > 0) & np.isfinite(gained))
+    softer = np.clip(1.0 - (2.0 * fulfilled - 1.0) ** 3, SOFTER, STIFFER)
     return now._replace(
-        theta=np.where(better[:, None], there, now.theta),
+        theta=np.where(better[:, None], now.theta + move, now.theta),
         value=np.where(better, new.value, now.value),
         gradient=np.where(better[:, None], new.gradient, now.gradient),
         hessian=np.where(better[:, None, None], new.hessian, now.hessian),
         gain=gain,
-        damping=np.where(better, damping / 8.0, np.minimum(damping * 8.0, STIFFEST)),
+        damping=np.minimum(damping * np.where(better, softer, now.stiffer), STIFFEST),
+        stiffer=np.where(better, STIFFER, 2.0 * now.stiffer),
+        bend=learned(now.bend, better, move, gradient - new.gradient, new.hessian),
+        bends=better & (np.abs(bent - gained) < np.abs(plain - gained)),
         steps=now.steps + 1,
     )

@@ -17,6 +17,7 @@ from flpjax.numerics import compiled
 
 Floats = NDArray[np.float64]
 LANES = 256  # of one call: more leave a processor's cache, fewer wait for the call
+WIDE, FEW_LANES = 16, 64  # parameters, beyond which a call has fewer lanes: each keeps a processor busy for longer
 POINTS = 1 << 16  # lanes times rows of one call without derivatives, which is made where there are many
 ROWS = 16  # rows come in multiples, so that tables of many lengths share programs
 SPLIT = 32  # rows up to which blocks of ROWS are lanes of their own, so that short tables share one program
@@ -36,21 +37,30 @@ def values_and_slopes(law: Law, space: Space, theta: Floats, x: Any, output: NDA
     Returns:
         ``(lane, row)`` and ``(lane, row, p)``.
     """
-    lanes, blocks = len(output), _blocks(x)
-    value, slope = _in_calls(partial(_differentiated, law, space), *_apart(blocks, output, x, theta))
-    return value.reshape(lanes, -1), slope.reshape(lanes, -1, slope.shape[-1])
+    value, slope = _derived(law, space, theta, x, output, 2)
+    return value.reshape(len(output), -1), slope.reshape(len(output), -1, slope.shape[-1])
 
 
 def values(law: Law, space: Space, theta: Floats, x: Any, output: NDArray[np.intp], many: bool | None = None) -> Floats:
     """The same without derivatives; ``many`` says whether it pays to compile a program for that."""
     lanes = len(output)
     if not (lanes >= MANY if many is None else many):
-        found = _in_calls(lambda *a: _differentiated(law, space, *a)[:1], *_apart(_blocks(x), output, x, theta))
+        found = _derived(law, space, theta, x, output, 1)
     else:
         output, x, theta = _apart(_blocks(x), output, x, theta)
         size = max(POINTS // jax.tree.leaves(x)[0].shape[1], LANES)
         found = _in_calls(lambda *a: (_valued(law, space, *a),), output, x, theta, size=size)
     return found[0].reshape(lanes, -1)
+
+
+def _derived(
+    law: Law, space: Space, theta: Floats, x: Any, output: NDArray[np.intp], leaves: int
+) -> tuple[Floats, ...]:
+    """The first leaves of values and derivatives."""
+    size = FEW_LANES if theta.shape[1] > WIDE else LANES
+    return _in_calls(
+        lambda *a: _differentiated(law, space, *a)[:leaves], *_apart(_blocks(x), output, x, theta), size=size
+    )
 
 
 def guesses(law: Law, x: Any, y: Floats, seen: NDArray[np.bool_]) -> Floats:

@@ -7,9 +7,10 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from flpjax.fitting.averaging import evidence
+from flpjax.fitting.averaging import evidence, host_climb
 from flpjax.fitting.averaging.evidence import Fits, fit_outputs, fit_rows
 from flpjax.fitting.averaging.hyperpriors import Grid, grid_of
+from flpjax.fitting.averaging.rivals import Rivals
 from flpjax.fitting.averaging.sampling import sample_outputs
 from flpjax.fitting.averaging.sheet import Rows, columns
 from flpjax.fitting.draws import unpack_all
@@ -17,6 +18,7 @@ from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import prior_normal, unpack
 from flpjax.laws.loss_score import Sigmoid
+from flpjax.laws.mixture_laws import M3E
 from flpjax.laws.power_law import PowerLaw
 
 C = np.linspace(40.0, 46.0, 14)
@@ -100,6 +102,36 @@ def test_outputs_fitted_together_are_fitted_as_each_alone():
         alone = fit_rows(LAW, "log", own, grid)
         for name in ("theta", "hessian", "log_evidence"):
             np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name), rtol=1e-7, atol=1e-7)
+
+
+def test_fits_of_many_sources_take_few_steps_and_those_given_up_have_no_weight(monkeypatch):
+    """Gauss-Newton steps alone creep here: 50 a fit, most of them at noises that the rows rule out."""
+    rng, runs, sources = np.random.default_rng(3), 60, 17
+    mix = rng.dirichlet(np.full(sources, 0.5), runs)
+    worth = np.exp(rng.normal(0.0, 1.5, sources))
+    x = Features.of_logs(*np.repeat([[18.0], [22.0], [42.0]], runs, axis=1), mix)
+    y = np.log(1.5 + (mix @ worth) ** -0.2) + 0.004 * rng.standard_normal(runs)
+    seen = np.ones((2, runs), bool)
+    seen[1, 47:] = False
+    rows = Rows(x, y, seen, np.arange(runs), np.zeros(seen.shape), np.zeros(runs), False, 0.0)
+    law, grid, evaluated = M3E().centred(x), grid_of("log", departs=False), []
+    density = host_climb._density
+
+    def counted(fitted, climbers, theta):
+        evaluated.append(len(theta))
+        return density(fitted, climbers, theta)
+
+    monkeypatch.setattr(host_climb, "_density", counted)
+    found = fit_rows(law, "log", rows, grid)
+    fits = seen.shape[0] * len(grid.noise)
+    assert sum(evaluated) < 20 * fits
+    monkeypatch.setattr(Rivals, "lost", lambda self, fit, *_: np.zeros(len(fit), bool))
+    to_the_end = fit_rows(law, "log", rows, grid)
+    weights = [np.exp(f.log_evidence - logsumexp(f.log_evidence, axis=1, keepdims=True)) for f in (found, to_the_end)]
+    np.testing.assert_allclose(*weights, atol=1e-4)
+    counts = weights[1] > 1e-6
+    assert found.converged[counts].all()
+    np.testing.assert_allclose(found.log_evidence[counts], to_the_end.log_evidence[counts], atol=1e-3)
 
 
 def test_compiled_steps_end_where_those_on_the_host_do(monkeypatch):
