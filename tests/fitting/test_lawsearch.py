@@ -103,7 +103,7 @@ def test_what_is_found_is_a_law_of_ours_too(found, rows):
 
 def test_every_structure_is_written_as_a_law_and_read_back():
     axes = [axis_of(name, np.exp(np.linspace(1.0, 4.0, 9))) for name in ("a", "b")] + [
-        axis_of("share", np.linspace(0.0, 0.5, 9))
+        axis_of("mix/code", np.linspace(0.0, 0.5, 9))  # a canonical table's: its formula was refused
     ]
     seen = propose([], axes, False)
     more = propose(seen[1:3], axes, False)

@@ -19,6 +19,7 @@ from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.make import law
 
 Kind = Literal["slope", "square", "product", "saturating"]
+MIX = "mix/"  # before the name of a source
 LETTERS = "abcdefgh"
 AMOUNT = 100.0  # largest over smallest positive value, of a column that may be 0 and of which logarithms are taken
 SATURATES = 0.1  # per e-fold: how fast a coupled exponent levels off (fitted by Farseer: .12 to .28)
@@ -235,4 +236,5 @@ def as_law(structure: Structure, axes: Sequence[Axis], signed: bool) -> FormulaL
     """A structure as a law that all of flpjax takes."""
     text = formula(structure, axes)
     names = [f"{LETTERS[n % len(LETTERS)]}{k}" for k, t in enumerate(structure.terms) for n in range(len(t.monomials))]
-    return law(text, space="linear" if signed else "log", real=names)
+    sources = [axis.name.removeprefix(MIX) for axis in axes if axis.name.startswith(MIX)]
+    return law(text, sources=sources, space="linear" if signed else "log", real=names)
