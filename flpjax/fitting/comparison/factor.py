@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -17,7 +18,7 @@ LARGEST = 1000.0  # factor beyond which, or beneath one over which, no compariso
 FARTHEST = 60.0  # e-folds of compute from the centre within which a value is looked for
 EDGE = 1e-6  # e-folds before the farthest: what ends there was not found
 HALVINGS = 34  # of what is left of them: to 10⁻⁸ of an e-fold
-PLACES = 16  # scales come in multiples, so that questions share a program
+PLACES = 16  # scales in one call of the compiled programs, which so serve any number of them
 
 
 def log_factors(law: ComparedLaw, params: Floats, constants: ComparisonConstants, log_compute: Floats) -> Floats:
@@ -44,8 +45,7 @@ def within_reach(log_factor: Floats) -> Floats:
 
 def values_at(law: ComparedLaw, params: Floats, constants: ComparisonConstants, log_compute: Floats) -> Floats:
     """``(recipe, draw, scale)`` log losses, or scores, at log C ``(draw, scale)`` about the centre."""
-    found = np.asarray(_values_at(law, params, constants, _roomy(log_compute)))
-    return found[..., : log_compute.shape[1]]
+    return _by_places(lambda at: _values_at(law, params, constants, at), log_compute)
 
 
 def log_compute_at(
@@ -63,13 +63,15 @@ def log_compute_at(
     Returns:
         ``(draw, value)``.
     """
-    found = np.asarray(_log_compute_at(law, recipe, params, constants, _roomy(values)))[:, : values.shape[1]]
+    found = _by_places(lambda part: _log_compute_at(law, np.int64(recipe), params, constants, part), values)
     return np.where(np.abs(found) < FARTHEST - EDGE, found, np.sign(found) * np.inf)
 
 
-def _roomy(values: Floats) -> Floats:
-    """``(draw, scale)`` with room for more scales."""
-    return np.concatenate([values, np.repeat(values[:, -1:], -values.shape[1] % PLACES, axis=1)], axis=1)
+def _by_places(program: Callable[[Floats], Array], values: Floats) -> Floats:
+    """``(…, draw, scale)`` what a program makes of ``(draw, scale)``, so many scales at a time."""
+    roomy = np.concatenate([values, np.repeat(values[:, -1:], -values.shape[1] % PLACES, axis=1)], axis=1)
+    parts = np.split(roomy, roomy.shape[1] // PLACES, axis=1)
+    return np.concatenate([np.asarray(program(part)) for part in parts], axis=-1)[..., : values.shape[1]]
 
 
 @partial(compiled, static_argnums=0)
@@ -81,16 +83,17 @@ def _values_at(law: ComparedLaw, params: Array, constants: ComparisonConstants, 
     return jax.vmap(one, out_axes=1)(params, log_compute)
 
 
-@partial(compiled, static_argnums=(0, 1))
+@partial(compiled, static_argnums=0)
 def _log_compute_at(
-    law: ComparedLaw, recipe: int, params: Array, constants: ComparisonConstants, values: Array
+    law: ComparedLaw, recipe: Array, params: Array, constants: ComparisonConstants, values: Array
 ) -> Array:
     def one(vector: Array, value: Array) -> Array:
         """``(value,)``; what a recipe does is monotone in compute, up or down."""
 
         def of(log_compute: Array) -> Array:
             size = constants.along(log_compute)
-            return law.values(vector, size, size, constants)[recipe]
+            first, second = law.values(vector, size, size, constants)
+            return jnp.where(recipe == 0, first, second)
 
         far = jnp.full(value.shape, FARTHEST)
         rises = of(far) > of(-far)
