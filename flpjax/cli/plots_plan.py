@@ -121,11 +121,11 @@ def _frontier(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
 def _sizes(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
     """N* and D* against C."""
     flops = np.array([o.flops for o in found.optima])
-    for quantity, name, color in (("params", "N*", TRUTH_COLOR), ("tokens", "D*", TARGET_COLOR)):
+    for quantity, name, color, style in (("params", "N*", TRUTH_COLOR, "D--"), ("tokens", "D*", TARGET_COLOR, "o-")):
         median, lower, upper = (
             np.array([getattr(getattr(o, quantity), side) for o in found.optima]) for side in INTERVAL_KEYS
         )
-        _band(ax, flops, median, lower, upper, color, name, handles)
+        _band(ax, flops, median, lower, upper, color, name, handles, style)
     ax.set_yscale("log")
     everything = [v for o in found.optima for v in (o.params.lower, o.tokens.upper)]
     ticks = log_ticks(min(everything) / 1.5, max(everything) * 1.5, 6)
@@ -137,16 +137,27 @@ def _sizes(ax: Axes, found: Allocation, handles: dict[str, Any]) -> None:
 
 
 def _band(
-    ax: Axes, x: Any, median: Any, lower: Any, upper: Any, color: str, name: str, handles: dict[str, Any]
+    ax: Axes,
+    x: Any,
+    median: Any,
+    lower: Any,
+    upper: Any,
+    color: str,
+    name: str,
+    handles: dict[str, Any],
+    style: str = "o-",
 ) -> None:
-    """The medians as a line and the intervals as a band; if there is one budget, a point with an error bar."""
+    """The medians as a line and the intervals as a band; if there is one budget, a point with an error bar.
+
+    ``style`` is a marker and a line, by which a grey print tells two quantities apart.
+    """
     if len(x) == 1:
         handles[name] = ax.errorbar(
-            x, median, yerr=[median - lower, upper - median], fmt="o", ms=5, color=color, capsize=3
+            x, median, yerr=[median - lower, upper - median], fmt=style[0], ms=5, color=color, capsize=3
         )
         return
     ax.fill_between(x, lower, upper, color=color, alpha=0.2, linewidth=0)
-    (handles[name],) = ax.plot(x, median, color=color, marker="o", ms=3)
+    (handles[name],) = ax.plot(x, median, style, color=color, ms=3)
 
 
 def _log_axis(ax: Axes, label: str, values: Any, text: Any) -> None:
