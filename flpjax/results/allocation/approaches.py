@@ -74,8 +74,7 @@ def approaches_of(
     if others.mixes and len(others.mixes) < len(span.log_flops):  # of a lone budget, the second one has the same
         others = Others(others.features, others.mixes * 2)
     valley = valleys(draws, list(np.exp(span.log_flops)), place, limits, others)
-    words = "a law of N and D fitted to all runs (approach 3)"
-    law = Approach.of("law", valley.log_params, valley.log_tokens, span.log_flops, span.keep, words)
+    law = Approach.of("law", valley.log_params, valley.log_tokens, span.log_flops, span.keep, by_law.why)
     whole, valley = valley, _first(valley, span.keep)
     none = np.zeros_like(valley.log_params)
     only = Approaches((law,), law, valley, none, None, None, "", ())

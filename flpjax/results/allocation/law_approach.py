@@ -48,6 +48,7 @@ class LawApproach:
         sd: Of log losses about it, robust; NaN if there is none.
         outlying: Runs that were left out.
         refused: Why final values carry no law, where it was fitted to checkpoints along training.
+        why: What it is, in one sentence.
     """
 
     draws: Draws
@@ -57,6 +58,7 @@ class LawApproach:
     sd: float
     outlying: tuple[str, ...] = ()
     refused: InputError | None = None
+    why: str = "a law of N and D fitted to all runs (approach 3)"
 
 
 def law_approach(
@@ -109,7 +111,8 @@ def few_runs_approach(runs: Runs, key: Array, draws: int, progress: Callable[[st
         f"{count(len(runs.names), 'run')} for {NUMBERS} numbers of Chinchilla's law: laws that priors hold, averaged "
         "(auto), stand in its place, and intervals are wide"
     )
-    return LawApproach(replace(fitted, warnings=(*fitted.warnings, said)), None, runs, None, float("nan"))
+    why = "laws of N and D with priors, averaged (auto; approach 3)"
+    return LawApproach(replace(fitted, warnings=(*fitted.warnings, said)), None, runs, None, float("nan"), why=why)
 
 
 def final_count(runs: Runs, domain: str) -> int:
