@@ -181,7 +181,8 @@ def judge(fits: dict[str, StageFit], strict: bool) -> tuple[str, ...]:
     for name, fit in fits.items():
         for i, output in enumerate(fit.outputs):
             status, starts = Status(int(fit.status[i])), fit.start_status.shape[1]
-            where = f"{fit.law.partition('(')[0]} for {name} '{output}'"
+            of_class = fit.law.partition("(")[0]  # of a law in a line, its formula
+            where = f"{of_class if of_class.isidentifier() else 'the law'} for {name} '{output}'"
             if not status.usable:
                 if strict:
                     advice = status.advice[0].upper() + status.advice[1:]

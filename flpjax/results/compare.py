@@ -195,12 +195,12 @@ def compare(
             remedy="What is compared are laws of losses, and maps from losses to scores; `flpjax backtest` compares "
             "forecasts of scores",
         )
-    if not (runs.sources or runs.tasks or laws):
+    if not (runs.sources or runs.tasks):
         raise InputError(
             "there is neither a column 'mix/<source>' nor 'score/<task>'",
             where=runs.source,
-            remedy="What is compared are laws of mixtures, and maps from losses to scores; `flpjax backtest` compares "
-            "forecasts of losses",
+            remedy="What is compared are laws of mixtures, and maps from losses to scores; `flpjax backtest --method A "
+            "--method B` compares forecasts of losses, by laws of your own, too",
         )
     unknown = [name for name in mixture_laws if name.removesuffix(RECENT) not in MIXTURE_LOSS]
     if unknown:

@@ -165,10 +165,11 @@ def parse_target(text: str) -> Target:
             grouped[group][own] = number_of(number, f"target '{text}'")
             continue
         if not equals or key.lower() not in _KEYS:
+            column = f"; the column x/{key} is x/{key}={number}" if equals and not slash else ""
             raise InputError(
                 f"'{piece}' is not understood",
                 where=f"target '{text}'",
-                remedy="Write N=7e9,D=4e12 or C=1.7e23",
+                remedy=f"Write N=7e9,D=4e12 or C=1.7e23{column}",
             )
         if _KEYS[key.lower()] in values:
             raise InputError(f"'{key}' is given twice", where=f"target '{text}'", remedy="Give it once")

@@ -129,6 +129,8 @@ def test_any_text_is_a_law_or_an_error_of_ours(text):
         ("E + c*log({lr})", {"E_centre": POSITIVE, "c": REAL}),
         ("s*N^-a + (1 - s)*D^-b", {"s": UNIT, "a": POSITIVE, "b": POSITIVE}),
         (FARSEER, {"e0_centre": REAL, "e1_centre": POSITIVE, "e2": REAL, "a0_centre": REAL, "b0_centre": REAL}),
+        ("E + (A/(N*(k*log({P}) + 1)))^a", {"E": POSITIVE, "A_centre": POSITIVE, "k": REAL, "a": POSITIVE}),
+        ("E + (A*(k - log(N)))^2", {"E": POSITIVE, "A": REAL}),
         ("E + A*(1 + D/D0)^-b", {"D0_centre": POSITIVE, "b": POSITIVE}),
     ],
 )

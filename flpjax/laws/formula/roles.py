@@ -187,8 +187,9 @@ class _Roles:
         name = single[0]
         rest = tuple((s, f) for s, f in node.factors if f != Symbol(name))
         side = next(s for s, f in node.factors if f == Symbol(name))
-        signed = any(sign_of(f, self.positive) <= 0 for _, f in rest)
-        vanishes = any(may_vanish(f, self.positive) for _, f in rest)  # nothing to be measured by at the centre
+        powered = outer is not None and any(isinstance(n, Symbol) for n in walk(outer))  # of what is positive, then
+        signed = not powered and any(sign_of(f, self.positive) <= 0 for _, f in rest)
+        vanishes = not powered and any(may_vanish(f, self.positive) for _, f in rest)  # no measure at the centre
         if not signed and not vanishes:
             self._set(name, Role("level", unit, "positive", Product(rest), side, outer, terms, top))
             return
