@@ -12,7 +12,7 @@ from benchmarks.plan.beliefs import AMPLITUDE, NOISE, Floats, Points, joint
 from benchmarks.plan.fits import Fits
 from benchmarks.plan.measured import Measured, Part
 from flpjax.fitting.averaging.hyperpriors import OF
-from flpjax.fitting.lawsearch.found import weighted_median
+from flpjax.fitting.lawsearch.members import weighted_median
 from flpjax.fitting.lawsearch.trials import FLOOR, PRICE, Problem
 from flpjax.results.selection.conditioning import Joint
 

@@ -21,6 +21,8 @@ def show_laws(found: FoundLaws) -> list[Paragraph]:
     ]
     for member in found.members:
         lines.append(f"{member.weight:4.0%}  {member.trial.error:.2g}  {found.formula_of(member)}")
+    if found.departure is not None:
+        lines.append(f"Forecasts add {found.departure}.")
     if len(found.problem.y) == 1 and found.laws:  # of several, formulas stand there without numbers
         lines.append(f"The first, its numbers to be fitted again: --law 'found={found.laws[0].text}'")
     return [Paragraph(line, hang=6) for line in lines]

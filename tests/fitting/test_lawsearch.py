@@ -13,8 +13,17 @@ from flpjax.fitting.lawsearch.folds import folds_of
 from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
 from flpjax.fitting.lawsearch.proposer import propose
 from flpjax.fitting.lawsearch.search import discover_law
-from flpjax.fitting.lawsearch.structure import Monomial, Structure, Term, as_law, axis_of, formula
-from flpjax.fitting.lawsearch.trials import PRICE, carried, tables_of, values
+from flpjax.fitting.lawsearch.structure import (
+    Monomial,
+    Structure,
+    Term,
+    as_law,
+    axis_of,
+    basis,
+    constants,
+    formula,
+)
+from flpjax.fitting.lawsearch.trials import MISFIT, PRICE, carried, tables_of, values
 from flpjax.ladder.features import Features
 
 SIZE, NOISE = 67, 0.003
@@ -62,7 +71,8 @@ def test_intervals_widen_with_the_level_and_beyond_the_rows(found):
 
 def test_a_number_must_pay_for_itself(found):
     for trial in found.log:
-        assert trial.price == pytest.approx(trial.error * (1.0 + PRICE * trial.structure.complexity))
+        judged = trial.error ** (1.0 - MISFIT) * trial.misfit**MISFIT
+        assert trial.price == pytest.approx(judged * (1.0 + PRICE * trial.structure.complexity))
     prices = [trial.price for trial in found.log]
     assert prices == sorted(prices)
     assert found.members[0].structure == found.log[0].structure
@@ -174,6 +184,66 @@ def test_losses_may_be_negative():
     np.testing.assert_allclose(found.predict({"n": ahead}).median, 80.0 * ahead**-0.25 - 4.0, rtol=0.02)
 
 
+def test_scores_that_turn_are_followed_to_where_they_level_off():
+    """Scores that fall and rise again, of a column that is a logarithm already: forecasts go on as the end did."""
+    x = np.linspace(-2.0, 3.0, 51)
+    scores = -0.6 - 0.4 * np.exp(-(((x - 0.2) / 0.6) ** 2)) + 0.5 / (1.0 + np.exp(-(x - 1.6) / 0.4))
+    seen = x < 2.0
+    found = discover_law({"log flops": x[seen], "score": scores[seen]}, "score", KEY, rounds=4)
+    assert found.problem.folds.names[1:] == ("the largest of log flops",) * 4
+    error = found.predict({"log flops": x[~seen]}).median - scores[~seen]
+    assert np.abs(error).max() < 0.5 * (scores[~seen] - scores[seen].min()).min()
+
+
+def test_terms_are_taken_away_only_from_values_that_may_be_negative():
+    axes = (axis_of("n", np.geomspace(1e6, 1e9, 7)),)
+    signs = {
+        signed: {t.sign for s in propose(propose((), axes, signed), axes, signed) for t in s.terms}
+        for signed in (False, True)
+    }
+    assert signs == {False: {1}, True: {-1, 0, 1}}
+    assert all(any(t.sign >= 0 for t in s.terms) for s in propose((), axes, True))
+
+
+def test_of_costs_only_the_order_counts(rows):
+    """FLOPs; their logarithms, which may be negative; a base model, of rows of fine-tuning, cost nothing."""
+    few, n = {name: rows[name] for name in ("n", "loss")}, rows["n"]
+    costs = n, np.log(n) - 18.0, np.where(n > n.min(), n, 0.0)
+    problems = [Table.of(few, ["loss"], None, None, cost).whole for cost in costs]
+    for problem in problems[1:]:
+        np.testing.assert_array_equal(problem.folds.ahead, problems[0].folds.ahead)
+
+
+def test_a_cost_that_is_all_there_is_explains(rows):
+    few = {name: rows[name] for name in ("n", "loss")}
+    assert Table.of(few, ["loss"], None, None, "n").names == ("n",)
+    assert Table.of({**few, "idle": rows["idle"]}, ["loss"], None, None, "n").names == ("idle",)
+
+
+def test_only_mixtures_are_interpolated():
+    share = np.linspace(0.0, 0.4, 20)
+    n = np.geomspace(1e6, 1e9, 20)
+    logs = np.linspace(-3.0, 2.0, 20)
+    for columns, interpolated in (([share], True), ([share, 1 - share], True), ([share, n], False), ([logs], False)):
+        axes = [axis_of(str(i), c) for i, c in enumerate(columns)]
+        names = folds_of(axes, np.stack(columns), None).names
+        assert any(name.startswith("every") for name in names) == interpolated
+
+
+def test_a_level_that_sets_in_within_the_rows_is_found():
+    """Bits of weights: a power of parameters that count in full from 8 bits on."""
+    axes = (axis_of("bits", np.array([3.0, 4.0, 5.0, 6.0, 8.0, 12.0])),)
+    structure = Structure((Term((Monomial("steep", 0),)),))
+    vector = np.array([0.3, -0.8])
+    text, x = formula(structure, axes), np.array([3.0, 7.0, 12.0])
+    numbers = constants(structure, axes, vector)
+    rate = float(text.split("^-")[1].split(")")[0])
+    assert rate == pytest.approx(1.0 / axes[0].spread, rel=0.05)
+    by_hand = numbers["A0"] * np.exp(numbers["a0"] * (1.0 - (x / np.exp(axes[0].centre)) ** -rate))
+    features = np.stack([basis(axes, x[None], m) for m in (None, Monomial("steep", 0))], axis=1)
+    np.testing.assert_allclose(np.exp(features @ vector), by_hand, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("change", "how", "message"),
     [
@@ -189,7 +259,7 @@ def test_losses_may_be_negative():
         ({"n": np.r_[np.nan, np.ones(SIZE - 1)]}, {"targets": "loss"}, "no finite value in row 1"),
         ({}, {"targets": "loss", "group": "name"}, "has 1 rows"),
         ({}, {"targets": "loss", "features": ["name"]}, "column 'name' is not of numbers"),
-        ({}, {"targets": "loss", "cost": -np.ones(SIZE)}, "a cost is not positive"),
+        ({}, {"targets": "loss", "cost": np.full(SIZE, np.inf)}, "no finite value in row 1"),
         ({"n": np.ones(SIZE)}, {"targets": "loss", "features": ["n"]}, "no feature varies"),
     ],
 )

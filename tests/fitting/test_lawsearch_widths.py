@@ -6,7 +6,7 @@ import pytest
 from flpjax.fitting.lawsearch.folds import Folds
 from flpjax.fitting.lawsearch.structure import Monomial, Structure, Term, axis_of, basis
 from flpjax.fitting.lawsearch.trials import Problem
-from flpjax.fitting.lawsearch.widths import _slopes, carried_on, freedom, scatter
+from flpjax.fitting.lawsearch.widths import _beyond, _slopes, carried_on, freedom, scatter
 
 ROWS = 7
 X = np.geomspace(1e6, 1e9, ROWS)
@@ -46,7 +46,18 @@ def test_what_was_held_out_is_carried_on_in_proportion_to_the_distance():
     """Two rows held out lie one and two steps beyond the rest: √2.5 steps, root mean square."""
     step = X[1] / X[0]
     ahead = X[-1] * step ** np.array([-1.0, 0.0, 1.0, np.sqrt(2.5), 2.0 * np.sqrt(2.5)])
-    np.testing.assert_allclose(carried_on(problem(), 0, ahead[None], 3.0), [1.0, 1.0, 3.0, 3.0, 6.0])
-    np.testing.assert_allclose(carried_on(problem(), 0, ahead[None], 0.5)[2:], [1.0, 1.0, 2.0])
+    np.testing.assert_allclose(carried_on(problem(), 0, ahead[None], 3.0), [1.0, 1.0, 3.0, 3.0, 6.0], rtol=1e-6)
+    np.testing.assert_allclose(carried_on(problem(), 0, ahead[None], 0.5)[2:], [1.0, 1.0, 2.0], rtol=1e-6)
     no_folds = problem(held_out=0)
     np.testing.assert_allclose(carried_on(no_folds, 0, ahead[None], 3.0), [1.0, 1.0, 3.0, 3.0, 3.0])
+
+
+def test_rows_that_are_new_in_no_column_may_lie_outside_of_all():
+    """Small models on many tokens and large ones on few do not tell of large ones on many: the corner lies outside."""
+    steps = np.array([[0.0, 1.0, 0.0, 2.0, 0.0], [0.0, 0.0, 1.0, 0.0, 2.0]])
+    x = 1e6 * np.exp(steps)
+    axes = tuple(axis_of(name, v) for name, v in zip("nd", x, strict=True))
+    asked = 1e6 * np.exp(np.array([[1.0, 2.0, 0.5], [1.0, 2.0, 0.5]]))
+    spread = axes[0].spread
+    np.testing.assert_allclose(_beyond(axes, x, asked), [0.0, np.sqrt(2.0) / spread, 0.0], rtol=1e-6)
+    assert spread == axes[1].spread

@@ -63,8 +63,9 @@ class Table:
         targets = tuple(dict.fromkeys(targets))
         if not targets:
             raise InputError("there is nothing to explain", where="discover_law", remedy="Name a column of losses")
-        chosen = [n for n in there if n not in (*targets, group, *paid_by) and _explains(n) and _numeric(columns[n])]
-        chosen = chosen if features is None else list(features)
+        numbers = [n for n in there if n not in (*targets, group) and _explains(n) and _numeric(columns[n])]
+        others = [n for n in numbers if n not in paid_by]  # if there are none, the cost is what explains
+        chosen = (others or numbers) if features is None else list(features)
         values = {name: _numbers(name, columns[name]) for name in (*chosen, *targets)}
         count = len(values[targets[0]])
         if count < FEWEST_ROWS:
@@ -83,8 +84,6 @@ class Table:
             groups = tuple(dict.fromkeys(text.tolist()))
             labels = np.array([groups.index(t) for t in text])
         paid = None if cost is None else _numbers("cost", columns[cost] if isinstance(cost, str) else cost)
-        if paid is not None and not (paid > 0).all():
-            raise InputError("a cost is not positive", where="discover_law", remedy="Give FLOPs, or leave it out")
         sizes = np.bincount(labels, minlength=len(groups))
         if sizes.min() < FEWEST_ROWS:
             raise InputError(

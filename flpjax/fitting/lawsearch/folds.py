@@ -16,6 +16,7 @@ SPLITS = 5
 MANY_FEATURES = 4  # of which each is extrapolated once only
 TOWARDS = (0.15, 0.25, 0.35, 0.45)  # of the rows, that lie furthest towards what will be forecast
 NO_SHIFT = 0.5  # s.d. of a feature: rows that will be forecast lie no further off than this among those measured
+ROUNDED = 0.02  # by so much shares may sum to more than 1
 LEAST_LEVELS = 3  # values of a column, so that the largest can be left out
 
 
@@ -39,15 +40,17 @@ def folds_of(axes: Sequence[Axis], columns: Floats, cost: Floats | None) -> Fold
     Args:
         axes: ``(feature,)``.
         columns: ``(feature, row)``.
-        cost: ``(row,)`` what a row cost; None leaves that fold out.
+        cost: ``(row,)`` what a row cost, in any unit; None leaves that fold out.
     """
     rows = columns.shape[1]
     names = ["all rows"]
     seen: list[Floats] = [np.ones(rows)]
     ahead: list[NDArray[np.bool_]] = [np.zeros(rows, bool)]
 
+    several = TOWARDS if len(axes) == 1 else AHEAD if len(axes) < MANY_FEATURES else AHEAD[:1]
+
     def add(name: str, along: Floats) -> None:
-        for share in AHEAD if len(axes) < MANY_FEATURES else AHEAD[:1]:
+        for share in several:
             out = _largest(along, share)
             if out.any() and 1.0 - out.mean() >= LEAST_LEFT and not any((out == a).all() for a in ahead):
                 seen.append(np.where(out, 0.0, 1.0))
@@ -55,17 +58,23 @@ def folds_of(axes: Sequence[Axis], columns: Floats, cost: Floats | None) -> Fold
                 names.append(f"the largest of {name}")
 
     if cost is not None:
-        add("cost", np.log(cost))
+        add("cost", cost)
     for axis, values in zip(axes, columns, strict=True):
         if len(np.unique(values)) >= LEAST_LEVELS:
             add(axis.name, values)
-    if len(names) == 1 or not all(axis.logarithm for axis in axes):  # shares have no large end: every fifth, by turns
+    if len(names) == 1 or of_shares(axes, columns):  # shares have no large end: every fifth, by turns
         for k in range(SPLITS):
             out = np.arange(rows) % SPLITS == k
             seen.append(np.where(out, 0.0, 1.0))
             ahead.append(out)
             names.append(f"every {SPLITS}th row")
     return Folds(np.array(seen), np.array(ahead), tuple(names))
+
+
+def of_shares(axes: Sequence[Axis], columns: Floats) -> bool:
+    """Whether columns ``(feature, row)`` are a mixture: shares, which together with what is left out sum to 1."""
+    shares = columns[[axis.share for axis in axes]]
+    return len(shares) >= min(2, len(axes)) and bool((shares.sum(axis=0) < 1.0 + ROUNDED).all())
 
 
 def folds_towards(axes: Sequence[Axis], columns: Floats, ahead: Floats) -> Folds | None:

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from flpjax.errors import InputError
-from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
-from flpjax.fitting.lawsearch.structure import Floats, Structure, as_law, constants, formula
-from flpjax.fitting.lawsearch.trials import LAST_STEPS, Problem, Trial, carried, fit, spread_of, tables_of, values
+from flpjax.fitting.lawsearch.departure import Departure
+from flpjax.fitting.lawsearch.members import Member, said_by, weighted_median
+from flpjax.fitting.lawsearch.structure import Floats, as_law, constants, formula, in_sd
+from flpjax.fitting.lawsearch.trials import Problem, Trial, spread_of
 from flpjax.fitting.lawsearch.widths import carried_on, freedom, scatter
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.tree import written
 from flpjax.shown import ShownAsTable
 
-MOST = 8  # laws of an ensemble
-WITHIN = 1.15  # of the best price: laws that err more are left out
-SHARPNESS = 20.0  # weights fall by e for every 5 % of the price
-STARTS = 8
 LAWS_SHOWN = 5
-
-
-class Member(NamedTuple):
-    """One law of the ensemble."""
-
-    structure: Structure
-    weight: float
-    vector: Floats  # (cell, slot) fitted to all rows
-    trial: Trial
 
 
 class Forecasts(NamedTuple):
@@ -43,27 +30,6 @@ class Forecasts(NamedTuple):
     median: Floats
     lower: Floats
     upper: Floats
-
-
-def members_of(whole: Problem, ranked: Sequence[Trial], noise: Floats, rng: np.random.Generator) -> tuple[Member, ...]:
-    """The best few structures, fitted to all rows.
-
-    Args:
-        whole: All rows.
-        ranked: The trials, the best first.
-        noise: ``(cell,)``.
-        rng: For starts.
-    """
-    chosen = [t for t in ranked[:MOST] if t.price <= WITHIN * ranked[0].price]
-    warm = np.stack([carried(t.structure, t, np.zeros(len(whole.y))) for t in chosen])  # (structure, cell, slot)
-    used = np.stack([np.arange(SLOTS) < t.structure.size for t in chosen])[:, None, None]
-    jitter = 0.3 * rng.standard_normal((len(chosen), len(whole.y), STARTS - 1, SLOTS)) * used
-    starts = np.concatenate([warm[:, :, None], warm[:, :, None] + jitter], axis=2)
-    every = np.ones((1, whole.y.shape[1]))
-    vectors, _ = fit(whole, [t.structure for t in chosen], starts, noise, every, LAST_STEPS)
-    weight = np.exp(-SHARPNESS * (np.array([t.price for t in chosen]) / ranked[0].price - 1.0))
-    weight /= weight.sum()
-    return tuple(Member(t.structure, float(w), v, t) for t, w, v in zip(chosen, weight, vectors[0], strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +42,7 @@ class FoundLaws(ShownAsTable):
         groups: ``(group,)`` rows with numbers of their own; one, '', without groups.
         problem: All rows.
         members: The laws, the best first.
+        departure: What rows depart from the laws by, added to what these say; None if it may be noise.
         noise: ``(cell,)`` s.d. of residuals; a cell is a group's target.
         tried: How many structures were tried.
         log: Every trial, the best first.
@@ -86,6 +53,7 @@ class FoundLaws(ShownAsTable):
     groups: tuple[str, ...]
     problem: Problem
     members: tuple[Member, ...]
+    departure: Departure | None
     noise: Floats
     tried: int
     log: tuple[Trial, ...]
@@ -95,9 +63,9 @@ class FoundLaws(ShownAsTable):
     ) -> Forecasts:
         """What new rows would measure.
 
-        The median is that of the laws by weight. Intervals hold the laws' disagreement, how well their numbers are
-        known, the noise, and, for rows outside the range of what was fitted, the errors of the rolling hold-outs, in
-        proportion to how much farther off they lie.
+        The median is that of the laws by weight, and what rows nearby depart from it by. Intervals hold the laws'
+        disagreement, how well their numbers are known, the noise, and, for rows outside of those that were fitted
+        (of their convex hull), the errors of the rolling hold-outs, in proportion to how much farther off they lie.
 
         Args:
             columns: Name → ``(row,)`` of the features.
@@ -117,10 +85,10 @@ class FoundLaws(ShownAsTable):
         by_law = np.stack([p[:, which, row] for p in parts], axis=-1)  # (law, row, target)
         weight = np.array([m.weight for m in self.members])
         log = self.problem.space == "log"
-        by_law = np.log(np.maximum(by_law, 1e-12)) if log else by_law
         middle = weighted_median(by_law, weight)
-        between = np.sqrt(np.tensordot(weight, (by_law - middle) ** 2, 1))
-        sd = np.sqrt(between**2 + self._variance(x, which))
+        between = np.tensordot(weight, (by_law - middle) ** 2, 1)
+        sd = np.sqrt(between + self._variance(x, which))
+        middle += self._departed(x, which)
         half = float(stdtrit(4.0, 0.5 + 0.5 * level)) / np.sqrt(2.0) * sd  # Student's t with 4 df, of s.d. 1
         bounds = (middle, middle - half, middle + half)
         median, lower, upper = (np.exp(b) if log else b for b in bounds)
@@ -161,11 +129,19 @@ class FoundLaws(ShownAsTable):
         return group * len(self.targets) + target
 
     def _values(self, x: Floats, cells: np.ndarray) -> Floats:
-        """``(law, cell, row)``."""
-        columns = np.broadcast_to(x, (len(cells), *x.shape))
-        tables = tables_of([m.structure for m in self.members], self.problem.axes, columns)
-        vectors = np.stack([m.vector[cells] for m in self.members])
-        return np.asarray(values(PowerSum(self.problem.space), jnp.asarray(vectors), *map(jnp.asarray, tables)))
+        """``(law, cell, row)``, logarithms where residuals are."""
+        return said_by(self.problem, self.members, np.broadcast_to(x, (len(cells), *x.shape)), cells)
+
+    def _departed(self, x: Floats, group: np.ndarray) -> Floats:
+        """``(row, target)`` what rows nearby depart from the laws by."""
+        found = np.zeros((x.shape[1], len(self.targets)))
+        if self.departure is None:
+            return found
+        at = in_sd(self.problem.axes, x)
+        for g in np.unique(group):
+            for t in range(len(self.targets)):
+                found[group == g, t] = self.departure.mean(self._cell(g, t), at[group == g])
+        return found
 
     def _variance(self, x: Floats, group: np.ndarray) -> Floats:
         """``(row, target)`` of what would be measured about the laws, each as if it were the right one."""
@@ -227,7 +203,8 @@ class FoundLaws(ShownAsTable):
             for m in self.members
         ]
         names = {"targets": list(self.targets), "features": list(self.features), "groups": list(self.groups)}
-        return {**names, "laws": laws, "tried": self.to_dicts()}
+        departs = self.departure and {"length": self.departure.length, "ratio": self.departure.ratio}
+        return {**names, "laws": laws, "departure": departs, "tried": self.to_dicts()}
 
     def to_json(self) -> str:
         """The same as JSON text."""
@@ -238,20 +215,5 @@ class FoundLaws(ShownAsTable):
         for m in self.members[:LAWS_SHOWN]:
             lines.append(f"{m.weight:5.0%}  {m.trial.error:6.3g}  {', '.join(self.targets)} = {self.formula_of(m)}")
         more = len(self.members) - LAWS_SHOWN
-        return "\n".join([*lines, *([f"and {more} more"] if more > 0 else [])])
-
-
-def weighted_median(values: Floats, weight: Floats) -> Floats:
-    """Over the first axis, halfway between neighbours where weights are equal."""
-    order = np.argsort(values, axis=0)
-    ranked = np.take_along_axis(values, order, axis=0)
-    total = np.cumsum(weight[order], axis=0) - 0.5 * weight[order]
-    above = np.argmax(total >= 0.5, axis=0)
-    below = np.maximum(above - 1, 0)
-
-    def pick(table: Floats, at: NDArray[np.intp]) -> Floats:
-        return np.take_along_axis(table, at[None], axis=0)[0]
-
-    high, low, t_high, t_low = pick(ranked, above), pick(ranked, below), pick(total, above), pick(total, below)
-    share = np.where(t_high > t_low, (0.5 - t_low) / np.where(t_high > t_low, t_high - t_low, 1.0), 1.0)
-    return np.asarray(low + np.clip(share, 0.0, 1.0) * (high - low))
+        lines += [f"and {more} more"] if more > 0 else []
+        return "\n".join(lines if self.departure is None else [*lines, f"forecasts add {self.departure}"])

@@ -15,9 +15,10 @@ Proposer = Callable[[Sequence[Structure], Sequence[Axis], bool], Sequence[Struct
 def propose(best: Sequence[Structure], axes: Sequence[Axis], signed: bool) -> list[Structure]:
     """The first structures, or every revision of the best that the grammar has, each once."""
     found: dict[object, Structure] = {}
-    for structure in begin(axes, signed) if not best else (r for b in best for r in revisions(b, axes)):
+    for structure in begin(axes, signed) if not best else (r for b in best for r in revisions(b, axes, signed)):
         constants = sum(not term.monomials for term in structure.terms)
-        if structure.size <= SLOTS and 1 <= len(structure.terms) <= TERMS and constants <= 1:
+        up = any(term.sign >= 0 for term in structure.terms)
+        if structure.size <= SLOTS and 1 <= len(structure.terms) <= TERMS and constants <= 1 and up:
             found.setdefault(structure.same(), structure)
     return list(found.values())
 
@@ -32,12 +33,14 @@ def begin(axes: Sequence[Axis], signed: bool) -> Iterator[Structure]:
     yield Structure((level, Term(tuple(slopes))))
     for power in powers:
         yield Structure((level, power))
+        if signed:
+            yield Structure((level, replace(power, sign=-1)))
     if not signed:
         yield Structure((Term(tuple(slopes)),))
 
 
-def revisions(structure: Structure, axes: Sequence[Axis]) -> Iterator[Structure]:
-    """Every structure that is one step away."""
+def revisions(structure: Structure, axes: Sequence[Axis], signed: bool) -> Iterator[Structure]:
+    """Every structure that is one step away; terms are taken away only from values that may be negative."""
     features = range(len(axes))
     slopes = [Monomial("slope", i) for i in features]
     for m in slopes:
@@ -62,6 +65,8 @@ def revisions(structure: Structure, axes: Sequence[Axis]) -> Iterator[Structure]
             yield revised(replace(term, monomials=tuple(o for o in term.monomials if o != m)))
         if len(structure.terms) > 1:
             yield Structure((*structure.terms[:k], *structure.terms[k + 1 :]))
+            if signed and term.monomials:
+                yield revised(replace(term, sign=-term.sign))
 
 
 def _more(term: Term, axes: Sequence[Axis]) -> Iterator[Monomial]:
@@ -69,8 +74,10 @@ def _more(term: Term, axes: Sequence[Axis]) -> Iterator[Monomial]:
     there = {m.i for m in term.monomials if m.kind == "slope"}
     for i in range(len(axes)):
         yield Monomial("slope", i)
-        if axes[i].logarithm:
+        if axes[i].logarithm or not axes[i].share:
             yield Monomial("saturating", i, i)
+        if not axes[i].logarithm and not axes[i].share:
+            yield Monomial("steep", i)
         if i in there:
             yield Monomial("square", i)
         for j in range(len(axes)):

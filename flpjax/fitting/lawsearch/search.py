@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from flpjax.errors import InputError
 from flpjax.fitting.lawsearch.columns import Table, columns_of
-from flpjax.fitting.lawsearch.found import FoundLaws, members_of
+from flpjax.fitting.lawsearch.found import FoundLaws
+from flpjax.fitting.lawsearch.members import departure_from, members_of
 from flpjax.fitting.lawsearch.proposer import Proposer, propose
 from flpjax.fitting.lawsearch.trials import Trial, noise_of, try_structures
 from flpjax.ladder.table import Runs
@@ -53,8 +54,8 @@ def discover_law(
         key: JAX random key, of starts, and of which proposals are tried where there are too many.
         features: The columns to explain them by; None for all other numbers.
         group: A column whose values set rows apart: the same structure, with numbers of its own for each.
-        cost: ``(row,)`` what a row cost, say its FLOPs, or the column that says so: laws are judged by the costliest,
-            too.
+        cost: ``(row,)`` what a row cost, say its FLOPs, or the column that says so, which then explains only if
+            nothing else does: laws are judged by the costliest, too. Only the order of costs counts.
         towards: Columns of the rows that will be forecast, their features alone: laws are judged by how they
             extrapolate towards these, if they lie beyond what was measured. None judges by the largest of every column.
         rounds: Of proposals.
@@ -110,7 +111,9 @@ def discover_law(
         )
     ranked = sorted(tried.values(), key=lambda t: t.price)
     members = members_of(table.whole, ranked, noise, rng)
-    return FoundLaws(tuple(names), table.names, table.groups, table.whole, members, noise, len(tried), tuple(ranked))
+    departure = departure_from(table.whole, members, rng)
+    every = tuple(ranked)
+    return FoundLaws(tuple(names), table.names, table.groups, table.whole, members, departure, noise, len(tried), every)
 
 
 def _best(tried: Mapping[object, Trial]) -> list[Trial]:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.make import law
 
-Kind = Literal["slope", "square", "product", "saturating"]
+Kind = Literal["slope", "square", "product", "saturating", "steep"]
 MIX = "mix/"  # before the name of a source
 LETTERS = "abcdefgh"
 AMOUNT = 100.0  # largest over smallest positive value, of a column that may be 0 and of which logarithms are taken
 SATURATES = 0.1  # per e-fold: how fast a coupled exponent levels off (fitted by Farseer: .12 to .28)
+STEEP = 3.0  # per s.d. of a column that stands as it is
 Floats = NDArray[np.float64]
 
 
@@ -31,7 +32,7 @@ class Monomial(NamedTuple):
 
     Attributes:
         kind: ``slope`` z_i; ``square`` z_i²; ``product`` z_i·z_j; ``saturating`` u_i·z_j, or u_i if j = i, with
-            ``u_i = e^{−z_i/10}``.
+            ``u_i = e^{−z_i/10}``; ``steep`` the same of i alone, but levelling off within the rows.
         i: A feature.
         j: Another one.
     """
@@ -87,6 +88,7 @@ class Axis:
         centre: Of the transformed values.
         spread: Their standard deviation.
         shift: What is added before the logarithm is taken, where values may be 0.
+        share: Whether values are between 0 and 1.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Axis:
     centre: float
     spread: float
     shift: float = 0.0
+    share: bool = False
 
     def departure(self, values: Floats) -> Floats:
         """Z of values as a table has them."""
@@ -120,7 +123,13 @@ def axis_of(name: str, values: Floats, ahead: Floats | None = None) -> Axis:
     transformed = np.log(shifted) if logarithm else values
     centre = float(np.mean(transformed))
     centre = float(np.log(float(f"{np.exp(centre):.0e}"))) if logarithm else float(f"{centre:.1g}")
-    return Axis(name, logarithm, centre, float(np.std(transformed)) or 1.0, shift)
+    share = bool((everything >= 0.0).all() and (everything <= 1.0).all())
+    return Axis(name, logarithm, centre, float(np.std(transformed)) or 1.0, shift, share)
+
+
+def in_sd(axes: Sequence[Axis], columns: Floats) -> Floats:
+    """``(row, feature)`` how many s.d. rows of ``columns`` ``(feature, row)`` lie from the centres."""
+    return np.stack([axis.departure(v) / axis.spread for axis, v in zip(axes, columns, strict=True)], axis=1)
 
 
 def basis(axes: Sequence[Axis], columns: Floats, monomial: Monomial | None) -> Floats:
@@ -147,7 +156,7 @@ def _unit_basis(axes: Sequence[Axis], columns: Floats, monomial: Monomial) -> Fl
         return np.asarray((z / axes[i].spread) ** 2)
     if kind == "product":
         return np.asarray(z / axes[i].spread * other)
-    rate = _rate(axes[i])
+    rate = _rate(axes[i], kind)
     saturating = (1.0 - np.exp(-rate * z)) / (rate * axes[i].spread)
     return np.asarray(saturating * (other if j != i else 1.0))
 
@@ -165,14 +174,17 @@ def _scale(axes: Sequence[Axis], monomial: Monomial) -> float:
     scale = prior_sd(axes, monomial) / axes[i].spread
     if kind == "square":
         scale /= axes[i].spread
-    if kind == "saturating":
-        scale /= _rate(axes[i])
-    return scale / axes[j].spread if kind in ("product", "saturating") and j != i else scale
+    if kind in ("saturating", "steep"):
+        scale /= _rate(axes[i], kind)
+    return scale / axes[j].spread if j not in (-1, i) else scale
 
 
-def _rate(axis: Axis) -> float:
-    """How fast a coupled exponent levels off along an axis, in its transformed unit."""
-    return SATURATES if axis.logarithm else float(f"{1.0 / axis.spread:.4g}")
+def _rate(axis: Axis, kind: Kind) -> float:
+    """How fast an exponent levels off along an axis, in its transformed unit."""
+    within = 1.0 / axis.spread
+    if kind == "steep":
+        return float(f"{within if axis.logarithm else STEEP * within:.2g}")
+    return SATURATES if axis.logarithm else float(f"{within:.4g}")
 
 
 def constants(structure: Structure, axes: Sequence[Axis], vector: Floats) -> dict[str, float]:
@@ -214,9 +226,9 @@ def _term(k: int, term: Term, axes: Sequence[Axis]) -> tuple[int, str]:
         elif kind == "product":
             inside.append(f"{name}*{z}*{_departure(axes[j])}")
         else:
-            rate = _rate(axes[i])
+            rate = _rate(axes[i], kind)
             falling = f"(1 - {x}^-{rate:g})" if axes[i].logarithm else f"(1 - exp(-{rate:.4g}*{z}))"
-            inside.append(f"{name}*{falling}" + ("" if i == j else f"*{_departure(axes[j])}"))
+            inside.append(f"{name}*{falling}" + ("" if j in (-1, i) else f"*{_departure(axes[j])}"))
     whole = "*".join([level, *powers])
     return term.sign, f"{whole}*exp({' + '.join(inside)})" if inside else whole
 

@@ -27,6 +27,8 @@ WORST = 20.0  # of a held-out error, in units of the noise
 FLOOR = 0.2  # of the noise, added to held-out errors: below it they differ by luck
 PRICE = 0.025
 """What a number must lower the held-out error by: a quarter of the standard error of a mean over 60 rows."""
+MISFIT = 0.2
+"""Of what a law is judged by: residuals of the rows that it was fitted to. The rest are errors on those left out."""
 STEPS, LAST_STEPS = 30, 200
 FEW_FITS = 1024
 FEWEST = 128, 80
@@ -78,7 +80,8 @@ class Trial(NamedTuple):
     structure: Structure
     vector: Floats  # (cell, slot) fitted to all rows
     error: float  # geometric mean over cells and folds of the mean absolute held-out error, in the residuals' unit
-    price: float  # the same, what it costs in numbers included: lower is better
+    misfit: float  # the same over cells of the s.d. of residuals when all rows are fitted
+    price: float  # both, times what its numbers cost: lower is better
     by_fold: Floats  # (fold,) root mean square held-out error, in units of the noise, cut off at WORST
 
 
@@ -205,14 +208,18 @@ def try_structures(
     """
     starts = np.stack([_starts(problem, s, best, rng) for s in structures])
     vectors, residual = fit(problem, structures, starts, noise, problem.folds.seen, STEPS)
+    off = np.minimum(np.abs(np.nan_to_num(residual, nan=WORST)), WORST)  # (fold, structure, cell, row)
     ahead = problem.folds.ahead[1:, None] & (problem.weight > 0)  # (fold, cell, row)
-    error = np.minimum(np.abs(np.nan_to_num(residual[1:], nan=WORST)), WORST)  # (fold, structure, cell, row)
     count = np.maximum(ahead.sum(axis=-1), 1)[:, None]
-    mean = (error * ahead[:, None]).sum(axis=-1) / count + FLOOR
-    square = np.sqrt((error**2 * ahead[:, None]).sum(axis=(2, 3)) / np.maximum(ahead.sum(axis=(1, 2)), 1)[:, None])
-    judged = np.exp(np.mean(np.log(mean * noise), axis=(0, 2)))
+    mean = (off[1:] * ahead[:, None]).sum(axis=-1) / count + FLOOR
+    square = np.sqrt((off[1:] ** 2 * ahead[:, None]).sum(axis=(2, 3)) / np.maximum(ahead.sum(axis=(1, 2)), 1)[:, None])
+    error = np.exp(np.mean(np.log(mean * noise), axis=(0, 2)))
+    free = problem.weight.sum(axis=1) - np.array([s.size for s in structures])[:, None]
+    misfit = np.sqrt((off[0] ** 2 * problem.weight).sum(axis=-1) / np.maximum(free, 1.0)) + FLOOR  # (structure, cell)
+    fitted = np.exp(np.mean(np.log(misfit * noise), axis=1))
+    price = error ** (1.0 - MISFIT) * fitted**MISFIT * np.array([1.0 + PRICE * s.complexity for s in structures])
     return [
-        Trial(s, vectors[0, i], float(judged[i]), float(judged[i] * (1.0 + PRICE * s.complexity)), square[:, i])
+        Trial(s, vectors[0, i], float(error[i]), float(fitted[i]), float(price[i]), square[:, i])
         for i, s in enumerate(structures)
     ]
 

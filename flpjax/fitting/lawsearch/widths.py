@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import nnls
 
 from flpjax.fitting.lawsearch.powersum import LEAST
-from flpjax.fitting.lawsearch.structure import Axis, Floats, Structure, basis
+from flpjax.fitting.lawsearch.structure import Axis, Floats, Structure, basis, in_sd
 from flpjax.fitting.lawsearch.trials import Problem
+
+SUM_TO_ONE = 1e4  # how much weight that weights sum to 1 has, beside coordinates in s.d.
+INSIDE = 1e-4  # s.d.: a row no further off than this is among the others
+HELD_OUT = 100  # rows of a fold, whose distances are measured
 
 
 def scatter(problem: Problem, noise: Floats, size: float) -> Floats:
@@ -69,7 +74,7 @@ def carried_on(problem: Problem, cell: int, x: Floats, held_out_error: float) ->
     away = _beyond(problem.axes, problem.columns[cell], x)
     widest = problem.columns[int(problem.weight.sum(axis=1).argmax())]  # the rows that folds are of
     held_out = [
-        _beyond(problem.axes, widest[:, seen > 0], widest[:, out])
+        _beyond(problem.axes, widest[:, seen > 0], widest[:, out][:, :: 1 + out.sum() // HELD_OUT])
         for seen, out in zip(problem.folds.seen, problem.folds.ahead, strict=True)
         if out.any()
     ]
@@ -79,9 +84,12 @@ def carried_on(problem: Problem, cell: int, x: Floats, held_out_error: float) ->
 
 
 def _beyond(axes: Sequence[Axis], inside: Floats, x: Floats) -> Floats:
-    """``(row,)`` how far ``x`` ``(feature, row)`` lies outside the ranges of ``inside``, in s.d. of all rows."""
-    squared = np.zeros(x.shape[1])
-    for axis, own, ahead in zip(axes, inside, x, strict=True):
-        z, there = axis.departure(own), axis.departure(ahead)
-        squared += (np.maximum(np.maximum(there - z.max(), z.min() - there), 0.0) / axis.spread) ** 2
-    return np.asarray(np.sqrt(squared))
+    """``(row,)`` how far ``x`` ``(feature, row)`` lies outside what rows ``inside`` enclose, in s.d. of all rows.
+
+    Their convex hull: the largest model on the most tokens is new where either alone is not.
+    """
+    corners = np.unique(in_sd(axes, inside), axis=0)
+    of_means = np.vstack([corners.T, np.full(len(corners), SUM_TO_ONE)])  # a row inside is a mean of others
+    asked, which = np.unique(in_sd(axes, x), axis=0, return_inverse=True)
+    away = np.array([nnls(of_means, np.append(row, SUM_TO_ONE))[1] for row in asked])
+    return np.where(away > INSIDE, away, 0.0)[which.ravel()]
