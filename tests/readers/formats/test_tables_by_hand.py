@@ -302,7 +302,7 @@ def test_losses_that_may_be_negative_and_shares(tmp_path: Path) -> None:
             b"PK\x03\x04",
             "this is a zip or Excel file. Unpack it, or save the sheet that holds the runs as CSV",
         ),
-        ("t.json.gz", gzip.compress(b"[]"), "this is a gzip file. Unpack it"),
+        ("t.json.gz", gzip.compress(b"[]", mtime=0), "this is a gzip file. Unpack it"),
         ("t.csv", b"", "the file is empty"),
         ("t", b"", "the file is empty"),
         ("t.csv", bytes(range(128, 256)), "line 1: byte 0 is no UTF-8 text. Save the file as UTF-8"),
