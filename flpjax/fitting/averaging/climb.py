@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.sheet import Sheet
-from flpjax.fitting.averaging.steps import EACH, LANES, STIFF, TOLERANCE, Climb, Problem, advance, begun
+from flpjax.fitting.averaging.steps import EACH, LANES, STIFF, STIFFER, TOLERANCE, Climb, Problem, advance, begun
 from flpjax.fitting.averaging.whitening import Whitened
 from flpjax.laws.law import Law, Space
 
@@ -144,7 +144,7 @@ class _Block:
         into(problem.away, known.away[own])
         into(problem.effect, known.effect[own])
         into(climb.theta, theta)
-        climb.value[lane], climb.gain[lane], climb.damping[lane] = np.inf, np.inf, STIFF
+        climb.value[lane], climb.gain[lane], climb.damping[lane], climb.stiffer[lane] = np.inf, np.inf, STIFF, STIFFER
         climb.gradient[:, lane] = 0.0
         climb.hessian[:, :, lane] = np.eye(theta.shape[1])[..., None]
         self._fit[lane], self._calls[lane] = fit, 0

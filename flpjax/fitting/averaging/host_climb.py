@@ -13,7 +13,7 @@ from flpjax.fitting.averaging.lanes import LANES, values_and_slopes
 from flpjax.fitting.averaging.rivals import LOOK, Rivals
 from flpjax.fitting.averaging.secant import learned, times
 from flpjax.fitting.averaging.sheet import Sheet, by_run
-from flpjax.fitting.averaging.steps import HOPELESS, STIFF, STIFFEST, TOLERANCE
+from flpjax.fitting.averaging.steps import HOPELESS, SOFTER, STIFF, STIFFER, STIFFEST, TOLERANCE
 from flpjax.fitting.averaging.whitening import Whitened
 from flpjax.laws.law import Law, Space, prior_normal
 
@@ -21,7 +21,6 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 FEWER = 0.75  # share of the fits that still climb, below which the others are put away, and others begin
 TOGETHER = 1024  # fits that climb at once, at most: more leave a processor's cache
-SOFTER, STIFFER = 1.0 / 8.0, 2.0  # factors on the damping: the least of a step taken, the first of one that is not
 NUMBERS = 1 << 22  # derivatives of all of them: larger arrays are asked of the system, and filled, anew each time
 
 

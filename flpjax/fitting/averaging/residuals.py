@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.hyperpriors import Grid
-from flpjax.fitting.averaging.lanes import values
+from flpjax.fitting.averaging.lanes import LANES, values
 from flpjax.fitting.averaging.sheet import Sheet, by_run
 from flpjax.fitting.averaging.whitening import Weights, weights_of
 from flpjax.laws.law import Law, Space
@@ -28,7 +28,15 @@ class Residuals(NamedTuple):
 
 
 def residuals(
-    law: Law, space: Space, sheet: Sheet, grid: Grid, origin: int, output: Indices, point: Indices, theta: Floats
+    law: Law,
+    space: Space,
+    sheet: Sheet,
+    grid: Grid,
+    origin: int,
+    output: Indices,
+    point: Indices,
+    theta: Floats,
+    many: bool = False,
 ) -> Residuals:
     """What rows say of lanes.
 
@@ -41,8 +49,9 @@ def residuals(
         output: ``(lane,)``, ascending.
         point: ``(lane,)`` of the grid.
         theta: ``(lane, p)``.
+        many: Whether this is one of many calls, for which a program without derivatives pays.
     """
-    value = values(law, space, theta, sheet.x, output)
+    value = values(law, space, theta, sheet.x, output, True if many and len(output) >= LANES else None)
     pairs, pair = np.unique(output * len(grid.noise) + point, return_inverse=True)
     known = weights_of(sheet, pairs // len(grid.noise), origin, grid, pairs % len(grid.noise))
     square = np.empty(len(output))

@@ -26,7 +26,7 @@ def proposals_for(wanted: NDArray[np.int64]) -> int:
 
 
 def by_importance(
-    law: Law, sheet: Sheet, grid: Grid, fits: Fits, origin: int, output: Indices, rng: np.random.Generator
+    law: Law, sheet: Sheet, grid: Grid, fits: Fits, origin: int, output: Indices, rng: np.random.Generator, many: bool
 ) -> tuple[Floats, Indices]:
     """Parameters ``(lane, p)`` and points of the grid ``(lane,)`` of maps' own densities.
 
@@ -38,6 +38,7 @@ def by_importance(
         origin: Which.
         output: ``(lane,)`` of the draws that there must be, ascending.
         rng: For proposals, and which are taken.
+        many: Whether this is one of many calls.
     """
     outputs, wanted = np.unique(output, return_counts=True)
     loc, scale = prior_normal(law)
@@ -49,7 +50,7 @@ def by_importance(
     def weight(o: Indices, theta: Floats, point: Indices, log_density: Floats) -> list[Floats]:
         """Of proposals ``(output, proposal, …)``, by the log density that they have over Laplace's approximation."""
         lane, at = np.repeat(o, proposed), point.ravel()
-        found = residuals(law, "linear", sheet, grid, origin, lane, at, theta.reshape(-1, size))
+        found = residuals(law, "linear", sheet, grid, origin, lane, at, theta.reshape(-1, size), many)
         explained = grid.amplitude[at] * (found.projected * found.mean).sum(axis=1)
         density = 0.5 * (found.square - explained).reshape(point.shape)
         density += 0.5 * (((theta - loc) / scale) ** 2).sum(axis=2)

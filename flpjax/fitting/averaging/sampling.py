@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.evidence import Fits, points_by_evidence
 from flpjax.fitting.averaging.hyperpriors import Grid
+from flpjax.fitting.averaging.lanes import MANY
 from flpjax.fitting.averaging.residuals import residuals, times_matrices
 from flpjax.fitting.averaging.reweighing import by_importance, proposals_for
 from flpjax.fitting.averaging.sheet import Rows, Sheet, stacked
@@ -56,11 +57,13 @@ def sample_outputs(
     """
     per_call = max(MOST // max(len(taken), proposals_for(taken.sum(axis=0))), 1)
     parts = [slice(at, at + per_call) for at in range(0, len(each), per_call)]
+    many = taken.size >= MANY
 
     def some(part: slice, rng: np.random.Generator) -> Sample:
         leaves: list[Any] = [leaf[part] for leaf in fits]
         own = Fits(*leaves)
-        return _sampled(law, space, stacked(law, each[part]), each[part], grid, own, origin, taken[:, part], rng)
+        sheet = stacked(law, each[part])
+        return _sampled(law, space, sheet, each[part], grid, own, origin, taken[:, part], rng, many)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         drawn = list(pool.map(some, parts, rng.spawn(len(parts))))
@@ -77,6 +80,7 @@ def _sampled(
     origin: int,
     taken: NDArray[np.bool_],
     rng: np.random.Generator,
+    many: bool,
 ) -> Sample:
     everyone = np.arange(len(each))[None]
     point = points_by_evidence(fits.log_evidence[:, origin], taken, rng)
@@ -89,15 +93,14 @@ def _sampled(
         return Sample(theta, noise)
     output, draw = np.nonzero(taken.T)
     if space == "linear" and len(output):
-        own_theta, own_point = by_importance(law.law, sheet, grid, fits, origin, output, rng)
+        own_theta, own_point = by_importance(law.law, sheet, grid, fits, origin, output, rng, many)
         theta[draw, output], point[draw, output] = own_theta, own_point
         noise = np.sqrt(grid.noise[point] ** 2 + measured**2)
     curvature = np.zeros((*taken.shape, law.cells))
     own = rng.standard_normal((len(output), law.cells))
     if len(output):
-        own[:, sheet.cells] = _curvature(
-            law.law, space, sheet, grid, origin, output, point[draw, output], theta[draw, output], own[:, sheet.cells]
-        )
+        at, normal = (point[draw, output], theta[draw, output]), own[:, sheet.cells]
+        own[:, sheet.cells] = _curvature(law.law, space, sheet, grid, origin, output, *at, normal, many)
     curvature[draw, output] = own
     return Sample(np.concatenate([theta, np.log(grid.amplitude)[point][..., None], curvature], axis=2), noise)
 
@@ -112,6 +115,7 @@ def _curvature(
     point: Indices,
     theta: Floats,
     normal: Floats,
+    many: bool,
 ) -> Floats:
     """Weights of a discrepancy's cells ``(lane, cell)`` given the law's parameters.
 
@@ -125,6 +129,7 @@ def _curvature(
         point: ``(lane,)`` of the grid.
         theta: ``(lane, p)``.
         normal: ``(lane, cell)`` standard normal.
+        many: Whether this is one of many calls.
     """
-    found = residuals(law, space, sheet, grid, origin, output, point, theta)
+    found = residuals(law, space, sheet, grid, origin, output, point, theta, many)
     return found.mean + times_matrices(normal, found.unroot, found.pair)

@@ -18,6 +18,7 @@ LANES = 256  # of one call: more leave a processor's cache, fewer wait for the c
 EACH = 3  # steps of a call: a fit takes about six, and one that has ended waits for the others
 TOLERANCE = 1e-5  # of the log density: the gain at which a climb ends
 STIFF, STIFFEST, HOPELESS = 1e-2, 1e8, 1e4  # damping at first and at most, and beyond which no step helps
+SOFTER, STIFFER = 1.0 / 8.0, 2.0  # factors on the damping: the least of a step taken, the first of one that is not
 LEAST = 1e-12  # pivot, as a share of its diagonal element
 
 
@@ -39,6 +40,7 @@ class Climb(NamedTuple):
     gradient: Any  # (p, lane) of the log density
     hessian: Any  # (p, p, lane) of minus the log density
     damping: Any  # (lane,)
+    stiffer: Any  # (lane,) factor on it, should the next step not be taken
     gain: Any  # (lane,) of the last step that would have been taken: below the tolerance a climb has ended
 
 
@@ -47,7 +49,7 @@ def begun(law: Law, lanes: int) -> Climb:
     p = len(prior_normal(law)[0])
     theta, none = np.zeros((p, lanes)), np.zeros(lanes)
     hessian = np.repeat(np.eye(p)[..., None], lanes, axis=2)
-    return Climb(theta, none + np.inf, theta.copy(), hessian, none + STIFF, none.copy())
+    return Climb(theta, none + np.inf, theta.copy(), hessian, none + STIFF, none + STIFFER, none.copy())
 
 
 @partial(compiled, static_argnums=(0, 1, 2))
@@ -70,12 +72,18 @@ def advance(law: Law, space: Space, places: int, problem: Problem, known: Climb)
         new = _density(law, space, places, problem, there)
         better = live & (new.value <= now.value)
         gain = jnp.where(better, now.value - new.value, jnp.where(live & (now.damping > HOPELESS), 0.0, now.gain))
-        softer = jnp.where(jnp.isinf(now.value), STIFF, now.damping / 8.0)
-        damping = jnp.where(better, softer, jnp.minimum(now.damping * 8.0, STIFFEST))
+        # Nielsen (1999): as soft as the step went as it was said to, and no jumps, after which every other step fails.
+        said = jnp.sum(move * (now.gradient - 0.5 * jnp.sum(now.hessian * move[None], axis=1)), axis=0)
+        fulfilled = jnp.where(said > 0, gain / jnp.where(said > 0, said, 1.0), 0.0)
+        softer = now.damping * jnp.clip(1.0 - (2.0 * fulfilled - 1.0) ** 3, SOFTER, STIFFER)
+        softer = jnp.where(jnp.isinf(now.value), STIFF, softer)
+        damping = jnp.where(better, softer, jnp.minimum(now.damping * now.stiffer, STIFFEST))
+        stiffer = jnp.where(better, STIFFER, jnp.where(live, 2.0 * now.stiffer, now.stiffer))
         theta, value, gradient, hessian = (
             jnp.where(jnp.broadcast_to(better, n.shape), n, o) for n, o in zip(new[:4], now[:4], strict=True)
         )
-        return count + 1, Climb(theta, value, gradient, hessian, jnp.where(live, damping, now.damping), gain)
+        damping = jnp.where(live, damping, now.damping)
+        return count + 1, Climb(theta, value, gradient, hessian, damping, stiffer, gain)
 
     def goes_on(state: tuple[Array, Climb]) -> Array:
         return (state[0] < EACH) & jnp.any(state[1].gain >= TOLERANCE)
@@ -107,7 +115,8 @@ def _density(law: Law, space: Space, places: int, problem: Problem, theta: Array
     density = 0.5 * gram[-1, -1] + 0.5 * jnp.sum(deviation**2 * precision, axis=0)
     hessian = gram[:-1, :-1] + np.diag(precision[:, 0])[..., None]
     none = jnp.zeros_like(density)
-    return Climb(theta, jnp.where(sound, density, jnp.inf), gram[:-1, -1] - deviation * precision, hessian, none, none)
+    gradient = gram[:-1, -1] - deviation * precision
+    return Climb(theta, jnp.where(sound, density, jnp.inf), gradient, hessian, none, none, none)
 
 
 def _rows(law: Law, space: Space, theta: Array, x: Any) -> tuple[Array, list[Array]]:
