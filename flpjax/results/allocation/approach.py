@@ -13,6 +13,7 @@ from flpjax.ladder.compute import FlopsRule
 from flpjax.results.prediction import Interval
 
 BEYOND = 10.0  # times a lone budget, a second one for exponents
+MOST_LOG = 200.0  # of a number of parameters or tokens: beyond, there is none
 MOST_LOST = 0.25
 """Share of the draws that may have no optimum; as of a bootstrap whose resamples took too few runs for a fit."""
 
@@ -110,4 +111,9 @@ def middle(values: Floats) -> Floats:
 
 
 def _interval(log_values: Floats, level: float) -> Interval | None:
-    return Interval.of(np.exp(log_values), level, MOST_LOST)
+    """Quantiles are of logarithms: else the medians of N and D would not multiply to what the budget pays for."""
+    found = Interval.of(log_values, level, MOST_LOST)
+    if found is None or found.upper > MOST_LOG:
+        return None
+    median, lower, upper = np.exp([found.median, found.lower, found.upper]).tolist()
+    return Interval(median, lower, upper, median * found.error)
