@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from flpjax.engine.elimination import solve_definite
 from flpjax.engine.gauss_newton import Numbers
 from flpjax.engine.mixing import effective_size, split_rhat
 from flpjax.numerics import varying
@@ -157,7 +158,7 @@ def march(
         )
 
     chains, size = lane.vector.shape
-    white = jax.vmap(lambda v: jax.scipy.linalg.solve_triangular(lane.root, v - lane.centre, lower=True))(lane.vector)
+    white = solve_definite(lane.root, (lane.vector - lane.centre[None]).T, 0.0)[0].T
     zero = jnp.zeros((chains, draws), lane.vector.dtype)
     unknown = jnp.zeros(size, zero.dtype)
     empty = Seen(
@@ -174,7 +175,7 @@ def march(
         ess=effective_size(quantities),
         covariance=centred.T @ centred / (chains * draws - 1),
     )
-    slope = jax.scipy.linalg.solve_triangular(lane.root.T, state.slope.T, lower=False).T
+    slope = solve_definite(lane.root.T, state.slope.T, 0.0)[0].T
     end = lane._replace(
         vector=jax.vmap(lambda white: lane.centre + lane.root @ white)(state.white),
         energy=state.energy,

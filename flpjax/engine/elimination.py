@@ -34,7 +34,7 @@ def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Arra
     left of a parameter's curvature when the parameters before it are free.
 
     Args:
-        matrix: ``(p, p)``, symmetric.
+        matrix: ``(p, p)``, symmetric; or triangular with a positive diagonal, which needs no pivoting either.
         rhs: ``(p,)``, or ``(p, k)``.
         least: Pivots are not allowed below this share.
 
