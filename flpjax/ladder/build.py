@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, nearest
 from flpjax.ladder.check import Place as Place
-from flpjax.ladder.check import check_checkpoints, check_features, check_values, finals, held_out, refuse
+from flpjax.ladder.check import check_checkpoints, check_features, check_values, finals, held_out, refuse_amount
 from flpjax.ladder.compute import six_nd, transformer_flops, transformer_params
 from flpjax.ladder.features import Feature
 from flpjax.ladder.finals import FINAL_WITHIN
@@ -189,15 +189,13 @@ def _leave_out_empty(columns: dict[str, NDArray[Any]], notes: list[str]) -> None
 
 def _fill_compute(columns: dict[str, NDArray[Any]], place: Place, notes: list[str]) -> None:
     """Compute ``params`` and ``flops`` where the table leaves them out."""
-    positive = "must be a positive number"
-    for name in (c for c in ("tokens", *SHAPE) if c in columns):
-        refuse(place, columns[name], name, ~(columns[name] > 0), positive)
+    for name in (c for c in ("params", "tokens", *SHAPE) if c in columns):
+        refuse_amount(place, columns[name], name)
     with np.errstate(over="ignore"):  # an overflow is refused below, with its row
         if "params" not in columns and {"layers", "width", "ffn"} <= set(columns):
             columns["params"] = transformer_params(columns["layers"], columns["width"], columns["ffn"])
             notes.append("params computed as layers·(4·width² + 3·width·ffn)")
-        if "params" in columns:
-            refuse(place, columns["params"], "params", ~(columns["params"] > 0), positive)
+            refuse_amount(place, columns["params"], "params")
         if "flops" not in columns:
             if {"layers", "width", "context"} <= set(columns):
                 attention = [columns[c] for c in ("layers", "width", "context")]
@@ -206,7 +204,7 @@ def _fill_compute(columns: dict[str, NDArray[Any]], place: Place, notes: list[st
             else:
                 columns["flops"] = six_nd(columns["params"], columns["tokens"])
                 notes.append("FLOPs computed as 6·N·D")
-        refuse(place, columns["flops"], "flops", ~(columns["flops"] > 0), positive)
+        refuse_amount(place, columns["flops"], "flops")
         lacking = [name for name in ("params", "tokens") if name not in columns]
         if lacking:
             notes.append(f"there is no column {' and no '.join(map(repr, lacking))}: laws that read them take no part")

@@ -13,6 +13,7 @@ from flpjax.errors import InputError, count
 from flpjax.ladder.features import STANDARD, Feature
 from flpjax.ladder.table import Floats
 
+LEAST_AMOUNT, MOST_AMOUNT = 1e-50, 1e50  # of parameters, tokens and FLOPs
 MIX_SLACK = 0.01  # published weights are rounded: rows of 17 sources sum to .997 to 1.003
 ROWS = 'or, if each row is a training of its own, write rows = "runs" under [table] in a mapping file'
 
@@ -45,6 +46,13 @@ def refuse(place: Place, values: NDArray[Any], column: str, bad: NDArray[np.bool
         got = "there is no value" if np.isnan(value) else f"got {value:.6g}"
         remedy = remedy or "Correct the row, or leave it out"
         raise InputError(f"{got}, but it {why}{more}", where=place.at(where[0], column), remedy=remedy)
+
+
+def refuse_amount(place: Place, values: NDArray[Any], column: str) -> None:
+    """One error for a column of parameters, tokens or FLOPs that no training has: products of such overflow."""
+    refuse(place, values, column, ~(values > 0), "must be a positive number")
+    beyond = (values < LEAST_AMOUNT) | (values > MOST_AMOUNT)
+    refuse(place, values, column, beyond, f"must lie between {LEAST_AMOUNT:g} and {MOST_AMOUNT:g}")
 
 
 def check_values(columns: Mapping[str, NDArray[Any]], place: Place, signed: Sequence[str] = ()) -> None:

@@ -77,6 +77,11 @@ REFUSALS = {
         "row 3, column 'tokens': there is no value, but it must be a positive",
     ),
     "params": ({"params": some(i3=np.inf)}, "row 4, column 'params': got inf, but it must be a positive number"),
+    "next to no params": (
+        {"params": some(i1=1e-320)},
+        "row 2, column 'params': got 9.99989e-321, but it must lie between",
+    ),
+    "tokens beyond all": ({"tokens": some(i2=1e300)}, "row 3, column 'tokens': got 1e+300, but it must lie between"),
     "flops": ({"flops": some(i0=NAN)}, "row 1, column 'flops': there is no value, but it must be a positive number"),
     "stderr alone": (
         {"stderr__mmlu": [0.1] * 4},

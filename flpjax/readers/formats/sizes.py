@@ -89,12 +89,14 @@ def consistent(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str],
 
 def _six_nd(run: RunRecords) -> RunRecords:
     flops = run.column("flops")
-    six = 6.0 * run.column("params") * run.column("tokens")
+    with np.errstate(over="ignore"):
+        six = 6.0 * run.column("params") * run.column("tokens")
     return replace(run, columns={**run.columns, "flops": np.where(np.isfinite(flops), flops, six)})
 
 
 def _by_six_n(run: RunRecords) -> RunRecords:
-    return replace(run, columns={**run.columns, "tokens": run.column("flops") / (6.0 * run.column("params"))})
+    with np.errstate(all="ignore"):  # of N = 0 and the like, which are refused with their row when the table is made
+        return replace(run, columns={**run.columns, "tokens": run.column("flops") / (6.0 * run.column("params"))})
 
 
 def _some(names: Sequence[str]) -> str:

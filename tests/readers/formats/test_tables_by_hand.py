@@ -275,6 +275,9 @@ def test_tokens_of_n_and_c(tmp_path: Path) -> None:
     assert made.runs is not None
     np.testing.assert_allclose(made.runs.tokens, 1e10)
     assert "tokens computed as C / (6·N)" in made.notes
+    for size, got in (("0", "got 0"), ("1e-320", "got 9.99989e-321")):
+        with pytest.raises(InputError, match=f"column 'params': {got}, but it must"):
+            imported(f"run,params,flops,loss\na,{size},6e18,3.1\nb,2e8,1.2e19,3.0\n", tmp_path)
 
 
 def test_losses_that_may_be_negative_and_shares(tmp_path: Path) -> None:
