@@ -108,6 +108,8 @@ def assert_equal(found, alone):
             got, expected = getattr(found[follow], name), getattr(solution, name)
             np.testing.assert_allclose(got, expected, rtol=SAME, atol=SAME, err_msg=f"{follow} {name}")
         for name, got, expected in zip(solution.starts._fields, found[follow].starts, solution.starts, strict=True):
+            if name == "steps" and SAME > 1e-10:
+                continue  # rounding decides whether one step more is taken to the same end
             np.testing.assert_allclose(got, expected, rtol=SAME, atol=SAME, err_msg=f"{follow} starts.{name}")
 
 

@@ -19,7 +19,8 @@ from flpjax.results.forecast import forecast
 from flpjax.results.target import targets_of
 
 SMALLEST = 1e-4
-SAME = 0.0 if jax.default_backend() == "cpu" else 1e-6  # an accelerator adds in an order that depends on the others
+# an accelerator adds in an order that depends on the others, and L-BFGS then stops elsewhere on a valley's flat floor
+SAME = 0.0 if jax.default_backend() == "cpu" else 1e-4
 
 
 class Objective(NamedTuple):

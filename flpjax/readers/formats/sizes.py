@@ -80,7 +80,7 @@ def consistent(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str],
         else:
             kept = [replace(run, columns={n: v for n, v in run.columns.items() if n != name}) for run in kept]
             notes.append(f"{words} left out: not known of {_some(lacking)}")
-    sized_alone = all(np.isfinite(run.column("params") * run.column("flops")).all() for run in kept)
+    sized_alone = all(np.isfinite(run.column(name)).all() for run in kept for name in ("params", "flops"))
     if kept and sized_alone and not any("tokens" in run.columns for run in kept):
         kept = [_by_six_n(run) for run in kept]
         notes.append("tokens computed as C / (6·N)")

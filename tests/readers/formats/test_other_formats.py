@@ -159,6 +159,8 @@ def test_nanochat(tmp_path: Path) -> None:
     np.testing.assert_allclose([core.shown(s) for s in runs.score[:, 0]], [-0.01, 0.12, np.nan], rtol=1e-12)
     assert any("exactly 0.0" in note for note in made.notes)
     returns_unchanged(made, tmp_path)
+    with pytest.raises(InputError, match=r"row 3 .*\(flops\): got 1e\+308, but it must"):  # N·C overflows, unsaid
+        import_runs(write(tmp_path / "results.csv", SWEEP.replace("1e19", "1e308")))
 
 
 def test_nanochat_logs(tmp_path: Path) -> None:
