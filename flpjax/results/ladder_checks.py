@@ -14,7 +14,6 @@ from flpjax.ladder.audit.fault import Kind, listed
 from flpjax.ladder.design import log_sizes
 from flpjax.ladder.positive import without_signed
 from flpjax.ladder.table import Runs
-from flpjax.laws.repeated import UNIQUE, repeats
 from flpjax.methods.mixtures import SAME, distinct
 from flpjax.results.distance import NEAR, extrapolation, place_of, words_aside, words_below
 from flpjax.results.finished import fitted_finals, unfinished_warnings
@@ -146,23 +145,6 @@ def check_mixtures(draws: Draws, training: Runs, targets: Sequence[Target] = ())
     verdict = Verdict.FAIL if mixtures == 1 else Verdict.REVIEW
     remedy = "Train runs with other mixtures, or use a method without, such as 'flp'"
     yield Finding("mixtures", verdict, f"{count(mixtures, 'mixture')} of {count(needed, 'source')}", remedy)
-
-
-def check_features(draws: Draws, training: Runs) -> Iterator[Finding]:
-    """Every further feature that tells runs apart is read by some law."""
-    if not training.extra_features:
-        return
-    values = training.finals().features
-    varies = [f.name for f in training.extra_features if np.ptp(f.transformed(values[f.name])) > SAME_FEATURE]
-    if not repeats(training.features, training.tokens):
-        varies = [name for name in varies if name != UNIQUE]  # new data, as the laws take them to be
-    unread = [f"'{name}'" for name in varies if name not in draws.model.inputs]
-    if not unread:
-        yield Finding("features", Verdict.PASS, "every feature that varies is read by some law")
-        return
-    figure = f"runs differ in {some_of(unread)}, which no law here reads"
-    remedy = "Forecast runs that are alike in it, or name a method whose law reads it"
-    yield Finding("features", Verdict.REVIEW, figure, remedy)
 
 
 def check_emergence(training: Runs) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from flpjax.results.goal import Goal, Scene
 from flpjax.results.mix import Change, Mix
 from flpjax.results.problem import BEST_TRIED, FIRST_PENALTY, Problem, mixture_problem, outputs_at
 from flpjax.results.target import Target
+from flpjax.results.untried import hull_distance
 
 STARTS = 16
 PENALTIES = (FIRST_PENALTY, 10.0, 100.0)  # prices of a task's fall, tried in turn until none falls
@@ -207,13 +208,3 @@ def _taken(validation: RollingValidation | None) -> str:
     ahead = "the ladder's larger runs from smaller ones" if validation.runs else "runs left out from the others"
     why = f"weights by the probability of what was measured; forecasts of {ahead} were off by"
     return f"{named}: {why} {' and '.join(errors)}"
-
-
-def hull_distance(tried: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """Euclidean distance of a mixture ``(source,)`` to the nearest blend of mixtures ``(mixture, source)``."""
-    from scipy.optimize import nnls
-
-    heavy = 1e3  # makes the shares of the blend sum to 1
-    table = np.vstack([tried.T, np.full(len(tried), heavy)])
-    blend, _ = nnls(table, np.r_[weights, heavy])
-    return float(np.linalg.norm(tried.T @ (blend / blend.sum()) - weights))

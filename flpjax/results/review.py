@@ -18,7 +18,6 @@ from flpjax.results.ladder_checks import (
     check_audit,
     check_distance,
     check_emergence,
-    check_features,
     check_finished,
     check_horizon,
     check_mixtures,
@@ -29,7 +28,8 @@ from flpjax.results.ladder_checks import (
 from flpjax.results.mix import Mix
 from flpjax.results.sizing import check_sizes
 from flpjax.results.target import Target, targets_of
-from flpjax.results.verdicts import Finding, Review, Verdict
+from flpjax.results.untried import check_features, check_hull
+from flpjax.results.verdicts import Finding, Review, Verdict, between
 
 LEVEL = 0.9  # of intervals that are held against the ladder
 MISFIT = 0.75, 0.5  # share of the runs fitted that they should hold, and must
@@ -57,7 +57,8 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forec
             *check_audit(training),
             check_reruns(training),
             *check_mixtures(draws, training, targets),
-            *check_features(draws, training),
+            *check_hull(draws, targets),
+            *check_features(draws, training, targets),
             *check_emergence(training),
             check_fits(draws),
             silent or check_failures(draws, made or seen),
@@ -135,21 +136,15 @@ def check_misfit(draws: Draws, seen: Forecast, finals: Runs) -> Finding:
     should, must = MISFIT
     remedy = "" if share >= should else "The law does not fit: compare methods with `flpjax backtest`"
     figure = f"{share:.0%} of what was fitted lies within its {LEVEL:.0%} intervals"
-    return Finding("fit to the ladder", _between(-share, -should, -must), figure, remedy)
+    return Finding("fit to the ladder", between(-share, -should, -must), figure, remedy)
 
 
 def finding_of(found: Diagnostic) -> Finding:
     """A figure of the draws, held against its limits."""
-    verdict = _between(found.value, found.good, found.bad)
+    verdict = between(found.value, found.good, found.bad)
     return Finding(found.name, verdict, found.figure, found.remedy if verdict else "")
 
 
-def _between(value: float, good: float, bad: float) -> Verdict:
-    """PASS up to ``good``, FAIL beyond ``bad``; NaN fails."""
-    return Verdict.PASS if value <= good else Verdict.REVIEW if value <= bad else Verdict.FAIL
-
-
-BEYOND, BEYOND_BAD = 0.05, 0.2  # Euclidean distance to the hull of the mixtures tried
 UNUSED, UNUSED_BAD = 0.05, 0.5  # share of draws without a part in the search
 STUCK = "step_limit", "non_finite"
 
@@ -165,17 +160,7 @@ def review_mix(found: Mix, draws: Draws, runs: Runs) -> Review:
     of_forecast = review(draws, runs, [replace(found.at or found.target, mix=found.mixture)]).findings
     if found.at is not None:
         of_forecast = (*(f for f in of_forecast if f.name != "sizes"), *check_sizes(draws.ladder, [found.target]))
-    return Review((*of_forecast, check_hull(found), check_lost(found, draws), check_search(found)))
-
-
-def check_hull(found: Mix) -> Finding:
-    """The mixture is a blend of mixtures that were tried, or near to one."""
-    name, beyond = "hull", found.beyond
-    if beyond <= 1e-6:
-        return Finding(name, Verdict.PASS, "the mixture is a blend of mixtures tried")
-    verdict = Verdict.PASS if beyond <= BEYOND else Verdict.REVIEW if beyond <= BEYOND_BAD else Verdict.FAIL
-    remedy = "" if verdict == Verdict.PASS else "Train a run near it, or bound weights to what was tried"
-    return Finding(name, verdict, f"the mixture lies {beyond:.2g} beyond all blends of mixtures tried", remedy)
+    return Review((*of_forecast, check_lost(found, draws), check_search(found)))
 
 
 def check_lost(found: Mix, draws: Draws) -> Finding:

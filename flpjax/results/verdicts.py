@@ -18,6 +18,11 @@ class Verdict(IntEnum):
     FAIL = 2
 
 
+def between(value: float, good: float, bad: float) -> Verdict:
+    """PASS up to ``good``, FAIL beyond ``bad``; NaN fails."""
+    return Verdict.PASS if value <= good else Verdict.REVIEW if value <= bad else Verdict.FAIL
+
+
 @dataclass(frozen=True)
 class Finding:
     """One check.

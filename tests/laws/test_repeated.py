@@ -14,8 +14,9 @@ from flpjax.laws.power_law import Chinchilla, PowerLaw
 from flpjax.laws.repeated import UNIQUE, Repeated, repeats
 from flpjax.methods.registry import method
 from flpjax.results.forecast import forecast
-from flpjax.results.ladder_checks import check_features, check_reruns
+from flpjax.results.ladder_checks import check_reruns
 from flpjax.results.target import Target, targets_of
+from flpjax.results.untried import check_features
 from flpjax.results.verdicts import Verdict
 
 LAW, RD = Chinchilla(centre_params=19.0, centre_tokens=22.0), 15.4

@@ -16,7 +16,7 @@ from flpjax.laws.mixture_loss import M2
 from flpjax.results.constraints import Constraints
 from flpjax.results.goal import Goal
 from flpjax.results.mix_curve import mix_curve
-from flpjax.results.mixture import hull_distance, optimise_mix
+from flpjax.results.mixture import optimise_mix
 from flpjax.results.target import Target
 from tests.results.test_goal import BASE, DRAWS, TARGET, TRIED, by_hand, outputs, worth
 
@@ -204,12 +204,6 @@ def test_baselines(draws, found, key):
     np.testing.assert_allclose(list(seen.baseline.weights.values()), TRIED[mean.argmax()], atol=1e-15)
     assert np.all((seen.weights >= np.min(TRIED, 0)) & (seen.weights <= np.max(TRIED, 0)))
     assert seen.nearest == pytest.approx(np.abs(np.array(TRIED) - seen.weights).max(1).min())
-
-
-def test_the_distance_to_blends():
-    corners = np.eye(3)[:2]
-    assert hull_distance(corners, np.array([0.3, 0.7, 0.0])) == pytest.approx(0.0, abs=1e-9)
-    assert hull_distance(corners, np.array([0.2, 0.2, 0.6])) == pytest.approx(0.6 * np.sqrt(1.5), rel=1e-5)
 
 
 def test_json_and_text(found):

@@ -12,7 +12,7 @@ from flpjax.fitting.fit import check_asked, mixing_method, usual_draws
 from flpjax.fitting.validation import RollingValidation
 from flpjax.methods.registry import DEFAULT_MIX, MIXED, Auto, method
 from flpjax.results.mixture import _taken
-from flpjax.results.review import check_hull, check_lost, check_search
+from flpjax.results.review import check_lost, check_search
 from flpjax.results.verdicts import Verdict
 
 PASS, REVIEW, FAIL = Verdict
@@ -55,12 +55,6 @@ def test_which_laws_are_taken_and_how_far_their_forecasts_were_off():
     halves = {"law": np.array([1.0, 1.0, 0.0]), "map": np.array([0.0, 0.0, 1.0])}
     past = RollingValidation(4, 9, 0.5, 0.9, ("x", "y", "t"), halves, (0.012, 0.034), losses=2)
     assert _taken(past).startswith("law 100%, map 100%: "), "each among its own kind"
-
-
-@pytest.mark.parametrize(("beyond", "verdict"), [(0.0, PASS), (0.04, PASS), (0.1, REVIEW), (0.3, FAIL)])
-def test_a_mixture_beyond_all_blends_of_those_tried(beyond, verdict):
-    finding = check_hull(SimpleNamespace(beyond=beyond))
-    assert (finding.verdict, finding.remedy != "") == (verdict, verdict != PASS)
 
 
 @pytest.mark.parametrize(("left", "verdict"), [(100, PASS), (96, PASS), (90, REVIEW), (40, FAIL)])
