@@ -49,6 +49,7 @@ from flpjax.cli.options import (
     UsualDraws,
     Via,
 )
+from flpjax.errors import FitError
 from flpjax.version import __version__, installed
 
 if TYPE_CHECKING:
@@ -223,19 +224,20 @@ def backtest(
     steps.save(json, result)
     if plot is not None:
         session.save_figure(plot, result.plot())
+    failed = [f"{name}: {record.failed}" for name, record in result.methods.items() if record.failed]
+    if len(failed) == len(result.methods):
+        session.warn(failed[:-1], label="left out")
+        raise FitError(failed[-1])
     best = result.best()
     if best is not None and len(names) > 1:
         among = "" if result.judged_alike else " of methods that forecast most"
         session.say(f"Smallest mean error{among}: {best}. Forecast with --method {best}")
-    session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
+    steps.say_split(table, result.held_out)
     for shown in show_backtest(result, by_target=by_target):
         session.out.print(shown)
+    session.warn(failed, label="left out")
     for name, record in result.methods.items():
-        if record.failed:
-            session.warn([f"{name}: {record.failed}"], label="left out")
         session.warn([f"{name}: {w}" for w in record.warnings])
-    if all(record.failed for record in result.methods.values()):
-        raise typer.Exit(1)
 
 
 @app.command(cls=Command)

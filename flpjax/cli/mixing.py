@@ -189,7 +189,7 @@ def compare(
     steps.save(json, result)
     if result.recommended is not None:
         session.say(str(result.recommended))
-    session.say(f"Fitted on {len(table.training().names)} runs; held out: {', '.join(result.held_out)}")
+    steps.say_split(table, result.held_out)
     for shown in show_mix.show_comparison(result):
         session.out.print(shown)
     for row in (*result.laws, *result.maps):

@@ -90,7 +90,10 @@ Draws = Annotated[int, typer.Option("--draws", min=0, help="Bootstrap draws; 0 f
 UsualDraws = Annotated[
     int | None,
     typer.Option(
-        "--draws", min=0, show_default=False, help="Draws: by default 2,000 of auto, 400 of others; 0 for no intervals."
+        "--draws",
+        min=0,
+        show_default=False,
+        help="Draws: by default 2,000 of auto and of posteriors, 400 of others; 0 for no intervals.",
     ),
 ]
 Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,6 +141,13 @@ def _held_out(table: Runs, largest: int | None, names: Sequence[str] | None) -> 
     return table
 
 
+def say_split(table: Runs, held: Sequence[str]) -> None:
+    """How many runs were fitted, and which were held out."""
+    from flpjax.cli import session
+
+    session.say(f"Fitted on {count(len(table.training().names), 'run')}; held out: {', '.join(held)}")
+
+
 def a_number(text: str, where: str) -> float:
     """A number from the command line.
 
@@ -203,13 +211,12 @@ def print_forecast(
     """The tables of a forecast in the user's units, and what is doubtful about it."""
     from flpjax.cli import session, show
     from flpjax.cli.layout import Paragraph
-    from flpjax.cli.text import number
     from flpjax.cli.units import unit_converters, words_of_units
+    from flpjax.shown import span
 
     shown_losses = _loss_rows(fitted.model)
     ladder = fitted.ladder
-    low, high = ladder.params
-    sizes = "" if low != low else f"N {number(low)} to {number(high)}, "  # NaN: the table has none
+    sizes = "" if math.isnan(ladder.params[0]) else f"N {span(ladder.params)}, "
     name = result.method.removesuffix(", joint")
     session.say(
         f"{name} on {ladder.source}: {count(ladder.runs, 'run')}, {count(ladder.checkpoints, 'checkpoint')}, "

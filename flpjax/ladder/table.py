@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, count, did_you_mean
+from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import count as counted
 from flpjax.ladder.features import STANDARD, Feature, Features
 from flpjax.ladder.finals import FINAL_WITHIN, ends_of
 from flpjax.ladder.position import index_of as index_of
@@ -213,7 +214,11 @@ class Runs:
             InputError: There are fewer runs.
         """
         if not 0 <= count <= len(self.names):
-            raise InputError(f"asked for the {count} largest of {len(self.names)} runs", where=self.source)
+            raise InputError(
+                f"asked for the {count} largest of {counted(len(self.names), 'run')}",
+                where=self.source,
+                remedy="Ask for fewer; runs that the table holds out are no part of them",
+            )
         most = np.array([self.flops[self.run == i].max() for i in range(len(self.names))])
         return tuple(self.names[i] for i in np.argsort(most, kind="stable")[len(most) - count :])
 
@@ -282,7 +287,7 @@ class Runs:
         texts = {"N": number, "C": "{:.3g}".format}
         ranges = [f"{n} {span((v.min(), v.max()), texts.get(n, '{:.4g}'.format))}" for n, v in there]
         return (
-            f"{self.source}: {count(len(self.names), 'run')}{f' ({held} held out)' if held else ''}, "
-            f"{count(len(self), 'checkpoint')}, {count(len(self.domains), 'loss domain')}, "
-            f"{count(len(self.tasks), 'task')}, " + ", ".join(ranges)
+            f"{self.source}: {counted(len(self.names), 'run')}{f' ({held} held out)' if held else ''}, "
+            f"{counted(len(self), 'checkpoint')}, {counted(len(self.domains), 'loss domain')}, "
+            f"{counted(len(self.tasks), 'task')}, " + ", ".join(ranges)
         )

@@ -15,7 +15,7 @@ from flpjax.fitting.diagnostics import convergence, worth_of_distinct, worth_of_
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior import nuts
 from flpjax.fitting.posterior.against import against_priors
-from flpjax.fitting.posterior.assemble import verdict
+from flpjax.fitting.posterior.assemble import JUDGED, verdict
 from flpjax.fitting.posterior.laplace import _differentiated, find_modes
 from flpjax.fitting.posterior.likelihood import (
     NOISE,
@@ -507,3 +507,18 @@ def test_skills_are_held_against_scores(noisy):
         skill = expit(-2.0 * (np.asarray(own.x) - stage.law.centre - 0.1))
         chance = np.asarray(own.chance)
         np.testing.assert_allclose(mean, chance + (1.0 - chance) * skill, rtol=1e-12)
+
+
+def test_few_draws_are_judged_by_chains_as_long_as_of_many(noisy, key):
+    """Chains of five draws never seem to agree. The few are some of the many, evenly spaced in each chain."""
+    few = posterior(FLP(), noisy.runs, key, draws=20)
+    many = posterior(FLP(), noisy.runs, key, draws=4 * JUDGED)
+    assert len(few) == 20
+    assert few.noise.loss.shape == (20, 5)
+    assert few.sampling.diverging.shape == few.sampling.acceptance.shape == (4, 5)
+    np.testing.assert_array_equal(few.sampling.forecasts.rhat, many.sampling.forecasts.rhat)
+    kept = np.ravel(JUDGED * np.arange(4)[:, None] + [0, 125, 250, 374, 499])
+    for stage, names in many.params.items():
+        for name, values in names.items():
+            np.testing.assert_array_equal(few.params[stage][name], np.asarray(values)[kept])
+    np.testing.assert_array_equal(few.noise.loss, np.asarray(many.noise.loss)[kept])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -32,6 +33,8 @@ from flpjax.numerics import compiled, generator, on_device
 Said = list[tuple[str, str]]
 """What is wrong, and the remedy."""
 
+JUDGED = 500
+"""Draws of each chain by which it is judged whether chains agree, however few are asked for: few never seem to."""
 HOPELESS_RHAT = 1.05
 HOPELESS_SHARE = 0.01  # of draws that diverge
 HOPELESS_KHAT = 1.0
@@ -60,7 +63,7 @@ def _judge_chains(sampling: Sampling, problem: PosteriorProblem, bad: Said, doub
     names = (*problem.model.domains, *problem.model.tasks)
     rhat, ess = sampling.forecasts.rhat, sampling.forecasts.ess
     trained = any(stage.recipe is not None for stage in problem.bound.stages)
-    longer = "Sample longer (warmup=1000, draws=8000), or give narrower priors (priors=…)"
+    longer = "Sample longer (--draws 8000; in Python draws=8000, warmup=1000), or give narrower priors (priors=…)"
     if trained:
         longer = "The modes of a network don't mix: use method='tempered', or a straight map (DomainLinear)"
     tempered = sampling.method == "tempered"
@@ -139,6 +142,7 @@ def assemble(
     chains: int,
     key: Array,
     strict: bool,
+    keep: int | None = None,
 ) -> Draws:
     """Draws with their parameters, the noise of measured values, and the verdict on the sampling.
 
@@ -151,6 +155,7 @@ def assemble(
         chains: How many the draws are of.
         key: JAX random key, for heavy tails.
         strict: Raise if the sampling failed.
+        keep: Draws of each chain that are kept, evenly spaced, once all have been judged; None keeps all.
 
     Raises:
         FitError: It failed, and ``strict`` is set.
@@ -190,7 +195,24 @@ def assemble(
     warnings = (*ladder.remarks, *problem.bound.warnings, *verdict(sampling, problem, strict))
     nothing = np.zeros((len(found.vectors[0]), 0))
     measured = Prediction(*(on_device(scale.get(stage, nothing)) for stage in ("loss", "score")))
-    return Draws(problem.model, params, "posterior", fits, ladder, warnings, measured, sampling=sampling)
+    every = Draws(problem.model, params, "posterior", fits, ladder, warnings, measured, sampling=sampling)
+    return every if keep is None or keep >= found.diverging.shape[1] else _thinned(every, keep)
+
+
+def _thinned(draws: Draws, keep: int) -> Draws:
+    """Evenly spaced draws, ``keep`` of each chain; what is said of the sampling is of all."""
+    sampling = draws.sampling
+    assert sampling is not None
+    chains, each = sampling.diverging.shape
+    kept = np.linspace(0, each - 1, keep).round().astype(int)
+    rows = (each * np.arange(chains)[:, None] + kept).ravel()
+
+    def of(tree: Any) -> Any:
+        return jax.tree.map(lambda v: v[rows], tree)
+
+    by_chain = {name: getattr(sampling, name)[:, kept] for name in ("diverging", "steps", "acceptance")}
+    sampling = replace(sampling, noise=of(sampling.noise), **by_chain)
+    return replace(draws, params=of(draws.params), fitted_noise=of(draws.fitted_noise), sampling=sampling)
 
 
 def _of_output(found: Found, stage: StageName, outputs: tuple[str, ...], values: Array) -> Convergence:

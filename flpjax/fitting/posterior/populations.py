@@ -26,7 +26,6 @@ from flpjax.fitting.posterior.priors import PosteriorProblem
 from flpjax.numerics import generator, on_device
 
 ROUNDS = 8  # of populations that may join a chain; what does not agree then is named
-JUDGED = 500  # draws of each chain whose forecasts must agree, however few are asked for
 MORE_MEMBERS = 1000  # of each population where they are evaluated at once, for little more time
 Floats = NDArray[np.float64]
 Population = tuple[Floats, Floats]
@@ -65,11 +64,10 @@ def by_populations(
                 acceptance = min(acceptance, accepted)
                 for place, output in enumerate(asked):
                     pools[i][output].append((found[:, :, place], evidence[:, place]))
-        vectors = tuple(map(partial(joined, max(draws, JUDGED)), problem.layers, pools))
+        vectors = tuple(map(partial(joined, draws), problem.layers, pools))
         pending = unsettled(problem, convergence(forecasts_of(problem, vectors), chains))
         if not any(pending):
             break
-    vectors = tuple(map(partial(joined, draws), problem.layers, pools))
     shape = (chains, draws)
     steps = np.full(shape, number + 1, np.int64)
     return Found(vectors, np.zeros(shape, bool), steps, ROUNDS + 1, np.full(shape, acceptance), {}, {})

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
-from flpjax.fitting.posterior.assemble import Found, assemble
+from flpjax.fitting.posterior.assemble import JUDGED, Found, assemble
 from flpjax.fitting.posterior.by_group import draw_outputs
 from flpjax.fitting.posterior.laplace import WIDE, Mode, Whitening, find_modes, of_outputs, slopes
 from flpjax.fitting.posterior.likelihood import PosteriorData
@@ -61,7 +61,8 @@ def posterior(
             resamples draws around the mode by importance, a few seconds, moves them by differential evolution where k̂
             says that this is too narrow (:mod:`flpjax.fitting.posterior.importance`), and says by k̂ whether it can be
             trusted.
-        draws: How many in all, rounded up to a multiple of the chains.
+        draws: How many to keep, rounded up to a multiple of the chains; chains are 500 long at least, by which it is
+            judged whether they agree.
         chains: Chains side by side.
         warmup: Steps of each chain of NUTS that are not kept.
         priors: Name → ``(loc, scale)`` in the unconstrained space, in place of those of :func:`flpjax.priors_of`; or
@@ -92,18 +93,19 @@ def posterior(
     wider = trained if discrepancy is None else discrepancy
     problem = posterior_problem(with_wrong_losses(plain) if wider else plain, priors, emergence)
     each = -(-draws // chains)
+    sampled = each if method == "laplace" else max(each, JUDGED)
     key_sample, key_noise = jax.random.split(key)
     tell("starts and modes")
     gradient: dict[str, float] = {}
     if method == "tempered":
         _, _, fits = fit_stages(plain, np.ones((1, len(plain.runs.names))), key, REPORTED_STARTS, None)
-        found = by_populations(problem, usual_tempering(), each, chains, key_sample, tell)
-        return assemble(problem, found, fits, gradient, method, chains, key_noise, strict)
+        found = by_populations(problem, usual_tempering(), sampled, chains, key_sample, tell)
+        return assemble(problem, found, fits, gradient, method, chains, key_noise, strict, each)
     fits, modes = _begin(problem, key, chains)
     whitening = tuple(mode.whitening for mode in modes)
-    tell(f"{chains} chains of {each} draws" if method == "nuts" else f"{each * chains} draws")
+    tell(f"{chains} chains of {sampled} draws" if method == "nuts" else f"{each * chains} draws")
     if method == "nuts":
-        found = _by_nuts(problem, whitening, Sampler(warmup=warmup, draws=each), chains, key_sample)
+        found = _by_nuts(problem, whitening, Sampler(warmup=warmup, draws=sampled), chains, key_sample)
     else:
         found = _by_importance(problem, whitening, each * chains, chains, key_sample)
     gradient = {
@@ -111,7 +113,7 @@ def posterior(
         for layer, mode in zip(problem.layers, modes, strict=True)
         for output, norm in zip(fits[layer.stage].outputs, np.asarray(mode.gradient).min(axis=0), strict=True)
     }
-    return assemble(problem, found, fits, gradient, method, chains, key_noise, strict)
+    return assemble(problem, found, fits, gradient, method, chains, key_noise, strict, each)
 
 
 def with_wrong_losses(bound: BoundModel) -> BoundModel:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, did_you_mean, some_of
+from flpjax.errors import InputError, count, did_you_mean, some_of
 from flpjax.ladder.table import Runs
 from flpjax.shown import ShownAsTable
 
@@ -75,7 +75,7 @@ class SweepEnvelope(ShownAsTable):
             f"{total:,} runs sweep {', '.join(self.settings)} at {len(self.cells)} N and D, of each of which the best "
             f"setting counts: at {bowls} by a bowl, else by the lowest loss"
         )
-        return said + (f"; {len(lost)} runs diverged, such as {some_of(lost, 2)}" if lost else "")
+        return said + (f"; {count(len(lost), 'run')} diverged: {some_of(lost)}" if lost else "")
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Tidy rows: one an N and D."""
