@@ -213,7 +213,7 @@ def backtest(
         methods[name] = check_method(name, through, draws, laws=laws)
 
     from flpjax.cli import session
-    from flpjax.cli.show import show_backtest
+    from flpjax.cli.show import show_backtest, show_split
 
     session.start_jax()
     from flpjax.numerics import random_key
@@ -232,7 +232,7 @@ def backtest(
     if best is not None and len(names) > 1:
         among = "" if result.judged_alike else " of methods that forecast most"
         session.say(f"Smallest mean error{among}: {best}. Forecast with --method {best}")
-    steps.say_split(table, result.held_out)
+    session.out.print(show_split(len(table.training().names), result.held_out))
     for shown in show_backtest(result, by_target=by_target):
         session.out.print(shown)
     session.warn(failed, label="left out")

@@ -173,7 +173,7 @@ def compare(
 ) -> None:
     """Which law of mixtures, and which map from losses to scores, is best on the runs that are held out."""
     steps.prepare(json, force, inputs=[runs, mapping])
-    from flpjax.cli import session, show_mix
+    from flpjax.cli import session, show, show_mix
     from flpjax.cli.asked import parse_laws
     from flpjax.cli.layout import Paragraph
 
@@ -189,7 +189,7 @@ def compare(
     steps.save(json, result)
     if result.recommended is not None:
         session.say(str(result.recommended))
-    steps.say_split(table, result.held_out)
+    session.out.print(show.show_split(len(table.training().names), result.held_out))
     for shown in show_mix.show_comparison(result):
         session.out.print(shown)
     for row in (*result.laws, *result.maps):

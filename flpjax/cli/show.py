@@ -120,6 +120,11 @@ CELL_COLUMNS = ("predicted", "interval", "measured", "error %", "at true loss %"
 WHAT = {"score": "task", "loss": "loss"}
 
 
+def show_split(fitted: int, held: Sequence[str]) -> Paragraph:
+    """How many runs were fitted, and which were held out."""
+    return Paragraph(f"Fitted on {count(fitted, 'run')}; held out: {', '.join(held)}")
+
+
 def show_backtest(result: Backtest, *, by_target: bool = False) -> list[Sheet | Paragraph]:
     """Every method in one row, or in one row a held-out run; and of a single method every task and loss.
 

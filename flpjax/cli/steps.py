@@ -141,13 +141,6 @@ def _held_out(table: Runs, largest: int | None, names: Sequence[str] | None) -> 
     return table
 
 
-def say_split(table: Runs, held: Sequence[str]) -> None:
-    """How many runs were fitted, and which were held out."""
-    from flpjax.cli import session
-
-    session.say(f"Fitted on {count(len(table.training().names), 'run')}; held out: {', '.join(held)}")
-
-
 def a_number(text: str, where: str) -> float:
     """A number from the command line.
 
