@@ -14,6 +14,7 @@ import typer
 
 import flpjax
 from flpjax.cli.app import app, main
+from flpjax.laws.published import PUBLISHED, published_law
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,11 +22,12 @@ TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def found(pattern):
-    """What matches in each page, with a name for a test's case."""
+    """What matches in each page, continued lines joined, with a name for a test's case."""
     return [
         pytest.param(match, id=f"{page.stem}-{i}")
         for page in PAGES
-        for i, match in enumerate(re.findall(pattern, page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE))
+        for text in [re.sub(r" \\\n +", " ", page.read_text(encoding="utf-8"))]
+        for i, match in enumerate(re.findall(pattern, text, re.DOTALL | re.MULTILINE))
     ]
 
 
@@ -117,3 +119,14 @@ def test_commands_on_the_ladder_that_ships_run_as_printed(line, tmp_path, monkey
     with pytest.raises(SystemExit) as ended:
         main(shlex.split(line, comments=True)[1:])
     assert ended.value.code in (0, None)
+
+
+def test_published_laws_are_listed_with_their_formulas_and_columns():
+    page = (ROOT / "docs" / "your-own-law.md").read_text(encoding="utf-8")
+    for name, published in PUBLISHED.items():
+        formula = published_law(name)
+        columns = [f"`{f}`" for f in formula.inputs() if f not in ("params", "tokens", "flops")]
+        (row,) = re.findall(rf"^\| `{name}` \| (.*) \| (.*) \| (.*) \|$", page, re.MULTILINE)
+        assert (row[0], row[2]) == (published.topic, published.source)
+        assert sorted(re.findall(r"`\w+`", row[1])) == sorted(columns)
+        assert re.search(rf"^{name} +{re.escape(str(formula))}$", page, re.MULTILINE)

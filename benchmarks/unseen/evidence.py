@@ -16,7 +16,7 @@ from flpjax import Auto, Runs
 from flpjax.cli.start import start_jax
 from flpjax.fitting.averaging import hyperpriors
 from flpjax.fitting.averaging.distinct import parts_of, renamed
-from flpjax.fitting.averaging.hyperpriors import Grid
+from flpjax.fitting.averaging.hyperpriors import Grid, plain
 from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.averaging.parts import Part
 from flpjax.laws.law import Space
@@ -90,11 +90,6 @@ def _by_point(part: Part, output: int) -> Floats:
         per_row = np.log((zero + unit * rows.y) / unit) if part.stage.name == "loss" else -np.log(unit)
         found = found + (rows.seen[0] * per_row).sum()
     return np.asarray(found)
-
-
-def plain(name: str) -> str:
-    """The name of a law, whatever it goes through: ``chinchilla`` of ``chinchilla-repeated, own loss``."""
-    return name.partition(",")[0].partition(" (")[0].removesuffix(hyperpriors.REPEATED)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from jax import Array
 from scipy.optimize import minimize
 
 from benchmarks.calibration.scoring import Floats
-from benchmarks.unseen.evidence import Evidence, Told, plain
+from benchmarks.unseen.evidence import Evidence, Told
 from benchmarks.unseen.panel import PANEL, Ladder
-from flpjax.fitting.averaging.hyperpriors import SECTIONS
+from flpjax.fitting.averaging.hyperpriors import SECTIONS, plain
 from flpjax.laws.law import Space
 
 BROAD: Mapping[Space, Mapping[str, tuple[float, float]]] = {

@@ -63,7 +63,7 @@ def words(result: Mix) -> list[str]:
         sure = "of one fit" if result.draws == 1 else f"the median of {result.draws} fits that tie on the ladder"
     lines = [f"{gain}; {sure}." if result.intervals else f"{gain}, {sure}: there are no intervals."]
     if result.taken:
-        lines.append(f"By {result.taken}.")
+        lines.append(f"{result.taken[:1].upper()}{result.taken[1:]}.")
     if result.binding:
         lines.append(f"At its limits: {'; '.join(result.binding)}.")
     inside = "a blend of mixtures tried"

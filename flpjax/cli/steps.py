@@ -228,6 +228,8 @@ def print_forecast(
         session.say(f"{more} more losses are forecast; --json FILE has them all.")
     if result.monte_carlo:
         session.say(result.monte_carlo)
+    if fitted.validation is not None:
+        session.say(f"Weights by the probability of what was measured: {fitted.validation.taken}")
     if reviewed is not None:
         for paragraph in show.show_verdict(reviewed):
             session.out.print(paragraph)

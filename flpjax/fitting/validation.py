@@ -21,6 +21,7 @@ LEFT_OUT = "runs left out"
 """The name of the check whether laws were fitted to all runs."""
 SIGNS = "signs of past errors"
 """The name of the check whether errors of the last forecasts of a ladder's own runs went both ways."""
+MOST_NAMED, LEAST_TOLD = 3, 0.005  # laws or maps, and the weight below which they aren't
 ONE_SIDED = 0.05  # probability of so one-sided a count of signs, below which it is told
 
 
@@ -58,6 +59,17 @@ class RollingValidation(ShownAsTable):
     horizon: float = float("nan")
     losses: int = 0
     left_out: tuple[str, ...] = ()
+
+    @property
+    def taken(self) -> str:
+        """Laws of losses and maps to scores with most weight, a mean over outputs, in words; empty if none has any."""
+        parts = []
+        for what, outputs in (("losses", slice(self.losses)), ("scores", slice(self.losses, None))):
+            weight = {name: float(w[outputs].mean()) for name, w in self.weights.items() if w[outputs].any()}
+            most = sorted((name for name in weight if weight[name] >= LEAST_TOLD), key=lambda name: -weight[name])
+            if most:
+                parts.append(f"{what} by {some_of([f'{name} {weight[name]:.0%}' for name in most], MOST_NAMED)}")
+        return "; ".join(parts)
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Whether runs were left out, and errors went both ways; last, whether its own runs would have been covered."""

@@ -234,7 +234,7 @@ class Auto:
             chosen |= self._falling(training, suffix)
             if runs.tasks and set(runs.task_names) <= set(runs.domains):
                 chosen |= {
-                    f"{law}{suffix}, own loss": FLP(law_of_compute(law + suffix), via=OWN, prior=True, scores=False)
+                    f"{law}{suffix} (own loss)": FLP(law_of_compute(law + suffix), via=OWN, prior=True, scores=False)
                     for law in LOSS_LAWS
                 }
             if runs.sources and len(distinct(training.mix)) > 1:

@@ -28,7 +28,6 @@ from flpjax.results.untried import hull_distance
 STARTS = 16
 PENALTIES = (FIRST_PENALTY, 10.0, 100.0)  # prices of a task's fall, tried in turn until none falls
 ROUNDING = 1e-12
-NAMED = 3  # methods
 FALL = 1e-6  # a task that falls by less does not
 
 
@@ -192,19 +191,13 @@ def _taken(validation: RollingValidation | None) -> str:
     """The laws and maps that have most weight, in words, with the error of the past."""
     if validation is None or not validation.weights:
         return ""
-    split = validation.losses
-    weight = {n: float(np.mean(w[:split] if w[:split].any() else w[split:])) for n, w in validation.weights.items()}
-    most = sorted(weight, key=lambda name: -weight[name])[:NAMED]
-    named = ", ".join(f"{name} {weight[name]:.0%}" for name in most)
-    rest = len(weight) - len(most)
-    named += f" and {rest} more" if rest > 0 else ""
+    weights = f"{validation.taken}: weights by the probability of what was measured"
     if not validation.cells:
-        return f"{named}, by the probability of what was measured: there were no larger runs to check them by"
+        return f"{weights}; there were no larger runs to check them by"
     errors = [
         f"{100 * v:.1f} {what}"
         for v, what in zip(validation.error, ("% of a loss", "points of a score"), strict=True)
         if np.isfinite(v)
     ]
     ahead = "the ladder's larger runs from smaller ones" if validation.runs else "runs left out from the others"
-    why = f"weights by the probability of what was measured; forecasts of {ahead} were off by"
-    return f"{named}: {why} {' and '.join(errors)}"
+    return f"{weights}; forecasts of {ahead} were off by {' and '.join(errors)}"

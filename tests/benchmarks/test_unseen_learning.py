@@ -34,7 +34,7 @@ def ladders(grid, count, amplitude=AMPLITUDE):
     for i in range(count):
         a, s = np.log([amplitude, NOISE]) + 0.4 * rng.standard_normal(2)
         evidence = -0.5 * ((np.log(grid.amplitude) - a) / 0.33) ** 2 - 0.5 * ((np.log(grid.noise) - s) / 0.33) ** 2
-        laws = {"power, own loss": evidence - 4.0, "chinchilla-repeated": evidence}
+        laws = {"power (own loss)": evidence - 4.0, "chinchilla-repeated": evidence}
         found.append(Evidence(f"l{i}", (Told("log", grid, laws),)))
         panel[f"l{i}"] = Ladder(made, f"e{i}", "")
     return found, panel

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -31,6 +32,12 @@ def test_a_forecast_by_it_alone(table, capsys, tmp_path):
     assert "alpha" in shown
     loss = json.loads(out.read_text())["targets"][0]["loss"]["general"]
     assert loss["median"] == pytest.approx(1.7 + 400.0 / 1e10**0.34 + 410.0 / 2e11**0.28, rel=0.03)
+
+
+def test_auto_says_how_much_it_weighs(table, capsys):
+    assert run("forecast", *table, "-t", "N=1e10,D=2e11", "--law", "mine=E + A*(N*D)^-a") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"Weights by the probability of what was measured: losses by .*mine \d+%.*; scores by ", said)
 
 
 def test_a_backtest_beside_another_map(table, capsys):

@@ -40,9 +40,10 @@ def test_what_discovery_chose_is_a_method_below_any_law():
 
 def test_which_laws_are_taken_and_how_far_their_forecasts_were_off():
     weights = {name: np.array([w, w]) for name, w in zip("abcd", (0.1, 0.5, 0.3, 0.1), strict=True)}
-    seen = _taken(RollingValidation(4, 9, 0.5, 0.9, ("x", "y"), weights, (0.012, 0.034)))
+    seen = _taken(RollingValidation(4, 9, 0.5, 0.9, ("x", "y"), weights, (0.012, 0.034), losses=2))
     assert seen.startswith(
-        "b 50%, c 30%, a 10% and 1 more: weights by the probability of what was measured; forecasts of the ladder's "
+        "losses by b 50%, c 30%, a 10% and 1 more: weights by the probability of what was measured; forecasts of the "
+        "ladder's "
     )
     assert seen.endswith("were off by 1.2 % of a loss and 3.4 points of a score")
     assert "of runs left out from the others" in _taken(
@@ -54,7 +55,7 @@ def test_which_laws_are_taken_and_how_far_their_forecasts_were_off():
     assert _taken(None) == ""
     halves = {"law": np.array([1.0, 1.0, 0.0]), "map": np.array([0.0, 0.0, 1.0])}
     past = RollingValidation(4, 9, 0.5, 0.9, ("x", "y", "t"), halves, (0.012, 0.034), losses=2)
-    assert _taken(past).startswith("law 100%, map 100%: "), "each among its own kind"
+    assert _taken(past).startswith("losses by law 100%; scores by map 100%: "), "each among its own kind"
 
 
 @pytest.mark.parametrize(("left", "verdict"), [(100, PASS), (96, PASS), (90, REVIEW), (40, FAIL)])

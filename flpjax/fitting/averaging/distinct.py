@@ -150,7 +150,7 @@ def renamed(parts: list[Part]) -> list[Part]:
         name = part.name
         own = bool(part.through) and all(t == (o,) for t, o in zip(part.through, part.outputs, strict=True))
         own |= not part.through and part.stage.name == "loss" and name in seen
-        name = f"{name}, own loss" if own and not name.endswith("own loss") else name
+        name = f"{name} (own loss)" if own and not name.endswith("(own loss)") else name
         seen[name] = seen.get(name, 0) + 1
         found.append(replace(part, name=name if seen[name] == 1 else f"{name} ({seen[name]})"))
     return found

@@ -126,10 +126,15 @@ off. Forecasts that believe it err more: on the panel CRPS is best with log weig
 is left out. Where scores do follow a line, as on simulated ladders, a hundred to one is soon made up for."""
 
 
+def plain(name: str) -> str:
+    """The name of a law, whatever it goes through: ``chinchilla`` of ``chinchilla-repeated (own loss)``."""
+    return name.partition(" (")[0].removesuffix(REPEATED)
+
+
 def log_weight(name: str) -> float:
     """Log weight of a law of losses, or a map to scores, before the ladder speaks."""
-    plain = name.removesuffix(REPEATED)
-    return UNBOUNDED[plain] if plain in UNBOUNDED else LAW.get(plain, 0.0)
+    law = plain(name)
+    return UNBOUNDED[law] if law in UNBOUNDED else LAW.get(law, 0.0)
 
 
 class Grid(NamedTuple):

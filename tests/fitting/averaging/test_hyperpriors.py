@@ -25,6 +25,7 @@ def test_the_file_says_what_is_known_with_its_error():
     assert OF["log"].amplitude_prior[0] == TOLD["losses"]["amplitude_median"]["value"]
     assert max(LAW.values()) == 0.0
     assert log_weight("chinchilla-repeated") == log_weight("chinchilla") == LAW["chinchilla"]
+    assert log_weight("chinchilla-repeated (own loss)") == log_weight("chinchilla (2)") == LAW["chinchilla"]
     assert log_weight("a law of the user's") == 0.0
 
 
