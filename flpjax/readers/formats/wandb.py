@@ -14,7 +14,7 @@ from flpjax.readers.formats.files import LOOKED_AT, files, header, table
 from flpjax.readers.formats.join import merged
 from flpjax.readers.formats.records import GROUP, Choices, Format, Records, RunRecords
 from flpjax.readers.formats.wandb_panel import is_bucketed, is_panel, metrics_of, panel_records
-from flpjax.readers.formats.wandb_tables import STATES, is_log, is_row, records_of, run_column, run_of_file
+from flpjax.readers.formats.wandb_tables import STATES, copies, is_log, is_row, records_of, run_column, run_of_file
 from flpjax.readers.raw import RawTable
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
@@ -60,6 +60,10 @@ def read(path: Path, choices: Choices) -> Records:
             head = each.relative_to(path).with_suffix("").as_posix()
             found = [replace(run, run=f"{head}: {run.run}") if is_row(run) else run for run in found]
         alone |= rows
+        if again := len(copies(raw)):
+            notes.append(
+                f"{each.name}: {count(again, 'row')} that {'is' if again == 1 else 'are'} in it twice left out"
+            )
         if len(rows) > 1:
             notes.append(_rows_alone(each.name, found, raw, GROUP in taken))
         runs += found

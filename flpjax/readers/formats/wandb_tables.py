@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ AGAIN = re.compile(
     r"[-_. ]+\(?(?:resumed?|restart(?:ed)?|cont(?:inued)?|part|segment|attempt)[-_ ]?\d*\)?$", re.IGNORECASE
 )
 """What people add to the name of a run that was taken up again."""
+INDEX = re.compile(r"^Unnamed: \d+$")  # what pandas calls a column without a heading
+LOOKED_AT_FIRST = 8  # columns, by which nearly all rows differ
 EXPORT = re.compile(r"^wandb_export_\d{4}-\d\d-\d\dT.*$")
 
 
@@ -87,12 +89,34 @@ def rows_by_run(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> list[
     for cell, each in zip(cells, ids, strict=True):
         of_name.setdefault(_text(cell), set()).add(_text(each))
     found: dict[str, list[int]] = {}
+    again = copies(raw)
     for i, (cell, each) in enumerate(zip(cells, ids, strict=True)):
         name = _text(cell) or _text(each)
-        if name:
+        if name and i not in again:
             shared = len(of_name[name] - {""}) > 1
             found.setdefault(f"{name} ({_text(each)})" if shared else AGAIN.sub("", name) or name, []).append(i)
     return [Rows(name, rows, _state(states[rows[-1]])) for name, rows in found.items()]
+
+
+def copies(raw: RawTable) -> set[int]:
+    """Rows that are those of an earlier row, cell by cell, as where a table was put together of overlapping parts.
+
+    A column without a heading numbers rows, and is no fact of one. Where no column names runs, equal rows may be two.
+    """
+    if run_column(list(raw.cells)) is None and run_column(list(raw.cells), RUN_IDS) is None:
+        return set()
+    names = [name for name in raw.cells if name.strip() and not INDEX.match(name)]
+    alike = _alike(raw, names[:LOOKED_AT_FIRST], range(len(raw.cells[names[0]])))
+    return {i for rows in alike for same in _alike(raw, names, rows) for i in same[1:]}
+
+
+def _alike(raw: RawTable, names: Sequence[str], rows: Iterable[int]) -> list[list[int]]:
+    """Rows, two at least, that have the same in these columns."""
+    of_cells: dict[tuple[str, ...], list[int]] = {}
+    columns = [raw.cells[name] for name in names]
+    for i in rows:
+        of_cells.setdefault(tuple(str(column[i]) for column in columns), []).append(i)
+    return [same for same in of_cells.values() if len(same) > 1]
 
 
 def _apart(raw: RawTable, path: Path, taken: Mapping[str, Column], groups: Sequence[Any]) -> list[Rows]:

@@ -238,6 +238,28 @@ def test_rows_of_a_sweep_are_a_run_each(tmp_path: Path) -> None:
     assert logged.runs.names == ("t",)
 
 
+def test_rows_that_are_in_a_table_twice_count_once(tmp_path: Path) -> None:
+    """A table appended to itself, or put together of exports that overlap: its checkpoints were taken for runs."""
+    head = "run,params,tokens,loss/c4"
+    rows = [f"{run},{n:g},{20 * n * k:g},{loss - 0.1 * k:g}" for run, n, loss, _ in RUNS for k in (1, 2, 3, 4)]
+    once = imported("\n".join([head, *rows]), tmp_path).runs
+    assert once is not None
+    numbered = [f",{head}", *(f"{i},{row}" for _ in range(2) for i, row in enumerate(rows))]
+    for lines, said in (
+        ([head, *rows, *rows], "12 rows that are in it twice left out"),
+        ([head, *rows, rows[5]], "1 row that is in it twice left out"),
+        (numbered, "12 rows that are in it twice left out"),
+    ):
+        made = imported("\n".join(lines), tmp_path)
+        assert made.runs is not None
+        assert made.runs.names == once.names == ("a", "b", "c")
+        assert made.runs.loss.tolist() == once.loss.tolist()
+        assert f"t.csv: {said}" in made.notes
+    reruns = imported("params,tokens,loss/c4\n1e8,1e10,3.1\n1e8,1e10,3.1\n2e8,1e10,3.0\n", tmp_path)
+    assert reruns.runs is not None
+    assert len(reruns.runs.names) == 3, "no column names runs, and nothing says that rows are copies"
+
+
 GROUPS = "recipe,params,tokens,loss/c4\nA,1e8,1e10,3.1\nA,2e8,1e10,3.0\nB,1e8,1e10,3.2\nB,2e8,1e10,2.9\n"
 
 
