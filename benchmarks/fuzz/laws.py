@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 
 from benchmarks.fuzz import columns
 from benchmarks.fuzz.sources import Files
-from benchmarks.fuzz.tables import losses
+from benchmarks.fuzz.tables import with_features
 
 FORMULAS = (
     "E + A*N^-alpha + B*D^-beta",
@@ -26,19 +27,44 @@ PIECES = (
     "log(0)", "__feature_0__",
 )  # fmt: skip
 NAMES = ("mine", "mine", "mine", "flp", "auto", "chinchilla", "", " ", "a+b", "x/y", "[bold]", "\x1b[2J", "m" * 300)
+TARGET = "N=1e9,D=2e10,web=0.5,experts=16"
 FITTED = 0.01  # share of the inputs that may go through a fit, which compiles a program each
+TOKEN = re.compile(r"\{\w+\}|[A-Za-z]\w*|[\d.]+|\S")
+ALIKE = (
+    ("N", "D", "C", "{web}", "{experts}", "0*N", "(N-N)", "(D/N)"),
+    ("E", "A", "B", "alpha", "beta", "a", "b", "g", "s", "mine", "lambda", "N0"),
+    ("0", "1", "2", "1e300", "1e-300", "0.5", "-3", "1e16"),
+    ("+", "-", "*", "/", "^"),
+    ("log", "exp", "sqrt", "min", "max", "tanh"),
+)
+"""Tokens that may stand for each other, so that what is changed is still a formula, if an odd one."""
 
 
 def law(rng: random.Random) -> tuple[Files, list[str]]:
     """A formula with one to three changes, and the command that fits it; most name a table that isn't there."""
+    fitted = rng.random() < FITTED
     text = rng.choice(FORMULAS)
     for _ in range(rng.choice((1, 1, 2, 3))):
-        at = rng.randrange(len(text) + 1)
-        end = min(len(text), at + rng.choice((0, 0, 1, 1, 3, 9)))
-        text = text[:at] + rng.choice((*PIECES, "", "")) + text[end:]
-    name = rng.choice(NAMES)
-    table = "t.csv" if rng.random() < FITTED else "none.csv"
+        text = exchanged(text, rng) if fitted and rng.random() < 0.8 else broken(text, rng)
+    name = rng.choice(NAMES[:1] if fitted else NAMES)
     named = f"{name}={text}".replace("\0", "")
-    args = ["forecast", table, "--law", named, "--target", "N=1e9,D=2e10", "--draws", "0"]
+    args = ["forecast", "t.csv" if fitted else "none.csv", "--law", named, "--target", TARGET, "--draws", "0"]
     args += ["--method", rng.choice((name, f"{name}+sigmoid")).replace("\0", "")] if rng.random() < 0.7 else []
-    return {"t.csv": columns.csv_of(list(losses().items()), None)}, args
+    return {"t.csv": columns.csv_of(list(with_features().items()), None)}, args
+
+
+def broken(text: str, rng: random.Random) -> str:
+    """A piece of anything in the place of some characters."""
+    at = rng.randrange(len(text) + 1)
+    end = min(len(text), at + rng.choice((0, 0, 1, 1, 3, 9)))
+    return text[:at] + rng.choice((*PIECES, "", "")) + text[end:]
+
+
+def exchanged(text: str, rng: random.Random) -> str:
+    """One token in the place of another of its kind."""
+    tokens = TOKEN.findall(text)
+    able = [(i, kind) for i, token in enumerate(tokens) for kind in ALIKE if token in kind]
+    if not able:
+        return text
+    at, kind = rng.choice(able)
+    return " ".join((*tokens[:at], rng.choice(kind), *tokens[at + 1 :]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import log
 from typing import Any
 
 Columns = dict[str, list[Any]]
 SIZES = (5e6, 1e7, 2e7, 4e7, 8e7, 1.6e8)
+TOKENS = (1e8, 4e8, 1.6e9, 6.4e9)
 CHECKPOINTS = (0.5, 1.0)
 
 
@@ -49,6 +51,23 @@ def mixtures() -> Columns:
         "loss/web": [round(_loss(n, 20 * n) * (1 + 0.1 * share), 4) for n, share in rows],
         "loss/code": [round(_loss(n, 20 * n) * (1 - 0.2 * share), 4) for n, share in rows],
         "score/arc_easy": [round(0.25 + 0.5 * share * (1 - share) + 2e-9 * n, 4) for n, share in rows],
+    }
+
+
+def with_features() -> Columns:
+    """Sizes by tokens, once each, with two features that laws of one's own read, losses and a score."""
+    rows = [(i, n, d) for i, (n, d) in enumerate(product(SIZES, TOKENS))]
+    web = [round(0.1 + 0.8 * ((3 * i) % 7) / 6, 3) for i, _, _ in rows]
+    experts = [2 ** ((5 * i) % 7) for i, _, _ in rows]
+    loss = [_loss(n * e**0.3, d) * (1 + 0.1 * w) for (_, n, d), w, e in zip(rows, web, experts, strict=True)]
+    return {
+        "run": [f"run {i}" for i, _, _ in rows],
+        "params": [n for _, n, _ in rows],
+        "tokens": [d for _, _, d in rows],
+        "x/web": web,
+        "x/experts": experts,
+        "loss/c4": [round(value, 4) for value in loss],
+        "score/hellaswag": [round(0.25 + 0.5 / (1 + 3 ** (4 * (value - 3.2))), 4) for value in loss],
     }
 
 

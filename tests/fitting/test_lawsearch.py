@@ -1,6 +1,7 @@
 """Discovery of laws over columns: what it finds where the truth is known, and what it refuses."""
 
 import json
+import re
 
 import jax
 import numpy as np
@@ -23,7 +24,7 @@ from flpjax.fitting.lawsearch.structure import (
     constants,
     formula,
 )
-from flpjax.fitting.lawsearch.trials import MISFIT, PRICE, carried, tables_of, values
+from flpjax.fitting.lawsearch.trials import LACK, MISFIT, PRICE, carried, tables_of, values
 from flpjax.ladder.features import Features
 
 SIZE, NOISE = 67, 0.003
@@ -70,9 +71,12 @@ def test_intervals_widen_with_the_level_and_beyond_the_rows(found):
 
 
 def test_a_number_must_pay_for_itself(found):
+    allowed = LACK * min(trial.misfit for trial in found.log)
     for trial in found.log:
         judged = trial.error ** (1.0 - MISFIT) * trial.misfit**MISFIT
-        assert trial.price == pytest.approx(judged * (1.0 + PRICE * trial.structure.complexity))
+        raised = max(trial.misfit / allowed, 1.0) ** 2
+        assert trial.price == pytest.approx(judged * (1.0 + PRICE * trial.structure.complexity) * raised)
+    assert any(trial.misfit > 2.0 * allowed for trial in found.log)  # a constant, which misses all rows
     prices = [trial.price for trial in found.log]
     assert prices == sorted(prices)
     assert found.members[0].structure == found.log[0].structure
@@ -242,6 +246,37 @@ def test_a_level_that_sets_in_within_the_rows_is_found():
     by_hand = numbers["A0"] * np.exp(numbers["a0"] * (1.0 - (x / np.exp(axes[0].centre)) ** -rate))
     features = np.stack([basis(axes, x[None], m) for m in (None, Monomial("steep", 0))], axis=1)
     np.testing.assert_allclose(np.exp(features @ vector), by_hand, rtol=1e-12)
+
+
+def test_a_power_that_sets_in_within_the_rows_is_written_as_it_is_fitted():
+    """Of amounts ``(1 + x/c)^b``, of a column that is a logarithm already ``(1 + e^z)^b``: slopes from 0 to b."""
+    amounts, logs = np.geomspace(1e2, 1e8, 9), np.linspace(-2.0, 3.0, 9)
+    for axis, x in ((axis_of("n", amounts), amounts), (axis_of("log flops", logs), logs)):
+        structure = Structure((Term((Monomial("break", 0),)),))
+        vector = np.array([0.3, -0.8])
+        numbers = constants(structure, (axis,), vector)
+        text = formula(structure, (axis,))
+        assert str(as_law(structure, (axis,), False))
+        by_hand = eval(  # of our own text
+            re.sub(r"\{[\w ]+\}", "x", text).replace("^", "**"), {**numbers, "x": x, "exp": np.exp}
+        )
+        features = np.stack([basis((axis,), x[None], m) for m in (None, Monomial("break", 0))], axis=1)
+        np.testing.assert_allclose(np.exp(features @ vector), by_hand, rtol=1e-9)
+        slope = np.diff(np.log(by_hand)) / np.diff(axis.departure(x))
+        assert abs(slope[0]) < 0.1 * abs(slope[-1])
+        assert (np.diff(np.abs(slope)) > 0.0).all()
+
+
+def test_bends_are_proposed_of_columns_with_levels_on_both_sides():
+    few, many = axis_of("n", np.geomspace(1e6, 1e9, 4)), axis_of("experts", 2.0 ** np.arange(10))
+    kinds = {
+        (m.kind, m.i)
+        for s in propose(propose((), (few, many), False), (few, many), False)
+        for t in s.terms
+        for m in t.monomials
+    }
+    assert {("break", 1), ("steep", 1)} <= kinds
+    assert not {("break", 0), ("steep", 0)} & kinds
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,23 @@
 """Widths of found laws' intervals: closed forms, finite differences, and distances that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from flpjax.fitting.lawsearch.folds import Folds
 from flpjax.fitting.lawsearch.structure import Monomial, Structure, Term, axis_of, basis
 from flpjax.fitting.lawsearch.trials import Problem
-from flpjax.fitting.lawsearch.widths import _beyond, _slopes, carried_on, freedom, scatter
+from flpjax.fitting.lawsearch.widths import (
+    FREEDOM,
+    SCALE2,
+    _beyond,
+    _slopes,
+    carried_on,
+    freedom,
+    growth_of,
+    scatter,
+)
 
 ROWS = 7
 X = np.geomspace(1e6, 1e9, ROWS)
@@ -42,14 +53,34 @@ def test_slopes_are_those_of_finite_differences(space):
     np.testing.assert_allclose(_slopes(own, POWERS, vector, X[None]), np.stack(numeric, axis=1), rtol=1e-7, atol=1e-9)
 
 
-def test_what_was_held_out_is_carried_on_in_proportion_to_the_distance():
-    """Two rows held out lie one and two steps beyond the rest: √2.5 steps, root mean square."""
-    step = X[1] / X[0]
-    ahead = X[-1] * step ** np.array([-1.0, 0.0, 1.0, np.sqrt(2.5), 2.0 * np.sqrt(2.5)])
-    np.testing.assert_allclose(carried_on(problem(), 0, ahead[None], 3.0), [1.0, 1.0, 3.0, 3.0, 6.0], rtol=1e-6)
-    np.testing.assert_allclose(carried_on(problem(), 0, ahead[None], 0.5)[2:], [1.0, 1.0, 2.0], rtol=1e-6)
-    no_folds = problem(held_out=0)
-    np.testing.assert_allclose(carried_on(no_folds, 0, ahead[None], 3.0), [1.0, 1.0, 3.0, 3.0, 3.0])
+def test_errors_grow_with_the_distance():
+    """Rows one and two steps beyond those measured, and among them."""
+    own, step = problem(held_out=0), X[1] / X[0]
+    ahead, sd = X[-1] * step ** np.array([-1.0, 0.0, 1.0, 2.0]), np.log(step) / problem().axes[0].spread
+    expected = [1.0, 1.0, np.hypot(1.0, 3.0 * sd), np.hypot(1.0, 6.0 * sd)]
+    np.testing.assert_allclose(carried_on(own, 0, ahead[None], 3.0), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("truth", [3.0, 30.0])
+def test_growth_is_what_held_out_errors_show(truth):
+    """Errors drawn with a known growth, of many cells: found, and a little more."""
+    cells, rng = 400, np.random.default_rng(5)
+    own = problem()
+    many = replace(
+        own,
+        columns=np.repeat(own.columns, cells, 0),
+        y=np.repeat(own.y, cells, 0),
+        weight=np.repeat(own.weight, cells, 0),
+    )
+    away = np.r_[np.zeros(5), 1.0, 2.0] * np.log(X[1] / X[0]) / own.axes[0].spread
+    sd = np.hypot(1.0, truth * away)
+    law = sd * rng.standard_t(FREEDOM, (2, 1, cells, ROWS)) * np.sqrt(SCALE2)
+    alike, even = np.repeat(law, 3, axis=1), np.full(3, 1.0 / 3.0)  # three laws that say the same
+    found = growth_of(many, alike, even)
+    assert truth < found < 2.0 * truth
+    assert growth_of(many, 10.0 * alike, even) > 3.0 * found
+    apart = alike + sd * np.array([-1.0, 0.0, 1.0])[:, None, None]
+    assert growth_of(many, apart, even) < found  # what laws part by, intervals hold without it
 
 
 def test_rows_that_are_new_in_no_column_may_lie_outside_of_all():

@@ -15,8 +15,8 @@ from flpjax.errors import InputError
 from flpjax.fitting.lawsearch.departure import Departure
 from flpjax.fitting.lawsearch.members import Member, said_by, weighted_median
 from flpjax.fitting.lawsearch.structure import Floats, as_law, constants, formula, in_sd
-from flpjax.fitting.lawsearch.trials import Problem, Trial, spread_of
-from flpjax.fitting.lawsearch.widths import carried_on, freedom, scatter
+from flpjax.fitting.lawsearch.trials import Problem, Trial
+from flpjax.fitting.lawsearch.widths import FREEDOM, SCALE2, carried_on, freedom, scatter
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.tree import written
 from flpjax.shown import ShownAsTable
@@ -44,6 +44,7 @@ class FoundLaws(ShownAsTable):
         members: The laws, the best first.
         departure: What rows depart from the laws by, added to what these say; None if it may be noise.
         noise: ``(cell,)`` s.d. of residuals; a cell is a group's target.
+        growth: Of errors beyond the rows, in units of the noise per s.d. of distance.
         tried: How many structures were tried.
         log: Every trial, the best first.
     """
@@ -55,6 +56,7 @@ class FoundLaws(ShownAsTable):
     members: tuple[Member, ...]
     departure: Departure | None
     noise: Floats
+    growth: float
     tried: int
     log: tuple[Trial, ...]
 
@@ -65,7 +67,7 @@ class FoundLaws(ShownAsTable):
 
         The median is that of the laws by weight, and what rows nearby depart from it by. Intervals hold the laws'
         disagreement, how well their numbers are known, the noise, and, for rows outside of those that were fitted
-        (of their convex hull), the errors of the rolling hold-outs, in proportion to how much farther off they lie.
+        (of their convex hull), errors in proportion to the distance, as large as the rolling hold-outs show them.
 
         Args:
             columns: Name → ``(row,)`` of the features.
@@ -89,7 +91,7 @@ class FoundLaws(ShownAsTable):
         between = np.tensordot(weight, (by_law - middle) ** 2, 1)
         sd = np.sqrt(between + self._variance(x, which))
         middle += self._departed(x, which)
-        half = float(stdtrit(4.0, 0.5 + 0.5 * level)) / np.sqrt(2.0) * sd  # Student's t with 4 df, of s.d. 1
+        half = float(stdtrit(FREEDOM, 0.5 + 0.5 * level)) * np.sqrt(SCALE2) * sd
         bounds = (middle, middle - half, middle + half)
         median, lower, upper = (np.exp(b) if log else b for b in bounds)
         if len(self.targets) == 1:
@@ -145,13 +147,12 @@ class FoundLaws(ShownAsTable):
 
     def _variance(self, x: Floats, group: np.ndarray) -> Floats:
         """``(row, target)`` of what would be measured about the laws, each as if it were the right one."""
-        error = float(np.sqrt(np.mean(spread_of([m.trial for m in self.members]) ** 2)))
         noise = scatter(self.problem, self.noise, sum(m.weight * m.structure.size for m in self.members))
         found = np.zeros((x.shape[1], len(self.targets)))
         for g in np.unique(group):
             rows = group == g
             own = x[:, rows]
-            times = carried_on(self.problem, self._cell(g, 0), own, error)
+            times = carried_on(self.problem, self._cell(g, 0), own, self.growth)
             for t in range(len(self.targets)):
                 c = self._cell(g, t)
                 found[rows, t] = (times * noise[c]) ** 2

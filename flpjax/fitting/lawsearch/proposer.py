@@ -8,6 +8,8 @@ from dataclasses import replace
 from flpjax.fitting.lawsearch.powersum import SLOTS, TERMS
 from flpjax.fitting.lawsearch.structure import Axis, Monomial, Structure, Term
 
+BENDS = 7  # levels of a column, or nothing tells how it goes on behind a bend within the rows
+
 Proposer = Callable[[Sequence[Structure], Sequence[Axis], bool], Sequence[Structure]]
 """``(the best so far, axes, whether values may be negative) -> structures``; none best in the first round."""
 
@@ -24,9 +26,10 @@ def propose(best: Sequence[Structure], axes: Sequence[Axis], signed: bool) -> li
 
 
 def begin(axes: Sequence[Axis], signed: bool) -> Iterator[Structure]:
-    """A constant and a power of each feature; of their product; of each alone; a product without a constant."""
+    """A constant and a power of each feature; of each alone; of their product, coupled or not; and no constant."""
     level = Term(sign=0) if signed else Term()
     slopes = [Monomial("slope", i) for i in range(len(axes))]
+    coupled = Term((*slopes, *(Monomial("product", i, j) for j in range(len(axes)) for i in range(j))))
     powers = tuple(Term((m,)) for m in slopes)
     yield Structure((level,))
     yield Structure((level, *powers[: TERMS - 1]))
@@ -35,8 +38,11 @@ def begin(axes: Sequence[Axis], signed: bool) -> Iterator[Structure]:
         yield Structure((level, power))
         if signed:
             yield Structure((level, replace(power, sign=-1)))
+    if len(axes) > 1:
+        yield Structure((level, coupled))
     if not signed:
         yield Structure((Term(tuple(slopes)),))
+        yield Structure((coupled,))
 
 
 def revisions(structure: Structure, axes: Sequence[Axis], signed: bool) -> Iterator[Structure]:
@@ -76,8 +82,10 @@ def _more(term: Term, axes: Sequence[Axis]) -> Iterator[Monomial]:
         yield Monomial("slope", i)
         if axes[i].logarithm or not axes[i].share:
             yield Monomial("saturating", i, i)
-        if not axes[i].logarithm and not axes[i].share:
+        if not axes[i].share and (axes[i].levels >= BENDS or not axes[i].logarithm):
             yield Monomial("steep", i)
+        if not axes[i].share and axes[i].levels >= BENDS:
+            yield Monomial("break", i)
         if i in there:
             yield Monomial("square", i)
         for j in range(len(axes)):

@@ -13,7 +13,8 @@ from flpjax.fitting.lawsearch.columns import Table, columns_of
 from flpjax.fitting.lawsearch.found import FoundLaws
 from flpjax.fitting.lawsearch.members import departure_from, members_of
 from flpjax.fitting.lawsearch.proposer import Proposer, propose
-from flpjax.fitting.lawsearch.trials import Trial, noise_of, try_structures
+from flpjax.fitting.lawsearch.trials import Trial, held_out, noise_of, ranking, try_structures
+from flpjax.fitting.lawsearch.widths import growth_of
 from flpjax.ladder.table import Runs
 from flpjax.numerics import generator, require_x64
 
@@ -96,25 +97,33 @@ def discover_law(
         if progress is not None:
             progress(f"round {number + 1}: {len(asked)} laws")
         tried |= {t.structure.same(): t for t in try_structures(problem, asked, best, noise, rng)}
-        best = _best(tried)
+        best = ranking(tried.values())[:BEAM]
         finer = np.minimum(noise, noise_of(problem, best[0]))
         if (finer < FINER * noise).any():  # what is noise shows when something explains the rest: judge the best again
             noise = finer
             again = [t.structure for t in best]
             tried |= {t.structure.same(): t for t in try_structures(problem, again, best, noise, rng)}
-            best = _best(tried)
+            best = ranking(tried.values())[:BEAM]
     if not tried:
         raise InputError(
             f"no law was proposed that {table.rows} rows can carry",
             where="discover_law",
             remedy="Give more rows, or a proposer of smaller laws",
         )
-    ranked = sorted(tried.values(), key=lambda t: t.price)
+    ranked = ranking(tried.values())
     members = members_of(table.whole, ranked, noise, rng)
     departure = departure_from(table.whole, members, rng)
-    every = tuple(ranked)
-    return FoundLaws(tuple(names), table.names, table.groups, table.whole, members, departure, noise, len(tried), every)
-
-
-def _best(tried: Mapping[object, Trial]) -> list[Trial]:
-    return sorted(tried.values(), key=lambda t: t.price)[:BEAM]
+    errors = held_out(problem, [m.trial for m in members], noise)
+    growth = growth_of(problem, errors, np.array([m.weight for m in members]))
+    return FoundLaws(
+        tuple(names),
+        table.names,
+        table.groups,
+        table.whole,
+        members,
+        departure,
+        noise,
+        growth,
+        len(tried),
+        tuple(ranked),
+    )

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.make import law
 
-Kind = Literal["slope", "square", "product", "saturating", "steep"]
+Kind = Literal["slope", "square", "product", "saturating", "steep", "break"]
 MIX = "mix/"  # before the name of a source
 LETTERS = "abcdefgh"
 AMOUNT = 100.0  # largest over smallest positive value, of a column that may be 0 and of which logarithms are taken
 SATURATES = 0.1  # per e-fold: how fast a coupled exponent levels off (fitted by Farseer: .12 to .28)
 STEEP = 3.0  # per s.d. of a column that stands as it is
+SHARP = 2.0  # per s.d.: how fast one power gives way to another, but no slower than the shifted power (1 + x)^b
 Floats = NDArray[np.float64]
 
 
@@ -32,7 +33,9 @@ class Monomial(NamedTuple):
 
     Attributes:
         kind: ``slope`` z_i; ``square`` z_i²; ``product`` z_i·z_j; ``saturating`` u_i·z_j, or u_i if j = i, with
-            ``u_i = e^{−z_i/10}``; ``steep`` the same of i alone, but levelling off within the rows.
+            ``u_i = e^{−z_i/10}``; ``steep`` the same of i alone, but levelling off within the rows; ``break`` a power
+            that sets in at the centre: with a slope beside it a smoothly broken power law (Caballero et al. 2023); it
+            may level off as the number of experts of Clark et al. 2022 does, ``1/(1/E + 1/E_max)``.
         i: A feature.
         j: Another one.
     """
@@ -63,8 +66,8 @@ class Structure:
 
     @property
     def complexity(self) -> int:
-        """The same, a bowl counted twice: of all monomials a square errs most beyond the rows."""
-        return self.size + sum(m.kind == "square" for term in self.terms for m in term.monomials)
+        """The same, bowls and breaks counted twice: of all monomials they err most beyond the rows."""
+        return self.size + sum(m.kind in ("square", "break") for term in self.terms for m in term.monomials)
 
     def slots(self) -> Iterator[tuple[int, Monomial | None]]:
         """Term by term: its number, and None for its level, then its monomials."""
@@ -89,6 +92,7 @@ class Axis:
         spread: Their standard deviation.
         shift: What is added before the logarithm is taken, where values may be 0.
         share: Whether values are between 0 and 1.
+        levels: How many different values were measured.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Axis:
     spread: float
     shift: float = 0.0
     share: bool = False
+    levels: int = 0
 
     def departure(self, values: Floats) -> Floats:
         """Z of values as a table has them."""
@@ -124,7 +129,7 @@ def axis_of(name: str, values: Floats, ahead: Floats | None = None) -> Axis:
     centre = float(np.mean(transformed))
     centre = float(np.log(float(f"{np.exp(centre):.0e}"))) if logarithm else float(f"{centre:.1g}")
     share = bool((everything >= 0.0).all() and (everything <= 1.0).all())
-    return Axis(name, logarithm, centre, float(np.std(transformed)) or 1.0, shift, share)
+    return Axis(name, logarithm, centre, float(np.std(transformed)) or 1.0, shift, share, len(np.unique(values)))
 
 
 def in_sd(axes: Sequence[Axis], columns: Floats) -> Floats:
@@ -157,6 +162,8 @@ def _unit_basis(axes: Sequence[Axis], columns: Floats, monomial: Monomial) -> Fl
     if kind == "product":
         return np.asarray(z / axes[i].spread * other)
     rate = _rate(axes[i], kind)
+    if kind == "break":
+        return np.asarray(np.logaddexp(0.0, rate * z) / (rate * axes[i].spread))
     saturating = (1.0 - np.exp(-rate * z)) / (rate * axes[i].spread)
     return np.asarray(saturating * (other if j != i else 1.0))
 
@@ -165,7 +172,7 @@ def prior_sd(axes: Sequence[Axis], monomial: Monomial) -> float:
     """Of a coefficient, per s.d. of its monomial: exponents of .5 per e-fold, couplings and bends a third of that."""
     kind, i, _ = monomial
     wide = 0.5 * axes[i].spread if axes[i].logarithm else 1.0
-    return wide if kind == "slope" else 0.3 * max(wide, 0.3)
+    return wide if kind in ("slope", "break") else 0.3 * max(wide, 0.3)
 
 
 def _scale(axes: Sequence[Axis], monomial: Monomial) -> float:
@@ -174,7 +181,7 @@ def _scale(axes: Sequence[Axis], monomial: Monomial) -> float:
     scale = prior_sd(axes, monomial) / axes[i].spread
     if kind == "square":
         scale /= axes[i].spread
-    if kind in ("saturating", "steep"):
+    if kind in ("saturating", "steep", "break"):
         scale /= _rate(axes[i], kind)
     return scale / axes[j].spread if j not in (-1, i) else scale
 
@@ -182,6 +189,8 @@ def _scale(axes: Sequence[Axis], monomial: Monomial) -> float:
 def _rate(axis: Axis, kind: Kind) -> float:
     """How fast an exponent levels off along an axis, in its transformed unit."""
     within = 1.0 / axis.spread
+    if kind == "break":
+        return float(f"{max(SHARP * within, 1.0 if axis.logarithm else 0.0):.2g}")
     if kind == "steep":
         return float(f"{within if axis.logarithm else STEEP * within:.2g}")
     return SATURATES if axis.logarithm else float(f"{within:.4g}")
@@ -225,6 +234,10 @@ def _term(k: int, term: Term, axes: Sequence[Axis]) -> tuple[int, str]:
             inside.append(f"{name}*{z}^2")
         elif kind == "product":
             inside.append(f"{name}*{z}*{_departure(axes[j])}")
+        elif kind == "break":
+            rate = _rate(axes[i], kind)
+            sharper = "" if rate == 1.0 else f"^{rate:g}"
+            powers.append(f"(1 + {x + sharper if x else f'exp({rate:g}*{z})'})^{name}")
         else:
             rate = _rate(axes[i], kind)
             falling = f"(1 - {x}^-{rate:g})" if axes[i].logarithm else f"(1 - exp(-{rate:.4g}*{z}))"
@@ -241,7 +254,7 @@ def _ratio(axis: Axis) -> str:
 def _departure(axis: Axis) -> str:
     if axis.logarithm:
         return f"log{_ratio(axis)}"
-    return f"({{{axis.name}}} - {axis.centre:g})"
+    return f"({{{axis.name}}} {'+' if axis.centre < 0.0 else '-'} {abs(axis.centre):g})"
 
 
 def as_law(structure: Structure, axes: Sequence[Axis], signed: bool) -> FormulaLaw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ PRICE = 0.025
 """What a number must lower the held-out error by: a quarter of the standard error of a mean over 60 rows."""
 MISFIT = 0.2
 """Of what a law is judged by: residuals of the rows that it was fitted to. The rest are errors on those left out."""
+LACK = 1.5  # times the least misfit of all: what a law misses the rows by beyond that raises its price, squared
 STEPS, LAST_STEPS = 30, 200
 FEW_FITS = 1024
 FEWEST = 128, 80
@@ -82,7 +83,6 @@ class Trial(NamedTuple):
     error: float  # geometric mean over cells and folds of the mean absolute held-out error, in the residuals' unit
     misfit: float  # the same over cells of the s.d. of residuals when all rows are fitted
     price: float  # both, times what its numbers cost: lower is better
-    by_fold: Floats  # (fold,) root mean square held-out error, in units of the noise, cut off at WORST
 
 
 class Tables(NamedTuple):
@@ -212,16 +212,31 @@ def try_structures(
     ahead = problem.folds.ahead[1:, None] & (problem.weight > 0)  # (fold, cell, row)
     count = np.maximum(ahead.sum(axis=-1), 1)[:, None]
     mean = (off[1:] * ahead[:, None]).sum(axis=-1) / count + FLOOR
-    square = np.sqrt((off[1:] ** 2 * ahead[:, None]).sum(axis=(2, 3)) / np.maximum(ahead.sum(axis=(1, 2)), 1)[:, None])
     error = np.exp(np.mean(np.log(mean * noise), axis=(0, 2)))
     free = problem.weight.sum(axis=1) - np.array([s.size for s in structures])[:, None]
     misfit = np.sqrt((off[0] ** 2 * problem.weight).sum(axis=-1) / np.maximum(free, 1.0)) + FLOOR  # (structure, cell)
     fitted = np.exp(np.mean(np.log(misfit * noise), axis=1))
     price = error ** (1.0 - MISFIT) * fitted**MISFIT * np.array([1.0 + PRICE * s.complexity for s in structures])
     return [
-        Trial(s, vectors[0, i], float(error[i]), float(fitted[i]), float(price[i]), square[:, i])
-        for i, s in enumerate(structures)
+        Trial(s, vectors[0, i], float(error[i]), float(fitted[i]), float(price[i])) for i, s in enumerate(structures)
     ]
+
+
+def ranking(trials: Iterable[Trial]) -> list[Trial]:
+    """The best first: by their prices, raised for those that miss the rows by far more than others do.
+
+    What such a law errs by beyond the rows is luck, though now and then it is little.
+    """
+    every = list(trials)
+    allowed = LACK * min((t.misfit for t in every), default=1.0)
+    raised = [t._replace(price=t.price * max(t.misfit / allowed, 1.0) ** 2) for t in every]
+    return sorted(raised, key=lambda t: t.price)
+
+
+def held_out(problem: Problem, trials: Sequence[Trial], noise: Floats) -> Floats:
+    """``(fold, structure, cell, row)`` residuals, over the noise, of structures fitted to each fold's rows."""
+    starts = np.stack([t.vector[:, None] for t in trials])
+    return fit(problem, [t.structure for t in trials], starts, noise, problem.folds.seen, STEPS)[1]
 
 
 def noise_of(problem: Problem, trial: Trial) -> Floats:
@@ -291,8 +306,3 @@ def _matched(terms: Sequence[Any], parents: Sequence[Any]) -> dict[int, int]:
     if len(terms) == len(parents):
         take(lambda a, b: a.sign == b.sign)
     return match
-
-
-def spread_of(trials: Sequence[Trial]) -> NDArray[np.float64]:
-    """``(fold,)`` the typical held-out error of trials, in units of the noise."""
-    return np.median([t.by_fold for t in trials], axis=0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import nnls
 
+from flpjax.fitting.lawsearch.members import weighted_median
 from flpjax.fitting.lawsearch.powersum import LEAST
 from flpjax.fitting.lawsearch.structure import Axis, Floats, Structure, basis, in_sd
 from flpjax.fitting.lawsearch.trials import Problem
@@ -14,6 +15,13 @@ from flpjax.fitting.lawsearch.trials import Problem
 SUM_TO_ONE = 1e4  # how much weight that weights sum to 1 has, beside coordinates in s.d.
 INSIDE = 1e-4  # s.d.: a row no further off than this is among the others
 HELD_OUT = 100  # rows of a fold, whose distances are measured
+GROWTHS = np.geomspace(0.03, 300.0, 61)
+"""Of errors, in units of the noise per s.d. of distance, all as probable."""
+LIKE_ROWS = 4.0  # as how many rows that know nothing of each other a fold counts
+UPPER = 0.84  # of the probability
+FARTHEST = 60.0  # of a held-out error, in units of the noise
+FREEDOM = 4.0  # of Student's t of what is measured about the laws
+SCALE2 = (FREEDOM - 2.0) / FREEDOM  # squared scale of one whose s.d. is 1
 
 
 def scatter(problem: Problem, noise: Floats, size: float) -> Floats:
@@ -59,28 +67,49 @@ def _slopes(problem: Problem, structure: Structure, vector: Floats, x: Floats) -
     return slopes if problem.signed else slopes / np.maximum(value, LEAST)[:, None]
 
 
-def carried_on(problem: Problem, cell: int, x: Floats, held_out_error: float) -> Floats:
-    """``(row,)`` how much larger than the noise errors are: 1 among the rows, beyond them by what was held out.
+def growth_of(problem: Problem, residuals: Floats, weight: Floats) -> float:
+    """By how much of the noise errors grow per s.d. beyond the rows, as the hold-outs show it.
 
-    A law that is a little wrong errs in proportion to how far it is carried on. So what it missed values by that were
-    held out, and lay so far beyond the rest, is as much of what it will miss as that is of the distance to come.
+    A law that is a little wrong errs in proportion to how far it is carried on. Of its probability by what was held
+    out, each fold counting as a few rows, since its errors are alike, the end of one s.d. upwards is taken: the laws
+    were chosen by the same hold-outs.
+
+    Args:
+        problem: The rows.
+        residuals: ``(fold, law, cell, row)`` of laws that were fitted to a fold's rows, in units of the noise.
+        weight: ``(law,)`` they sum to 1.
+    """
+    found = np.nan_to_num(residuals, nan=FARTHEST, posinf=FARTHEST, neginf=-FARTHEST).clip(-FARTHEST, FARTHEST)
+    found = np.moveaxis(found, 1, 0)
+    middle = weighted_median(found, weight)
+    between = np.tensordot(weight, (found - middle) ** 2, 1)
+    widest = problem.columns[int(problem.weight.sum(axis=1).argmax())]  # the rows that folds are of
+    logs = np.zeros(len(GROWTHS))
+    for k, (seen, ahead) in enumerate(zip(problem.folds.seen, problem.folds.ahead, strict=True)):
+        out = np.flatnonzero(ahead)
+        out = out[:: 1 + len(out) // HELD_OUT]
+        there = problem.weight[:, out] > 0
+        if not there.any():
+            continue
+        away = _beyond(problem.axes, widest[:, seen > 0], widest[:, out])
+        variance = 1.0 + between[k][:, out] + (GROWTHS[:, None, None] * away) ** 2
+        scaled = middle[k][:, out] ** 2 / (SCALE2 * variance)
+        log_density = -0.5 * (FREEDOM + 1.0) * np.log1p(scaled / FREEDOM) - 0.5 * np.log(variance)
+        logs += LIKE_ROWS * log_density[:, there].mean(axis=1)
+    share = np.cumsum(np.exp(logs - logs.max()))
+    return float(np.exp(np.interp(UPPER, share / share[-1], np.log(GROWTHS))))
+
+
+def carried_on(problem: Problem, cell: int, x: Floats, growth: float) -> Floats:
+    """``(row,)`` how much larger than the noise errors are: 1 among the rows, more beyond them.
 
     Args:
         problem: All rows.
         cell: Among whose rows, or beyond.
         x: ``(feature, row)`` of what is forecast.
-        held_out_error: In units of the noise, over all folds.
+        growth: Of errors, :func:`growth_of`.
     """
-    away = _beyond(problem.axes, problem.columns[cell], x)
-    widest = problem.columns[int(problem.weight.sum(axis=1).argmax())]  # the rows that folds are of
-    held_out = [
-        _beyond(problem.axes, widest[:, seen > 0], widest[:, out][:, :: 1 + out.sum() // HELD_OUT])
-        for seen, out in zip(problem.folds.seen, problem.folds.ahead, strict=True)
-        if out.any()
-    ]
-    usual = float(np.sqrt(np.mean([np.mean(d**2) for d in held_out]))) if held_out else 0.0
-    farther = np.maximum(away / usual, 1.0) if usual > 0.0 else np.ones_like(away)
-    return np.where(away > 0.0, max(held_out_error, 1.0) * farther, 1.0)
+    return np.hypot(1.0, growth * _beyond(problem.axes, problem.columns[cell], x))
 
 
 def _beyond(axes: Sequence[Axis], inside: Floats, x: Floats) -> Floats:
