@@ -17,8 +17,10 @@ from flpjax.engine.moments import Anchor
 from flpjax.engine.padding import next_size
 from flpjax.engine.settings import Settings
 from flpjax.fitting.lawsearch.found import FoundLaws
+from flpjax.fitting.lawsearch.problem import Problem
 from flpjax.fitting.lawsearch.proposer import propose
-from flpjax.fitting.lawsearch.trials import CORNER, FEWEST, Problem, carried, fit
+from flpjax.fitting.lawsearch.starts import carried
+from flpjax.fitting.lawsearch.trials import CORNER, FEWEST, fit
 from flpjax.ladder.features import Features
 from flpjax.laws.law import Law, Space, pack, prior_normal, spread_starts, unpack
 from flpjax.laws.residual import Residual

@@ -11,7 +11,8 @@ from benchmarks.plan.beliefs import Floats, Points, departures, nearby
 from benchmarks.plan.evidence import log_evidence
 from benchmarks.plan.fits import Fits
 from flpjax.fitting.lawsearch.folds import Folds
-from flpjax.fitting.lawsearch.trials import CORNER, Problem
+from flpjax.fitting.lawsearch.problem import Problem
+from flpjax.fitting.lawsearch.trials import CORNER
 
 
 class Part(NamedTuple):

@@ -13,7 +13,8 @@ from benchmarks.plan.fits import Fits
 from benchmarks.plan.measured import Measured, Part
 from flpjax.fitting.averaging.hyperpriors import OF
 from flpjax.fitting.lawsearch.members import weighted_median
-from flpjax.fitting.lawsearch.trials import FLOOR, PRICE, Problem
+from flpjax.fitting.lawsearch.problem import Problem
+from flpjax.fitting.lawsearch.trials import FLOOR, PRICE
 from flpjax.results.selection.conditioning import Joint
 
 Rule = Literal["evidence", "hold-outs", "both"]

@@ -14,6 +14,7 @@ from flpjax.fitting.lawsearch.folds import folds_of
 from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
 from flpjax.fitting.lawsearch.proposer import propose
 from flpjax.fitting.lawsearch.search import discover_law
+from flpjax.fitting.lawsearch.starts import carried
 from flpjax.fitting.lawsearch.structure import (
     Monomial,
     Structure,
@@ -24,7 +25,7 @@ from flpjax.fitting.lawsearch.structure import (
     constants,
     formula,
 )
-from flpjax.fitting.lawsearch.trials import LACK, MISFIT, PRICE, carried, tables_of, values
+from flpjax.fitting.lawsearch.trials import LACK, MISFIT, PRICE, tables_of, values
 from flpjax.ladder.features import Features
 
 SIZE, NOISE = 67, 0.003

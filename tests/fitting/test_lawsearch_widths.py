@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from flpjax.fitting.lawsearch.folds import Folds
+from flpjax.fitting.lawsearch.problem import Problem
 from flpjax.fitting.lawsearch.structure import Monomial, Structure, Term, axis_of, basis
-from flpjax.fitting.lawsearch.trials import Problem
 from flpjax.fitting.lawsearch.widths import (
     FREEDOM,
     SCALE2,

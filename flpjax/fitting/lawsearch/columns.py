@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.lawsearch.folds import Folds, folds_of, folds_towards
+from flpjax.fitting.lawsearch.problem import Problem
 from flpjax.fitting.lawsearch.structure import Floats, axis_of
-from flpjax.fitting.lawsearch.trials import Problem
 from flpjax.ladder.table import Runs
 from flpjax.laws.law import Space
 

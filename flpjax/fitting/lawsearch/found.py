@@ -14,8 +14,8 @@ from scipy.special import stdtrit
 from flpjax.errors import InputError
 from flpjax.fitting.lawsearch.departure import Departure
 from flpjax.fitting.lawsearch.members import Member, said_by, weighted_median
+from flpjax.fitting.lawsearch.problem import Problem, Trial
 from flpjax.fitting.lawsearch.structure import Floats, as_law, constants, formula, in_sd
-from flpjax.fitting.lawsearch.trials import Problem, Trial
 from flpjax.fitting.lawsearch.widths import FREEDOM, SCALE2, carried_on, freedom, scatter
 from flpjax.laws.formula.formula import FormulaLaw
 from flpjax.laws.formula.tree import written

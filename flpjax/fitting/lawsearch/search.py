@@ -12,8 +12,9 @@ from flpjax.errors import InputError
 from flpjax.fitting.lawsearch.columns import Table, columns_of
 from flpjax.fitting.lawsearch.found import FoundLaws
 from flpjax.fitting.lawsearch.members import departure_from, members_of
+from flpjax.fitting.lawsearch.problem import Trial
 from flpjax.fitting.lawsearch.proposer import Proposer, propose
-from flpjax.fitting.lawsearch.trials import Trial, held_out, noise_of, ranking, try_structures
+from flpjax.fitting.lawsearch.trials import held_out, noise_of, ranking, try_structures
 from flpjax.fitting.lawsearch.widths import growth_of
 from flpjax.ladder.table import Runs
 from flpjax.numerics import generator, require_x64

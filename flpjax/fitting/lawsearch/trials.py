@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,8 +15,9 @@ from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
 from flpjax.engine.padding import LEAST_PROBLEMS, LEAST_ROWS, next_size
 from flpjax.engine.settings import Settings
-from flpjax.fitting.lawsearch.folds import Folds
 from flpjax.fitting.lawsearch.powersum import CONSTANT, NOWHERE, SLOTS, TERMS, PowerSum
+from flpjax.fitting.lawsearch.problem import Problem, Trial
+from flpjax.fitting.lawsearch.starts import starts_of
 from flpjax.fitting.lawsearch.structure import Axis, Floats, Monomial, Structure, basis
 from flpjax.laws.law import Space
 from flpjax.numerics import compiled
@@ -36,53 +36,6 @@ FEWEST = 128, 80
 """Of so few fits, problems and rows are padded to these: to compile for fewer would take longer than they do."""
 WIDTHS = (10, 16, SLOTS)
 """Slots of the programs there are: most structures need few, and what a fit costs goes with their square."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is to be explained: rows of several cells, each a group and an output, which share a structure.
-
-    Attributes:
-        axes: ``(feature,)``.
-        columns: ``(cell, feature, row)`` values as the table has them; rows that a cell lacks repeat one.
-        y: ``(cell, row)``.
-        weight: ``(cell, row)`` 1 for a row, 0 for none.
-        space: Of the residuals.
-        folds: Of ``(row,)``, alike in all cells.
-    """
-
-    axes: tuple[Axis, ...]
-    columns: Floats
-    y: Floats
-    weight: Floats
-    space: Space
-    folds: Folds
-
-    @property
-    def signed(self) -> bool:
-        """Whether values may be negative."""
-        return self.space == "linear"
-
-    @property
-    def level(self) -> Floats:
-        """``(cell,)`` medians."""
-        return np.array([np.median(y[w > 0]) for y, w in zip(self.y, self.weight, strict=True)])
-
-    @property
-    def spread(self) -> Floats:
-        """``(cell,)`` standard deviations, of logarithms where residuals are."""
-        y = np.log(self.y) if self.space == "log" else self.y
-        return np.array([np.std(v[w > 0]) for v, w in zip(y, self.weight, strict=True)])
-
-
-class Trial(NamedTuple):
-    """One structure that was tried."""
-
-    structure: Structure
-    vector: Floats  # (cell, slot) fitted to all rows
-    error: float  # geometric mean over cells and folds of the mean absolute held-out error, in the residuals' unit
-    misfit: float  # the same over cells of the s.d. of residuals when all rows are fitted
-    price: float  # both, times what its numbers cost: lower is better
 
 
 class Tables(NamedTuple):
@@ -206,7 +159,7 @@ def try_structures(
         noise: ``(cell,)``.
         rng: For starts.
     """
-    starts = np.stack([_starts(problem, s, best, rng) for s in structures])
+    starts = np.stack([starts_of(problem, s, best, rng) for s in structures])
     vectors, residual = fit(problem, structures, starts, noise, problem.folds.seen, STEPS)
     off = np.minimum(np.abs(np.nan_to_num(residual, nan=WORST)), WORST)  # (fold, structure, cell, row)
     ahead = problem.folds.ahead[1:, None] & (problem.weight > 0)  # (fold, cell, row)
@@ -245,64 +198,3 @@ def noise_of(problem: Problem, trial: Trial) -> Floats:
     residual = np.abs(_residuals_of(problem.space, trial.vector[None], data)[0])
     found = [1.48 * np.median(r[w > 0]) for r, w in zip(residual, problem.weight, strict=True)]
     return np.asarray(np.maximum(found, 1e-3 * np.maximum(problem.spread, 1e-6)))
-
-
-def _starts(problem: Problem, structure: Structure, best: Sequence[Trial], rng: np.random.Generator) -> Floats:
-    """``(cell, start, slot)``: falling powers of equal size; and the numbers of the most similar of the best."""
-    plain = np.zeros((len(problem.y), SLOTS))
-    terms = max(1, sum(t.sign != 0 for t in structure.terms))
-    for s, (k, monomial) in enumerate(structure.slots()):
-        if monomial is None:
-            signed = structure.terms[k].sign == 0
-            plain[:, s] = problem.level if signed else np.log(np.abs(problem.level) / terms)
-        elif monomial.kind == "slope":
-            plain[:, s] = -0.7
-    if not best:
-        used = np.arange(SLOTS) < structure.size
-        others = plain[:, None] + 0.5 * used * rng.standard_normal((len(plain), 2, SLOTS))
-        return np.concatenate([plain[:, None], others], axis=1)
-    parent = min(best, key=lambda t: _unlike(t.structure, structure))
-    warm = carried(structure, parent, np.log(0.1 * np.abs(problem.level)))
-    return np.stack([plain, warm], axis=1)
-
-
-def _unlike(one: Structure, other: Structure) -> int:
-    """How many monomials two structures don't share."""
-    parts: Mapping[object, int] = {}
-    seen = [[(t.sign, m) for t in s.terms for m in (None, *t.monomials)] for s in (one, other)]
-    parts = {p: abs(seen[0].count(p) - seen[1].count(p)) for p in {*seen[0], *seen[1]}}
-    return sum(parts.values())
-
-
-def carried(structure: Structure, parent: Trial, small: Floats) -> Floats:
-    """``(cell, slot)`` the parent's numbers where terms are alike; a new term is small, a new monomial does nothing."""
-    places = {(k, m): s for s, (k, m) in enumerate(parent.structure.slots())}
-    match = _matched(structure.terms, parent.structure.terms)
-    vector = np.zeros_like(parent.vector)
-    for s, (k, monomial) in enumerate(structure.slots()):
-        if k in match:
-            at = places.get((match[k], monomial))
-            vector[:, s] = 0.0 if at is None else parent.vector[:, at]
-        elif monomial is None:
-            vector[:, s] = small if structure.terms[k].sign else 0.0
-        else:
-            vector[:, s] = -0.5 if monomial.kind == "slope" else 0.0
-    return vector
-
-
-def _matched(terms: Sequence[Any], parents: Sequence[Any]) -> dict[int, int]:
-    """Term → the parent's that it is, or came from."""
-    match: dict[int, int] = {}
-
-    def take(like: Any) -> None:
-        for k, term in enumerate(terms):
-            for i, parent in enumerate(parents):
-                if k not in match and i not in match.values() and like(term, parent):
-                    match[k] = i
-
-    take(lambda a, b: a == b)
-    take(lambda a, b: a.sign == b.sign and b.monomials and {*b.monomials} <= {*a.monomials})
-    take(lambda a, b: a.sign == b.sign and a.monomials and {*a.monomials} <= {*b.monomials})
-    if len(terms) == len(parents):
-        take(lambda a, b: a.sign == b.sign)
-    return match

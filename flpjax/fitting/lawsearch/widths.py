@@ -9,8 +9,8 @@ from scipy.optimize import nnls
 
 from flpjax.fitting.lawsearch.members import weighted_median
 from flpjax.fitting.lawsearch.powersum import LEAST
+from flpjax.fitting.lawsearch.problem import Problem
 from flpjax.fitting.lawsearch.structure import Axis, Floats, Structure, basis, in_sd
-from flpjax.fitting.lawsearch.trials import Problem
 
 SUM_TO_ONE = 1e4  # how much weight that weights sum to 1 has, beside coordinates in s.d.
 INSIDE = 1e-4  # s.d.: a row no further off than this is among the others
