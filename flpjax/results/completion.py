@@ -18,6 +18,7 @@ from flpjax.results.target import Target
 
 STEP = np.sqrt(3.0) - 1.0  # of the even numbers that tell draws of N apart; not those of `scatter`
 SIZE_LEVEL = 0.9  # probability of the interval of N in words
+CLEARLY = 1.005  # a factor that three digits tell from 1
 
 
 def logs_of(targets: Sequence[Target]) -> Features:
@@ -111,10 +112,12 @@ def words_of_sizes(target: Target, ladder: LadderSummary, carried: bool = True) 
     assert size is not None
     assert target.flops is not None
     wide = float(np.exp(stdtrit(size.freedom, 0.5 + 0.5 * SIZE_LEVEL) * size.sd_at(target.flops)))
+    how_sure = (
+        f", each within a factor {wide:.3g} ({SIZE_LEVEL:.0%}), which intervals{'' if carried else ' do not'} carry"
+    )
     return (
         f"target '{target.name}' has FLOPs only: N and D taken from the ladder's own rule: N={target.params:.3g}, "
-        f"D={target.tokens:.3g}, each within a factor {max(wide, 1.0):.3g} ({SIZE_LEVEL:.0%})"
-        f"{', which intervals carry' if carried else ', which intervals do not carry'}; write N=…,D=… if you know them"
+        f"D={target.tokens:.3g}{how_sure if wide >= CLEARLY else ''}; write N=…,D=… if you know them"
     )
 
 

@@ -56,6 +56,7 @@ def test_the_same_model_by_c_alone_and_by_n_and_d_have_the_same_forecast():
     said = [w for w in made.warnings if "own rule" in w]
     assert len(said) == 1
     assert said[0].startswith("target 'C' has FLOPs only: N and D taken from the ladder's own rule: N=1e+10, D=2e+11")
+    assert "within a factor 1 " not in said[0], "a rule without scatter leaves nothing open"
 
 
 def test_uncertain_n_and_d_are_in_the_draws(blend, ladder):
