@@ -64,7 +64,10 @@ class Points(NamedTuple):
 
 
 def before(points: Points, rng: np.random.Generator) -> Joint:
-    """Of laws as simple as searches begin with, drawn where their fits would start; nothing is measured."""
+    """Of laws as simple as searches begin with, drawn where their fits would start; nothing is measured.
+
+    Of departures and noise, whose sizes are log-normal over ladders of the past, variances are means of these.
+    """
     axes = points.axes
     deviations = []
     for structure in propose([], axes, points.space == "linear"):
@@ -79,8 +82,9 @@ def before(points: Points, rng: np.random.Generator) -> Joint:
         deviations.append(np.asarray(_many(points.space, jnp.asarray(vectors), features, term, sign)))
     values = np.concatenate(deviations)
     values = (values - values.mean(axis=0)) / np.sqrt(len(values))
-    rows = np.concatenate([values, AMPLITUDE * departures(axes, points.columns).T])
-    return joint([rows] * points.outputs, points, np.full(points.outputs, NOISE))
+    amplitude, noise = (median * np.exp(sd**2) for median, sd in (OF["log"].amplitude_prior, OF["log"].noise_prior))
+    rows = np.concatenate([values, amplitude * departures(axes, points.columns).T])
+    return joint([rows] * points.outputs, points, np.full(points.outputs, noise))
 
 
 def departures(axes: Sequence[Axis], columns: Floats) -> Floats:

@@ -9,21 +9,13 @@ from scipy.linalg import solve_triangular
 Floats = NDArray[np.float64]
 
 
-def log_evidence(value: Floats, slope: Floats, away: Floats, basis: Floats, noise: Floats, y: Floats) -> float:
-    """Log probability density of measurements by a law that is linear about its fit (Laplace's approximation).
-
-    ``y ~ N(value − slope·away, slope·slopeᵀ + basis·basisᵀ + diag(noise²))``.
+def log_density(rest: Floats, covariance: Floats) -> float:
+    """Log density of a normal distribution: of a law that is linear about its fit, Laplace's evidence.
 
     Args:
-        value: ``(row,)`` of the fitted law.
-        slope: ``(row, number)`` by numbers whose priors are standard normal.
-        away: ``(number,)`` where the fit lies in these priors.
-        basis: ``(row, cell)`` of the discrepancy, by weights whose priors are standard normal.
-        noise: ``(row,)`` s.d. of measurements.
-        y: ``(row,)``.
+        rest: ``(row,)`` less what is expected.
+        covariance: ``(row, row)``.
     """
-    rest = y - value + slope @ away
-    covariance = slope @ slope.T + basis @ basis.T + np.diag(noise**2)
     root = np.linalg.cholesky(covariance)
     whitened = solve_triangular(root, rest, lower=True)
-    return float(-0.5 * whitened @ whitened - np.log(np.diag(root)).sum() - 0.5 * len(y) * np.log(2.0 * np.pi))
+    return float(-0.5 * whitened @ whitened - np.log(np.diag(root)).sum() - 0.5 * len(rest) * np.log(2.0 * np.pi))

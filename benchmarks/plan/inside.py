@@ -22,7 +22,7 @@ def measure(options: Options) -> dict[str, Any]:
     """Mean R² by how rows are chosen, how laws are weighed, task and share."""
     seeds = range(options.seed, options.seed + (options.replicates or 1))
     ways: dict[str, tuple[bool, Rule, int]] = {"random": (True, "evidence", 1)}
-    ways |= {f"by {rule}, {n} first": (False, rule, n) for rule in RULES for n in (1, 2)}
+    ways |= {f"by {rule}, {n} first": (False, rule, n) for rule, n in (*((r, 2) for r in RULES), ("both", 1))}
 
     def studies(task: str, way: tuple[bool, Rule, int]) -> list[Study]:
         random, rule, plans = way

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.laws.shipped import features_of, law_of
 from benchmarks.laws.tasks import TASKS, Task, r_squared
 from benchmarks.plan.beliefs import Floats, Points, before
-from benchmarks.plan.fits import Fits, found_fits, law_fits
+from benchmarks.plan.fits import found_fits, law_fits
 from benchmarks.plan.splits import Split, split_of
 from benchmarks.plan.weighed import Rule, Weighed, after, median_of, weighed
 from flpjax.fitting.lawsearch.found import FoundLaws
@@ -62,7 +62,7 @@ class Laws(NamedTuple):
     """What is believed after some rows are bought."""
 
     found: FoundLaws
-    fits: list[Fits]
+    weighed: dict[Rule, list[Weighed]]
     points: Points
 
 
@@ -104,7 +104,7 @@ def one(study: Study) -> tuple[Study, dict[str, Any]]:
             laws = _fitted(task, split, shipped, paid, laws, study, rng)
         assert laws is not None
         for rule in RULES:
-            forecast = median_of(weighed(laws.fits, laws.found.problem, laws.points, paid, rule))
+            forecast = median_of(laws.weighed[rule])
             ahead = forecast[:, split.points.candidates :].T
             r2[rule].append(r_squared(ahead if study.task in SIGNED else np.exp(ahead), measured))
         rows.append(len(paid))
@@ -135,7 +135,7 @@ def _fitted(
     )  # fmt: skip
     points = split.points.seen_by(found.problem.axes)
     fits = [law_fits(law, shipped.x, found.problem, paid, rng) for law in shipped.laws]  # priors hold their numbers
-    return Laws(found, found_fits(found, points, rng) + fits, points)
+    return Laws(found, weighed(found_fits(found, points, rng) + fits, found.problem, points, paid), points)
 
 
 def _shipped(task: Task, split: Split, paid: list[int]) -> Shipped:
@@ -154,9 +154,7 @@ def _chosen(
     if laws is None:
         joint = before(split.points, rng)
     else:
-        problem = laws.found.problem
-        parts: list[Weighed] = weighed(laws.fits, problem, laws.points, paid, study.rule)
-        joint = after(parts, problem, laws.points, paid)
+        joint = after(laws.weighed[study.rule], laws.found.problem, laws.points, paid)
     free = np.setdiff1d(np.arange(split.points.candidates), paid)
     joint = joint._replace(candidates=joint.candidates[:, free], noise=joint.noise[free])
     most = NEXT if paid else FIRST

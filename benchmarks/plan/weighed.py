@@ -24,6 +24,7 @@ LOCAL = (0.0, 0.01, 0.04)  # amplitudes of local departures, of log losses: none
 STEPS = np.array([-1.0, 0.0, 1.0, 2.0])  # of noises, in s.d. about the median of ladders of the past
 LOUD = np.exp(OF["log"].noise_prior[1] * STEPS)
 LIKELY = np.exp(-0.5 * STEPS**2)
+TO_SD = 1.4826  # median absolute residual → s.d., if normal
 LEAST_SHARE = 0.02  # of the largest weight: laws with less are left out
 
 
@@ -42,32 +43,40 @@ class Weighed(NamedTuple):
 
 
 def weighed(
-    laws: Sequence[Fits], problem: Problem, points: Points, measured: Sequence[int], rule: Rule = "both"
-) -> list[Weighed]:
-    """Each law with departures of each amplitude, weighed by what was measured.
+    laws: Sequence[Fits], problem: Problem, points: Points, measured: Sequence[int]
+) -> dict[Rule, list[Weighed]]:
+    """Each law with departures of each amplitude, weighed by what was measured, by each rule.
+
+    By their evidence; by what they err by on hold-outs towards the target; and by the mean of both weights.
 
     Args:
         laws: Fitted.
         problem: The measured rows, in the order of the search.
         points: All rows.
         measured: The same by number.
-        rule: By their evidence; by what they err by on hold-outs towards the target; or by the mean of both weights.
     """
     laws = [law for law in laws if np.isfinite(law.value).all() and np.isfinite(law.slope).all()]
     here = Measured.of(problem, points, measured)
-    rules = ("evidence", "hold-outs") if rule == "both" else (rule,)
-    found: list[tuple[Part, float]] = []
-    for each in rules:
-        parts = by_evidence(laws, here) if each == "evidence" else by_hold_outs(laws, here)
-        share = np.exp(np.array([p.log_weight for p in parts]) - max(p.log_weight for p in parts))
-        found += [(p, float(s / share.sum()) / len(rules)) for p, s in zip(parts, share, strict=True)]
-    most = max(share for _, share in found)
-    kept = [(part, share) for part, share in found if share >= LEAST_SHARE * most]
-    total = sum(share for _, share in kept)
-    return [
-        Weighed(part, np.stack([here.forecast(part, 0, k) for k in range(len(here.y))]), share / total)
-        for part, share in kept
-    ]
+    evidence, hold_outs = _shares(by_evidence(laws, here)), _shares(by_hold_outs(laws, here))
+    both = [(part, 0.5 * share) for part, share in (*evidence, *hold_outs)]
+    forecasts: dict[int, Floats] = {}
+
+    def kept(shares: list[tuple[Part, float]]) -> list[Weighed]:
+        most = max(share for _, share in shares)
+        some = [(part, share) for part, share in shares if share >= LEAST_SHARE * most]
+        for part, _ in some:
+            if id(part) not in forecasts:
+                forecasts[id(part)] = np.stack([here.forecast(part, 0, k) for k in range(len(here.y))])
+        total = sum(share for _, share in some)
+        return [Weighed(part, forecasts[id(part)], share / total) for part, share in some]
+
+    return {"evidence": kept(evidence), "hold-outs": kept(hold_outs), "both": kept(both)}
+
+
+def _shares(parts: list[Part]) -> list[tuple[Part, float]]:
+    """Each with its share of all weights."""
+    share = np.exp(np.array([p.log_weight for p in parts]) - max(p.log_weight for p in parts))
+    return list(zip(parts, (share / share.sum()).tolist(), strict=True))
 
 
 def by_evidence(laws: Sequence[Fits], here: Measured) -> list[Part]:
@@ -90,12 +99,11 @@ def by_hold_outs(laws: Sequence[Fits], here: Measured) -> list[Part]:
     for law in laws:
         outputs = law.value.shape[1]
         scale = here.scale[:outputs]
-        rest = np.abs(here.y[:outputs] - law.value[0][:, here.rows])
-        noise = np.maximum(1.48 * np.median(rest, axis=1), 0.2 * NOISE * scale)
+        noise = _noise(here.y[:outputs] - law.value[0][:, here.rows], law.numbers, NOISE * scale)
         for (times, prior), local in product(zip(SPREAD, PRIOR, strict=True), LOCAL):
             part = Part(law, times * AMPLITUDE * scale, local * scale, noise, float(np.log(prior)))
             forecasts = np.stack(
-                [[here.forecast(part, f, k)[here.rows] for k in range(outputs)] for f in range(1, len(folds.seen))]
+                [[here.held_out(part, f, k) for k in range(outputs)] for f in range(1, len(folds.seen))]
             )
             errors = np.abs(forecasts - here.y[:outputs])  # (fold, output, row)
             ahead = folds.ahead[1:, None]
@@ -111,6 +119,17 @@ def by_hold_outs(laws: Sequence[Fits], here: Measured) -> list[Part]:
     )
     away = (paid / paid.min() - 1.0) / unsure
     return [f._replace(log_weight=float(f.log_weight - a)) for f, a in zip(found, away, strict=True)]
+
+
+def _noise(residual: Floats, numbers: float, before: Floats) -> Floats:
+    """``(output,)`` s.d. of residuals ``(output, row)``, robust: of a law that bent to the rows they are too small.
+
+    Rows that its numbers leave free count, beside one row's worth of what ladders of the past had: a scaled inverse χ²
+    prior of that weight is about as wide as theirs.
+    """
+    free = max(residual.shape[1] - numbers, 0.0)
+    squares = (TO_SD * np.median(np.abs(residual), axis=1)) ** 2 * residual.shape[1]
+    return np.asarray(np.sqrt((squares + before**2) / (free + 1.0)))
 
 
 def median_of(laws: Sequence[Weighed]) -> Floats:

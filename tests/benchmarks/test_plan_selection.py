@@ -11,8 +11,10 @@ from benchmarks.plan.measured import Measured, Part
 from benchmarks.plan.selection import PUBLISHED, show
 from benchmarks.plan.splits import split_of
 from benchmarks.plan.study import SHARES
+from benchmarks.plan.weighed import _noise
 from flpjax.fitting.lawsearch.folds import Folds, folds_towards
 from flpjax.fitting.lawsearch.structure import axis_of
+from flpjax.fitting.lawsearch.trials import CORNER
 
 ROWS, MEASURED, NUMBERS, CELL, NEAR = 13, 7, 3, 5, 2
 
@@ -40,6 +42,30 @@ def test_a_law_and_its_departures_are_a_regression(local):
     np.testing.assert_allclose(deviations.T @ deviations, covariance, atol=1e-9)
     density = multivariate_normal(value[:MEASURED] + design[:MEASURED] @ prior, total).logpdf(y)
     np.testing.assert_allclose(here.log_evidence(part, 0), density, rtol=1e-9)
+
+
+def test_noise_that_scatter_shows_is_more_probable_than_rows_with_noise_of_their_own():
+    """Of twelve rows that scatter by 2 %, a noise of 2 % is by far more probable than one of .4 % and outliers."""
+    y = 0.02 * np.random.default_rng(3).standard_normal((1, 12))
+    folds = Folds(np.ones((1, 12)), np.zeros((1, 12), bool), ("all rows",))
+    law = Fits(np.zeros((1, 1, 12)), np.zeros((1, 1, 12, 1)), np.zeros((1, 1, 1)), 1.0)
+    here = Measured(list(range(12)), y, np.ones(1), np.zeros((12, 1)), np.zeros((12, 1)), folds)
+    little, much = (
+        here.log_evidence(Part(law, np.zeros(1), np.zeros(1), np.array([noise]), 0.0), 0) for noise in (0.004, 0.02)
+    )
+    huber = np.where(np.abs(y) < CORNER * 0.02, 0.5 * (y / 0.02) ** 2, CORNER * np.abs(y) / 0.02 - 0.5 * CORNER**2)
+    np.testing.assert_allclose(much, -huber.sum() - 12 * np.log(0.02 * np.sqrt(2 * np.pi)), rtol=1e-9)
+    assert much > little + 10.0
+
+
+def test_residuals_of_a_law_that_bent_to_its_rows_are_too_small():
+    """A line of five numbers through eight rows of noise 1: by the rows that are left free, about 1."""
+    rng = np.random.default_rng(5)
+    x = np.vander(np.linspace(-1.0, 1.0, 8), 5)
+    y = rng.standard_normal((4000, 8))
+    residual = y - y @ x @ np.linalg.inv(x.T @ x) @ x.T
+    assert 0.6 < np.median(_noise(residual, 5.0, np.full(4000, 1.0))) < 1.2
+    assert np.median(1.4826 * np.median(np.abs(residual), axis=1)) < 0.6
 
 
 def test_a_discrepancy_widens_with_the_distance():

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from flpjax.errors import InputError
+from flpjax.errors import FitError, InputError
 from flpjax.fitting.point import point
 from flpjax.ladder.build import build_runs
 from flpjax.methods.registry import method
@@ -271,6 +271,16 @@ def test_what_the_runs_can_not_tell_is_refused(wide, key):
     blind = point(method("flp"), wide, key)
     with pytest.raises(InputError, match=r"does not read both N and D"):
         plan(blind, 1e21, key)
+
+
+def test_units_that_can_not_be_are_named(key):
+    """N in millions: the plan stands, with what is odd; tokens in billions leave no optimum, and the error says why."""
+    runs = isoflops(0.0)
+    params, tokens, loss = runs.params, runs.tokens, runs.loss_of("web")
+    in_millions = plan(build_runs(table(params / 1e6, tokens, loss)), 1e20, key, draws=2, compare=False)
+    assert any("parameters are fewer than any model has" in w and "Mparams" in w for w in in_millions.warnings)
+    with pytest.raises((InputError, FitError), match=r'tokens per parameter.*unit = "Btokens"'):
+        plan(build_runs(table(params, tokens / 1e9, loss)), 1e20, key, draws=2, compare=False)
 
 
 def test_limits_are_numbers():

@@ -13,6 +13,7 @@ from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.fit import AnyMethod, fit
 from flpjax.fitting.fit import check_carried as check_method
 from flpjax.fitting.point import training_of
+from flpjax.ladder.audit.units import wrong_units
 from flpjax.ladder.table import Runs
 from flpjax.numerics import require_x64
 from flpjax.results.allocation.allocation import Allocation
@@ -112,6 +113,7 @@ def plan(
         check_draw_count(draws)
         refused = check_carried(source, budgets, via, limits, bool(method or features or mix))
         training, note = with_both_sizes(training_of(source))
+        note = (*(f"{fault.what}. {fault.remedy}" for fault in wrong_units(training)), *note)
         domain = loss_domain(training.general_domains, via, source.source)
         if is_sweep(training, domain):
             swept = sweep_envelope(training, domain)
@@ -123,7 +125,7 @@ def plan(
     others = _others(by_law.draws, domain, budgets, limits, features, mix, constraints, key)
     found = approaches_of(by_law, runs, domain, budgets, limits, others, key)
     found = found._replace(notes=(*note, *found.notes))
-    _refuse_without(found.headline, by_law.draws, budgets, domain)
+    _refuse_without(found.headline, by_law.draws, budgets, domain, note)
     compared: tuple[Convention, ...] = ()
     if training is not None and compare and method is None and by_law.refused is None:
         compared = _compared(training, domain, budgets, key, draws, level)
@@ -192,8 +194,10 @@ def _fitted(
     return LawApproach(fitted, None, runs, None, float("nan"))
 
 
-def _refuse_without(approach: Approach, draws: Draws, budgets: Sequence[float], domain: str) -> None:
-    """Refuse a plan of which a budget has no optimum.
+def _refuse_without(
+    approach: Approach, draws: Draws, budgets: Sequence[float], domain: str, note: Sequence[str]
+) -> None:
+    """Refuse a plan of which a budget has no optimum; a unit that can't be is the likeliest reason.
 
     Raises:
         FitError: Too many draws fall on to one end of what is searched.
@@ -203,7 +207,9 @@ def _refuse_without(approach: Approach, draws: Draws, budgets: Sequence[float], 
             raise FitError(
                 f"at {budget:.3g} FLOPs the loss has no lowest point over N in most draws",
                 where=f"{draws.ladder.source}, loss '{domain}'",
-                remedy="The runs don't tell how N and D trade off: add runs on both sides of the optimum",
+                remedy=". ".join(
+                    (*note, "The runs don't tell how N and D trade off: add runs on both sides of the optimum")
+                ),
             )
 
 
