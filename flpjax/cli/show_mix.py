@@ -113,5 +113,8 @@ def _precise(value: float | None) -> str:
 
 
 def _signed(value: Interval, unit: float, digits: int, bounds: bool) -> str:
-    median, lower, upper = (fixed(unit * v, digits, sign=True) for v in (value.median, value.lower, value.upper))
+    """A gain, and its interval: a median that is next to nothing in so wide a one is 0."""
+    ends = unit * value.lower, unit * value.upper
+    middle = unit * value.median if max(map(abs, ends)) < 10.0**-digits else round(unit * value.median, digits)
+    median, lower, upper = (fixed(v, digits, sign=True) for v in (middle, *ends))
     return f"{median} ({lower} to {upper})" if bounds else median

@@ -84,10 +84,14 @@ def check_values(columns: Mapping[str, NDArray[Any]], place: Place, signed: Sequ
         elif name == "train_loss":
             refuse(place, values, name, values <= 0, "must be a positive number")
         elif name.startswith("score/"):
-            points = np.nanmax(values, initial=0.0) > 1.5 and np.nanmax(values, initial=0.0) <= 100
-            remedy = f'Looks like points: declare scale = "points" under [tasks.{name[6:]}] in a mapping file'
-            bad = (values < 0) | (values > 1)
-            refuse(place, values, name, bad, "must be a fraction from 0 to 1", remedy if points else "")
+            largest, remedy, where = np.nanmax(values, initial=0.0), "", f"under [tasks.{name[6:]}] in a mapping file"
+            if 1.5 < largest <= 100:
+                remedy = f'Looks like points: declare scale = "points" {where}'
+            elif largest <= 1 and -1 <= np.nanmin(values, initial=0.0) < 0:
+                remedy = (
+                    f'If chance was taken off, declare scale = "centred" and chance = … {where}; else correct the row'
+                )
+            refuse(place, values, name, (values < 0) | (values > 1), "must be a fraction from 0 to 1", remedy)
         elif name.startswith("stderr/"):
             refuse(place, values, name, (values < 0) | (values > 1), "must be a fraction from 0 to 1")
         elif name.startswith("mix/"):

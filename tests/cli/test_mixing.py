@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from flpjax.cli.show_mix import _signed
 from flpjax.ladder.export import csv_of
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
+from flpjax.results.forecast import Interval
 from tests.results.test_compare import few
 
 METHOD = ("--method", "m3+domain-linear")
@@ -114,3 +116,16 @@ def test_a_bad_argument_is_one_clear_error(run, tables, tmp_path, name):
     assert out == ""
     assert "Traceback" not in err
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("median", "lower", "upper", "shown"),
+    [
+        (0.0000464, -0.0014, 0.0029, "+0.00 (-0.14 to +0.29)"),
+        (-0.0000464, -0.0014, 0.0029, "+0.00 (-0.14 to +0.29)"),
+        (0.0000464, 0.00001, 0.00008, "+0.00464 (+0.001 to +0.008)"),
+        (0.0123, 0.0101, 0.0145, "+1.23 (+1.01 to +1.45)"),
+    ],
+)
+def test_a_gain_that_is_next_to_nothing_in_a_wide_interval_is_none(median, lower, upper, shown):
+    assert _signed(Interval(median, lower, upper), 100.0, 2, True) == shown

@@ -95,7 +95,8 @@ REFUSALS = {
     "train_loss": ({"train_loss": some(i1=-1.0)}, "row 2, column 'train_loss': got -1, but it must be a positive"),
     "score": (
         {"score__race": some(i0=-0.1)},
-        "row 1, column 'score/race': got -0.1, but it must be a fraction from 0 to 1. Correct the row, or leave it out",
+        "row 1, column 'score/race': got -0.1, but it must be a fraction from 0 to 1. If chance was taken off, declare "
+        'scale = "centred" and chance = … under [tasks.race] in a mapping file; else correct the row',
     ),
     "points": (
         {"score__race": [25.0, 26.0, 30.0, 31.0]},
