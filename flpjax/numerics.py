@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, cached_property, update_wrapper
+from numbers import Integral
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -17,7 +18,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.centres import Centres, with_centres, without_centres
-from flpjax.errors import PrecisionError
+from flpjax.errors import InputError, PrecisionError, shown
 from flpjax.kept import NotKeptError, Program, Shelf, signature
 
 R = TypeVar("R")
@@ -214,8 +215,13 @@ def random_key(seed: int) -> Array:
     """The key that ``jax.random.key`` makes, put together on the host: without a program to compile.
 
     Args:
-        seed: Any that ``jax.random.key`` takes.
+        seed: A whole number.
+
+    Raises:
+        InputError: It is none.
     """
+    if not isinstance(seed, Integral):
+        raise InputError(f"the seed {shown(seed)} is no whole number", remedy="Give one, say 0")
     fits = -(2**63) <= seed < 2**63 and jax.config.read("jax_enable_x64")
     if not fits or jax.config.values["jax_default_prng_impl"] != "threefry2x32":
         return jax.random.key(seed)

@@ -102,6 +102,25 @@ def test_methods_by_name_as_on_the_command_line(name, method):
 def test_a_blend_is_not_bound(noisy):
     with pytest.raises(InputError, match=r"Auto blends several methods.*Use flpjax\.fit\(\)"):
         flpjax.bind(flpjax.method("auto"), noisy.runs)
+    with pytest.raises(InputError, match=r"'flp' is the name of a method\. Give flpjax\.method\('flp'\)"):
+        flpjax.bind("flp", noisy.runs)
+
+
+def test_a_method_may_be_given_by_its_name(noisy, key):
+    named, made = (flpjax.fit(m, noisy.runs, key, draws=8) for m in ("flp", flpjax.method("flp")))
+    told = [
+        flpjax.forecast(draws, target)
+        for draws, target in ((named, "C=1e23"), (made, flpjax.Target("C=1e23", flops=1e23)))
+    ]
+    assert told[0].to_json() == told[1].to_json()
+    cut = noisy.runs.hold_out(noisy.runs.largest(2))
+    assert list(flpjax.backtest(["flp", "fp"], cut, key, draws=8).methods) == ["flp", "fp"]
+    assert list(flpjax.backtest("flp", cut, key, draws=8).methods) == ["flp"]
+    with pytest.raises(InputError, match="there is no method 'flq'"):
+        flpjax.fit("flq", noisy.runs, key)
+    for draws in (7.5, -1, "8"):
+        with pytest.raises(InputError, match=r"draws\. Give a whole number"):
+            flpjax.fit("flp", noisy.runs, key, draws=draws)
 
 
 OLD = [*FOLDERS, *(old for olds in MODULES.values() for old in olds.split())]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flpjax.engine.settings import Status
-from flpjax.errors import InputError, count
+from flpjax.errors import InputError, count, shown
 from flpjax.fitting.diagnostics import Diagnostic, Sampling
 from flpjax.fitting.predicted import predict
 from flpjax.fitting.summary import LadderSummary as LadderSummary
@@ -33,7 +34,7 @@ def most_draws(width: int) -> int:
 
 
 def check_draw_count(draws: int, where: str = "", width: int = 1) -> None:
-    """Refuse more draws than memory holds, before any is made.
+    """Refuse what is no number of draws, and more of them than memory holds, before any is made.
 
     Args:
         draws: The number.
@@ -41,8 +42,10 @@ def check_draw_count(draws: int, where: str = "", width: int = 1) -> None:
         width: How many numbers each holds while it is made.
 
     Raises:
-        InputError: There are too many.
+        InputError: There are too many, or it is no number of them.
     """
+    if not isinstance(draws, Integral) or draws < 0:
+        raise InputError(f"{shown(draws)} draws", where=where, remedy="Give a whole number")
     most = most_draws(width)
     if draws > most:
         raise InputError(f"{draws:,} draws are more than memory holds", where=where, remedy=f"Ask for {most:,} at most")

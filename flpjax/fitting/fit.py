@@ -133,8 +133,17 @@ def check_carried(chosen: AnyMethod, runs: Runs) -> Inputs:
     return {}
 
 
+def method_from(asked: AnyMethod | str) -> AnyMethod:
+    """The method that was asked for, itself or by name.
+
+    Raises:
+        InputError: There is no such method.
+    """
+    return method(asked) if isinstance(asked, str) else asked
+
+
 def fit(
-    method: AnyMethod,
+    method: AnyMethod | str,
     runs: Runs,
     key: Array,
     *,
@@ -147,7 +156,7 @@ def fit(
     What can't be fitted is left out, and a warning of the draws says so.
 
     Args:
-        method: As :func:`flpjax.method` gives it.
+        method: As :func:`flpjax.method` gives it, or its name.
         runs: The ladder; held-out runs are not used.
         key: JAX random key.
         draws: Number of draws; 0 for a point fit, None for the usual number: of a blend they cost next to nothing.
@@ -159,6 +168,7 @@ def fit(
         FitError: Nothing could be fitted, or a posterior could not be sampled.
         PrecisionError: JAX is in 32 bits.
     """
+    method = method_from(method)
     check_asked(method, draws, joint)
     if isinstance(method, Auto | Discovered):
         from flpjax.fitting.averaging.auto import auto  # which point fits can do without

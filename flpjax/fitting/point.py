@@ -77,6 +77,8 @@ def bind(method: Method, runs: Runs) -> BoundModel:
     """
     if not hasattr(method, "bind"):
         name = type(method).__name__
+        if isinstance(method, str):
+            raise InputError(f"'{method}' is the name of a method", remedy=f"Give flpjax.method('{method}')")
         raise InputError(f"{name} blends several methods, which are fitted together", remedy="Use flpjax.fit()")
     require_x64("fitting")
     return method.bind(training_of(runs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from flpjax.shown import ShownAsTable, frame_of
@@ -51,6 +52,10 @@ class Answer(Generic[R]):
             InputError: There is none, or matplotlib is not installed.
         """
         return self.result.plot() if self.draw is None else self.draw()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickling, which other processes need: with its tables made."""
+        return {"result": self.result, "blocks": partial(list, self.blocks()), "draw": self.draw}
 
     def _repr_html_(self) -> str:
         from flpjax.cli.report.page import fragment

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from flpjax.interface.answer import Answer
 
 if TYPE_CHECKING:
     from jax import Array
+    from matplotlib.figure import Figure
 
     from flpjax.fitting.draws import Draws
     from flpjax.fitting.fit import AnyMethod
@@ -63,6 +64,7 @@ class Ladder:
         require_x64("a ladder")  # once, before anything is read: its results all need it
         check_level(self.level)
         check_asked(self._method, self.draws)
+        _ = self._key
         _ = self.runs  # a bad table ends here, not at the first question
 
     @cached_property
@@ -109,7 +111,7 @@ class Ladder:
         return Answer(
             found,
             lambda: show.show_forecast(found, truth, self.fitted.model.domains, converters),
-            lambda: steps.picture_of(self.fitted, found, self.runs),
+            partial(steps.picture_of, self.fitted, found, self.runs),
         )
 
     def review(self, *targets: str | Target) -> Answer[Review]:
@@ -143,7 +145,7 @@ class Ladder:
         chosen: dict[str, AnyMethod] = {name: method(name, self.via, self.laws) for name in methods}
         chosen = chosen or {self.method: self._method}
         found = backtest(chosen, table, self._key, draws=self.draws, level=self.level)
-        return Answer(found, lambda: show_backtest(found), lambda: plot_backtest(found))
+        return Answer(found, lambda: show_backtest(found), partial(plot_backtest, found))
 
     def plan(self, *budgets: float, **options: Any) -> Answer[Allocation]:
         """N and D for training budgets, in FLOPs; options as of :func:`flpjax.plan`."""
@@ -152,7 +154,7 @@ class Ladder:
         from flpjax.results.allocation.plan import plan
 
         found = plan(self.runs, list(budgets), self._key, **{"via": self.via, "level": self.level, **options})
-        return Answer(found, lambda: show_plan(found), lambda: plot_plan(found))
+        return Answer(found, lambda: show_plan(found), partial(plot_plan, found))
 
     def best_mix(self, target: str | Target, **options: Any) -> Answer[Mix]:
         """The best mixture of data sources for a target, by a blend of laws of mixtures unless the method is one.
@@ -174,14 +176,8 @@ class Ladder:
         fitted = fit(chosen, self.runs, self._key, draws=draws)
         found = optimise_mix(fitted, wanted, self._key, **{"level": self.level, "method": name, **options})
 
-        def draw() -> Any:
-            from flpjax.cli.plots_mix import plot_mix
-            from flpjax.results.mix_curve import mix_curve
-
-            baseline = found.baseline.weights
-            return plot_mix(mix_curve(fitted, wanted, level=self.level, baseline=baseline, runs=self.runs), found)
-
-        return Answer(found, lambda: show_mix(found), draw if len(found.sources) in (2, 3) else None)
+        draw = partial(_draw_mix, found, fitted, self.runs) if len(found.sources) in (2, 3) else None
+        return Answer(found, lambda: show_mix(found), draw)
 
     @property
     def _method(self) -> AnyMethod:
@@ -197,9 +193,9 @@ class Ladder:
 
     def _targets(self, given: Sequence[str | Target]) -> list[Target]:
         from flpjax.errors import InputError
-        from flpjax.results.target import parse_target, targets_of
+        from flpjax.results.target import targets_from, targets_of
 
-        found = [parse_target(each) if isinstance(each, str) else each for each in given]
+        found = list(targets_from(given))
         if not found and not self.runs.held_out.any():
             raise InputError("there is no target", where=self.runs.source, remedy="Give one: 'N=7e9,D=4e12'")
         return found or targets_of(self.runs.targets())
@@ -216,3 +212,12 @@ class Ladder:
 
     def __repr__(self) -> str:
         return f"Ladder of {self.runs}"
+
+
+def _draw_mix(found: Mix, fitted: Draws, runs: Runs) -> Figure:
+    """A mixture of two or three sources among all others."""
+    from flpjax.cli.plots_mix import plot_mix
+    from flpjax.results.mix_curve import mix_curve
+
+    baseline = found.baseline.weights
+    return plot_mix(mix_curve(fitted, found.target, level=found.level, baseline=baseline, runs=runs), found)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.draws import Draws
-from flpjax.fitting.fit import AnyMethod, fit
+from flpjax.fitting.fit import AnyMethod, fit, method_from
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.ladder.unfinished import final_value_rule
 from flpjax.numerics import require_x64
@@ -23,7 +23,7 @@ NAMED = 4  # outputs that a message names
 
 
 def backtest(
-    methods: Mapping[str, AnyMethod],
+    methods: Mapping[str, AnyMethod] | Sequence[str],
     runs: Runs,
     key: Array,
     *,
@@ -36,7 +36,7 @@ def backtest(
     A method that the ladder can't carry is reported as failed, with the reason; the others go on.
 
     Args:
-        methods: Name → method, or :class:`flpjax.Auto`.
+        methods: Name → method, or :class:`flpjax.Auto`; or names alone.
         runs: The ladder, with targets held out (:meth:`Runs.hold_out`).
         key: JAX random key; every method gets the same, so that they see the same resamples.
         draws: Draws of each method; 0 for point fits without intervals, None for the usual number.
@@ -65,7 +65,9 @@ def backtest(
         )
     records: dict[str, Record] = {}
     via: dict[str, tuple[str, ...]] = {}
-    for name, method in methods.items():
+    names = [methods] if isinstance(methods, str) else methods
+    named = names if isinstance(names, Mapping) else {name: method_from(name) for name in names}
+    for name, method in named.items():
         if progress is not None:
             progress(name)
         try:

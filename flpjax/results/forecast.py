@@ -31,7 +31,7 @@ from flpjax.results.prediction import predict as predict
 from flpjax.results.prediction import predict_from_loss as predict_from_loss
 from flpjax.results.prediction import scatter as scatter
 from flpjax.results.sizing import refuse_compute_alone, refuse_other_sizes
-from flpjax.results.target import Target
+from flpjax.results.target import Asked, Target, targets_from
 from flpjax.shown import ShownAsTable
 
 
@@ -141,13 +141,13 @@ class Forecast(ShownAsTable):
 
 
 def forecast(
-    draws: Draws, targets: Sequence[Target], *, level: float = 0.9, measured: bool = True, method: str = ""
+    draws: Draws, targets: Asked | Sequence[Asked], *, level: float = 0.9, measured: bool = True, method: str = ""
 ) -> Forecast:
     """Forecast targets from any Draws.
 
     Args:
         draws: A point fit, a bootstrap or a posterior; a point fit has intervals of no width, and a warning says so.
-        targets: What to forecast.
+        targets: What to forecast, one or several: targets, or text as ``"7B: N=7e9, D=4e12"``.
         level: Probability of the central intervals.
         measured: Intervals of what one training run will measure, with the scatter of runs and evaluations about the
             fit; False for intervals of the expected value.
@@ -156,11 +156,12 @@ def forecast(
     Raises:
         InputError: No target, a level outside 0 to 1, or no usable draw at all.
     """
-    if not targets:
+    given = targets_from(targets)
+    if not given:
         raise InputError("there is no target", remedy="Give one, say N=7e9,D=4e12")
     check_level(level)
-    model, given = draws.model, targets
-    targets = tuple(with_mixture(t.filled(draws.ladder.rule), draws) for t in targets)
+    model = draws.model
+    targets = tuple(with_mixture(t.filled(draws.ladder.rule), draws) for t in given)
     refuse_other_sizes(draws.ladder, targets)
     refuse_compute_alone(draws, targets)
     bounds = bounds_of(draws, [t.flops or np.nan for t in targets])

@@ -20,7 +20,7 @@ from flpjax.results.goal import Goal
 from flpjax.results.mix_grid import Measured, Objective, expected_at, measured_near, mixture_grid, objective
 from flpjax.results.path import Band
 from flpjax.results.sizing import at_known_size
-from flpjax.results.target import Target
+from flpjax.results.target import Asked, Target, target_from
 from flpjax.shown import ShownAsTable
 
 
@@ -89,7 +89,7 @@ class MixCurve(ShownAsTable):
 
 def mix_curve(
     draws: Draws,
-    target: Target,
+    target: Asked,
     *,
     step: float | None = None,
     level: float = 0.9,
@@ -113,6 +113,7 @@ def mix_curve(
         InputError: The model has another number of sources, or the step is no share.
     """
     check_level(level)
+    target = target_from(target)
     sources = draws.model.sources
     if len(sources) not in (2, 3):
         raise InputError(

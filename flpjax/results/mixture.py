@@ -22,7 +22,7 @@ from flpjax.results.forecast import Interval, check_level, scatter
 from flpjax.results.goal import Goal, Scene
 from flpjax.results.mix import Change, Mix
 from flpjax.results.problem import BEST_TRIED, FIRST_PENALTY, Problem, mixture_problem, outputs_at
-from flpjax.results.target import Target
+from flpjax.results.target import Asked, target_from
 from flpjax.results.untried import hull_distance
 
 STARTS = 16
@@ -33,7 +33,7 @@ FALL = 1e-6  # a task that falls by less does not
 
 def optimise_mix(
     draws: Draws,
-    target: Target,
+    target: Asked,
     key: Array,
     *,
     goal: Goal | None = None,
@@ -65,7 +65,7 @@ def optimise_mix(
     """
     require_x64("a search for mixtures")
     check_level(level)
-    problem = mixture_problem(draws, target, goal or Goal(), constraints or Constraints(), baseline)
+    problem = mixture_problem(draws, target_from(target), goal or Goal(), constraints or Constraints(), baseline)
     rng = generator(key, 0)
     spread = spread_starts(problem.feasible.polytope, starts, rng)
     base = np.array([[problem.baseline.weights[s] for s in problem.feasible.sources]])

@@ -16,7 +16,7 @@ from flpjax.ladder.table import Runs
 from flpjax.methods.method import StageName
 from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.prediction import bounds_of, check_level, lost, predict, predict_from_loss, scatter
-from flpjax.results.target import Target
+from flpjax.results.target import Asked, Target, target_from
 from flpjax.shown import ShownAsTable
 
 POINTS = 61
@@ -104,7 +104,7 @@ class ForecastPath(ShownAsTable):
 
 
 def forecast_path(
-    draws: Draws, runs: Runs, target: Target, *, level: float = 0.9, measured: bool = True, points: int = POINTS
+    draws: Draws, runs: Runs, target: Asked, *, level: float = 0.9, measured: bool = True, points: int = POINTS
 ) -> ForecastPath:
     """Forecast models that grow as the ladder does, from its smallest run to the target.
 
@@ -123,6 +123,7 @@ def forecast_path(
         InputError: The level is no probability, or there are fewer than two points.
     """
     check_level(level)
+    target = target_from(target)
     if points < 2:
         raise InputError(f"a path of {points} points is none", remedy="Give 2 or more")
     filled = with_mixture(completed(target, draws.ladder), draws)

@@ -19,7 +19,7 @@ from flpjax.ladder.units import Unit
 from flpjax.results.baseline import Baseline, baseline
 from flpjax.results.forecast import Forecast, forecast
 from flpjax.results.review import review
-from flpjax.results.target import Target
+from flpjax.results.target import Asked, Target, targets_from
 from flpjax.results.verdicts import Review
 from flpjax.version import __version__, installed
 
@@ -79,7 +79,7 @@ class Registration:
 def register(
     draws: Draws,
     runs: Runs,
-    targets: Sequence[Target],
+    targets: Asked | Sequence[Asked],
     *,
     level: float = 0.9,
     method: str = "",
@@ -102,6 +102,7 @@ def register(
     Raises:
         InputError: There is nothing to forecast.
     """
+    targets = targets_from(targets)
     made = forecast if forecast is not None else _forecast(draws, targets, level, method)
     return Registration(
         draws=draws,

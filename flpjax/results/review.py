@@ -27,7 +27,7 @@ from flpjax.results.ladder_checks import (
 )
 from flpjax.results.mix import Mix
 from flpjax.results.sizing import check_sizes
-from flpjax.results.target import Target, targets_of
+from flpjax.results.target import Asked, Target, targets_from, targets_of
 from flpjax.results.untried import check_features, check_hull
 from flpjax.results.verdicts import Finding, Review, Verdict, between
 
@@ -36,7 +36,7 @@ MISFIT = 0.75, 0.5  # share of the runs fitted that they should hold, and must
 FAILED_BAD = 0.5  # share of draws without a forecast
 
 
-def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forecast | None = None) -> Review:
+def review(draws: Draws, runs: Runs, targets: Asked | Sequence[Asked] = (), made: Forecast | None = None) -> Review:
     """Check draws, the ladder they were fitted on, and how far they are to be carried.
 
     Args:
@@ -45,6 +45,7 @@ def review(draws: Draws, runs: Runs, targets: Sequence[Target] = (), made: Forec
         targets: What is to be forecast from them.
         made: The forecast of these targets, if there is one: then its draws are judged, not others.
     """
+    targets = targets_from(targets)
     training = runs.training()
     finals = training.finals()
     seen = forecast(draws, targets_of(finals), level=LEVEL)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError, did_you_mean, shown
 from flpjax.ladder.check import MIX_SLACK
 from flpjax.ladder.compute import FlopsRule
 from flpjax.ladder.features import Feature
@@ -41,8 +42,12 @@ class Target:
     def __post_init__(self) -> None:
         for what in ("params", "tokens", "flops"):
             value = getattr(self, what)
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"{what} {value:g} is not a positive number", where=f"target '{self.name}'")
+            if value is not None and not (isinstance(value, Real) and 0 < float(value) < float("inf")):
+                raise InputError(
+                    f"{what} {f'{value:g}' if isinstance(value, Real) else shown(value)} is not a positive number",
+                    where=f"target '{self.name}'",
+                    remedy="Write N=7e9,D=4e12 or C=1.7e23",
+                )
         if self.flops is None and (self.params is None or self.tokens is None):
             raise InputError(
                 "neither FLOPs nor both N and D are given",
@@ -176,6 +181,35 @@ def parse_target(text: str) -> Target:
         values[_KEYS[key.lower()]] = number_of(number, f"target '{text}'")
     name = head.strip() if colon else text.strip()
     return Target(name or "target", **values, mix=grouped["mix"] or None, features=grouped["x"] or None)
+
+
+Asked = Target | str
+"""A target, or text as :func:`parse_target` reads it."""
+
+
+def target_from(asked: Asked) -> Target:
+    """The one target that was asked for.
+
+    Raises:
+        InputError: It is neither a target nor text, or the text is something else.
+    """
+    if isinstance(asked, Target):
+        return asked
+    if isinstance(asked, str):
+        return parse_target(asked)
+    raise InputError(
+        f"{shown(asked)} is no target", remedy="Write 'N=7e9,D=4e12', or flpjax.Target('7B', params=7e9, tokens=4e12)"
+    )
+
+
+def targets_from(asked: Asked | Sequence[Asked]) -> tuple[Target, ...]:
+    """All that were asked for, one or several.
+
+    Raises:
+        InputError: One is no target.
+    """
+    alone = isinstance(asked, Asked) or not isinstance(asked, Sequence)
+    return tuple(map(target_from, [asked] if alone else asked))  # type: ignore[arg-type]
 
 
 def targets_of(runs: Runs) -> list[Target]:

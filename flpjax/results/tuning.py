@@ -24,7 +24,7 @@ from flpjax.ladder.table import Runs
 from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.lowest_point import lowest_point
 from flpjax.results.prediction import Interval, check_level
-from flpjax.results.target import Target
+from flpjax.results.target import Asked, Target, targets_from
 from flpjax.shown import ShownAsTable
 
 MOST_FREE = 3  # features: a grid of four would have more points than memory holds draws of
@@ -135,7 +135,7 @@ class Tuning(ShownAsTable):
 def tune(
     draws: Draws,
     runs: Runs,
-    targets: Sequence[Target],
+    targets: Asked | Sequence[Asked],
     free: Sequence[str] = (),
     *,
     via: str | None = None,
@@ -155,6 +155,7 @@ def tune(
         InputError: No law reads a feature, or more than three are free.
     """
     check_level(level)
+    targets = targets_from(targets)
     if not targets:
         raise InputError("there is no target", where="tune", remedy="Give one, N=7e9,D=1e12")
     domains = draws.model.domains

@@ -1,6 +1,7 @@
 """flpjax.Ladder gives what the functions give, and every answer shows itself."""
 
 import copy
+import pickle
 
 import jax
 import numpy as np
@@ -39,6 +40,15 @@ def test_it_fits_once_and_as_the_functions_do(ladder, answers):
     reviewed = flpjax.review(draws, ladder.runs, made.targets)
     assert answers["review"].verdict == reviewed.verdict
     assert {f.name for f in answers["review"].findings} == {f.name for f in reviewed.findings}
+
+
+def test_answers_go_to_other_processes(ladder, answers):
+    for name, answer in answers.items():
+        again = pickle.loads(pickle.dumps(answer))
+        assert str(again) == str(answer), name
+        assert again.result.to_dicts() == answer.result.to_dicts()
+    assert again.plot().axes, "of a backtest"
+    assert pickle.loads(pickle.dumps(ladder)).forecast(TARGET).to_json() == answers["forecast"].to_json()
 
 
 def test_answers_are_results_with_frames_and_html(answers):
@@ -101,6 +111,9 @@ def test_the_picture_of_a_backtest_shows_each_error(answers):
         ({"method": "nothing"}, "there is no method"),
         ({"level": 2.0}, "level"),
         ({"method": "auto", "draws": 0}, "blend"),
+        ({"draws": -1}, r"-1 draws\. Give a whole number"),
+        ({"draws": 10.0}, r"10\.0 draws\. Give a whole number"),
+        ({"seed": 1.5}, r"the seed 1\.5 is no whole number"),
     ],
 )
 def test_what_is_wrong_ends_where_the_ladder_is_made(ladder, arguments, words):

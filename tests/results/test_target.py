@@ -7,7 +7,7 @@ import pytest
 
 from flpjax.errors import InputError
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
-from flpjax.results.target import Target, mixture_of, parse_mix, parse_target, targets_of
+from flpjax.results.target import Target, mixture_of, parse_mix, parse_target, targets_from, targets_of
 
 READ = {
     "N=7e9,D=4e12": Target("N=7e9,D=4e12", 7e9, 4e12),
@@ -131,3 +131,15 @@ def test_other_features_need_no_prefix_and_are_the_ladders_own():
         parse_target("N=7e9,D=4e12,lr=3e-4,lr=1e-4")
     with pytest.raises(InputError, match=r"no column 'x/code'.*shares of a mixture are mix/code=…"):
         parse_target("C=1e23,code=0.3").transformed((), {})
+
+
+def test_a_target_may_be_given_as_text_alone_or_among_others():
+    big = Target("big", params=7e9, tokens=4e12)
+    assert targets_from("big: N=7e9, D=4e12") == targets_from(big) == targets_from([big]) == (big,)
+    assert targets_from(["C=1e23", big]) == (parse_target("C=1e23"), big)
+    assert targets_from([]) == ()
+    for wrong in (1e22, {"N": 1e10}, [["C=1e23"]], None):
+        with pytest.raises(InputError, match=r"is no target\. Write 'N=7e9,D=4e12', or flpjax\.Target"):
+            targets_from(wrong)
+    with pytest.raises(InputError, match=r"params '7e9' is not a positive number\. Write N=7e9"):
+        Target("text", params="7e9", tokens=4e12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from numbers import Integral
 from typing import Literal, get_args
 
 import jax
@@ -80,8 +81,8 @@ def posterior(
         PrecisionError: JAX is in 32 bits.
     """
     for name, value, least in (("draws", draws, 8), ("chains", chains, 1), ("warmup", warmup, 20)):
-        if value < least:
-            raise InputError(f"{name}={value}", where="posterior", remedy=f"Give {least} at least")
+        if not isinstance(value, Integral) or value < least:
+            raise InputError(f"{name}={value}", where="posterior", remedy=f"Give a whole number, {least} at least")
     if method is not None and method not in get_args(Algorithm):
         raise InputError(
             f"there is no method '{method}'", where="posterior", remedy=did_you_mean(method, get_args(Algorithm))

@@ -20,7 +20,7 @@ from flpjax.results.selection.choice import LEAST_GAIN, MOST_RUNS, choose
 from flpjax.results.selection.conditioning import Floats, Joint, deviations_after_each, gains, joint_moments
 from flpjax.results.selection.result import NextRun, NextRuns
 from flpjax.results.sizing import FEWEST_RUNS
-from flpjax.results.target import Target
+from flpjax.results.target import Asked, Target
 
 NORMAL = 1.4826  # standard deviations of a normal law in a median absolute deviation
 FAR = 4.0  # standard deviations: beyond it lies one draw of 2,000 in eight plans, if draws are normal
@@ -42,7 +42,7 @@ class Output(NamedTuple):
 
 def next_runs(
     draws: Draws,
-    target: Target,
+    target: Asked,
     spend: float,
     *,
     candidates: Candidates | Sequence[Target] | None = None,
