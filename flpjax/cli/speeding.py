@@ -50,7 +50,7 @@ def speedup(
     count = 3 if by else 2
     if len(tables) != count:
         raise InputError(
-            f"{len(tables)} arguments are given, and {'a table and two groups' if by else 'two tables'} are compared",
+            f"{'a table and two groups' if by else 'two tables'} are compared, and {len(tables)} given",
             where="speedup",
             remedy="Write speedup TABLE A B --by COLUMN" if by else "Write speedup A.csv B.csv",
         )

@@ -63,7 +63,7 @@ def test_two_tables_and_the_score_through_the_loss(compared, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("A",), "1 arguments are given, and two tables"),
+        (("A",), "two tables are compared, and 1 given"),
         (("A", "B", "--by", "recipe"), "a table and two groups"),
         (("A", "x", "z", "--by", "recipe"), "no row has 'z'. There is: x"),
         (("A", "x", "*", "--by", "recipe"), "'x' and '*' have rows in common"),

@@ -111,6 +111,18 @@ def test_the_loss_of_another_run_is_named():
     assert any("'f' and 'g' have the same final loss" in text for text in said), said
 
 
+def test_a_loss_that_no_size_changes_is_named():
+    (fault,) = audit(ladder(loss=np.full(7, 3.0)))
+    assert fault.severe
+    assert fault.what == "column 'loss/c4' is 3 in every run"
+
+
+def test_rounded_losses_of_late_checkpoints_may_tie():
+    columns = run_of(40)
+    columns["loss/c4"] = columns["loss/c4"].round(2)
+    assert audit(build_runs(columns, tasks={"t": CHANCE[0]})) == ()
+
+
 def test_tasks_that_fall_and_losses_that_rise():
     fallen = np.linspace(0.460, 0.249, 7)
     (fault,) = audit(ladder(score=fallen))
@@ -141,6 +153,7 @@ def run_of(steps, final=1.0):
         ("score/t", 32, 0.0, "run 'g': column 'score/t' is 0 at"),
         ("score/t", 20, 0.0, "run 'e': column 'score/t' is 0 at"),
         ("score/t", slice(25, 30), 0.87, "run 'f': column 'score/t' is stuck at 0.87"),
+        ("loss/c4", slice(27, 30), LOSS[5], f"run 'f': column 'loss/c4' is stuck at {LOSS[5]:.6g} for 3 checkpoints"),
     ],
 )
 def test_a_broken_checkpoint_is_named(column, row, value, words):

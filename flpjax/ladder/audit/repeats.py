@@ -1,4 +1,4 @@
-"""Values that repeat where that is improbable: two runs with the same loss, a score that stays the same."""
+"""Values that repeat where that is improbable: two runs with the same loss, a loss or a score that stays the same."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ MOST_COINCIDENCES = 0.01  # expected number; if more are expected, a repeated va
 MIX_TOLERANCE = 0.05  # difference in a source's share, above which two runs should differ in loss
 ABOVE_CHANCE = 0.05  # in score; below it a model may give the same answers at every checkpoint
 LOWEST_SCORE = 0.02  # scores below count few right answers, so that ties are common
-FEWEST_REPEATS = 3  # equal scores in a row: two are common
+FEWEST_REPEATS = 3  # equal values in a row: two are common
+FINE_DECIMALS = 4  # of losses: with fewer, those of a long run's late checkpoints tie
 TYPICAL_QUESTIONS = 200  # number of questions of a task that does not give it; most have more
 MOST_PAIRS = 0.02  # share of runs with a repeated loss; if there are more, losses were read off a figure or rounded
 COMPUTE_RATIO = 2.5  # of FLOPs, above which two runs should differ in loss
 
 
 def repeated_values(runs: Runs) -> list[Fault]:
-    """Report pairs of runs with the same final loss, and scores that stay the same over checkpoints or runs.
+    """Report pairs of runs with the same final loss, and losses and scores that stay the same.
 
     Args:
         runs: The ladder; held-out runs may be among it.
@@ -40,6 +41,8 @@ def repeated_values(runs: Runs) -> list[Fault]:
         )
         what += f"({finals.loss[a, finals.domains.index(columns[0][6:-1])]:.6g})"
         faults.append(Fault(Kind.EVALUATIONS, severe=False, what=what, remedy="One of them was copied: look both up"))
+    for j, domain in enumerate(runs.domains):
+        faults += _stuck_losses(runs, f"loss/{domain}", runs.loss[:, j])
     for j, task in enumerate(runs.tasks):
         faults += _stuck_scores(runs, f"score/{task.name}", runs.score[:, j], task.chance, task.questions)
     return faults
@@ -51,9 +54,7 @@ def _same_losses(finals: Runs, loss: Floats) -> list[tuple[int, int]]:
     if len(rows) < 3 or np.ptp(loss[rows]) == 0:
         return []
     values = loss[rows]
-    decimals = next(
-        (d for d in range(MOST_DECIMALS) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-12)), MOST_DECIMALS
-    )
+    decimals = _decimals(values)
     spread = float(np.subtract(*np.quantile(values, [0.9, 0.1]))) or float(np.ptp(values))
     if 0.5 * len(rows) ** 2 * 10.0**-decimals / spread > MOST_COINCIDENCES:
         return []
@@ -68,6 +69,30 @@ def _same_losses(finals: Runs, loss: Floats) -> list[tuple[int, int]]:
         if other_size or np.abs(finals.mix[a] - finals.mix[b]).max(initial=0.0) > MIX_TOLERANCE:
             found.append((a, b))
     return found
+
+
+def _decimals(values: Floats) -> int:
+    """How many digits after the point values are written with."""
+    exact = (d for d in range(MOST_DECIMALS) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-12))
+    return next(exact, MOST_DECIMALS)
+
+
+def _stuck_losses(runs: Runs, name: str, loss: Floats) -> list[Fault]:
+    """At most one report: a loss that no size or token changes, or that stays the same to many digits in a run."""
+    index = np.flatnonzero(np.isfinite(loss))
+    value, run, flops = loss[index], runs.run[index], runs.flops[index]
+    if len(np.unique(run)) >= FEWEST_REPEATS and np.ptp(value) == 0 and flops.max() > COMPUTE_RATIO * flops.min():
+        what = f"column '{name}' is {value[0]:.4g} in every run"
+        return [Fault(Kind.EVALUATIONS, severe=True, what=what, remedy="A loss that never changes was not measured")]
+    tied = (np.diff(value) == 0) & (run[1:] == run[:-1])
+    start, length = _runs_of_true(tied)
+    if not len(length) or length.max() + 1 < FEWEST_REPEATS or _decimals(value) < FINE_DECIMALS:
+        return []
+    worst = int(np.argmax(length))
+    where, times = runs.names[run[start[worst]]], length[worst] + 1
+    what = f"run '{where}': column '{name}' is stuck at {value[start[worst]]:.6g} for {times} checkpoints"
+    remedy = "Blank what was filled in from an earlier checkpoint"
+    return [Fault(Kind.EVALUATIONS, severe=False, what=what, remedy=remedy)]
 
 
 def _stuck_scores(runs: Runs, name: str, score: Floats, chance: float, questions: int | None) -> list[Fault]:
