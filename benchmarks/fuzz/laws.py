@@ -28,7 +28,7 @@ PIECES = (
 )  # fmt: skip
 NAMES = ("mine", "mine", "mine", "flp", "auto", "chinchilla", "", " ", "a+b", "x/y", "[bold]", "\x1b[2J", "m" * 300)
 TARGET = "N=1e9,D=2e10,web=0.5,experts=16"
-FITTED = 0.01  # share of the inputs that may go through a fit, which compiles a program each
+FITTED = 0.03  # share of the inputs that may go through a fit, which compiles a program each
 TOKEN = re.compile(r"\{\w+\}|[A-Za-z]\w*|[\d.]+|\S")
 ALIKE = (
     ("N", "D", "C", "{web}", "{experts}", "0*N", "(N-N)", "(D/N)"),

@@ -108,6 +108,14 @@ def test_other_inputs_end_in_a_result_or_one_error(kind: str, tmp_path: Path) ->
     assert {o.ended for o in outcomes} == set(PASSED)
 
 
+def test_changed_laws_are_fitted_or_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most that lose nothing but their sense are fitted, to a table that has the columns they name."""
+    monkeypatch.setattr("benchmarks.fuzz.laws.FITTED", 1.0)
+    outcomes = [trial(case(18, index, kinds=["law"]), tmp_path / "work") for index in range(12)]
+    assert [o for o in outcomes if o.ended not in PASSED] == []
+    assert {o.ended for o in outcomes} == set(PASSED)
+
+
 def planted(monkeypatch: pytest.MonkeyPatch, does: Any) -> Case:
     monkeypatch.setattr("flpjax.readers.read.read_runs", does)
     return case(3, next(i for i in range(99) if case(3, i).args == ["check", "t.csv"] and case(3, i).kind == "csv"))

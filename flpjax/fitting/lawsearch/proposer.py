@@ -8,7 +8,9 @@ from dataclasses import replace
 from flpjax.fitting.lawsearch.powersum import SLOTS, TERMS
 from flpjax.fitting.lawsearch.structure import Axis, Monomial, Structure, Term
 
-BENDS = 7  # levels of a column, or nothing tells how it goes on behind a bend within the rows
+BENDS = (
+    7  # levels of a column that explains alone: of fewer, nothing tells how it goes on behind a bend within the rows
+)
 
 Proposer = Callable[[Sequence[Structure], Sequence[Axis], bool], Sequence[Structure]]
 """``(the best so far, axes, whether values may be negative) -> structures``; none best in the first round."""
@@ -76,15 +78,19 @@ def revisions(structure: Structure, axes: Sequence[Axis], signed: bool) -> Itera
 
 
 def _more(term: Term, axes: Sequence[Axis]) -> Iterator[Monomial]:
-    """What can be added to a term's exponent: slopes; then bends and couplings of the slopes there are."""
+    """What can be added to a term's exponent: slopes; then bends and couplings of the slopes there are.
+
+    Breaks are for a column that explains alone: of several, hold-outs did not show them to be worth their number.
+    """
     there = {m.i for m in term.monomials if m.kind == "slope"}
     for i in range(len(axes)):
         yield Monomial("slope", i)
         if axes[i].logarithm or not axes[i].share:
             yield Monomial("saturating", i, i)
-        if not axes[i].share and (axes[i].levels >= BENDS or not axes[i].logarithm):
+        bends = len(axes) == 1 and axes[i].levels >= BENDS
+        if not axes[i].share and (bends or not axes[i].logarithm):
             yield Monomial("steep", i)
-        if not axes[i].share and axes[i].levels >= BENDS:
+        if not axes[i].share and bends:
             yield Monomial("break", i)
         if i in there:
             yield Monomial("square", i)
