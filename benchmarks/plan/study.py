@@ -155,7 +155,8 @@ def _chosen(
         joint = before(split.points, rng)
     else:
         joint = after(laws.weighed[study.rule], laws.found.problem, laws.points, paid)
-    free = np.setdiff1d(np.arange(split.points.candidates), paid)
+    # reruns can't be told apart before they are paid for: in the order of a file, the first may be its best
+    free = rng.permutation(np.setdiff1d(np.arange(split.points.candidates), paid))
     joint = joint._replace(candidates=joint.candidates[:, free], noise=joint.noise[free])
     most = NEXT if paid else FIRST
     exchange = len(free) * split.points.outputs <= FEW

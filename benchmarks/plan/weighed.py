@@ -21,7 +21,7 @@ Rule = Literal["evidence", "hold-outs", "both"]
 SPREAD = (1.0 / 3.0, 1.0, 3.0)  # of discrepancies, about the median of ladders of the past
 PRIOR = np.exp(-0.5 * (np.log(SPREAD) / OF["log"].amplitude_prior[1]) ** 2)
 LOCAL = (0.0, 0.01, 0.04)  # amplitudes of local departures, of log losses: none, of reruns' size, of a wrong law's
-STEPS = np.array([-1.0, 0.0, 1.0, 2.0])  # of noises, in s.d. about the median of ladders of the past
+STEPS = np.linspace(-1.0, 2.0, 7)  # of noises, in s.d. about the median of ladders of the past
 LOUD = np.exp(OF["log"].noise_prior[1] * STEPS)
 LIKELY = np.exp(-0.5 * STEPS**2)
 TO_SD = 1.4826  # median absolute residual → s.d., if normal
@@ -146,5 +146,5 @@ def after(laws: Sequence[Weighed], problem: Problem, points: Points, measured: S
         own = [np.sqrt(law.weight) * here.deviations(law.part, 0, k) for law in laws]
         values = np.array([law.forecast[k] for law in laws])
         rows.append(np.concatenate([*own, np.sqrt(weight)[:, None] * (values - weight @ values)]))
-    noise = weight @ np.array([law.part.noise for law in laws])
+    noise = np.sqrt(weight @ np.array([law.part.noise for law in laws]) ** 2)
     return joint(rows, points, noise)

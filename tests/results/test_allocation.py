@@ -11,13 +11,15 @@ from flpjax.errors import FitError, InputError
 from flpjax.fitting.point import point
 from flpjax.ladder.build import build_runs
 from flpjax.methods.registry import method
+from flpjax.results.allocation.approaches import approaches_of
 from flpjax.results.allocation.blend import DOUBT, blended
 from flpjax.results.allocation.conventions import choices, converted, words_of
 from flpjax.results.allocation.isoflop import budgets_of, points_of
+from flpjax.results.allocation.law_approach import law_approach
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.parabola import lowest_points
 from flpjax.results.allocation.plan import plan
-from flpjax.results.allocation.valley import FLAT, valleys
+from flpjax.results.allocation.valley import FLAT, Others, valleys
 from tests.results.allocation_truth import isoflops, law, optimum, table
 
 DRAWS = 29
@@ -271,6 +273,18 @@ def test_what_the_runs_can_not_tell_is_refused(wide, key):
     blind = point(method("flp"), wide, key)
     with pytest.raises(InputError, match=r"does not read both N and D"):
         plan(blind, 1e21, key)
+
+
+def test_a_draw_that_could_not_be_fitted_leaves_parabolas_as_they_are(wide, key):
+    by_law = law_approach(wide, "web", key, DRAWS)
+    whole = approaches_of(by_law, wide, "web", [1e20], Limits(), Others(), key)
+    lost = jax.tree.map(lambda v: np.where(np.arange(DRAWS).reshape(-1, *[1] * (v.ndim - 1)) == 3, np.nan, v),
+                        by_law.draws.params)  # fmt: skip
+    broken = replace(by_law, draws=replace(by_law.draws, params=lost))
+    found = approaches_of(broken, wide, "web", [1e20], Limits(), Others(), key)
+    assert [a.name for a in found.approaches] == [a.name for a in whole.approaches]
+    for with_it, without in zip(whole.approaches, found.approaches, strict=True):
+        assert abs(np.log(centre(without) / centre(with_it))) < 0.02
 
 
 def test_units_that_can_not_be_are_named(key):

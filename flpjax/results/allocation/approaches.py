@@ -153,7 +153,8 @@ def _parabolas(
     here = template.replace(params=points.log_params, tokens=points.log_tokens, flops=points.log_flops)
     there = template.replace(params=points.log_params, tokens=log_tokens, flops=level)
     as_run, at_budget = (np.log(_losses(draws, x, domain)) for x in (here, there))
-    to_budget = np.median(at_budget - as_run, axis=0)  # runs of a budget differ in C by a little
+    # runs of a budget differ in C by a little; a draw that could not be fitted is of no law
+    to_budget = np.nanmedian(at_budget - as_run, axis=0)
     log_loss = np.log(points.loss) + to_budget
     degree, evidence = degree_of(iso, log_loss)
     lines: list[Floats] = []
