@@ -139,7 +139,11 @@ def _chosen(runs: Runs, only: Names, exclude: Names) -> Runs:
     from fnmatch import fnmatchcase
 
     def here(names: Names) -> list[str]:
-        return [n for n in steps.split(names or []) if any(n == run or fnmatchcase(run, n) for run in runs.names)]
+        return [
+            n
+            for n in steps.split(names or [], runs.names)
+            if any(n == run or fnmatchcase(run, n) for run in runs.names)
+        ]
 
     if only:
         if not here(only):

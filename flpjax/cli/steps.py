@@ -101,17 +101,17 @@ def read(source: str, mapping: Path | None, only: list[str] | None, exclude: lis
         table = read_runs(source, mapping)
     session.warn(table.doubts)
     if only:
-        table = table.only(split(only))
+        table = table.only(split(only, table.names))
     if exclude:
-        table = table.without(split(exclude))
+        table = table.without(split(exclude, table.names))
     if not len(table):
         raise InputError("no run is left", where=table.source, remedy="Loosen --only or --exclude")
     return table
 
 
-def split(names: Sequence[str]) -> list[str]:
-    """``["a,b", "c"]`` → ``["a", "b", "c"]``: options may be repeated, or hold a list."""
-    return [name for each in names for name in each.split(",")]
+def split(names: Sequence[str], whole: Sequence[str] = ()) -> list[str]:
+    """``["a,b", "c"]`` → ``["a", "b", "c"]``: options may be repeated, or hold a list; names among ``whole`` stay."""
+    return [name for each in names for name in ([each] if each in whole else each.split(","))]
 
 
 def held_out(table: Runs, largest: int | None, names: Sequence[str] | None) -> Runs:
@@ -131,7 +131,7 @@ def _held_out(table: Runs, largest: int | None, names: Sequence[str] | None) -> 
         raise InputError("--largest and --hold-out are both given", remedy="Give one of them")
     if names:
         marked = table.held_out
-        table = table.hold_out(split(names))
+        table = table.hold_out(split(names, table.names))
         return table.rows((table.held_out | ~marked)[table.run])  # a marked target is no run to fit on
     if largest is not None:
         table = table.training()

@@ -207,7 +207,10 @@ def _fill_compute(columns: dict[str, NDArray[Any]], place: Place, notes: list[st
         refuse_amount(place, columns["flops"], "flops")
         lacking = [name for name in ("params", "tokens") if name not in columns]
         if lacking:
-            notes.append(f"there is no column {' and no '.join(map(repr, lacking))}: laws that read them take no part")
+            one = "; flpjax import takes it from C = 6·N·D" if len(lacking) == 1 else ""
+            notes.append(
+                f"there is no column {' and no '.join(map(repr, lacking))}: laws that read them take no part{one}"
+            )
             return
         ratio = columns["flops"] / (columns["params"] * columns["tokens"])
     for i in np.flatnonzero(~((ratio > SANE_RATIO[0]) & (ratio < SANE_RATIO[1])))[:1]:

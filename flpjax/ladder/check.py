@@ -137,6 +137,13 @@ def check_checkpoints(
     place: Place,
 ) -> None:
     """One row a checkpoint, one model size a run, and compute that grows with tokens."""
+    for i in np.flatnonzero((run[1:] == run[:-1]) & (params[1:] != params[:-1]) & ~np.isnan(params[1:]))[:1] + 1:
+        swapped = "Are params and tokens swapped? If not, g" if np.ptp(tokens[run == run[i]]) == 0 else "G"
+        raise InputError(
+            f"run '{names[run[i]]}' changes its size from {params[i - 1]:.6g} to {params[i]:.6g} parameters",
+            where=place.at(order[i], "params"),
+            remedy=f"{swapped}ive each model a run name of its own; {ROWS}",
+        )
     by = "flops" if np.isnan(tokens).all() else "tokens"
     at = flops if by == "flops" else tokens
     for i in np.flatnonzero((run[1:] == run[:-1]) & (at[1:] == at[:-1]))[:1] + 1:
@@ -145,12 +152,6 @@ def check_checkpoints(
             f"run '{names[run[i]]}' has two checkpoints at {at[i]:.6g} {'FLOPs' if by == 'flops' else by}",
             where=f"{place.at(first, by)} and {place.at(second, by).removeprefix(place.source + ', ')}",
             remedy=f"Keep one of them, or give a rerun a name of its own; {ROWS}",
-        )
-    for i in np.flatnonzero((run[1:] == run[:-1]) & (params[1:] != params[:-1]) & ~np.isnan(params[1:]))[:1] + 1:
-        raise InputError(
-            f"run '{names[run[i]]}' changes its size from {params[i - 1]:.6g} to {params[i]:.6g} parameters",
-            where=place.at(order[i], "params"),
-            remedy=f"Give each model a run name of its own; {ROWS}",
         )
     for i in np.flatnonzero((run[1:] == run[:-1]) & (flops[1:] <= flops[:-1]))[:1] + 1:
         raise InputError(

@@ -1,6 +1,7 @@
 """The command line as a person meets it: tables on stdout, messages on stderr, one clear error, an exit code."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -87,6 +88,18 @@ def test_backtest_of_named_runs_leaves_other_targets_out(run, ladder):
     code, out, _ = run("backtest", ladder, "--hold-out", "7B,1B", "--draws", 0, "--method", "flp")
     assert code == 0
     assert "Fitted on 11 runs; held out: 1B, 7B" in out
+
+
+def test_a_run_whose_name_holds_a_comma_can_be_named(run, ladder, tmp_path):
+    file = tmp_path / "commas.csv"
+    file.write_text(re.sub("^1B,", '"1,B",', ladder.read_text(), flags=re.MULTILINE))
+    for option, left in (("--only=1,B", 1), ("--exclude=1,B", 13), ("--exclude=1,B,3B", None)):
+        code, out, err = run("check", file, option, "--json", "-")
+        if left is None:
+            assert (code, "no run is named '1'" in err) == (2, True), "a list of names is as it was"
+        else:
+            assert code == 0, err
+            assert len(json.loads(out)["runs"]) == left
 
 
 def test_backtest_of_methods_that_all_fail(run, ladder):

@@ -123,6 +123,10 @@ REFUSALS = {
         {"params": [5.0, 2.0, 5.0, 3.0]},
         "row 4, column 'params': run 'a' changes its size from 2 to 3 parameters. Give each model a run name of its",
     ),
+    "swapped": (
+        {"params": [7.0, 3.0, 13.0, 3.5], "tokens": [5.0, 2.0, 5.0, 2.0]},
+        "row 3, column 'params': run 'b' changes its size from 7 to 13 parameters. Are params and tokens swapped? If",
+    ),
     "two finals": (
         {"final": [True, True, False, True]},
         "row 4, column 'final': run 'a' has more than one final checkpoint. Mark its last, converged checkpoint only",
