@@ -13,7 +13,8 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.averaging.lanes import ROWS, values
+from flpjax.fitting.averaging.lanes import MANY, ROWS, values
+from flpjax.fitting.averaging.shared import times_matrices
 from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Params
@@ -23,6 +24,7 @@ from flpjax.methods.method import Prediction, StageParams
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 POINTS = 1 << 18  # lanes times targets at a time: departures take a few dozen numbers for each
+SHARED = 4  # lanes that read the same rows, from which on a product of matrices is quicker than one of each lane
 
 
 class _Rows(NamedTuple):
@@ -103,9 +105,9 @@ def _scores(part: ScoreMap, params: Params, share: Any, loss: Floats, compute: F
     draw, output = np.nonzero(share[:, list(part.tasks)] > 0)
     if not part.through:
         return _part(part.law, part.units, part.tasks, params, draw, output, _of_compute(compute, draw))
-    read = np.array(part.through)[output]  # (lane, loss)
-    x = loss[draw[:, None, None], np.arange(loss.shape[1])[:, None], read[:, None]]
-    rows = _Rows(x[..., 0] if part.single else x, np.arange(len(draw)))
+    read, which = np.unique(np.array(part.through), axis=0, return_inverse=True)  # (set, loss), (output,)
+    x = np.moveaxis(loss[:, :, read], 2, 1).reshape(-1, loss.shape[1], read.shape[1])  # of each draw and set
+    rows = _Rows(x[..., 0] if part.single else x, draw * len(read) + which.ravel()[output])
     return _part(part.law, part.units, part.tasks, params, draw, output, rows)
 
 
@@ -122,9 +124,10 @@ def _part(
         return _Part(draw, draw, np.zeros((0, jax.tree.leaves(rows.x)[0].shape[1])))
     own = {name: np.asarray(v)[draw, output] for name, v in params.items()}
     each = max(POINTS // jax.tree.leaves(rows.x)[0].shape[1], 1)
+    many = True if len(draw) >= MANY else None
     value = np.concatenate(
         [
-            _values(law, {name: v[at : at + each] for name, v in own.items()}, _some(rows, slice(at, at + each)))
+            _values(law, {name: v[at : at + each] for name, v in own.items()}, _some(rows, slice(at, at + each)), many)
             for at in range(0, len(draw), each)
         ]
     )
@@ -135,21 +138,18 @@ def _part(
 
 
 def _some(rows: _Rows, lanes: slice) -> _Rows:
-    """Of some lanes: those that all read the same still do, others have sets of their own."""
-    which = rows.which[lanes]
-    if len(jax.tree.leaves(rows.x)[0]) == 1:
-        return _Rows(rows.x, which)
-    return _Rows(jax.tree.map(lambda leaf: leaf[which], rows.x), np.arange(len(which)))
+    """Of some lanes, and the sets that they read."""
+    read, which = np.unique(rows.which[lanes], return_inverse=True)
+    return _Rows(jax.tree.map(lambda leaf: leaf[read], rows.x), which)
 
 
-def _values(law: Law, params: dict[str, Floats], rows: _Rows) -> Floats:
-    """``(lane, target)`` of a law at parameters ``(lane, …)``."""
+def _values(law: Law, params: dict[str, Floats], rows: _Rows, many: bool | None) -> Floats:
+    """``(lane, target)`` of a law at parameters ``(lane, …)``; ``many`` says whether these are some of many lanes."""
     inner, space = (law.law, law.space) if isinstance(law, Discrepancy) else (law, "linear")
 
     def evaluated(x: Any, which: Indices, blocks: int) -> Floats:
-        return values(
-            inner, space, np.repeat(_free(inner, params), blocks, axis=0), x, which, many=True if inner is law else None
-        )
+        free = np.repeat(_free(inner, params), blocks, axis=0)
+        return values(inner, space, free, x, which, many=True if inner is law else many)
 
     value = _in_blocks(rows, evaluated)
     if isinstance(law, Discrepancy):
@@ -165,9 +165,9 @@ def _departure(law: Discrepancy, params: dict[str, Floats], rows: _Rows) -> Floa
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), rows.x)
     basis = law.basis_of_rows(flat).reshape(sets, targets, -1)
     weights = params["amplitude"][:, None] * params["curvature"]
-    if sets == 1:
-        return weights @ basis[0].T
-    return np.asarray((basis @ weights[..., None])[..., 0])
+    if sets * SHARED > len(weights):
+        return np.asarray((basis[rows.which] @ weights[..., None])[..., 0])
+    return times_matrices(weights, np.swapaxes(basis, 1, 2), rows.which)
 
 
 def _in_blocks(rows: _Rows, evaluate: Callable[[Any, Indices, int], Floats]) -> Floats:

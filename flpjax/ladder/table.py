@@ -97,7 +97,7 @@ class Runs:
     def __len__(self) -> int:
         return len(self.run)
 
-    @property
+    @cached_property
     def task_names(self) -> tuple[str, ...]:
         """``(task,)`` names of the tasks."""
         return tuple(t.name for t in self.tasks)

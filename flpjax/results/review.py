@@ -125,14 +125,14 @@ def check_misfit(draws: Draws, seen: Forecast, finals: Runs) -> Finding:
     if AVERAGE in draws.model.domains:
         finals = finals.with_average()
     held = []
-    for i, (losses, scores) in enumerate(zip(seen.loss, seen.score, strict=True)):
-        observed = {("loss", n): finals.loss_of(n)[i] for n in losses} | {
-            ("score", n): finals.score_of(n)[i] for n in scores
-        }
-        intervals = {("loss", n): v for n, v in losses.items()} | {("score", n): v for n, v in scores.items()}
-        held += [
-            intervals[k].lower <= value <= intervals[k].upper for k, value in observed.items() if np.isfinite(value)
-        ]
+    for each, measured in ((seen.loss, finals.loss_of), (seen.score, finals.score_of)):
+        for name in each[0] if each else ():
+            intervals = [of_run[name] for of_run in each]
+            held += [
+                v.lower <= value <= v.upper
+                for v, value in zip(intervals, measured(name), strict=True)
+                if np.isfinite(value)
+            ]
     share = float(np.mean(held)) if held else float("nan")
     should, must = MISFIT
     remedy = "" if share >= should else "The law does not fit: compare methods with `flpjax backtest`"

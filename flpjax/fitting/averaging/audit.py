@@ -16,6 +16,7 @@ from flpjax.fitting.validation import RollingValidation
 from flpjax.ladder.table import Runs
 
 EACH = 200  # draws an origin
+WIDE, FEWER = 300, 100  # outputs, from which on there are fewer: shares are of so many more that they err less
 
 
 def audited(average: Average, runs: Runs, origins: Origins, rng: np.random.Generator) -> RollingValidation:
@@ -31,19 +32,20 @@ def audited(average: Average, runs: Runs, origins: Origins, rng: np.random.Gener
     number = np.array([runs.names.index(finals.names[r]) for r in finals.run], np.intp)
     observed = _observed(average, runs, finals)
     count = len(origins.train_mask)
-    each = [drawn(average, min(o, count - 1), EACH, rng) for o in range(1, MOST + 1)] if count > 1 else []
-    inside, errors, distances, ran = [], [], [], []
     names = (*average.domains, *average.tasks)
+    draws = FEWER if len(names) >= WIDE else EACH
+    each = [drawn(average, min(o, count - 1), draws, rng) for o in range(1, MOST + 1)] if count > 1 else []
+    inside, errors, distances, ran = [], [], [], []
     if each:
         model = each[0][0]
         params = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(p for _, p, _ in each))
         noise = [np.concatenate(v) for v in zip(*(n for _, _, n in each), strict=True)]
-        normal = np.stack([even_normal(len(each) * EACH, rng) for _ in names], axis=1)
+        normal = np.stack([even_normal(len(each) * draws, rng) for _ in names], axis=1)
         split = len(average.domains)
         loss, score = (np.asarray(v) for v in predict(model, params, finals.law_inputs))
         log_loss = np.log(np.maximum(loss, 1e-12)) + (np.asarray(noise[0]) * normal[:, :split])[:, None]
         noisy = np.clip(score + (np.asarray(noise[1]) * normal[:, split:])[:, None], 0.0, 1.0)
-        values = np.concatenate([log_loss, noisy], axis=2).reshape(-1, EACH, len(finals), len(names))
+        values = np.concatenate([log_loss, noisy], axis=2).reshape(-1, draws, len(finals), len(names))
         for o in range(1, count):
             ahead = origins.forecast_mask[o, number]
             cells = values[o - 1][:, ahead]

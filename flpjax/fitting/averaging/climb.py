@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.fitting.averaging.rivals import Rivals
 from flpjax.fitting.averaging.sheet import Sheet
 from flpjax.fitting.averaging.steps import EACH, LANES, STIFF, STIFFER, TOLERANCE, Climb, Problem, advance, begun
 from flpjax.fitting.averaging.whitening import Whitened
@@ -43,8 +44,9 @@ def climb(
     output: Indices,
     covariances: Covariances,
     theta: Floats,
+    rivals: Rivals,
 ) -> End:
-    """Find the most probable parameters of each fit. What a fit ends with does not depend on the others.
+    """Find the most probable parameters of each fit. Those without a chance against rivals are given up.
 
     Args:
         law: The formula, without its discrepancy.
@@ -53,6 +55,7 @@ def climb(
         output: ``(fit,)`` whose rows.
         covariances: Of some of the fits: asked for few at a time, since all would fill the memory.
         theta: ``(fit, p)`` where to begin.
+        rivals: Which fits compete.
     """
     count, p = theta.shape
     end = End(theta.copy(), np.zeros(count), np.zeros((count, p)), np.zeros((count, p, p)), *np.zeros((2, count)))
@@ -66,7 +69,7 @@ def climb(
             if not block.busy:
                 return
             block.advance()
-            block.put_away(end)
+            block.put_away(end, rivals)
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, range(workers)))
@@ -155,12 +158,15 @@ class _Block:
         self._climb = Climb(*(np.array(leaf) for leaf in new))
         self._calls += 1
 
-    def put_away(self, end: End) -> None:
+    def put_away(self, end: End, rivals: Rivals) -> None:
         """Write down where fits ended."""
-        over = ~(self._climb.gain >= TOLERANCE) | (self._calls * EACH >= STEPS)
-        lane = np.flatnonzero(over & (self._fit >= 0))
-        fit = self._fit[lane]
         climb = self._climb
+        over = ~(climb.gain >= TOLERANCE) | (self._calls * EACH >= STEPS)
+        lane = np.flatnonzero(self._fit >= 0)
+        fit = self._fit[lane]
+        lost = rivals.lost(fit, climb.value[lane], np.moveaxis(climb.hessian[..., lane], -1, 0), end.log_det[fit])
+        lane = lane[over[lane] | lost]
+        fit = self._fit[lane]
         ends = climb.theta, climb.value, climb.gradient, climb.hessian, climb.gain
         for whole, leaf in zip(end[: len(ends)], ends, strict=True):
             whole[fit] = np.moveaxis(leaf[..., lane], -1, 0)

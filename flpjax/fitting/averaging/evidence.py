@@ -83,10 +83,8 @@ def _fit_batch(law: Law, space: Space, sheet: Sheet, grid: Grid, shift: float, m
         def whitened(fit: Indices) -> Whitened:
             return whiten_alike(sheet, output[fit], origin[fit], grid, point[fit])
 
-        if many:
-            return climb(inner, space, sheet, output, whitened, theta)
         rivals = Rivals(np.arange(outputs * origins).repeat(each), grid.log_prior[point])
-        return climb_few(inner, space, sheet, output, whitened, theta, rivals)
+        return (climb if many else climb_few)(inner, space, sheet, output, whitened, theta, rivals)
 
     middle = np.full(outputs * origins * starts, int(np.argmax(grid.log_prior)), np.intp)
     tried = climbed(starts, middle, begin.reshape(len(middle), -1))
@@ -119,15 +117,25 @@ def _starts(law: Law, space: Space, sheet: Sheet, loc: Floats, scale: Floats) ->
 
 def points_by_evidence(log_evidence: Floats, taken: NDArray[np.bool_], rng: np.random.Generator) -> Indices:
     """``(draw, output)`` points of the grid, as often as the evidence ``(output, point)`` has them."""
-    top = log_evidence.max(axis=1, keepdims=True)
-    weight = np.exp(log_evidence - np.where(np.isfinite(top), top, 0.0))
-    upper = np.cumsum(weight, axis=1) / np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     order = np.where(taken, rng.random(taken.shape), 1.0).argsort(axis=0, kind="stable")  # those taken come first
     level = np.empty(taken.shape)
     even = (np.arange(len(taken))[:, None] + 0.5) / np.maximum(taken.sum(axis=0), 1)
     np.put_along_axis(level, order, even, axis=0)
-    level = np.where(taken, level, 0.5)
-    point = np.zeros(taken.shape, np.intp)
+    return _points_at(log_evidence, np.where(taken, level, 0.5).T).T
+
+
+def points_in_order(log_evidence: Floats, count: int) -> Indices:
+    """``(output, draw)`` so many points of the grid, ascending, as often as the evidence has them."""
+    level = (np.arange(count) + 0.5) / count
+    return _points_at(log_evidence, np.broadcast_to(level, (len(log_evidence), count)))
+
+
+def _points_at(log_evidence: Floats, level: Floats) -> Indices:
+    """``(output, draw)`` where the evidence ``(output, point)``, summed, comes to levels ``(output, draw)``."""
+    top = log_evidence.max(axis=1, keepdims=True)
+    weight = np.exp(log_evidence - np.where(np.isfinite(top), top, 0.0))
+    upper = np.cumsum(weight, axis=1) / np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    point = np.zeros(level.shape, np.intp)
     for bound in upper[:, :-1].T:
-        point += level > bound
+        point += level > bound[:, None]
     return point

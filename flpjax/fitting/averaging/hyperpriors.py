@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from flpjax.laws.law import Space
 
@@ -179,4 +178,4 @@ def _log_normal(values: Floats, median: float, sd: float) -> Floats:
 
 
 def _normalised(log_density: Floats) -> Floats:
-    return np.asarray(log_density - logsumexp(log_density))
+    return np.asarray(log_density - np.logaddexp.reduce(log_density))

@@ -6,9 +6,10 @@ approximation of them lies too high beyond the data, and reaches too far.
 
 from __future__ import annotations
 
+from math import lgamma
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from flpjax.fitting.even import even_levels
 
@@ -16,12 +17,12 @@ Floats = NDArray[np.float64]
 TAILS, WIDER = 3.0, 1.5  # degrees of freedom of Student's t, and its scale as a multiple of the normal's
 
 
-def wide_normal(draws: int, size: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Standardised proposals ``(draw, p)``, half normal and half t, and their log density ``(draw,)``."""
-    normal = rng.standard_normal((draws, size))
-    heavy = WIDER * normal / np.sqrt(rng.chisquare(TAILS, draws) / TAILS)[:, None]
-    away = np.where((rng.permutation(draws) < draws // 2)[:, None], normal, heavy)
-    square = (away**2).sum(axis=1)
+def wide_normal(shape: tuple[int, ...], size: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Standardised proposals ``(*shape, p)``, normal and t in turn, and their log density ``shape``."""
+    away = rng.standard_normal((*shape, size))
+    heavy = away[..., ::2, :]
+    heavy *= (WIDER / np.sqrt(rng.chisquare(TAILS, heavy.shape[:-1]) / TAILS))[..., None]
+    square = np.einsum("...p,...p->...", away, away)
     of_normal = -0.5 * (square + size * np.log(2.0 * np.pi))
     return away, np.logaddexp(of_normal, _log_t(square / WIDER**2, size) - size * np.log(WIDER))
 
@@ -39,22 +40,24 @@ def spread_about(theta: Floats, weight: Floats, rng: np.random.Generator) -> tup
 
 def _log_t(square: Floats, size: int) -> Floats:
     """Log density of Student's t at squared distances from its centre."""
-    constant = gammaln(0.5 * (TAILS + size)) - gammaln(0.5 * TAILS) - 0.5 * size * np.log(TAILS * np.pi)
+    constant = lgamma(0.5 * (TAILS + size)) - lgamma(0.5 * TAILS) - 0.5 * size * np.log(TAILS * np.pi)
     return np.asarray(constant - 0.5 * (TAILS + size) * np.log1p(square / TAILS))
 
 
 def truncated(log_weight: Floats) -> Floats:
-    """Weights, none above the mean times the root of their number (Ionides 2008); all alike where none is known."""
+    """Weights ``(…, draw)``, none above the mean times the root of their number (Ionides 2008).
+
+    They are all alike where none is known.
+    """
     known = np.where(np.isfinite(log_weight), log_weight, -np.inf)
-    if not np.isfinite(known).any():
-        return np.ones(len(known))
-    weight = np.exp(known - known.max())
-    return np.asarray(np.minimum(weight, weight.mean() * np.sqrt(len(weight))))
+    top = known.max(axis=-1, keepdims=True)
+    weight = np.where(np.isfinite(top), np.exp(known - np.where(np.isfinite(top), top, 0.0)), 1.0)
+    return np.asarray(np.minimum(weight, weight.mean(axis=-1, keepdims=True) * np.sqrt(weight.shape[-1])))
 
 
-def effective(weight: Floats) -> float:
-    """How many draws of equal weight they are worth (Kong 1992)."""
-    return float(weight.sum() ** 2 / (weight**2).sum())
+def effective(weight: Floats) -> Floats:
+    """How many draws of equal weight ``(…, draw)`` they are worth (Kong 1992)."""
+    return np.asarray(weight.sum(axis=-1) ** 2 / (weight**2).sum(axis=-1))
 
 
 def resampled(weight: Floats, count: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -9,7 +9,6 @@ from functools import cached_property
 import jax
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from flpjax.engine.settings import Status
 from flpjax.fitting.averaging.evidence import Fits
@@ -92,7 +91,7 @@ class Part:
     def _log_evidence(self) -> Floats:
         """``(output, origin)``, hyperparameters summed over."""
         assert self.fits is not None
-        return np.asarray(logsumexp(self.fits.log_evidence, axis=2))
+        return np.asarray(np.logaddexp.reduce(self.fits.log_evidence, axis=2))
 
     def alone(self, output: str) -> NDArray[np.bool_]:
         """``(origin,)`` where no other part forecasts this output, whatever the evidence."""

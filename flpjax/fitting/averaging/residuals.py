@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import LANES, values
-from flpjax.fitting.averaging.sheet import Sheet, by_run
+from flpjax.fitting.averaging.shared import times_matrices
+from flpjax.fitting.averaging.sheet import Sheet, by_run, of_rows
 from flpjax.fitting.averaging.whitening import Weights, weights_of
 from flpjax.laws.law import Law, Space
 
@@ -59,25 +60,17 @@ def residuals(
     outputs, begins = np.unique(output, return_index=True)
     for o, begin, end in zip(outputs, begins, [*begins[1:], len(output)], strict=True):  # that one's rows stay at hand
         off = np.where(sheet.seen[o, origin], sheet.y[o] - value[begin:end], 0.0)
-        square[begin:end] = _square(sheet, known, pair[begin:end], off)
-        projected[begin:end] = times_matrices(off, known.project, pair[begin:end])
+        weighed = _weighed(sheet, known, pair[begin:end], off)
+        square[begin:end] = np.einsum("lr,lr->l", off, weighed)
+        np.matmul(weighed, sheet.basis[o], out=projected[begin:end])
     return Residuals(square, projected, times_matrices(projected, known.mean, pair), known.unroot, pair)
 
 
-def _square(sheet: Sheet, known: Weights, pair: Indices, off: Floats) -> Floats:
-    residual = off * known.inverse[pair]
-    square = np.einsum("lr,lr->l", off, residual)
+def _weighed(sheet: Sheet, known: Weights, pair: Indices, off: Floats) -> Floats:
+    """``(lane, row)`` residuals times the inverse of their covariance, the discrepancy left out."""
+    inverse = known.inverse[pair]
+    weighed = off * inverse
     if sheet.runs:
-        of_run = by_run(sheet, residual)
-        square -= np.einsum("lr,lr,lr->l", of_run, of_run, known.effect[pair])
-    return np.asarray(square)
-
-
-def times_matrices(vectors: Floats, matrices: Floats, index: Indices) -> Floats:
-    """``(lane, b)`` vectors ``(lane, a)`` times one matrix each ``(pair, a, b)``, which many lanes share."""
-    found = np.empty((len(vectors), matrices.shape[2]))
-    order = np.argsort(index, kind="stable")
-    own, begins = np.unique(index[order], return_index=True)
-    for pair, lanes in zip(own, np.split(order, begins[1:]), strict=True):
-        found[lanes] = vectors[lanes] @ matrices[pair]
-    return found
+        inverse *= of_rows(sheet, by_run(sheet, weighed) * known.effect[pair])
+        weighed -= inverse
+    return weighed

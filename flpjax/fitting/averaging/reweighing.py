@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.averaging.evidence import Fits, points_by_evidence
+from flpjax.fitting.averaging.evidence import Fits, points_in_order
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.importance import effective, resampled, spread_about, truncated, wide_normal
 from flpjax.fitting.averaging.residuals import residuals
@@ -44,38 +44,56 @@ def by_importance(
     loc, scale = prior_normal(law)
     size, proposed = len(loc), proposals_for(wanted)
     log_evidence, best = fits.log_evidence[:, origin], fits.value[:, origin]
-    volume = 0.5 * np.linalg.slogdet(fits.hessian[:, origin])[1]
-    root = covariance_roots(fits.hessian[:, origin])
 
-    def weight(o: Indices, theta: Floats, point: Indices, log_density: Floats) -> list[Floats]:
+    def weight(o: Indices, theta: Floats, point: Indices, log_density: Floats) -> Floats:
         """Of proposals ``(output, proposal, …)``, by the log density that they have over Laplace's approximation."""
         lane, at = np.repeat(o, proposed), point.ravel()
         found = residuals(law, "linear", sheet, grid, origin, lane, at, theta.reshape(-1, size), many)
         explained = grid.amplitude[at] * (found.projected * found.mean).sum(axis=1)
         density = 0.5 * (found.square - explained).reshape(point.shape)
         density += 0.5 * (((theta - loc) / scale) ** 2).sum(axis=2)
-        return [truncated(each) for each in best[o[:, None], point] - density - log_density]
+        return truncated(best[o[:, None], point] - density - log_density)
 
-    point = points_by_evidence(log_evidence[outputs], np.ones((proposed, len(outputs)), bool), rng).T
-    each = [wide_normal(proposed, size, rng) for _ in outputs]
-    theta = fits.theta[outputs[:, None], origin, point]
-    theta += np.einsum("okpq,okq->okp", root[outputs[:, None], point], np.stack([away for away, _ in each]))
-    counts = weight(outputs, theta, point, np.stack([log_density for _, log_density in each]))
+    point = points_in_order(log_evidence[outputs], proposed)  # so that lanes with the same covariance lie together
+    whose = outputs[:, None]
+    root, volume = _shapes(fits.hessian[:, origin], whose, point)
+    away, log_density = wide_normal(point.shape, size, rng)
+    theta = fits.theta[whose, origin, point] + np.einsum("okpq,okq->okp", root, away)
+    counts = weight(outputs, theta, point, log_density)
+    worth = effective(counts)
     for _ in range(ROUNDS):
-        few = np.array([i for i, w in enumerate(counts) if effective(w) < ENOUGH * proposed], np.intp)
+        few = np.flatnonzero(worth < ENOUGH * proposed)
         if not len(few):
             break
         again = [spread_about(theta[i], counts[i], rng) for i in few]
-        other = np.stack([point[i][resampled(counts[i], proposed, rng)] for i in few])
+        took = np.sort(np.stack([resampled(counts[i], proposed, rng) for i in few]), axis=1)
+        other = np.take_along_axis(point[few], took, axis=1)
         share = np.stack([np.bincount(own, minlength=len(grid.noise))[own] / proposed for own in other])
-        of_point = log_evidence[outputs[few][:, None], other] + volume[outputs[few][:, None], other]
-        offset = np.stack([log_density for _, log_density in again]) + np.log(share) - of_point
+        of_point = log_evidence[whose[few], other] + np.take_along_axis(volume[few], took, axis=1)
         new = np.stack([values for values, _ in again])
-        for i, t, p, w in zip(few, new, other, weight(outputs[few], new, other, offset), strict=True):
-            if effective(w) > effective(counts[i]):
-                theta[i], point[i], counts[i] = t, p, w
+        offset = np.stack([log_density for _, log_density in again]) + np.log(share) - of_point
+        weights = weight(outputs[few], new, other, offset)
+        better = effective(weights) > worth[few]
+        at = few[better]
+        theta[at], point[at], counts[at] = new[better], other[better], weights[better]
+        volume[at] = np.take_along_axis(volume[few], took, axis=1)[better]
+        worth[at] = effective(weights)[better]
     taken = [resampled(w, n, rng) for w, n in zip(counts, wanted, strict=True)]
     return (
         np.concatenate([own[at] for own, at in zip(theta, taken, strict=True)]),
         np.concatenate([own[at] for own, at in zip(point, taken, strict=True)]),
     )
+
+
+def _shapes(hessian: Floats, output: Indices, point: Indices) -> tuple[Floats, Floats]:
+    """Roots ``(output, proposal, p, p)`` of covariances, and half the log determinants of their inverses.
+
+    Args:
+        hessian: ``(output, point, p, p)`` of minus the log densities.
+        output: ``(output, 1)`` whose.
+        point: ``(output, proposal)``, of the few points that are proposed at.
+    """
+    different, index = np.unique(output * hessian.shape[1] + point, return_inverse=True)
+    own = hessian.reshape(-1, *hessian.shape[2:])[different]
+    index = index.reshape(point.shape)
+    return covariance_roots(own)[index], 0.5 * np.linalg.slogdet(own)[1][index]

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from flpjax.fitting.averaging.evidence import Fits, points_by_evidence
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import MANY
-from flpjax.fitting.averaging.residuals import residuals, times_matrices
+from flpjax.fitting.averaging.residuals import residuals
 from flpjax.fitting.averaging.reweighing import by_importance, proposals_for
+from flpjax.fitting.averaging.shared import times_matrices
 from flpjax.fitting.averaging.sheet import Rows, Sheet, stacked
 from flpjax.fitting.even import covariance_roots
 from flpjax.laws.discrepancy import Discrepancy
-from flpjax.laws.law import Law, Space
+from flpjax.laws.law import Law, Space, size
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -52,57 +53,52 @@ def sample_outputs(
         fits: How, leaves ``(output, …)``.
         origin: Which.
         taken: ``(draw, output)`` which draws there must be; each output's own fill its grid evenly. The others have
-            parameters, and no departure.
+            the most probable parameters, and no departure.
         rng: For all of it.
     """
-    per_call = max(MOST // max(len(taken), proposals_for(taken.sum(axis=0))), 1)
-    parts = [slice(at, at + per_call) for at in range(0, len(each), per_call)]
+    best = fits.log_evidence[:, origin].argmax(axis=1)
+    point = np.broadcast_to(best, taken.shape).copy()
+    vectors = np.zeros((*taken.shape, size(law)))
+    p = fits.theta.shape[-1]
+    vectors[..., :p] = fits.theta[np.arange(len(each)), origin, best]
+    wanted = taken.sum(axis=0)
+    order = np.argsort(wanted, kind="stable")  # so that those drawn together want about as many proposals
+    order = order[wanted[order] > 0]
+    per_call = max(MOST // max(len(taken), proposals_for(wanted)), 1)
+    parts = [order[at : at + per_call] for at in range(0, len(order), per_call)]
     many = taken.size >= MANY
 
-    def some(part: slice, rng: np.random.Generator) -> Sample:
+    def draw(part: Indices, rng: np.random.Generator) -> None:
         leaves: list[Any] = [leaf[part] for leaf in fits]
-        own = Fits(*leaves)
-        sheet = stacked(law, each[part])
-        return _sampled(law, space, sheet, each[part], grid, own, origin, taken[:, part], rng, many)
+        own, sheet = Fits(*leaves), stacked(law, [each[i] for i in part])
+        lane, at = np.nonzero(taken[:, part].T)
+        if isinstance(law, Discrepancy) and space == "linear":
+            theta, points = by_importance(law.law, sheet, grid, own, origin, lane, rng, many)
+        else:
+            theta, points = _normal(own, origin, taken[:, part], rng)
+        output = part[lane]
+        point[at, output] = points
+        vectors[at, output, :p] = theta
+        if isinstance(law, Discrepancy):
+            curvature = rng.standard_normal((len(lane), law.cells))
+            seen = curvature[:, sheet.cells]
+            curvature[:, sheet.cells] = _curvature(law.law, space, sheet, grid, origin, lane, points, theta, seen, many)
+            vectors[at, output, p + 1 :] = curvature
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        drawn = list(pool.map(some, parts, rng.spawn(len(parts))))
-    return Sample(*(np.concatenate(leaf, axis=1) for leaf in zip(*drawn, strict=True)))
+        list(pool.map(draw, parts, rng.spawn(len(parts))))
+    if isinstance(law, Discrepancy):
+        vectors[..., p] = np.log(grid.amplitude)[point]
+    return Sample(vectors, np.sqrt(grid.noise[point] ** 2 + np.array([r.measured for r in each]) ** 2))
 
 
-def _sampled(
-    law: Law,
-    space: Space,
-    sheet: Sheet,
-    each: Sequence[Rows],
-    grid: Grid,
-    fits: Fits,
-    origin: int,
-    taken: NDArray[np.bool_],
-    rng: np.random.Generator,
-    many: bool,
-) -> Sample:
-    everyone = np.arange(len(each))[None]
-    point = points_by_evidence(fits.log_evidence[:, origin], taken, rng)
-    root = covariance_roots(fits.hessian[:, origin])
-    theta = fits.theta[everyone, origin, point]
-    theta = theta + np.einsum("dopq,doq->dop", root[everyone, point], rng.standard_normal(theta.shape))
-    measured = np.array([r.measured for r in each])
-    noise = np.sqrt(grid.noise[point] ** 2 + measured**2)
-    if not isinstance(law, Discrepancy):
-        return Sample(theta, noise)
+def _normal(fits: Fits, origin: int, taken: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Floats, Indices]:
+    """Parameters ``(lane, p)`` and points of the grid ``(lane,)`` by Laplace's approximation; lanes by output."""
     output, draw = np.nonzero(taken.T)
-    if space == "linear" and len(output):
-        own_theta, own_point = by_importance(law.law, sheet, grid, fits, origin, output, rng, many)
-        theta[draw, output], point[draw, output] = own_theta, own_point
-        noise = np.sqrt(grid.noise[point] ** 2 + measured**2)
-    curvature = np.zeros((*taken.shape, law.cells))
-    own = rng.standard_normal((len(output), law.cells))
-    if len(output):
-        at, normal = (point[draw, output], theta[draw, output]), own[:, sheet.cells]
-        own[:, sheet.cells] = _curvature(law.law, space, sheet, grid, origin, output, *at, normal, many)
-    curvature[draw, output] = own
-    return Sample(np.concatenate([theta, np.log(grid.amplitude)[point][..., None], curvature], axis=2), noise)
+    point = points_by_evidence(fits.log_evidence[:, origin], taken, rng)[draw, output]
+    root = covariance_roots(fits.hessian[:, origin])[output, point]
+    away = rng.standard_normal((len(output), root.shape[-1]))
+    return fits.theta[output, origin, point] + np.einsum("lpq,lq->lp", root, away), point
 
 
 def _curvature(

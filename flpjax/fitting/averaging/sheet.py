@@ -107,15 +107,19 @@ def _places(each: Sequence[Rows]) -> tuple[int, int, list[NDArray[np.intp]]]:
 
 def by_run(sheet: Sheet, values: Floats) -> Floats:
     """``(fit, run, …)`` sums over the rows of each run that has places, of ``(fit, row, …)``."""
-    used = values[:, : sheet.runs * sheet.places]
-    return np.asarray(used.reshape(len(values), sheet.runs, sheet.places, *values.shape[2:]).sum(axis=2))
+    used = values[:, : sheet.runs * sheet.places].reshape(len(values), sheet.runs, sheet.places, *values.shape[2:])
+    found = used[:, :, 0].copy()
+    for place in range(1, sheet.places):  # they are few, and NumPy is slow at sums over short axes
+        found += used[:, :, place]
+    return found
 
 
 def of_rows(sheet: Sheet, of_runs: Floats) -> Floats:
     """``(fit, row, …)`` what each row's run has, of ``(fit, run, …)``; 0 of rows without a run."""
-    found = np.repeat(of_runs, sheet.places, axis=1)
-    more = sheet.y.shape[1] - found.shape[1]
-    return np.pad(found, [(0, 0), (0, more), *[(0, 0)] * (found.ndim - 2)])
+    found = np.zeros((len(of_runs), sheet.y.shape[1], *of_runs.shape[2:]))
+    for place in range(sheet.places):
+        found[:, place : sheet.runs * sheet.places : sheet.places] = of_runs
+    return found
 
 
 def cells_of(law: Law, x: Any) -> Floats:

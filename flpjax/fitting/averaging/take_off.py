@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from flpjax.engine.settings import Status
 from flpjax.fitting.averaging.hyperpriors import OF, TAKE_OFF, Wait, grid_of
@@ -117,7 +116,7 @@ def _level(score: Floats, draws: int, rng: np.random.Generator) -> tuple[Floats,
     log_weight = (
         -0.5 * square / NOISES**2 - (len(score) - 1) * np.log(NOISES) - 0.5 * (np.log(NOISES / median) / sd) ** 2
     )
-    share = np.cumsum(np.exp(log_weight - logsumexp(log_weight)))
+    share = np.cumsum(np.exp(log_weight - np.logaddexp.reduce(log_weight)))
     noise = NOISES[np.minimum(np.searchsorted(share, even_levels(draws, rng)), len(NOISES) - 1)]
     return score.mean() + noise / np.sqrt(len(score)) * rng.standard_normal(draws), noise
 

@@ -101,7 +101,6 @@ class Weights(NamedTuple):
 
     inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
     effect: Floats  # (fit, run) variance of a run's effect, given its rows
-    project: Floats  # (fit, row, cell) what residuals say of each cell, the effects of runs integrated
     mean: Floats  # (fit, cell, cell) symmetric, of the weights, times what residuals say
     unroot: Floats  # (fit, cell, cell) L⁻¹, of the weights' posterior precision L·Lᵀ
 
@@ -111,4 +110,4 @@ def weights_of(sheet: Sheet, output: Indices, origin: int, grid: Grid, point: In
     found = _weighed(sheet, output, np.full(len(output), origin), grid, point)
     amplitude = grid.amplitude[point][:, None, None]
     mean = amplitude * (np.swapaxes(found.unroot, 1, 2) @ found.unroot)
-    return Weights(found.inverse, found.effect, found.inverse[..., None] * found.left, mean, found.unroot)
+    return Weights(found.inverse, found.effect, mean, found.unroot)
