@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flpjax.cli.options import Force, Json, Level, Quiet, Seed
-from flpjax.errors import InputError
+from flpjax.errors import InputError, some_of
 
 Names = list[str] | None
 MOST_ROWS = 12  # rows of forecasts that are printed
@@ -47,6 +47,7 @@ def discover(
     table = read_columns(columns)
     asked = None if predict is None else read_columns(predict)
     session.start_jax()
+    from flpjax.fitting.lawsearch.columns import unread
     from flpjax.fitting.lawsearch.search import ROUNDS, discover_law
     from flpjax.numerics import random_key
 
@@ -62,6 +63,9 @@ def discover(
             rounds=rounds,
             progress=step,
         )
+    if left := [] if feature else unread(table, group):
+        by = "" if group else f"; --group {left[0]} gives each of its kinds numbers of their own"
+        session.warn([f"no law reads what is no number: {some_of(left)}{by}"], style="cyan", label="note")
     document = found.to_dict()
     if asked is not None:
         if group is not None and group not in asked:

@@ -9,7 +9,7 @@ import pytest
 
 from flpjax.cli.app import main
 from flpjax.errors import InputError
-from flpjax.fitting.lawsearch.columns import Table
+from flpjax.fitting.lawsearch.columns import Table, unread
 from flpjax.fitting.lawsearch.folds import folds_of
 from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
 from flpjax.fitting.lawsearch.proposer import propose
@@ -333,3 +333,12 @@ def test_on_the_command_line(rows, tmp_path, capsys):
     document = json.loads(out.read_text())
     assert document["predictions"]["median"][0] == pytest.approx(truth(5e10, 300.0), rel=0.02)
     assert document["laws"][0]["formula"].count("{") >= 2
+
+
+def test_columns_of_kinds_are_not_read_and_are_named():
+    columns = {
+        "run": ["a", "a", "b", "b"], "name": list("wxyz"), "optimiser": ["adam", "sgd"] * 2, "qk_norm": [True, False] * 2,
+        "host": ["here"] * 4, "n": [1e8, 2e8, 3e8, 4e8], "loss": [3.0, 2.9, 2.8, 2.7],
+    }  # fmt: skip
+    assert unread(columns) == ["optimiser", "qk_norm"]
+    assert unread(columns, "optimiser") == ["qk_norm"]

@@ -128,6 +128,13 @@ def _padded(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.concatenate([rows, np.repeat(rows[:1], count - len(rows))])
 
 
+def unread(columns: Any, group: str | None = None) -> list[str]:
+    """Columns of kinds, not numbers: no law reads them, and groups could be made of them. A run's name is no kind."""
+    names = [n for n in _names(columns) if n not in (group, "run") and not _numeric(columns[n])]
+    kinds = {n: np.asarray(columns[n]).astype(str) for n in names}
+    return [n for n, values in kinds.items() if 1 < len(np.unique(values)) < len(values)]
+
+
 def _names(columns: Any) -> list[str]:
     found = columns.columns if hasattr(columns, "columns") else columns
     return list(found)
