@@ -337,8 +337,8 @@ def test_on_the_command_line(rows, tmp_path, capsys):
 
 def test_columns_of_kinds_are_not_read_and_are_named():
     columns = {
-        "run": ["a", "a", "b", "b"], "name": list("wxyz"), "optimiser": ["adam", "sgd"] * 2, "qk_norm": [True, False] * 2,
+        "run": ["a", "a", "b", "b"], "name": list("wxyz"), "optimiser": ["adam", "sgd"] * 2, "norm": [True, False] * 2,
         "host": ["here"] * 4, "n": [1e8, 2e8, 3e8, 4e8], "loss": [3.0, 2.9, 2.8, 2.7],
     }  # fmt: skip
-    assert unread(columns) == ["optimiser", "qk_norm"]
-    assert unread(columns, "optimiser") == ["qk_norm"]
+    assert unread(columns) == ["optimiser", "norm"]
+    assert unread(columns, "optimiser") == ["norm"]
