@@ -48,12 +48,11 @@ def main() -> None:
     from flpjax.cli.start import start_jax
 
     start_jax()
-    import jax
-
     from flpjax import method, point
     from flpjax.ladder.build import build_runs
+    from flpjax.numerics import random_key  # which the command line uses, too: JAX's compiles a program
 
-    key, chosen = jax.random.key(0), method("chinchilla+sigmoid")
+    key, chosen = random_key(0), method("chinchilla+sigmoid")
     begun = time.perf_counter()
     for name, points in isoflops().items():
         rows = [f"{name} {i}" for i in range(len(points["loss"]))]

@@ -40,7 +40,7 @@ def _little_to_compile():
     """A blend of two members, whose law of losses ``compare`` fits besides, and one short round of discovery."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flpjax.methods.registry.MIXED", ("m3+domain-linear", "m3+domain-sigmoid"))
-        for module in ("flpjax.results.compare", "flpjax.fitting.discovery.method"):
+        for module in ("flpjax.results.compare", "flpjax.fitting.discovery.discovery"):
             patch.setattr(f"{module}.discover", partial(discover, rounds=1, per_round=3))
         yield
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import jax
-
 from flpjax.errors import InputError, did_you_mean
-from flpjax.fitting.discovery.discovery import discover
 from flpjax.ladder.table import Runs
 from flpjax.laws.grammar import Expression
 from flpjax.methods.flpm import FLPM
 from flpjax.methods.method import BoundModel, Method
 from flpjax.methods.registry import ALL_EMERGED, MIXED, MIXTURE_LOSS, RECENT, mixed_stages
+from flpjax.numerics import random_key
 
 DISCOVERED = "discovered"
 LAWS = tuple(dict.fromkeys(name.partition("+")[0] for name in MIXED))
@@ -83,7 +81,9 @@ class Discovered:
         Raises:
             InputError: There is nothing to discover: no tasks, no losses, or too few runs.
         """
-        found = discover(runs, jax.random.key(0), selection=ALL_EMERGED)
+        from flpjax.fitting.discovery.discovery import discover  # a tenth of a second that nobody else needs
+
+        found = discover(runs, random_key(0), selection=ALL_EMERGED)
         formulas: dict[Expression, list[str]] = {}
         for task, formula in found.formulas.items():
             formulas.setdefault(formula, []).append(task)
