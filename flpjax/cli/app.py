@@ -149,9 +149,9 @@ def forecast(
     """Loss and scores of a bigger model, with intervals. Without a target: of the runs that are held out."""
     steps.prepare(json, force, inputs=[runs, mapping, registered], pictures={"--plot": plot}, register=register)
     from flpjax.cli.asked import check_method, parse_laws
-    from flpjax.results.target import parse_target, targets_of
+    from flpjax.results.target import named_targets, targets_of
 
-    targets, laws = [parse_target(t) for t in target or []], parse_laws(law)
+    targets, laws = [*named_targets(target or [])], parse_laws(law)
     if registered is not None or runs is None:
         others = [runs, mapping, only, exclude, via, draws, register, plot, method or None, joint or None, law]
         kept = scoring.forecast_registered(registered, targets, level, fits, json, others)
@@ -260,9 +260,9 @@ def review(
     """Whether a forecast from this ladder can be believed: named checks, each with a figure and a remedy."""
     steps.prepare(json, force, inputs=[runs, mapping])
     from flpjax.cli.asked import check_method, check_table, parse_laws
-    from flpjax.results.target import parse_target, targets_of
+    from flpjax.results.target import named_targets, targets_of
 
-    named = [parse_target(t) for t in target or []]
+    named = [*named_targets(target or [])]
     name = method or steps.AUTO
     chosen = check_method(name, via, draws, laws=parse_laws(law))
     table = steps.read(runs, mapping, only, exclude)

@@ -76,9 +76,9 @@ def report(
     _check_files(output, markdown, json, [runs, mapping], force)
     from flpjax.cli.asked import check_method, parse_laws
     from flpjax.cli.report.material import Question, check_question, gather
-    from flpjax.results.target import number_of, parse_target, targets_of
+    from flpjax.results.target import named_targets, number_of, targets_of
 
-    targets, laws = [parse_target(t) for t in target or []], parse_laws(law)
+    targets, laws = [*named_targets(target or [])], parse_laws(law)
     budgets = tuple(number_of(text, "--budget") for text in steps.split(budget or []))
     chosen = check_method(method or steps.AUTO, via, draws, level, laws=laws)
     table = steps.read(runs, mapping, only, exclude)

@@ -57,7 +57,7 @@ def tune(
     from flpjax.cli import session
     from flpjax.cli.asked import check_method, check_via, parse_laws
     from flpjax.errors import InputError
-    from flpjax.results.target import parse_target
+    from flpjax.results.target import named_targets
 
     laws = parse_laws(law)
     name = method or next(iter(laws), "")
@@ -65,7 +65,7 @@ def tune(
         raise InputError("there is no law", where="tune", remedy="Give one that reads columns: --law step-law")
     if not target:
         raise InputError("there is no target", where="tune", remedy="Give one: --target N=1e9,D=1e11")
-    targets = [parse_target(text) for text in target]
+    targets = [*named_targets(target)]
     chosen = check_method(name, via, draws, level, laws=laws)
     table = steps.read(runs, mapping, only, exclude)
     check_via(table, via)

@@ -19,7 +19,7 @@ from flpjax.ladder.units import Unit
 from flpjax.results.baseline import Baseline, baseline
 from flpjax.results.forecast import Forecast, forecast
 from flpjax.results.review import review
-from flpjax.results.target import Asked, Target, targets_from
+from flpjax.results.target import Asked, Target, named_targets
 from flpjax.results.verdicts import Review
 from flpjax.version import __version__, installed
 
@@ -102,7 +102,7 @@ def register(
     Raises:
         InputError: There is nothing to forecast.
     """
-    targets = targets_from(targets)
+    targets = named_targets(targets)
     made = forecast if forecast is not None else _forecast(draws, targets, level, method)
     return Registration(
         draws=draws,

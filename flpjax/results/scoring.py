@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, some_of
 from flpjax.ladder.table import AVERAGE, Runs
+from flpjax.ladder.unfinished import final_value_rule
 from flpjax.methods.method import StageName
 from flpjax.results.record import crps
 from flpjax.results.registration import Registration
@@ -141,7 +142,7 @@ def score(registration: Registration, actual: Runs, *, digest: str = "") -> Scor
     finals = actual.finals()
     domains = registration.draws.model.domains
     finals = finals.with_average() if AVERAGE in domains else finals
-    matched, notes = _matched(made.targets, finals)
+    matched, notes = _matched(made.targets, finals, actual)
     cells: list[Scored] = []
     for i, row in matched.items():
         losses = dict(zip(finals.domains, finals.loss[row].tolist(), strict=True))
@@ -159,11 +160,18 @@ def score(registration: Registration, actual: Runs, *, digest: str = "") -> Scor
     )
 
 
-def _matched(targets: Sequence[Target], finals: Runs) -> tuple[dict[int, int], list[str]]:
+def _matched(targets: Sequence[Target], finals: Runs, actual: Runs) -> tuple[dict[int, int], list[str]]:
     """Target → row of its run, and what is to be said about it."""
     names = [finals.names[r] for r in finals.run]
     found = {i: names.index(target.name) for i, target in enumerate(targets) if target.name in names}
     notes = []
+    unfinished = [f"'{target.name}'" for target in targets if target.name in actual.names]
+    if not found and unfinished:
+        raise InputError(
+            f"no final value of {some_of(unfinished, MOST_LISTED)} is measured",
+            where=actual.source,
+            remedy=f"Score a run when it has ended; {final_value_rule(actual)}",
+        )
     if not found and len(targets) == len(names) == 1:
         found = {0: 0}
         notes.append(f"run '{names[0]}' is taken for target '{targets[0].name}': there is one of each")
@@ -171,7 +179,7 @@ def _matched(targets: Sequence[Target], finals: Runs) -> tuple[dict[int, int], l
         raise InputError(
             f"no run is called as a target: {some_of([t.name for t in targets], MOST_LISTED)}",
             where=finals.source,
-            remedy=f"Rename the runs that were forecast; there is: {some_of(names, MOST_LISTED)}",
+            remedy=f"Rename the runs that were forecast; there is: {some_of(actual.names, MOST_LISTED)}",
         )
     missing = [target.name for i, target in enumerate(targets) if i not in found]
     if missing:

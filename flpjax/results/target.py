@@ -212,6 +212,20 @@ def targets_from(asked: Asked | Sequence[Asked]) -> tuple[Target, ...]:
     return tuple(map(target_from, [asked] if alone else asked))  # type: ignore[arg-type]
 
 
+def named_targets(asked: Asked | Sequence[Asked]) -> tuple[Target, ...]:
+    """The same, for what tells targets apart by their names.
+
+    Raises:
+        InputError: One is no target, or two that differ have one name.
+    """
+    found = targets_from(asked)
+    by_name: dict[str, Target] = {}
+    for target in found:
+        if by_name.setdefault(target.name, target) != target:
+            raise InputError(f"two targets are called '{target.name}'", remedy="Give each a name of its own")
+    return found
+
+
 def targets_of(runs: Runs) -> list[Target]:
     """The ends of runs, as targets: where their final values were measured, or where they end if none was."""
     finals = runs.ends()

@@ -95,6 +95,11 @@ def test_how_runs_are_matched_with_targets(kept: Registration, targets: Runs) ->
     other = replace(one, names=("something else",))
     with pytest.raises(InputError, match="no run is called as a target"):
         flpjax.score(kept, other)
+    early = replace(one, loss=np.full_like(one.loss, np.nan), score=np.full_like(one.score, np.nan))
+    with pytest.raises(
+        InputError, match=f"no final value of '{targets.names[0]}' is measured. Score a run when it has"
+    ):
+        flpjax.score(kept, early)
     single = replace(
         kept,
         forecast=flpjax.forecast(kept.draws, kept.forecast.targets[:1]),

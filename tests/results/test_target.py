@@ -7,7 +7,7 @@ import pytest
 
 from flpjax.errors import InputError
 from flpjax.ladder.simulate_mixtures import simulate_mixtures
-from flpjax.results.target import Target, mixture_of, parse_mix, parse_target, targets_from, targets_of
+from flpjax.results.target import Target, mixture_of, named_targets, parse_mix, parse_target, targets_from, targets_of
 
 READ = {
     "N=7e9,D=4e12": Target("N=7e9,D=4e12", 7e9, 4e12),
@@ -141,5 +141,8 @@ def test_a_target_may_be_given_as_text_alone_or_among_others():
     for wrong in (1e22, {"N": 1e10}, [["C=1e23"]], None):
         with pytest.raises(InputError, match=r"is no target\. Write 'N=7e9,D=4e12', or flpjax\.Target"):
             targets_from(wrong)
+    assert len(named_targets([big, big])) == len(targets_from([big, "big: C=1e23"])) == 2
+    with pytest.raises(InputError, match=r"two targets are called 'big'\. Give each a name of its own"):
+        named_targets([big, "big: C=1e23"])
     with pytest.raises(InputError, match=r"params '7e9' is not a positive number\. Write N=7e9"):
         Target("text", params="7e9", tokens=4e12)
