@@ -11,6 +11,7 @@ import flpjax
 PACKAGE = Path(flpjax.__file__).parent
 LAYER = {
     "centres": 1,
+    "elimination": 1,
     "errors": 1,
     "kept": 1,
     "numerics": 1,

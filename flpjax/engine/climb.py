@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from flpjax.engine.elimination import solve_definite
+from flpjax.elimination import solve_definite
 from flpjax.engine.gauss_newton import Numbers
 from flpjax.engine.polytope import Polytope, land, project
 from flpjax.numerics import varying

@@ -25,7 +25,7 @@ import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
-from flpjax.engine.elimination import diagonal_matrix, diagonal_of, solve_definite
+from flpjax.elimination import diagonal_matrix, diagonal_of, solve_definite
 from flpjax.engine.moments import Anchor, Corners, Moments, Residual, moments
 from flpjax.engine.settings import Status
 from flpjax.numerics import varying

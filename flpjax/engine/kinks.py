@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from flpjax.elimination import solve_definite
 from flpjax.engine.climb import Climber, Model
-from flpjax.engine.elimination import solve_definite
 from flpjax.engine.polytope import Polytope, project
 
 ROUNDS = 60  # the most steps of :func:`ridge`

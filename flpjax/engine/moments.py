@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from flpjax.engine.elimination import diagonal_matrix, diagonal_of
+from flpjax.elimination import diagonal_matrix, diagonal_of
 
 Corner = float | Array
 

@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from flpjax.elimination import LEAST, solve_definite
 from flpjax.laws.law import REAL, UNIT, Parameter
 
 Link = Literal["identity", "logit", "exponential"]
@@ -110,5 +111,5 @@ class Tabulated:
         rows = jnp.concatenate([jnp.ones_like(features[:, :1]), features], axis=1)
         weighed = rows * weight[:, None]
         ridge = 1e-3 * jnp.sum(weight) * jnp.eye(rows.shape[1], dtype=rows.dtype)
-        total = jnp.linalg.solve(weighed.T @ rows + ridge, weighed.T @ y)
+        total, _ = solve_definite(weighed.T @ rows + ridge, weighed.T @ y, LEAST)
         return jnp.append(total, jnp.array([p.bijector.inv(free) for p in self.last], total.dtype))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from flpjax.engine.elimination import solve_definite
+from flpjax.elimination import solve_definite
 from flpjax.engine.moments import reweight, rho
 from flpjax.engine.settings import Settings, Status
 

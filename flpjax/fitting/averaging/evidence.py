@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.engine.elimination import UNROLLED
+from flpjax.elimination import UNROLLED
 from flpjax.fitting.averaging.climb import ENOUGH, End, climb
 from flpjax.fitting.averaging.host_climb import climb_few
 from flpjax.fitting.averaging.hyperpriors import Grid

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from flpjax.engine.elimination import diagonal_matrix, diagonal_of, solve_definite
+from flpjax.elimination import diagonal_matrix, diagonal_of, solve_definite
 from flpjax.laws.law import Law, Space, prior_normal, unpack
 from flpjax.numerics import compiled
 

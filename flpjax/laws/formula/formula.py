@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from flpjax.elimination import LEAST, solve_definite
 from flpjax.errors import InputError, did_you_mean, printable
 from flpjax.ladder.features import Feature, Features
 from flpjax.laws.formula.parse import parse
@@ -165,7 +166,7 @@ class FormulaLaw:
         size = jnp.sum(weight * jnp.abs(y)) / jnp.sum(weight)
         ridge = 1e-2 * jnp.sum(weight) * (size**2 + 1e-12) * jnp.eye(len(linear), dtype=y.dtype)
         weighed = columns * weight[:, None]
-        step = jnp.linalg.solve(weighed.T @ columns + ridge, weighed.T @ jnp.nan_to_num(y - there))
+        step, _ = solve_definite(weighed.T @ columns + ridge, weighed.T @ jnp.nan_to_num(y - there), LEAST)
         for name, old, move, u in zip(linear, first, step, unit, strict=True):
             new = old + move * u
             start[name] = jnp.maximum(new, 0.05 * old) if table[name].support is POSITIVE else new

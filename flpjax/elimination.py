@@ -1,7 +1,8 @@
 """Small positive definite systems by plain elimination: in a batch, library calls cost more than the arithmetic.
 
 On a CPU they may also never return: XLA's threads that make LAPACK's calls wait for each other where several programs
-run at once and have large batches (jaxlib 0.10). No program that threads call has any in a batch.
+run at once and have large batches (jaxlib 0.10). No program that threads call has any in a batch,
+and laws guess in one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from jax import Array, lax
 
 from flpjax.numerics import varying
 
+LEAST = 1e-14  # pivot of a system that a ridge keeps definite
 UNROLLED = 8  # parameters; beyond, programs would grow long to compile
 
 
