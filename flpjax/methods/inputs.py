@@ -22,9 +22,14 @@ def inputs_of(*laws: Law) -> dict[str, str]:
     read: dict[str, str] = {}
     for law in laws:
         for feature in law.inputs():
-            inner = law.law if isinstance(law, Discrepancy) else law
-            read.setdefault(feature, getattr(inner, "text", None) or type(inner).__name__)
+            read.setdefault(feature, called(law))
     return read
+
+
+def called(law: Law) -> str:
+    """What messages call a law: its formula, or its class."""
+    inner = law.law if isinstance(law, Discrepancy) else law
+    return getattr(inner, "text", None) or type(inner).__name__
 
 
 def column_of(feature: str) -> str:

@@ -17,7 +17,7 @@ from flpjax.ladder.table import Runs
 from flpjax.ladder.unfinished import final_value_rule
 from flpjax.laws.law import Law, Params, size
 from flpjax.laws.residual import Residual
-from flpjax.methods.inputs import Inputs, check_inputs, law_for
+from flpjax.methods.inputs import Inputs, called, check_inputs, law_for
 from flpjax.methods.signs import for_signs
 
 StageName = Literal["loss", "score"]
@@ -212,11 +212,11 @@ def enough_runs(law: Law, runs: int, where: str) -> None:
     Raises:
         InputError: There are fewer runs than parameters, or one run only.
     """
-    name, need = type(law).__name__, runs_needed(law)
+    need = runs_needed(law)
     if runs < need:
         have = "one run only" if runs == 1 else f"{runs} runs"
         raise InputError(
-            f"{have} with a final value, and {name} has {size(law)} parameters",
+            f"{have} with a final value, and {called(law)} has {size(law)} parameters",
             where=where,
             remedy=f"Give at least {need} runs" + (", or choose a form with fewer parameters" if runs > 1 else ""),
         )

@@ -105,7 +105,7 @@ def method(name: str, via: str | None = None, laws: Laws | None = None) -> Metho
     """The method of this name: one of :data:`NAMED`, or ``stage1+stage2`` such as ``chinchilla+sigmoid``.
 
     Args:
-        name: The method. A law of your own alone is that law, and the sigmoid from its losses to scores.
+        name: The method. A law alone, yours or one of ours, is that law and the sigmoid from its losses to scores.
         via: The loss domain that scores are a function of, for methods with two stages that go through one.
         laws: Laws of your own, by the names that stand for them as stage 1; those that read no features, maps from
             losses to scores, as stage 2.
@@ -118,7 +118,7 @@ def method(name: str, via: str | None = None, laws: Laws | None = None) -> Metho
     maps = {own for own, law in laws.items() if not law.inputs()}
     losses = {*laws} - maps
     first, plus, second = name.partition("+")
-    if name in losses:
+    if name in losses or name.removesuffix(REPEATED) in COMPUTE_LOSS:
         first, plus, second = name, "+", "sigmoid"
     if plus and (first.removesuffix(REPEATED) in COMPUTE_LOSS or first in losses) and second in {*LOSS_SCORE, *maps}:
         return two_stages(first, second, via, laws)

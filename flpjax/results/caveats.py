@@ -125,7 +125,8 @@ def blurred(intervals: Sequence[dict[str, Interval]], draws: int, level: float) 
     least = int(np.ceil(2.0 / (1.0 - level) - 1e-9))
     if draws < least:
         return [
-            f"{count(draws, 'draw')} can't tell the ends of a {level:.0%} interval: take {least} at least (--draws)"
+            f"{count(draws, 'draw')} can't tell the ends of a {100 * level:.4g}% interval: take {least} at least "
+            "(--draws)"
         ]
     every = [(name, v) for each in intervals for name, v in each.items() if v.upper > v.lower]
     share, name = max(((v.error / (v.upper - v.lower), name) for name, v in every), default=(0.0, ""))

@@ -70,6 +70,14 @@ def test_every_name_that_auto_weighs_is_there():
         assert callable(method(name).bind)
 
 
+def test_a_law_of_losses_alone_goes_on_by_the_sigmoid():
+    for law in ("power", "power-e", "chinchilla", "chinchilla-tied", "chinchilla-repeated"):
+        assert method(law) == method(f"{law}+sigmoid")
+    assert flpjax.method("chinchilla+posterior") == flpjax.method("chinchilla+sigmoid+posterior")
+    with pytest.raises(InputError, match="there is no method 'sigmoid'"):
+        method("sigmoid")
+
+
 def test_a_domain_of_choice_reaches_both_kinds_of_flp():
     assert method("flp", via="code") == FLP(via="code")
     assert method("chinchilla+sigmoid", via="code").via == "code"
