@@ -25,7 +25,7 @@ from flpjax.fitting.lawsearch.structure import (
     constants,
     formula,
 )
-from flpjax.fitting.lawsearch.trials import LACK, MISFIT, PRICE, tables_of, values
+from flpjax.fitting.lawsearch.trials import LACK, MISFIT, PRICE, ranking, tables_of, values
 from flpjax.ladder.features import Features
 
 SIZE, NOISE = 67, 0.003
@@ -72,15 +72,21 @@ def test_intervals_widen_with_the_level_and_beyond_the_rows(found):
 
 
 def test_a_number_must_pay_for_itself(found):
-    allowed = LACK * min(trial.misfit for trial in found.log)
     for trial in found.log:
         judged = trial.error ** (1.0 - MISFIT) * trial.misfit**MISFIT
-        raised = max(trial.misfit / allowed, 1.0) ** 2
-        assert trial.price == pytest.approx(judged * (1.0 + PRICE * trial.structure.complexity) * raised)
-    assert any(trial.misfit > 2.0 * allowed for trial in found.log)  # a constant, which misses all rows
+        assert trial.price == pytest.approx(judged * (1.0 + PRICE * trial.structure.complexity))
     prices = [trial.price for trial in found.log]
     assert prices == sorted(prices)
     assert found.members[0].structure == found.log[0].structure
+
+
+def test_along_one_column_what_misses_the_rows_is_passed_over(found):
+    good, lucky = found.log[0], found.log[-1]._replace(price=0.5 * found.log[0].price)
+    lucky = lucky._replace(misfit=2.0 * LACK * good.misfit)
+    assert ranking([good, lucky], alone=False)[0] is lucky
+    first, second = ranking([good, lucky], alone=True)
+    assert first == good
+    assert second.price == pytest.approx(4.0 * lucky.price)
 
 
 def test_a_third_of_the_rows_is_left_over(rows):

@@ -28,10 +28,9 @@ def propose(best: Sequence[Structure], axes: Sequence[Axis], signed: bool) -> li
 
 
 def begin(axes: Sequence[Axis], signed: bool) -> Iterator[Structure]:
-    """A constant and a power of each feature; of each alone; of their product, coupled or not; and no constant."""
+    """A constant and a power of each feature; of their product; of each alone; a product without a constant."""
     level = Term(sign=0) if signed else Term()
     slopes = [Monomial("slope", i) for i in range(len(axes))]
-    coupled = Term((*slopes, *(Monomial("product", i, j) for j in range(len(axes)) for i in range(j))))
     powers = tuple(Term((m,)) for m in slopes)
     yield Structure((level,))
     yield Structure((level, *powers[: TERMS - 1]))
@@ -40,11 +39,8 @@ def begin(axes: Sequence[Axis], signed: bool) -> Iterator[Structure]:
         yield Structure((level, power))
         if signed:
             yield Structure((level, replace(power, sign=-1)))
-    if len(axes) > 1:
-        yield Structure((level, coupled))
     if not signed:
         yield Structure((Term(tuple(slopes)),))
-        yield Structure((coupled,))
 
 
 def revisions(structure: Structure, axes: Sequence[Axis], signed: bool) -> Iterator[Structure]:

@@ -82,6 +82,7 @@ def discover_law(
     rng = generator(key, 0)
     problem = table.problem(rng)
     noise = FIRST_NOISE * np.maximum(problem.spread, 1e-6)
+    alone = len(problem.axes) == 1
     tried: dict[object, Trial] = {}
     best: list[Trial] = []
     for number in range(rounds):
@@ -98,20 +99,20 @@ def discover_law(
         if progress is not None:
             progress(f"round {number + 1}: {len(asked)} laws")
         tried |= {t.structure.same(): t for t in try_structures(problem, asked, best, noise, rng)}
-        best = ranking(tried.values())[:BEAM]
+        best = ranking(tried.values(), alone)[:BEAM]
         finer = np.minimum(noise, noise_of(problem, best[0]))
         if (finer < FINER * noise).any():  # what is noise shows when something explains the rest: judge the best again
             noise = finer
             again = [t.structure for t in best]
             tried |= {t.structure.same(): t for t in try_structures(problem, again, best, noise, rng)}
-            best = ranking(tried.values())[:BEAM]
+            best = ranking(tried.values(), alone)[:BEAM]
     if not tried:
         raise InputError(
             f"no law was proposed that {table.rows} rows can carry",
             where="discover_law",
             remedy="Give more rows, or a proposer of smaller laws",
         )
-    ranked = ranking(tried.values())
+    ranked = ranking(tried.values(), alone)
     members = members_of(table.whole, ranked, noise, rng)
     departure = departure_from(table.whole, members, rng)
     errors = held_out(problem, [m.trial for m in members], noise)

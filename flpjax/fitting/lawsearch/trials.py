@@ -175,12 +175,14 @@ def try_structures(
     ]
 
 
-def ranking(trials: Iterable[Trial]) -> list[Trial]:
-    """The best first: by their prices, raised for those that miss the rows by far more than others do.
+def ranking(trials: Iterable[Trial], alone: bool) -> list[Trial]:
+    """The best first: by their prices, of a column that explains alone raised for laws that miss the rows by far more.
 
-    What such a law errs by beyond the rows is luck, though now and then it is little.
+    What such a law, of scores that turn, say, errs by beyond the rows is luck, though now and then it is little.
     """
     every = list(trials)
+    if not alone:
+        return sorted(every, key=lambda t: t.price)
     allowed = LACK * min((t.misfit for t in every), default=1.0)
     raised = [t._replace(price=t.price * max(t.misfit / allowed, 1.0) ** 2) for t in every]
     return sorted(raised, key=lambda t: t.price)
