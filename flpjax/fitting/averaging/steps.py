@@ -14,7 +14,7 @@ from flpjax.elimination import diagonal_matrix, diagonal_of, solve_definite
 from flpjax.laws.law import Law, Space, prior_normal, unpack
 from flpjax.numerics import compiled
 
-LANES = 256  # of one call: more leave a processor's cache, fewer wait for the call
+LANES = 264  # of one call: more leave a processor's cache, fewer wait for it; rows 2 kB apart would share its lines
 EACH = 3  # steps of a call: a fit takes about six, and one that has ended waits for the others
 TOLERANCE = 1e-5  # of the log density: the gain at which a climb ends
 STIFF, STIFFEST, HOPELESS = 1e-2, 1e8, 1e4  # damping at first and at most, and beyond which no step helps
