@@ -20,7 +20,7 @@ from flpjax.fitting.lawsearch.found import FoundLaws
 from flpjax.fitting.lawsearch.problem import Problem
 from flpjax.fitting.lawsearch.proposer import propose
 from flpjax.fitting.lawsearch.starts import carried
-from flpjax.fitting.lawsearch.trials import CORNER, FEWEST, fit
+from flpjax.fitting.lawsearch.trials import CORNER, fit
 from flpjax.ladder.features import Features
 from flpjax.laws.law import Law, Space, pack, prior_normal, spread_starts, unpack
 from flpjax.laws.residual import Residual
@@ -28,6 +28,7 @@ from flpjax.numerics import compiled
 
 MOST = 6  # laws of a search that are weighed
 STARTS, STEPS = 16, 100
+PROGRAM = 128, 128  # fits and rows that programs of laws that ship are compiled for: one a law serves all shares
 
 
 class Fits(NamedTuple):
@@ -84,7 +85,7 @@ def law_fits(law: Law, x: Features, problem: Problem, measured: Sequence[int], r
     here = jax.tree.map(lambda v: v[list(measured)][None], x)
     seen = problem.folds.seen
     residual = Residual(law, problem.space)
-    more = max(next_size(y.shape[1], FEWEST[1]) - y.shape[1], 0)
+    more = max(next_size(y.shape[1], PROGRAM[1]) - y.shape[1], 0)
     first = jax.tree.map(lambda v: np.pad(v[0], (0, more), mode="edge"), here)
     guess = np.asarray(_guess(law, first, np.pad(y[0], (0, more), mode="edge"), np.pad(np.ones(y.shape[1]), (0, more))))
     starts = spread_starts(law, guess[None], STARTS, rng)
@@ -94,7 +95,7 @@ def law_fits(law: Law, x: Features, problem: Problem, measured: Sequence[int], r
     anchor = Anchor(jnp.asarray(np.broadcast_to(loc, pull.shape)), jnp.asarray(pull))
     done = solve(
         residual, (here, y), np.ones_like(y), seen, starts, anchor=anchor, huber=CORNER * noise,
-        settings=Settings(steps=STEPS), least=FEWEST,
+        settings=Settings(steps=STEPS), least=PROGRAM,
     )  # fmt: skip
     vectors = done.vector[:, 0]
     value, slope = map(np.asarray, _slopes(law, problem.space, jnp.asarray(vectors), x))
