@@ -36,7 +36,7 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
     Laws that differ in their centres only share a program, to which the centres are handed (:mod:`flpjax.centres`).
 
     Args:
-        function: What to compile. Compiler options hold for whole programs, so other jitted functions must not call it.
+        function: What to compile. Compiler options hold for whole programs: as part of another one it has none.
         static_argnums: As in ``jax.jit``.
         options: Further compiler options, which XLA must support.
     """
@@ -60,6 +60,9 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
         """Call the compiled function."""
         if named:
             arguments = inspect.signature(self._function).bind(*arguments, **named).args
+        values = jax.tree.leaves([v for i, v in enumerate(arguments) if i not in self._static])
+        if any(isinstance(v, jax.core.Tracer) for v in values):
+            return self._part(*arguments)
         centres, shared = self._shared(arguments)
         if any(centres):
             try:
@@ -114,6 +117,11 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._program, name)
+
+    @cached_property
+    def _part(self) -> Callable[..., R]:
+        """The same under a transformation or in another program, which take no options."""
+        return jax.jit(self._function, static_argnums=self._static)
 
     @cached_property
     def _program(self) -> Any:

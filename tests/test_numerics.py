@@ -58,6 +58,16 @@ def test_one_that_needs_its_centre_when_it_is_traced_gets_it():
     assert traced[1:] == [2.5, 1.5]  # the first is no number
 
 
+def test_it_is_differentiated_batched_and_part_of_other_programs():
+    """XLA takes options for whole programs only."""
+    cube = numerics.compiled(lambda n, x: x**n, static_argnums=0)
+    for wrapped in (lambda f: f, jax.jit):
+        assert float(wrapped(lambda x: cube(3, x))(2.0)) == 8.0
+        assert float(wrapped(jax.grad(lambda x: cube(3, x)))(2.0)) == 12.0
+        assert float(wrapped(jax.grad(jax.grad(lambda x: cube(3, x))))(2.0)) == 12.0
+        assert wrapped(jax.vmap(lambda x: cube(3, x)))(np.array([1.0, 2.0])).tolist() == [1.0, 8.0]
+
+
 @pytest.mark.parametrize("seed", [0, 17, 2**40 + 5, -3])
 def test_keys_are_those_of_jax(seed):
     assert jax.random.key(seed) == numerics.random_key(seed)

@@ -4,6 +4,9 @@ import importlib
 import inspect
 import sys
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 import typer
 
@@ -144,3 +147,21 @@ def test_old_modules_hold_what_the_new_ones_do_by_old_names_too(monkeypatch):
     assert form.Form is form.Law is flpjax.Law
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("flpjax.forms.nothing")
+
+
+@pytest.mark.parametrize("name", ["chinchilla+sigmoid", "auto"])
+def test_what_draws_expect_is_a_function_like_any_other(noisy, key, name):
+    draws = flpjax.fit(name, noisy.runs, key, draws=8)
+
+    def loss(log_params):
+        log_tokens = jnp.log(2e11)
+        log_sizes = {"params": log_params, "tokens": log_tokens, "flops": log_params + log_tokens + np.log(6.0)}
+        return draws.expected(flpjax.Features({n: jnp.reshape(v, 1) for n, v in log_sizes.items()})).loss.mean()
+
+    at, step = np.log(1e10), 1e-4
+    there = float(loss(at))
+    slope = float(loss(at + step) - loss(at - step)) / (2 * step)
+    assert float(jax.grad(loss)(at)) == pytest.approx(slope, rel=1e-5)
+    assert float(jax.jit(jax.grad(loss))(at)) == pytest.approx(slope, rel=1e-5)
+    assert float(jax.jit(loss)(at)) == pytest.approx(there, rel=1e-9)
+    assert jax.jit(jax.vmap(loss))(np.array([at, at])).tolist() == pytest.approx([there] * 2, rel=1e-9)
