@@ -30,7 +30,8 @@ class Simulated(NamedTuple):
 def experts(rng: np.random.Generator) -> Simulated:
     """Routed models in several variants each, whose number of experts saturates (Clark et al. 2022), to 3.5 times N."""
     table = _crossed(experts=np.exp2(np.arange(10.0)), params=[*np.geomspace(1.6e7, 3.7e8, 5), 1.3e9])
-    table = {name: np.repeat(v, rng.integers(1, 5, 1)[0]) for name, v in table.items()}
+    variants = rng.integers(1, 5)
+    table = {name: np.repeat(v, variants) for name, v in table.items()}
     used = 1.0 / (1.0 / (table["experts"] + rng.uniform(0.0, 0.8)) + 1.0 / rng.uniform(150.0, 500.0))
     floor = rng.uniform(1.2, 1.8)
     falls = (table["params"] / 1.65e7) ** -rng.uniform(0.12, 0.25) * used ** -rng.uniform(0.05, 0.12)
