@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from flpjax.fitting.even import even_levels
 
 Floats = NDArray[np.float64]
-TAILS, WIDER = 3.0, 1.5  # degrees of freedom of Student's t, and its scale as a multiple of the normal's
+TAILS, WIDER = 3.0, 3.0  # degrees of freedom of Student's t, and its scale as a multiple of the normal's
 
 
 def wide_normal(shape: tuple[int, ...], size: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -27,9 +27,9 @@ def wide_normal(shape: tuple[int, ...], size: int, rng: np.random.Generator) -> 
     return away, np.logaddexp(of_normal, _log_t(square / WIDER**2, size) - size * np.log(WIDER))
 
 
-def spread_about(theta: Floats, weight: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """As many others ``(draw, p)`` by Student's t with the weighted mean and covariance, and their log density."""
-    draws, size = theta.shape
+def spread_about(theta: Floats, weight: Floats, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Others ``(draw, p)`` by Student's t with the weighted mean and covariance, and their log density."""
+    size = theta.shape[1]
     share = weight / weight.sum()
     mean = share @ theta
     off = theta - mean

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 MOST, EACH = 1000, 2  # proposals: at most, and for each draw that is wanted
 FEWEST = 100  # from which kernels can be made
-ENOUGH, ROUNDS = 0.2, 3  # share of the proposals that must count, or others are made, so many times at most
+ENOUGH, ROUNDS = 0.3, 3  # share of the proposals that must count, or others are made, so many times at most
 
 
 def proposals_for(wanted: NDArray[np.int64]) -> int:
@@ -56,33 +58,42 @@ def by_importance(
 
     point = points_in_order(log_evidence[outputs], proposed)  # so that lanes with the same covariance lie together
     whose = outputs[:, None]
-    root, volume = _shapes(fits.hessian[:, origin], whose, point)
+    root, _ = _shapes(fits.hessian[:, origin], whose, point)
     away, log_density = wide_normal(point.shape, size, rng)
     theta = fits.theta[whose, origin, point] + np.einsum("okpq,okq->okp", root, away)
-    counts = weight(outputs, theta, point, log_density)
-    worth = effective(counts)
+    pools = list(map(Pool, theta, point, weight(outputs, theta, point, log_density)))
     for _ in range(ROUNDS):
-        few = np.flatnonzero(worth < ENOUGH * proposed)
-        if not len(few):
+        few = [i for i, pool in enumerate(pools) if effective(pool.weight) < ENOUGH * proposed]
+        if not few:
             break
-        again = [spread_about(theta[i], counts[i], rng) for i in few]
-        took = np.sort(np.stack([resampled(counts[i], proposed, rng) for i in few]), axis=1)
-        other = np.take_along_axis(point[few], took, axis=1)
-        share = np.stack([np.bincount(own, minlength=len(grid.noise))[own] / proposed for own in other])
-        of_point = log_evidence[whose[few], other] + np.take_along_axis(volume[few], took, axis=1)
-        new = np.stack([values for values, _ in again])
-        offset = np.stack([log_density for _, log_density in again]) + np.log(share) - of_point
-        weights = weight(outputs[few], new, other, offset)
-        better = effective(weights) > worth[few]
-        at = few[better]
-        theta[at], point[at], counts[at] = new[better], other[better], weights[better]
-        volume[at] = np.take_along_axis(volume[few], took, axis=1)[better]
-        worth[at] = effective(weights)[better]
-    taken = [resampled(w, n, rng) for w, n in zip(counts, wanted, strict=True)]
+        again = [spread_about(pools[i].theta, pools[i].weight, proposed, rng) for i in few]
+        theta, log_density = (np.stack(leaf) for leaf in zip(*again, strict=True))
+        point = np.sort([pools[i].point[resampled(pools[i].weight, proposed, rng)] for i in few], axis=1)
+        _, volume = _shapes(fits.hessian[:, origin], whose[few], point)
+        share = np.stack([np.bincount(own, minlength=len(grid.noise))[own] / proposed for own in point])
+        log_density += np.log(share) - log_evidence[whose[few], point] - volume
+        for i, pool in zip(few, map(Pool, theta, point, weight(outputs[few], theta, point, log_density)), strict=True):
+            pools[i] = joined(pools[i], pool)
+    taken = [resampled(pool.weight, n, rng) for pool, n in zip(pools, wanted, strict=True)]
     return (
-        np.concatenate([own[at] for own, at in zip(theta, taken, strict=True)]),
-        np.concatenate([own[at] for own, at in zip(point, taken, strict=True)]),
+        np.concatenate([pool.theta[at] for pool, at in zip(pools, taken, strict=True)]),
+        np.concatenate([pool.point[at] for pool, at in zip(pools, taken, strict=True)]),
     )
+
+
+class Pool(NamedTuple):
+    """Proposals of one output, of all rounds."""
+
+    theta: Floats  # (proposal, p)
+    point: Indices  # (proposal,) of the grid
+    weight: Floats  # (proposal,)
+
+
+def joined(first: Pool, second: Pool) -> Pool:
+    """Both, each counting by how many draws of equal weight it is worth."""
+    weight = [each.weight / each.weight.sum() * effective(each.weight) for each in (first, second)]
+    theta, point = np.concatenate([first.theta, second.theta]), np.concatenate([first.point, second.point])
+    return Pool(theta, point, np.concatenate(weight))
 
 
 def _shapes(hessian: Floats, output: Indices, point: Indices) -> tuple[Floats, Floats]:

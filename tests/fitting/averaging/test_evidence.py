@@ -199,7 +199,7 @@ def test_draws_of_a_map_are_those_of_its_density():
     """A sigmoid on a straight piece: far from normal. The truth is draws of the prior, weighed by the likelihood.
 
     Of a thousand proposals a hundred count; Laplace's approximation is off by 1.5 times the interval's width. Quantiles
-    are off by .07 to .22 times it in the mean of 60 keys; one key says little, since its errors scatter by as much.
+    are off by .05 to .14 times it in the mean of 16 keys; one key says little, since its errors scatter by .06.
     """
     loss = np.array([3.6, 3.5, 3.4, 3.3, 3.2, 3.1, 3.0])
     law = Discrepancy(Sigmoid(), "linear").centred(loss)
@@ -232,5 +232,4 @@ def test_draws_of_a_map_are_those_of_its_density():
         wanted = np.interp([0.05, 0.25, 0.5, 0.75, 0.95], share, values[order])
         spread = wanted[-1] - wanted[0]
         off = np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1).mean(axis=1) - wanted
-        np.testing.assert_allclose(off[:4], 0.0, atol=0.22 * spread)
-        np.testing.assert_allclose(off[4], 0.0, atol=0.3 * spread)
+        np.testing.assert_allclose(off, 0.0, atol=0.16 * spread)
