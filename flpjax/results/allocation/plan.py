@@ -202,10 +202,11 @@ def _refuse_without(
     Raises:
         FitError: Too many draws fall on to one end of what is searched.
     """
-    for budget, there in zip(budgets, approach.params(0.9), strict=True):
+    without = 1.0 - np.isfinite(approach.log_params).mean(axis=0)
+    for budget, there, share in zip(budgets, approach.params(0.9), without, strict=True):
         if there is None:
             raise FitError(
-                f"at {budget:.3g} FLOPs the loss has no lowest point over N in most draws",
+                f"at {budget:.3g} FLOPs the loss has no lowest point over N in {share:.0%} of the draws",
                 where=f"{draws.ladder.source}, loss '{domain}'",
                 remedy=". ".join(
                     (*note, "The runs don't tell how N and D trade off: add runs on both sides of the optimum")
