@@ -32,7 +32,14 @@ from flpjax.results.allocation.by_envelope import law_of_checkpoints
 from flpjax.results.allocation.conventions import PARAMS, Convention, choices, converted, with_both_sizes, words_of
 from flpjax.results.allocation.described import described
 from flpjax.results.allocation.jointly import best_mixtures
-from flpjax.results.allocation.law_approach import NUMBERS, LawApproach, few_runs_approach, final_count, law_approach
+from flpjax.results.allocation.law_approach import (
+    NUMBERS,
+    LawApproach,
+    few_runs_approach,
+    final_count,
+    law_approach,
+    with_scores,
+)
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.sweep import is_sweep, sweep_envelope
 from flpjax.results.allocation.valley import Others, valleys
@@ -119,7 +126,7 @@ def plan(
             swept = sweep_envelope(training, domain)
             training, note = swept.runs, (*note, swept.words)
         runs = converted(training, params_by, flops_by)
-        by_law = _fitted(runs, domain, key, draws, method, refused, progress)
+        by_law = _fitted(runs, domain, via, key, draws, method, refused, progress)
     if progress is not None:
         progress("searching valleys")
     others = _others(by_law.draws, domain, budgets, limits, features, mix, constraints, key)
@@ -172,6 +179,7 @@ def _others(
 def _fitted(
     runs: Runs,
     domain: str,
+    via: str | None,
     key: Array,
     draws: int,
     method: AnyMethod | None,
@@ -185,7 +193,7 @@ def _fitted(
     if method is None:
         if final_count(runs, domain) <= NUMBERS:
             return few_runs_approach(runs, key, draws, progress)
-        return law_approach(runs, domain, key, draws, progress)
+        return with_scores(law_approach(runs, domain, key, draws, progress), runs, via, key, progress)
     inputs = check_method(method, runs)
     if inputs:  # a blend's are known when it is fitted
         check_inputs(inputs, runs.source)
