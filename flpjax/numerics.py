@@ -243,5 +243,12 @@ def generator(key: Array, *salt: int) -> np.random.Generator:
     Args:
         key: A JAX random key.
         salt: Integers that identify a use of the key; generators of different salts are independent.
+
+    Raises:
+        InputError: It is no key.
     """
-    return np.random.default_rng([*np.asarray(jax.random.key_data(key)).ravel().tolist(), *salt])
+    try:
+        words = np.asarray(jax.random.key_data(key)).ravel().tolist()
+    except TypeError:
+        raise InputError(f"{shown(key)} is no random key", remedy="Give jax.random.key(0)") from None
+    return np.random.default_rng([*words, *salt])

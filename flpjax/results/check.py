@@ -18,6 +18,7 @@ from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
 from flpjax.ladder.tasks import chance_warnings
 from flpjax.ladder.units import Unit
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.finished import finals_notes, fitted_finals, unfinished_warnings
 from flpjax.shown import ShownAsTable
 
@@ -80,7 +81,7 @@ class Check(ShownAsTable):
         return "\n".join([self.summary, *(f"warning: {w}" for w in self.warnings)])
 
 
-def check(runs: Runs, via: str | None = None, selection: Selection | None = None) -> Check:
+def check(runs: Table, via: str | None = None, selection: Selection | None = None) -> Check:
     """Look a table over before anything is fitted.
 
     Args:
@@ -91,6 +92,7 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     Raises:
         InputError: There is no such loss domain.
     """
+    runs = read_runs(runs)
     training = runs.training()
     if via in (None, "own") and runs.domains:
         via = runs.general_domains[0]

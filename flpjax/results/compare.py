@@ -23,6 +23,7 @@ from flpjax.methods.direct import FP
 from flpjax.methods.flpm import FLPM
 from flpjax.methods.method import Method
 from flpjax.methods.registry import ALL_EMERGED, AUTO, FLOOR, MIXTURE_LOSS, RECENT, Laws, check_law_names, mixed_stages
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.backtest import record_of
 from flpjax.results.record import Cell, Record
 from flpjax.shown import ShownAsTable
@@ -154,7 +155,7 @@ class Comparison(ShownAsTable):
 
 
 def compare(
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     mixture_laws: Sequence[str] = MIXTURE_LAWS,
@@ -179,6 +180,7 @@ def compare(
         InputError: Nothing is held out, nothing is left to fit on, or there is no loss.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     if forms is not None:
         warnings.warn("compare(forms=…) is now compare(mixture_laws=…)", DeprecationWarning, stacklevel=2)
         mixture_laws = forms

@@ -12,7 +12,7 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from flpjax.engine.many_chains import Asked
-from flpjax.errors import FitError, InputError, count, did_you_mean, some_of
+from flpjax.errors import FitError, InputError, check_count, count, did_you_mean, shown, some_of
 from flpjax.fitting.diagnostics import ESS, RHAT
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import bind
@@ -30,6 +30,7 @@ from flpjax.fitting.staged import guess_of
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import Method
 from flpjax.numerics import require_x64
+from flpjax.readers.read import Table, read_runs
 from flpjax.shown import ShownAsTable
 
 Algorithm = Literal["hmc", "laplace"]
@@ -86,7 +87,7 @@ class Posteriors(ShownAsTable, Mapping[str, Draws]):
 
 def posteriors(
     chosen: Method,
-    ladders: Mapping[str, Runs] | Sequence[Runs],
+    ladders: Mapping[str, Table] | Sequence[Table],
     key: Array,
     *,
     method: Algorithm = "hmc",
@@ -125,7 +126,10 @@ def posteriors(
     """
     _check(method, draws, chains)
     require_x64("sampling posteriors")
-    named = dict(ladders.items() if isinstance(ladders, Mapping) else ((str(i), r) for i, r in enumerate(ladders)))
+    if not isinstance(ladders, Mapping | Sequence) or isinstance(ladders, str):
+        raise InputError(f"{shown(ladders)} is one ladder", where="posteriors", remedy="Give several, in a list")
+    given = ladders.items() if isinstance(ladders, Mapping) else ((str(i), table) for i, table in enumerate(ladders))
+    named = {name: read_runs(table) for name, table in given}
     tell = progress or (lambda _: None)
     tell(f"{len(named)} ladders")
     bound, failed = _bound(chosen, named, emergence)
@@ -142,9 +146,8 @@ def posteriors(
 
 
 def _check(method: str, draws: int, chains: int) -> None:
-    for name, value, least in (("draws", draws, 8), ("chains", chains, 2)):
-        if value < least:
-            raise InputError(f"{name}={value}", where="posteriors", remedy=f"Give {least} at least")
+    check_count(draws, "draws", 8, where="posteriors")
+    check_count(chains, "chains", 2, where="posteriors")
     if method not in get_args(Algorithm):
         remedy = did_you_mean(method, get_args(Algorithm))
         raise InputError(f"there is no method '{method}'", where="posteriors", remedy=remedy)

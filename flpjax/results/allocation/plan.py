@@ -16,6 +16,7 @@ from flpjax.fitting.point import training_of
 from flpjax.ladder.audit.units import wrong_units
 from flpjax.ladder.table import Runs
 from flpjax.numerics import require_x64
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.allocation.allocation import Allocation
 from flpjax.results.allocation.approach import Approach
 from flpjax.results.allocation.approaches import approaches_of
@@ -53,7 +54,7 @@ EXPONENTS_OVER = (0.1, 10.0)
 
 
 def plan(
-    source: Runs | Draws,
+    source: Table | Draws,
     budget: Budget,
     key: Array,
     *,
@@ -115,9 +116,8 @@ def plan(
         domain = loss_domain(source.model.domains, via, source.ladder.source)
         training = runs = None
     else:
-        if draws < 2:
-            raise InputError(f"{draws} draws", where="draws", remedy="Ask for 2 at least, or plan from a point fit")
-        check_draw_count(draws)
+        source = read_runs(source)
+        check_draw_count(draws, 2, "a plan", why=", or plan from draws of a point fit")
         refused = check_carried(source, budgets, via, limits, bool(method or features or mix))
         training, note = with_both_sizes(training_of(source))
         note = (*(f"{fault.what}. {fault.remedy}" for fault in wrong_units(training)), *note)
