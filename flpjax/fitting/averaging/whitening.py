@@ -23,19 +23,15 @@ class Whitened(NamedTuple):
     inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
     away: Floats  # (fit, cell, row) what integrated weights take away
     effect: Floats  # (fit, run) what integrated effects of runs do
-    log_det: Floats  # (fit,) of the covariance of the rows seen
 
 
 class _Weighed(NamedTuple):
     """Covariances with the effects of runs integrated, and the weights of cells not yet."""
 
-    variance: Floats  # (fit, row) of a row by itself
-    inverse: Floats  # (fit, row) its inverse; 0 unseen
-    total: Floats  # (fit, run) sums of that over the rows of a run
+    inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
     effect: Floats  # (fit, run) variance of a run's effect, given its rows
     left: Floats  # (fit, row, cell) the basis, less what effects of runs explain of it
     unroot: Floats  # (fit, cell, cell) L⁻¹, of the weights' posterior precision L·Lᵀ
-    log_det: Floats  # (fit,) of L
 
 
 def whiten(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Whitened:
@@ -45,12 +41,9 @@ def whiten(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: In
     left to decompose has the size of the discrepancy's cells.
     """
     found = _weighed(sheet, output, origin, grid, point)
-    noise, amplitude = grid.noise[point], grid.amplitude[point]
-    log_det = (np.log(found.variance) * sheet.seen[output, origin]).sum(axis=1) + 2.0 * found.log_det
-    log_det += np.log1p(noise[:, None] ** 2 * found.total).sum(axis=1)
-    of_cells = (amplitude[:, None, None] * found.unroot) @ np.swapaxes(found.left, 1, 2)
+    of_cells = (grid.amplitude[point][:, None, None] * found.unroot) @ np.swapaxes(found.left, 1, 2)
     away = of_cells * np.sqrt(found.inverse)[:, None, :]
-    return Whitened(found.inverse, away, np.sqrt(found.effect), log_det)
+    return Whitened(found.inverse, away, np.sqrt(found.effect))
 
 
 def variance_of_rows(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Floats:
@@ -69,20 +62,17 @@ def effect_of_runs(sheet: Sheet, output: Indices, noise: Floats, total: Floats) 
 
 
 def _weighed(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> _Weighed:
-    variance = variance_of_rows(sheet, output, origin, grid, point)
-    inverse = sheet.seen[output, origin] / variance
+    inverse = sheet.seen[output, origin] / variance_of_rows(sheet, output, origin, grid, point)
     left = basis = sheet.basis[output]
     weighted = inverse[..., None] * basis
-    total = effect = np.zeros((len(output), 0))
+    effect = np.zeros((len(output), 0))
     if sheet.runs:
         total = np.where(sheet.effects[output][:, None], by_run(sheet, inverse), 0.0)
         effect = effect_of_runs(sheet, output, grid.noise[point], total)
         left = basis - of_rows(sheet, effect[..., None] * by_run(sheet, weighted))
     amplitude = grid.amplitude[point][:, None, None]
     precision = amplitude**2 * (np.swapaxes(weighted, 1, 2) @ left) + np.eye(basis.shape[2])
-    lower = np.linalg.cholesky(precision)
-    log_det = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-    return _Weighed(variance, inverse, total, effect, left, np.linalg.inv(lower), log_det)
+    return _Weighed(inverse, effect, left, np.linalg.inv(np.linalg.cholesky(precision)))
 
 
 def whiten_alike(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Whitened:
