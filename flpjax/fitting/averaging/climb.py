@@ -16,12 +16,12 @@ from flpjax.fitting.averaging.prospects import Standing
 from flpjax.fitting.averaging.rivals import Rivals
 from flpjax.fitting.averaging.sheet import Sheet
 from flpjax.fitting.averaging.steps import EACH, LANES, STIFF, STIFFER, TOLERANCE, Climb, Problem, advance, begun
-from flpjax.fitting.averaging.whitening import Whitened
+from flpjax.fitting.averaging.whitening import Covariances
 from flpjax.laws.law import Law, Space
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-Covariances = Callable[[Indices], Whitened]
+Asked = Callable[[Indices], Covariances]
 """Which fits → their covariances, leaves ``(fit, …)``."""
 STEPS = 100  # a few fits creep along a direction that data hardly tell; the others have long ended
 
@@ -31,7 +31,7 @@ def climb(
     space: Space,
     sheet: Sheet,
     output: Indices,
-    covariances: Covariances,
+    covariances: Asked,
     stand: Standing,
     which: Indices,
     rivals: Rivals,
@@ -100,35 +100,35 @@ class _Block:
         self._fit = np.full(LANES, -1, np.intp)  # which each lane holds; -1 of none
         self._calls = np.zeros(LANES, np.intp)
         self._next = self._own = np.zeros(0, np.intp)
-        self._whitened: Whitened | None = None
+        self._covariances: Covariances | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a lane holds a fit."""
         return bool((self._fit >= 0).any())
 
-    def fill(self, waiting: _Waiting, output: Indices, covariances: Covariances, stand: Standing) -> None:
+    def fill(self, waiting: _Waiting, output: Indices, covariances: Asked, stand: Standing) -> None:
         """Give lanes that hold none the fits that wait."""
         while (empty := np.flatnonzero(self._fit < 0)).size:
             if not self._next.size:
                 fits = waiting.next()
                 if fits is None:
                     return
-                self._next, self._own, self._whitened = fits, np.arange(len(fits)), covariances(fits)
+                self._next, self._own, self._covariances = fits, np.arange(len(fits)), covariances(fits)
             fits, self._next = self._next[: len(empty)], self._next[len(empty) :]
             own, self._own = self._own[: len(empty)], self._own[len(empty) :]
             self._put(empty[: len(fits)], fits, own, output[fits], stand)
 
     def _put(self, lane: Indices, fit: Indices, own: Indices, output: Indices, stand: Standing) -> None:
-        assert self._whitened is not None
-        known, sheet, problem, climb = self._whitened, self._sheet, self._problem, self._climb
+        assert self._covariances is not None
+        known, sheet, problem, climb = self._covariances, self._sheet, self._problem, self._climb
 
         def into(whole: NDArray[Any], part: NDArray[Any]) -> None:
             whole[..., lane] = np.moveaxis(part, 0, -1)
 
         jax.tree.map(lambda whole, leaf: into(whole, leaf[output]), problem.x, sheet.x)
         into(problem.y, sheet.y[output])
-        into(problem.root, np.sqrt(known.inverse[own]))
+        into(problem.root, known.root[own])
         into(problem.away, known.away[own])
         into(problem.effect, known.effect[own])
         for whole, leaf in zip(climb, stand, strict=False):

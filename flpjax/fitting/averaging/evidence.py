@@ -23,7 +23,7 @@ from flpjax.fitting.averaging.prospects import Standing, prospects
 from flpjax.fitting.averaging.rivals import Rivals
 from flpjax.fitting.averaging.sheet import Rows, Sheet, stacked
 from flpjax.fitting.averaging.steps import TOLERANCE
-from flpjax.fitting.averaging.whitening import Whitened, whiten_alike
+from flpjax.fitting.averaging.whitening import Covariances, covariances
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Space, prior_normal, size
 
@@ -85,15 +85,13 @@ def _fit_batch(law: Law, space: Space, sheet: Sheet, grid: Grid, shift: float, m
         stand, log_det = prospects(inner, space, sheet, grid, output, origin, theta)
         point, lane = np.tile(np.arange(len(grid.noise)), len(own)), np.arange(len(own)).repeat(len(grid.noise))
 
-        def whitened(fit: Indices) -> Whitened:
-            return whiten_alike(sheet, output[lane[fit]], origin[lane[fit]], grid, point[fit])
+        def asked(fit: Indices) -> Covariances:
+            return covariances(sheet, output[lane[fit]], origin[lane[fit]], grid, point[fit])
 
         rivals = Rivals(own[lane], grid.log_prior[point] - 0.5 * log_det)
         lost = rivals.lost(np.arange(len(lane)), stand.value, stand.hessian, stand.gain)
         which = np.flatnonzero(~lost & (stand.gain >= TOLERANCE))
-        return (climb if many else climb_few)(
-            inner, space, sheet, output[lane], whitened, stand, which, rivals
-        ), log_det
+        return (climb if many else climb_few)(inner, space, sheet, output[lane], asked, stand, which, rivals), log_det
 
     middle = int(np.argmax(grid.log_prior))
     own = np.arange(outputs * origins)

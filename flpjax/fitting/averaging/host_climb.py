@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.averaging.climb import STEPS, Covariances
+from flpjax.fitting.averaging.climb import STEPS, Asked
 from flpjax.fitting.averaging.lanes import LANES, values_and_slopes
 from flpjax.fitting.averaging.prospects import Standing, promised
 from flpjax.fitting.averaging.rivals import LOOK, Rivals
 from flpjax.fitting.averaging.secant import learned, times
 from flpjax.fitting.averaging.sheet import Sheet, by_run
 from flpjax.fitting.averaging.steps import HOPELESS, SOFTER, STIFF, STIFFER, STIFFEST, TOLERANCE
-from flpjax.fitting.averaging.whitening import Whitened
+from flpjax.fitting.averaging.whitening import Covariances
 from flpjax.laws.law import Law, Space, prior_normal
 
 Floats = NDArray[np.float64]
@@ -74,7 +74,7 @@ def climb_few(
     space: Space,
     sheet: Sheet,
     output: Indices,
-    covariances: Covariances,
+    covariances: Asked,
     stand: Standing,
     which: Indices,
     rivals: Rivals,
@@ -120,9 +120,9 @@ def _together(some: _Climbers, others: _Climbers) -> _Climbers:
     return _Climbers(*leaves)
 
 
-def _begun(fit: Indices, output: Indices, y: Floats, whitened: Whitened, stand: Standing) -> _Climbers:
+def _begun(fit: Indices, output: Indices, y: Floats, known: Covariances, stand: Standing) -> _Climbers:
     """Fits before their first step."""
-    problem = fit, output, y, np.sqrt(whitened.inverse), whitened.away, whitened.effect
+    problem = fit, output, y, known.root, known.away, known.effect
     own = Standing(*(leaf[fit] for leaf in stand))
     none = np.zeros(len(fit), np.intp)
     damping = np.full(len(fit), STIFF), np.full(len(fit), STIFFER)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import values_and_slopes
 from flpjax.fitting.averaging.sheet import Sheet, by_run
-from flpjax.fitting.averaging.whitening import effect_of_runs, variance_of_rows
+from flpjax.fitting.averaging.whitening import integrated, whitened
 from flpjax.laws.law import Law, Space, prior_normal
 
 Floats = NDArray[np.float64]
@@ -49,9 +49,8 @@ def prospects(
     Returns:
         Leaves ``(lane · point, …)``, and log determinants ``(lane · point,)`` of the covariances of the rows seen.
     """
-    kinds = len(np.unique(np.stack([grid.noise, grid.growth]), axis=1).T)
     columns = sheet.basis.shape[2] + theta.shape[1] + 1
-    each = max(NUMBERS // (kinds * sheet.y.shape[1] * columns), 1)
+    each = max(NUMBERS // (len(grid.kinds.first) * sheet.y.shape[1] * columns), 1)
     parts = []
     for at in range(0, len(output), each):
         some = slice(at, at + each)
@@ -65,66 +64,42 @@ def _prospects(
 ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Value, gradient, Hessian, gain, and log determinant."""
     loc, scale = prior_normal(law)
-    lanes, points, p, cells = len(output), len(grid.noise), len(loc), sheet.basis.shape[2]
-    value, slope = values_and_slopes(law, space, theta, sheet.x, output)
-    seen = sheet.seen[output, origin]
-    residual = np.where(seen, sheet.y[output] - value, 0.0)
-    both = np.concatenate([slope, residual[..., None]], axis=2)
-    both = np.where(seen[..., None], both, 0.0)
-    sound = np.isfinite(both).all(axis=(1, 2))
-    both = np.where(sound[:, None, None], both, 0.0)
-    sums, log_det, kind = _sums(sheet, grid, output, origin, np.concatenate([sheet.basis[output], both], axis=2))
-    gram = sums[..., cells:, cells:][:, kind]
-    if cells:
-        size, vector = np.linalg.eigh(sums[..., :cells, :cells])
-        turned = (np.swapaxes(vector, 2, 3) @ sums[..., :cells, cells:])[:, kind]
-        square = grid.amplitude[:, None] ** 2
-        own = 1.0 + square * np.maximum(size, 0.0)[:, kind]
-        gram = gram - np.swapaxes(turned, 2, 3) @ ((square / own)[..., None] * turned)
-        log_det = log_det[:, kind] + np.log(own).sum(axis=2)
-    else:
-        log_det = log_det[:, kind]
+    flat, p, kinds, kind = len(output) * len(grid.noise), len(loc), len(grid.kinds.first), grid.kinds.of_point
+    both, sound = _columns(law, space, sheet, output, origin, theta)
+    of_kind = np.tile(np.arange(kinds), len(output))
+    known, index = whitened(sheet, output.repeat(kinds), origin.repeat(kinds), grid, of_kind)
+    weighted = known.inverse[index, :, None] * both.repeat(kinds, axis=0)
+    gram = np.swapaxes(both, 1, 2).repeat(kinds, axis=0) @ weighted
+    if sheet.runs:
+        of_runs = by_run(sheet, weighted)
+        gram -= np.swapaxes(of_runs, 1, 2) @ (known.effect[index, :, None] * of_runs)
+    turned = np.swapaxes(known.basis[index], 1, 2) @ weighted
+
+    def of_points(leaf: Floats) -> Floats:
+        return leaf.reshape(len(output), kinds, *leaf.shape[1:])[:, kind]
+
+    told, turned = of_points(known.told[index]), of_points(turned)
+    gram = of_points(gram) - np.swapaxes(turned, 2, 3) @ (integrated(told, grid.amplitude)[..., None] * turned)
+    log_det = of_points(known.log_det[index]) + np.log1p(grid.amplitude[:, None] ** 2 * told).sum(axis=2)
     deviation, precision = theta - loc, 1.0 / scale**2
     density = 0.5 * (gram[..., -1, -1] + (deviation**2 * precision).sum(axis=1)[:, None])
     hessian = gram[..., :p, :p] + np.diag(precision)
     gradient = gram[..., :p, -1] - (deviation * precision)[:, None]
     gain = promised(gradient, hessian)
     density = np.where(sound[:, None], density, np.inf)
-    flat = lanes * points
-    return (
-        density.ravel(),
-        gradient.reshape(flat, p),
-        hessian.reshape(flat, p, p),
-        gain.ravel(),
-        log_det.ravel(),
-    )
+    return density.ravel(), gradient.reshape(flat, p), hessian.reshape(flat, p, p), gain.ravel(), log_det.ravel()
 
 
-def _sums(
-    sheet: Sheet, grid: Grid, output: Indices, origin: Indices, columns: Floats
-) -> tuple[Floats, Floats, Indices]:
-    """Sums over rows, with effects of runs integrated, of products of columns ``(lane, row, k)``.
-
-    Returns:
-        ``(lane, kind, k, k)``; log determinants ``(lane, kind)`` without the discrepancy; and each point's kind.
-    """
-    _, first, kind = np.unique(np.stack([grid.noise, grid.growth]), axis=1, return_index=True, return_inverse=True)
-    lanes, kinds = len(output), len(first)
-    outputs, origins, point = output.repeat(kinds), origin.repeat(kinds), np.tile(first, lanes)
-    variance, seen = variance_of_rows(sheet, outputs, origins, grid, point), sheet.seen[outputs, origins]
-    weighted = (seen / variance).reshape(lanes, kinds, -1, 1) * columns[:, None]
-    sums = np.swapaxes(columns, 1, 2)[:, None] @ weighted
-    log_det = np.where(seen, np.log(variance), 0.0).sum(axis=1)
-    if sheet.runs:
-        noise = grid.noise[point]
-        total = np.where(sheet.effects[outputs][:, None], by_run(sheet, seen / variance), 0.0)
-        effect = effect_of_runs(sheet, outputs, noise, total).reshape(lanes, kinds, -1, 1)
-        of_runs = by_run(sheet, weighted.reshape(lanes * kinds, *columns.shape[1:])).reshape(
-            lanes, kinds, sheet.runs, -1
-        )
-        sums -= np.swapaxes(of_runs, 2, 3) @ (effect * of_runs)
-        log_det += np.log1p(noise[:, None] ** 2 * total).sum(axis=1)
-    return sums, log_det.reshape(lanes, kinds), kind.ravel()
+def _columns(
+    law: Law, space: Space, sheet: Sheet, output: Indices, origin: Indices, theta: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Slopes and residuals ``(lane, row, p + 1)``, 0 of rows that are not seen; and which lanes are finite."""
+    value, slope = values_and_slopes(law, space, theta, sheet.x, output)
+    seen = sheet.seen[output, origin]
+    both = np.concatenate([slope, (sheet.y[output] - value)[..., None]], axis=2)
+    both = np.where(seen[..., None], both, 0.0)
+    sound = np.asarray(np.isfinite(both).all(axis=(1, 2)))
+    return np.where(sound[:, None, None], both, 0.0), sound
 
 
 def promised(gradient: Floats, hessian: Floats) -> Floats:

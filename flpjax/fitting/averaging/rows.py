@@ -36,10 +36,12 @@ def rows_of(stage: Stage, output: int, runs: Runs, origins: Origins) -> Rows:
     single = _within(y, run)
     count = np.bincount(groups)
 
+    order = np.argsort(groups, kind="stable")
+    begins = np.searchsorted(groups[order], np.arange(len(count)))
+
     def mean(values: NDArray[Any]) -> NDArray[np.float64]:
-        total = np.zeros((len(count), *values.shape[1:]))
-        np.add.at(total, groups, values)
-        return total / count.reshape(-1, *(1,) * (values.ndim - 1))
+        total = np.add.reduceat(values[order], begins, axis=0) if len(count) else values
+        return np.asarray(total / count.reshape(-1, *(1,) * (values.ndim - 1)))
 
     mean_x, mean_y = jax.tree.map(mean, x), mean(y)
     of_loss = stage.name == "loss" and len(count) == len(np.unique(run)) and stage.residual.space == "log"
@@ -64,13 +66,12 @@ def rows_of(stage: Stage, output: int, runs: Runs, origins: Origins) -> Rows:
 
 def _groups(run: NDArray[np.int64]) -> NDArray[np.intp]:
     """``(row,)`` which average each row belongs to: up to :data:`EACH` of a run, in the order of its checkpoints."""
-    groups, begun = np.zeros(len(run), np.intp), 0
-    for label in np.unique(run):
-        rows = np.flatnonzero(run == label)
-        parts = min(EACH, len(rows))
-        groups[rows] = begun + np.arange(len(rows)) * parts // len(rows)
-        begun += parts
-    return groups
+    _, index, size = np.unique(run, return_inverse=True, return_counts=True)
+    order = np.argsort(index, kind="stable")
+    place = np.empty(len(run), np.intp)
+    place[order] = np.arange(len(run)) - (np.cumsum(size) - size)[index[order]]
+    parts = np.minimum(size, EACH)
+    return np.asarray((np.cumsum(parts) - parts)[index] + place * parts[index] // size[index])
 
 
 def _within(y: NDArray[np.float64], run: NDArray[np.int64]) -> float:

@@ -12,7 +12,7 @@ from flpjax.fitting.averaging.evidence import Fits, fit_outputs, fit_rows
 from flpjax.fitting.averaging.hyperpriors import Grid, grid_of
 from flpjax.fitting.averaging.rivals import Rivals
 from flpjax.fitting.averaging.sampling import sample_outputs
-from flpjax.fitting.averaging.sheet import Rows, columns
+from flpjax.fitting.averaging.sheet import Rows, columns, stacked
 from flpjax.fitting.draws import unpack_all
 from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
@@ -76,7 +76,9 @@ def test_draws_are_those_of_gaussian_regression(effects):
     origin, taken = 1, np.zeros((6000, 3), bool)
     taken[::3, 0], taken[:4000, 1], taken[:5, 2] = True, True, True
     together = Fits(*(np.stack([leaf] * 3) for leaf in fits))
-    found = sample_outputs(LAW, "log", [rows] * 3, grid, together, origin, taken, np.random.default_rng(3))
+    found = sample_outputs(
+        LAW, "log", stacked(LAW, [rows] * 3), grid, together, origin, taken, np.random.default_rng(3)
+    )
     params = jax.vmap(lambda v: unpack(LAW, v))(jnp.asarray(found.vectors[:4000, 1]))
     told = np.log(np.asarray(jax.vmap(lambda p: jax.vmap(lambda x: LAW.apply(p, x))(AHEAD))(params)))
     weight = np.exp(fits.log_evidence[origin] - logsumexp(fits.log_evidence[origin]))
@@ -219,7 +221,9 @@ def test_draws_of_a_map_are_those_of_its_density():
     fits = fit_outputs(law, "linear", [rows], grid)
     taken = np.ones((4000, 1), bool)
     found = [
-        sample_outputs(law, "linear", [rows], grid, fits, 0, taken, np.random.default_rng(key)).vectors[:, 0]
+        sample_outputs(law, "linear", stacked(law, [rows]), grid, fits, 0, taken, np.random.default_rng(key)).vectors[
+            :, 0
+        ]
         for key in range(16)
     ]
 
