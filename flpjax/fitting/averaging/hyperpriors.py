@@ -154,8 +154,8 @@ class Grid(NamedTuple):
     @property
     def kinds(self) -> Kinds:
         """Kinds of noise among its points."""
-        _, first, kind = np.unique(np.stack([self.noise, self.growth]), axis=1, return_index=True, return_inverse=True)
-        return Kinds(first, kind.ravel())
+        _, first, kind = np.unique(self.noise + 1j * self.growth, return_index=True, return_inverse=True)
+        return Kinds(first, kind)
 
 
 def grid_of(space: Space, departs: bool = True) -> Grid:

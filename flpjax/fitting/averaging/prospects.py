@@ -64,7 +64,8 @@ def _prospects(
 ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Value, gradient, Hessian, gain, and log determinant."""
     loc, scale = prior_normal(law)
-    flat, p, kinds, kind = len(output) * len(grid.noise), len(loc), len(grid.kinds.first), grid.kinds.of_point
+    flat, p, (first, kind) = len(output) * len(grid.noise), len(loc), grid.kinds
+    kinds = len(first)
     both, sound = _columns(law, space, sheet, output, origin, theta)
     of_kind = np.tile(np.arange(kinds), len(output))
     known, index = whitened(sheet, output.repeat(kinds), origin.repeat(kinds), grid, of_kind)

@@ -69,8 +69,9 @@ def residuals(
         theta: ``(lane, p)``.
         many: Whether this is one of many calls, for which a program without derivatives pays.
     """
-    kinds = len(grid.kinds.first)
-    pairs, pair = np.unique(output * kinds + grid.kinds.of_point[point], return_inverse=True)
+    first, kind = grid.kinds
+    kinds = len(first)
+    pairs, pair = np.unique(output * kinds + kind[point], return_inverse=True)
     if (np.diff(pair) < 0).any():
         order = np.argsort(pair, kind="stable")
         found = residuals(law, space, sheet, grid, origin, output[order], point[order], theta[order], many)

@@ -45,7 +45,8 @@ def whitened(
     own = np.stack(np.broadcast_arrays(sheet.alike[output], origin, kind), axis=1)
     different, index = np.unique(own, axis=0, return_inverse=True)
     output, origin, kind = different.T
-    noise, growth = grid.noise[grid.kinds.first[kind]], grid.growth[grid.kinds.first[kind]]
+    point = grid.kinds.first[kind]
+    noise, growth = grid.noise[point], grid.growth[point]
     seen = sheet.seen[output, origin]
     variance = sheet.within[output] ** 2
     variance += (noise[:, None] * np.exp(growth[:, None] * sheet.below[output, origin])) ** 2
