@@ -111,7 +111,7 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
             return None
         how = sorted((_wanted_options() | self._options).items())  # which of them there are, the version says
         try:
-            return shelf.program(name, self._program, self._statics(arguments[1:]), arguments, numbers, how)
+            return shelf.program(name, lambda: self._program, self._statics(arguments[1:]), arguments, numbers, how)
         except NotKeptError:
             return None
 
