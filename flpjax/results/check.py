@@ -212,11 +212,12 @@ def _held_out_warnings(runs: Runs) -> list[str]:
 def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
     warnings = []
     finals = fitted_finals(runs, via)
+    if not len(finals):
+        why = "no run that is not held out has a final value" if len(runs) else "all runs are held out"
+        return [f"{why}: there is nothing to fit on"]
     if len(finals) < FEW_RUNS:
         few = count(len(finals), "finished run")
         warnings.append(f"{few} only: intervals of so few hold less than they say; train {FEW_RUNS} at least")
-    if not len(finals):
-        return warnings
     ratio = finals.tokens / finals.params
     if len(finals) > 1 and ratio.max() < SAME_RATIO * ratio.min():
         warnings.append(

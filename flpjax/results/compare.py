@@ -190,6 +190,8 @@ def compare(
             where=runs.source,
             remedy="Errors are counted on held-out targets: name some, or hold out the largest K",
         )
+    if mixture_laws is MIXTURE_LAWS and not runs.sources:
+        mixture_laws = ()  # nobody asked for them
     if not runs.domains:
         raise InputError(
             "there is no column 'loss/<domain>'",
@@ -223,7 +225,7 @@ def compare(
         zeros = bool((runs.training().finals().mix == 0).any()) if runs.sources else False
         flops_law: Law = M4(floor=FLOOR if zeros else None) if runs.sources else MIXTURE_LOSS["m1"]
         maps.append(_row("flops", FP(flops_law), runs, key, lambda record: record.scores))
-        for name, score in {**MAPS, **own_maps}.items():
+        for name, score in {**(MAPS if runs.sources else {}), **own_maps}.items():
             say(name)
             stages = mixed_stages("m1", score, laws)
             method = FLPM(MIXTURE_LOSS["m1"], stages.loss_score, selection=stages.selection, prior=stages.prior)
