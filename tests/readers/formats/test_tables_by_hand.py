@@ -39,6 +39,14 @@ READ = {
         "Model name,N (M),D (1e9),FLOPs (1e18),Loss/C4,h accuracy",
         lambda r, n, y, s: f"{r},{n / 1e6},{D * n / 1e9},{6 * D * n * n / 1e18},{y},{s}",
     ),
+    "days of a petaflop a second, and cross-entropies": table(
+        "run,params,tokens,PetaFLOP/s-days,c4 xent,score/h",
+        lambda r, n, y, s: f"{r},{n},{D * n},{6 * D * n * n / 8.64e19!r},{y},{s}",
+    ),
+    "compute in its column": table(
+        "run,params,tokens,Compute (PF-days),loss/c4,score/h",
+        lambda r, n, y, s: f"{r},{n},{D * n},{6 * D * n * n / 8.64e19!r},{y},{s}",
+    ),
     "a row a value": table(
         "Run,Step,Metric,Value",
         lambda r, n, y, s: "\n".join(
