@@ -51,7 +51,8 @@ def solve_definite(matrix: Array, rhs: Array, least: float) -> tuple[Array, Arra
     places = np.arange(len(rhs))
 
     def eliminate(j: Any, table: Array) -> tuple[Array, Array]:
-        column, row = (lax.dynamic_index_in_dim(table, j, axis, keepdims=False) for axis in (1, 0))
+        at = lax.index_in_dim if isinstance(j, int) else lax.dynamic_index_in_dim  # the first compiles quicker
+        column, row = (at(table, j, axis, keepdims=False) for axis in (1, 0))
         pivot, size = row[j], scale[j]
         share = pivot / size
         row = row / jnp.maximum(pivot, least * size)

@@ -6,6 +6,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 LONGEST = 80  # characters of a name or a value that a message repeats
@@ -45,6 +46,23 @@ def _rebuild(kind: type[FlpjaxError], what: str, where: str, remedy: str) -> Flp
 
 class InputError(FlpjaxError, ValueError):
     """A table, a mapping file, a target or an argument can't be used as it is."""
+
+
+def check_count(value: Any, noun: str, least: int = 0, *, where: str = "", why: str = "") -> None:
+    """Refuse what is no number of things.
+
+    Args:
+        value: How many were asked for.
+        noun: Of what, in the plural.
+        least: The fewest there can be.
+        where: What takes them.
+        why: What else there is to do, in a clause that begins with a comma or a semicolon.
+
+    Raises:
+        InputError: It is no whole number, or less than ``least``.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(f"{shown(value)} {noun}", where=where, remedy=f"Give a whole number, {least} at least{why}")
 
 
 class FitError(FlpjaxError, RuntimeError):

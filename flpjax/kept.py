@@ -61,7 +61,7 @@ class Shelf:
     def program(
         self,
         name: str,
-        jitted: Any,
+        jitted: Callable[[], Any],
         static: tuple[Any, ...],
         arguments: tuple[Any, ...],
         numbers: tuple[Any, ...],
@@ -71,7 +71,7 @@ class Shelf:
 
         Args:
             name: Of the function, the same in every process and of no other.
-            jitted: The function as ``jax.jit`` gives it.
+            jitted: Gives the function as ``jax.jit`` does; it is asked only if there is no such program.
             static: Its static arguments.
             arguments: All of its arguments.
             numbers: Those that are not static.
@@ -87,7 +87,7 @@ class Shelf:
         found = self._read(path)
         if found is None and not self.kept:
             raise NotKeptError
-        return self._made(path, jitted, arguments) if found is None else found
+        return self._made(path, jitted(), arguments) if found is None else found
 
     def _listen(self, event: str, **_: Any) -> None:
         self._hits += event == HIT

@@ -111,7 +111,7 @@ class compiled(Generic[R]):  # noqa: N801 - used as jax.jit is
             return None
         how = sorted((_wanted_options() | self._options).items())  # which of them there are, the version says
         try:
-            return shelf.program(name, self._program, self._statics(arguments[1:]), arguments, numbers, how)
+            return shelf.program(name, lambda: self._program, self._statics(arguments[1:]), arguments, numbers, how)
         except NotKeptError:
             return None
 
@@ -243,5 +243,12 @@ def generator(key: Array, *salt: int) -> np.random.Generator:
     Args:
         key: A JAX random key.
         salt: Integers that identify a use of the key; generators of different salts are independent.
+
+    Raises:
+        InputError: It is no key.
     """
-    return np.random.default_rng([*np.asarray(jax.random.key_data(key)).ravel().tolist(), *salt])
+    try:
+        words = np.asarray(jax.random.key_data(key)).ravel().tolist()
+    except TypeError:
+        raise InputError(f"{shown(key)} is no random key", remedy="Give jax.random.key(0)") from None
+    return np.random.default_rng([*words, *salt])

@@ -2,18 +2,21 @@
 
 import importlib
 import inspect
+import re
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 import typer
 
 import flpjax
 from flpjax.cli.app import app
-from flpjax.errors import InputError
+from flpjax.errors import InputError, shown
 from flpjax.fitting.discovery.method import Discovered
+from flpjax.ladder.export import csv_of
 from flpjax.renamed import FOLDERS, MODULES
 
 COMMANDS = typer.main.get_command(app).commands
@@ -121,9 +124,91 @@ def test_a_method_may_be_given_by_its_name(noisy, key):
     assert list(flpjax.backtest("flp", cut, key, draws=8).methods) == ["flp"]
     with pytest.raises(InputError, match="there is no method 'flq'"):
         flpjax.fit("flq", noisy.runs, key)
-    for draws in (7.5, -1, "8"):
-        with pytest.raises(InputError, match=r"draws\. Give a whole number"):
-            flpjax.fit("flp", noisy.runs, key, draws=draws)
+
+
+FUNCTIONS = {name: f for name in flpjax.__all__ if inspect.isfunction(f := getattr(flpjax, name))}
+IN_ORDER = {
+    "method": flpjax.method("fp"), "chosen": flpjax.method("fp"), "methods": ["fp"], "targets": "C=1e23",
+    "target": "C=1e23", "budget": 1e23, "spend": 1e22, "via": "c4", "path": None, "result": None, "priors": None,
+}  # fmt: skip
+"""What stands before a ladder, or must be there; none of it is looked at before the ladder is."""
+
+
+def asked(function, **given):
+    """Call a function with what is given, and something for each other argument that it must have."""
+    arguments = inspect.signature(function).parameters.values()
+    value = {**IN_ORDER, "key": jax.random.key(0), **given}
+    return function(**{p.name: value[p.name] for p in arguments if p.default is p.empty or p.name in given})
+
+
+def taking(kind):
+    return [
+        (name, p.name)
+        for name, function in FUNCTIONS.items()
+        for p in inspect.signature(function).parameters.values()
+        if kind in str(p.annotation).replace("[", " ").replace("]", " ").split()
+    ]
+
+
+@pytest.mark.parametrize(("name", "ladder"), taking("Table"))
+@pytest.mark.parametrize("odd", ["no/such.csv", 3, None])
+def test_what_takes_a_ladder_takes_a_path_and_refuses_all_else_in_a_sentence(noisy, key, name, ladder, odd):
+    if name == "mix_curve" and odd is None:
+        return  # which takes none
+    fitted = flpjax.fit("fp", noisy.runs, key, draws=0)
+    draws = {"draws": fitted} if (name, "draws") in taking("Draws") else {}  # elsewhere a number
+    scored = {"registration": flpjax.register(fitted, noisy.runs, "C=1e23")} if name == "score" else {}
+    others = {other: noisy.runs for at, other in taking("Table") if at == name and other != ladder}
+    with pytest.raises(InputError, match=r"there is no such file|a table can't be made of an object of type"):
+        asked(FUNCTIONS[name], **draws | scored | others | {ladder: [odd] if ladder == "ladders" else odd})
+
+
+def test_a_ladder_is_the_same_by_path_as_a_frame_in_an_object_and_read(noisy, tmp_path):
+    path = tmp_path / "ladder.csv"
+    path.write_text(csv_of(noisy.runs), encoding="utf-8")
+    read = flpjax.read_runs(path)
+    assert flpjax.read_runs(read) is read
+    assert flpjax.read_runs(flpjax.Ladder(read)) is read
+    for ladder in (str(path), path, pl.read_csv(path), flpjax.Ladder(path), flpjax.import_runs(path)):
+        assert flpjax.check(ladder).runs == flpjax.check(read).runs
+    with pytest.raises(InputError, match="runs take no mapping"):
+        flpjax.read_runs(read, {})
+
+
+@pytest.mark.parametrize("name", [name for name, argument in taking("Draws") if argument == "draws"])
+@pytest.mark.parametrize("odd", ["ladder.csv", 3, None])
+def test_what_takes_draws_says_how_to_get_some(noisy, name, odd):
+    with pytest.raises(InputError, match=r"is no fit\. Fit a ladder first, flpjax\.fit\("):
+        asked(FUNCTIONS[name], runs=noisy.runs, draws=odd)
+
+
+COUNTS = {
+    "fit": "auto: {} draws. Give a whole number, 2 at least; a blend has no point fit",
+    "auto": "auto: {} draws. Give a whole number, 2 at least; a blend has no point fit",
+    "bootstrap": "bootstrap: {} draws. Give a whole number, 1 at least; point() makes none",
+    "posterior": "posterior: {} draws. Give a whole number, 8 at least",
+    "backtest": "backtest: {} draws. Give a whole number, 0 at least",
+    "plan": "a plan: {} draws. Give a whole number, 2 at least, or plan from draws of a point fit",
+    "speedup": "a speed-up: {} draws. Give a whole number, 1 at least",
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("odd", [7.5, -1, "8", True, float("nan")])
+def test_what_is_no_number_of_draws_is_refused_in_one_sentence(noisy, name, odd):
+    runs = noisy.runs.hold_out(noisy.runs.largest(2))
+    ladders = {argument: runs for at, argument in taking("Table") if at == name}
+    method = {"method": "auto"} if name == "fit" else {}
+    with pytest.raises(InputError, match=re.escape(COUNTS[name].format(shown(odd)))):
+        asked(FUNCTIONS[name], **ladders | method | {"draws": odd})
+
+
+@pytest.mark.parametrize("odd", [0, None, "a", 1.5])
+def test_what_is_no_key_is_refused_in_one_sentence(noisy, odd):
+    for name in ("fit", "point", "speedup"):
+        ladders = {argument: noisy.runs for at, argument in taking("Table") if at == name}
+        with pytest.raises(InputError, match=rf"{odd!r} is no random key\. Give jax\.random\.key\(0\)"):
+            asked(FUNCTIONS[name], **ladders | {"key": odd})
 
 
 OLD = [*FOLDERS, *(old for olds in MODULES.values() for old in olds.split())]

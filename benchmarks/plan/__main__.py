@@ -1,8 +1,8 @@
 """Plans on trial: what they say of sweeps with published answers, and of ladders simulated from known laws.
 
 ``python -m benchmarks.plan --json FILE [--only PART …] [--workers N] [--replicates N]``. Each part is a module here
-with ``measure(options)``, its figures as JSON has them, and ``show(figures)``, these in words. Public ladders are read
-from FLPJAX_DATA.
+with ``measure(options)``, its figures as JSON has them, and ``show(figures)``, these in words. ``inside``, by which run
+selection was chosen, runs only if it is named. Public ladders are read from FLPJAX_DATA.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from benchmarks.plan.options import Options
 from benchmarks.report import environment, finish, parser
 
 PARTS = ("allocation", "bias", "selection", "speedup")
+IF_NAMED = ("inside",)
 
 
 def main() -> None:
@@ -28,24 +29,19 @@ def main() -> None:
         type=lambda text: tuple(text.split(",")),
         default=PARTS,
         metavar="PART,…",
-        help=f"these parts: {', '.join(PARTS)} (default: all)",
+        help=f"these parts: {', '.join(PARTS)} (default: all these), {', '.join(IF_NAMED)}",
     )
     arguments.add_argument("--workers", type=int, default=1, help="processes, on CPU if more than one (default: 1)")
     arguments.add_argument("--replicates", type=int, help="simulations of each study (default: the part's own)")
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument(
-        "--inside",
-        action="store_true",
-        help="run selection on splits inside the training rows, by every rule in question: no test loss is read",
-    )
     given = arguments.parse_args()
-    unknown = [part for part in given.only if part not in PARTS]
+    unknown = [part for part in given.only if part not in (*PARTS, *IF_NAMED)]
     if unknown:
-        arguments.error(f"there is no part '{unknown[0]}'; there is: {', '.join(PARTS)}")
+        arguments.error(f"there is no part '{unknown[0]}'; there is: {', '.join((*PARTS, *IF_NAMED))}")
     jax.config.update("jax_enable_x64", True)
     if given.workers > 1:
         jax.config.update("jax_platforms", "cpu")
-    options = Options(given.workers, given.replicates, given.seed, given.inside)
+    options = Options(given.workers, given.replicates, given.seed)
     figures: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for name in given.only:

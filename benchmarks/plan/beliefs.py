@@ -13,10 +13,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.hyperpriors import OF
-from flpjax.fitting.lawsearch.powersum import LEAST, SLOTS, PowerSum
+from flpjax.fitting.lawsearch.powersum import LEAST, SLOTS, PowerSum, tables_of
 from flpjax.fitting.lawsearch.proposer import propose
 from flpjax.fitting.lawsearch.structure import Axis, Structure, axis_of
-from flpjax.fitting.lawsearch.trials import tables_of
 from flpjax.laws.law import Space
 from flpjax.numerics import compiled
 from flpjax.results.selection.conditioning import Joint

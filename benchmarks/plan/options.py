@@ -13,10 +13,8 @@ class Options:
         workers: Processes, each on the CPU if there are several; see :mod:`benchmarks.workers`.
         replicates: Simulations of each study; None for the part's own number.
         seed: Of all that is random.
-        inside: Whether run selection is tried on splits of the training rows alone, by every rule.
     """
 
     workers: int = 1
     replicates: int | None = None
     seed: int = 0
-    inside: bool = False

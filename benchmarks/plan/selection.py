@@ -5,8 +5,8 @@ of the rows that it paid for. A first plan of 16 runs, for a quarter of the firs
 their priors, each later one of 32 on what laws believe that were fitted to the rows paid for. Each law has a
 discrepancy that grows along features, and a local one that rows near each other share: many cheap rows of a corner,
 which no law follows, then don't outweigh the few that lie near the target. Laws that ship and laws that a search finds
-are weighed by the rows paid for alone. All of it was chosen on splits inside the training rows (``--inside``), which
-read no test loss.
+are weighed by the rows paid for alone. All of it was chosen on splits inside the training rows
+(:mod:`benchmarks.plan.inside`), which read no test loss.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.laws.tasks import TASKS
-from benchmarks.plan import inside
 from benchmarks.plan.options import Options
 from benchmarks.plan.study import RULES, SHARES, SHARES_OF, Study, one
 from benchmarks.plan.weighed import Rule
@@ -39,9 +38,7 @@ PUBLISHED = {
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """R² by task and share of the cost, of the selection and of random rows; ``inside`` by every rule."""
-    if options.inside:
-        return inside.measure(options)
+    """R² by task and share of the cost, of the selection and of random rows."""
     seeds = range(options.seed, options.seed + (options.replicates or 1))
     todo = [Study(task, random, seed) for task in TASKS for random in (False, True) for seed in seeds]
     done = dict(side_by_side(one, todo, options.workers))
@@ -64,8 +61,6 @@ def measure(options: Options) -> dict[str, Any]:
 
 def show(figures: dict[str, Any]) -> str:
     """A table: task by task, then means."""
-    if inside.HOW in figures:
-        return inside.show(figures)
     names = list(figures)
     rows = [
         [

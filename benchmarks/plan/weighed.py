@@ -25,6 +25,7 @@ STEPS = np.linspace(-1.0, 2.0, 7)  # of noises, in s.d. about the median of ladd
 LOUD = np.exp(OF["log"].noise_prior[1] * STEPS)
 LIKELY = np.exp(-0.5 * STEPS**2)
 TO_SD = 1.4826  # median absolute residual → s.d., if normal
+WIDTH, WIDTHS = np.log(2.0), 256  # s.d. of the logarithm of the priors' widths, which are guesses; draws of it
 LEAST_SHARE = 0.02  # of the largest weight: laws with less are left out
 
 
@@ -43,7 +44,7 @@ class Weighed(NamedTuple):
 
 
 def weighed(
-    laws: Sequence[Fits], problem: Problem, points: Points, measured: Sequence[int]
+    laws: Sequence[Fits], problem: Problem, points: Points, measured: Sequence[int], rng: np.random.Generator
 ) -> dict[Rule, list[Weighed]]:
     """Each law with departures of each amplitude, weighed by what was measured, by each rule.
 
@@ -54,10 +55,11 @@ def weighed(
         problem: The measured rows, in the order of the search.
         points: All rows.
         measured: The same by number.
+        rng: For what evidences err by.
     """
     laws = [law for law in laws if np.isfinite(law.value).all() and np.isfinite(law.slope).all()]
     here = Measured.of(problem, points, measured)
-    evidence, hold_outs = _shares(by_evidence(laws, here)), _shares(by_hold_outs(laws, here))
+    evidence, hold_outs = shares_of_evidence(by_evidence(laws, here), rng), _shares(by_hold_outs(laws, here))
     both = [(part, 0.5 * share) for part, share in (*evidence, *hold_outs)]
     forecasts: dict[int, Floats] = {}
 
@@ -77,6 +79,21 @@ def _shares(parts: list[Part]) -> list[tuple[Part, float]]:
     """Each with its share of all weights."""
     share = np.exp(np.array([p.log_weight for p in parts]) - max(p.log_weight for p in parts))
     return list(zip(parts, (share / share.sum()).tolist(), strict=True))
+
+
+def shares_of_evidence(parts: list[Part], rng: np.random.Generator) -> list[tuple[Part, float]]:
+    """Each with its share of all weights, expected over what evidences err by.
+
+    A number that the rows determine costs a law the logarithm of its prior's width. Widths are guesses, within a factor
+    of two, and those of a law are the same for all outputs: where rows are few, evidences err by as much as laws
+    differ, and the most probable one must not have it all; where they are many, it is nothing.
+    """
+    laws = {id(p.law): p.law for p in parts}
+    sd = [WIDTH * np.sqrt(law.numbers) * law.value.shape[1] for law in laws.values()]
+    error = dict(zip(laws, (rng.standard_normal((WIDTHS, len(laws))) * sd).T, strict=True))
+    log_weight = np.stack([p.log_weight + error[id(p.law)] for p in parts], axis=1)  # (draw, part)
+    share = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    return list(zip(parts, (share / share.sum(axis=1, keepdims=True)).mean(axis=0).tolist(), strict=True))
 
 
 def by_evidence(laws: Sequence[Fits], here: Measured) -> list[Part]:

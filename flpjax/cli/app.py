@@ -214,6 +214,7 @@ def backtest(
 
     from flpjax.cli import session
     from flpjax.cli.show import show_backtest, show_split
+    from flpjax.cli.text import alike
 
     session.start_jax()
     from flpjax.numerics import random_key
@@ -224,10 +225,11 @@ def backtest(
     steps.save(json, result)
     if plot is not None:
         session.save_figure(plot, result.plot())
-    failed = [f"{name}: {record.failed}" for name, record in result.methods.items() if record.failed]
+    failed = {name: [record.failed] for name, record in result.methods.items() if record.failed}
     if len(failed) == len(result.methods):
-        session.warn(failed[:-1], label="left out")
-        raise FitError(failed[-1])
+        *others, last = alike(failed)
+        session.warn(others, label="left out")
+        raise FitError(last)
     best = result.best()
     if best is not None and len(names) > 1:
         among = "" if result.judged_alike else " of methods that forecast most"
@@ -235,9 +237,8 @@ def backtest(
     session.out.print(show_split(len(table.training().names), result.held_out))
     for shown in show_backtest(result, by_target=by_target):
         session.out.print(shown)
-    session.warn(failed, label="left out")
-    for name, record in result.methods.items():
-        session.warn([f"{name}: {w}" for w in record.warnings])
+    session.warn(alike(failed), label="left out")
+    session.warn(alike({name: record.warnings for name, record in result.methods.items()}))
 
 
 @app.command(cls=Command)

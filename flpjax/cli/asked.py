@@ -54,7 +54,7 @@ def check_numbers(draws: int | None, level: float = 0.9) -> None:
     from flpjax.results.forecast import check_level
 
     check_level(level)
-    check_draw_count(draws or 0)
+    check_draw_count(0 if draws is None else draws)
 
 
 UNNAMED = "law"

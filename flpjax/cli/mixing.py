@@ -176,6 +176,7 @@ def compare(
     from flpjax.cli import session, show, show_mix
     from flpjax.cli.asked import parse_laws
     from flpjax.cli.layout import Paragraph
+    from flpjax.cli.text import alike
 
     laws = parse_laws(law)
     table = steps.held_out(steps.read(runs, mapping, only, exclude), largest, hold_out)
@@ -192,9 +193,10 @@ def compare(
     session.out.print(show.show_split(len(table.training().names), result.held_out))
     for shown in show_mix.show_comparison(result):
         session.out.print(shown)
-    for row in (*result.laws, *result.maps):
-        if row.failed:
-            session.warn([f"{row.name}: {row.failed}"], label="left out")
+    if not table.sources:
+        session.warn(["there is no column 'mix/<source>': laws of mixtures, and maps fitted with them, take no part"])
+    failed = {row.name: [row.failed] for row in (*result.laws, *result.maps) if row.failed}
+    session.warn(alike(failed), label="left out")
     if result.discovery is not None:
         for line in show_mix.discovered(result.discovery, log):
             for each in line.split("\n"):

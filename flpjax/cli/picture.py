@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,10 +80,27 @@ def picture(panels: int, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
 def drawn(figure: Figure, kind: str, dpi: int = FILE_DPI, **options: Any) -> bytes:
     """The figure as a file of a format that matplotlib knows; letters that the font lacks are boxes."""
     file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", MISSING)
+    with boxes_for_missing_letters():
         figure.savefig(file, format=kind, dpi=dpi, **options)
     return file.getvalue()
+
+
+@contextlib.contextmanager
+def boxes_for_missing_letters() -> Iterator[None]:
+    """Draw letters that the font lacks as boxes, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", MISSING)
+        yield
+
+
+def lacks_letters(figure: Figure) -> bool:
+    """Whether a text of the figure has letters that the font lacks."""
+    from matplotlib.font_manager import findfont, get_font
+    from matplotlib.text import Text
+
+    there = get_font(findfont("DejaVu Sans")).get_charmap()
+    texts: list[Text] = figure.findobj(Text)
+    return any(ord(letter) not in there for text in texts for letter in text.get_text() if letter.isprintable())
 
 
 def words(text: str, letters: int = 10_000) -> str:

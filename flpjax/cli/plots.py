@@ -27,6 +27,7 @@ from flpjax.errors import InputError
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import in_warmup
 from flpjax.ladder.table import AVERAGE, Runs, index_of
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.forecast import Forecast, Interval
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ MARKERS = "os^Dvp<>"  # of targets: told apart in grey, too
 
 def plot_forecast(
     result: Forecast,
-    runs: Runs,
+    runs: Table,
     via: str,
     tasks: Sequence[str] | None = None,
     *,
@@ -66,6 +67,7 @@ def plot_forecast(
     Raises:
         InputError: There is nothing to draw.
     """
+    runs = read_runs(runs)
     names = list(tasks or dict.fromkeys(name for each in result.score for name in each))
     if not names and not any(via in losses for losses in result.loss):
         raise InputError("the forecast has neither a loss nor a score to draw", where=result.method)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flpjax.cli.picture import LADDER_COLOR, MOST_TITLE_LETTERS, TARGET_COLOR, finish, log_ticks, picture, words
+from flpjax.fitting.draws import refuse_unfitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,6 +30,7 @@ def plot_posterior(draws: Draws, priors: Priors, level: float = 0.9) -> Figure:
     Raises:
         InputError: The draws have none of these parameters, or matplotlib is not installed.
     """
+    refuse_unfitted(draws)
     from flpjax.fitting.posterior.against import against_priors
 
     rows = against_priors(draws, priors, level)

@@ -81,7 +81,10 @@ def words(result: Mix) -> list[str]:
 
 def show_comparison(result: Comparison) -> list[Sheet]:
     """The paper's Table 3, and its Table 4."""
-    tables = [_errors("Compute per source → loss: mean |relative error| of each domain's loss, %", "law", result.laws)]
+    tables = []
+    if result.laws:
+        title = "Compute per source → loss: mean |relative error| of each domain's loss, %"
+        tables.append(_errors(title, "law", result.laws))
     if result.maps:
         title = "Loss → score, from the targets' true losses ('flops': from compute): mean |relative error|, %"
         tables.append(_errors(title, "map", result.maps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len, chop_cells
 
@@ -132,3 +133,12 @@ def words(text: str) -> list[str]:
         else:
             found.append(word)
     return found
+
+
+def alike(messages: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each message once, behind the names of all that it is about: ``auto, flp: the chance level … is unknown``."""
+    about: dict[str, list[str]] = {}
+    for name, each in messages.items():
+        for message in dict.fromkeys(each):
+            about.setdefault(message, []).append(name)
+    return [f"{', '.join(names)}: {message}" for message, names in about.items()]

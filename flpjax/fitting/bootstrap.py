@@ -15,10 +15,10 @@ from flpjax.fitting.draws import Draws, check_draw_count, make_draws
 from flpjax.fitting.joint import refine
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.staged import Vectors, judge, rows_per_run
-from flpjax.ladder.table import Runs
 from flpjax.laws.law import determined_by, size
 from flpjax.methods.method import BoundModel, Method
 from flpjax.numerics import generator
+from flpjax.readers.read import Table, read_runs
 
 FAILED_SHARE = 0.05  # more failed draws than this, and the interval needs a warning
 FEW_RUNS = 5  # an interval that rests on fewer is wide, and says so
@@ -29,7 +29,7 @@ CANDIDATES = 20  # resamples tried for each one kept
 
 def bootstrap(
     method: Method,
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     draws: int = RESAMPLED,
@@ -61,9 +61,8 @@ def bootstrap(
         InputError: The ladder can't carry the method, or has too few runs for an interval.
         PrecisionError: JAX is in 32 bits.
     """
-    if draws < 1:
-        raise InputError(f"{draws} draws", where="bootstrap", remedy="Ask for 1 at least, or use point() for none")
-    check_draw_count(draws, "bootstrap", len(runs.names))
+    runs = read_runs(runs)
+    check_draw_count(draws, 1, "bootstrap", len(runs.names), "; point() makes none")
     bound = bind(method, runs)
     size_rng = generator(key, RESAMPLE_SALT)
     uniform = size_rng.uniform(size=CANDIDATES * draws)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flpjax.engine.settings import Status
-from flpjax.errors import InputError, count, shown
+from flpjax.errors import InputError, check_count, count, shown
 from flpjax.fitting.diagnostics import Diagnostic, Sampling
 from flpjax.fitting.predicted import predict
 from flpjax.fitting.summary import LadderSummary as LadderSummary
@@ -33,19 +32,38 @@ def most_draws(width: int) -> int:
     return min(MOST_DRAWS, MOST_NUMBERS // max(width, 1))
 
 
-def check_draw_count(draws: int, where: str = "", width: int = 1) -> None:
+NO_POINT = "; a blend has no point fit"
+
+
+def refuse_unfitted(draws: Any) -> None:
+    """Refuse what is no fit, such as a table that was given in place of one.
+
+    Raises:
+        InputError: It is something else than draws.
+    """
+    if not isinstance(draws, Draws):
+        path = isinstance(draws, str | os.PathLike)
+        raise InputError(
+            f"{shown(draws) if path else f'an object of type {type(draws).__name__}'} is no fit",
+            remedy="Fit a ladder first, flpjax.fit('auto', 'ladder.csv', jax.random.key(0)); or ask the ladder itself, "
+            "flpjax.Ladder('ladder.csv').forecast('N=7e9,D=4e12')",
+        )
+
+
+def check_draw_count(draws: int, least: int = 0, where: str = "", width: int = 1, why: str = "") -> None:
     """Refuse what is no number of draws, and more of them than memory holds, before any is made.
 
     Args:
         draws: The number.
+        least: The fewest there can be.
         where: What makes them.
         width: How many numbers each holds while it is made.
+        why: As of :func:`flpjax.errors.check_count`.
 
     Raises:
         InputError: There are too many, or it is no number of them.
     """
-    if not isinstance(draws, Integral) or draws < 0:
-        raise InputError(f"{shown(draws)} draws", where=where, remedy="Give a whole number")
+    check_count(draws, "draws", least, where=where, why=why)
     most = most_draws(width)
     if draws > most:
         raise InputError(f"{draws:,} draws are more than memory holds", where=where, remedy=f"Ask for {most:,} at most")

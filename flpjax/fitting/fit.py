@@ -9,7 +9,7 @@ from jax import Array
 
 from flpjax.errors import InputError
 from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
-from flpjax.fitting.draws import Draws, check_draw_count
+from flpjax.fitting.draws import NO_POINT, Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
 from flpjax.fitting.sampled import POSTERIOR, Sampled
 from flpjax.ladder.table import Runs
@@ -18,6 +18,7 @@ from flpjax.methods.method import Method
 from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, Laws
 from flpjax.methods.registry import method as method_of_one_model
 from flpjax.methods.signs import positive_losses
+from flpjax.readers.read import Table, read_runs
 
 LEAST_SAMPLED = 8  # draws of a posterior
 AnyMethod = Method | Auto | Discovered
@@ -100,14 +101,13 @@ def check_asked(chosen: AnyMethod, draws: int | None, joint: bool = False) -> No
             raise InputError(f"{name} fits its methods stage by stage", remedy="Name a method, or leave joint out")
         if draws == 0:
             raise InputError(f"{name} is a blend, which no single draw shows", remedy="Name a method, or ask for draws")
-        if draws == 1:
-            raise InputError("1 draws", where=name, remedy="Ask for 2 at least; a blend has no point fit")
+        if draws is not None:
+            check_draw_count(draws, 2, name, why=NO_POINT)
     if isinstance(chosen, Sampled):
         if joint:
             raise InputError("a posterior is of both stages at once", remedy="Leave joint out")
-        if draws is not None and draws < LEAST_SAMPLED:
-            raise InputError(f"{draws} draws", where="posterior", remedy=f"Ask for {LEAST_SAMPLED} at least")
-    check_draw_count(draws or 0)
+        check_draw_count(LEAST_SAMPLED if draws is None else draws, LEAST_SAMPLED, "posterior")
+    check_draw_count(0 if draws is None else draws)
 
 
 def check_carried(chosen: AnyMethod, runs: Runs) -> Inputs:
@@ -144,7 +144,7 @@ def method_from(asked: AnyMethod | str) -> AnyMethod:
 
 def fit(
     method: AnyMethod | str,
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     draws: int | None = None,
@@ -168,6 +168,7 @@ def fit(
         FitError: Nothing could be fitted, or a posterior could not be sampled.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     method = method_from(method)
     check_asked(method, draws, joint)
     if isinstance(method, Auto | Discovered):

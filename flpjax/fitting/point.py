@@ -16,13 +16,14 @@ from flpjax.fitting.staged import Vectors, fit_stage, judge
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import BoundModel, Method
 from flpjax.numerics import generator, require_x64
+from flpjax.readers.read import Table, read_runs
 
 STEPS = 500  # laws with dozens of parameters creep at the end; the others never get there
 
 
 def point(
     method: Method,
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     joint: bool = False,
@@ -51,6 +52,7 @@ def point(
         InputError: The ladder can't carry the method.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     bound = bind(method, runs)
     vectors, _, fits = fit_stages(bound, np.ones((1, len(bound.runs.names))), key, starts, settings, progress)
     warnings = bound.warnings + judge(fits, strict)
@@ -61,7 +63,7 @@ def point(
     return make_draws(bound, vectors, "point" if ties == 1 else "tied", fits, warnings)
 
 
-def bind(method: Method, runs: Runs) -> BoundModel:
+def bind(method: Method, runs: Table) -> BoundModel:
     """Bind a method to the runs that a fit may see: choose its checkpoints, and centre its laws on them.
 
     Args:
@@ -75,6 +77,7 @@ def bind(method: Method, runs: Runs) -> BoundModel:
         InputError: No run is left, the ladder can't carry the method, or it is a blend of several.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     if not hasattr(method, "bind"):
         name = type(method).__name__
         if isinstance(method, str):

@@ -70,10 +70,9 @@ class Ladder:
     @cached_property
     def runs(self) -> Runs:
         """The checked table."""
-        from flpjax.ladder.table import Runs
         from flpjax.readers.read import read_runs
 
-        return self.source if isinstance(self.source, Runs) else read_runs(self.source, self.mapping)
+        return read_runs(self.source, self.mapping)
 
     def check(self) -> Answer[Check]:
         """What is in the table, and what stands in the way of a forecast."""

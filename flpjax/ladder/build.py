@@ -207,7 +207,7 @@ def _fill_compute(columns: dict[str, NDArray[Any]], place: Place, notes: list[st
         refuse_amount(place, columns["flops"], "flops")
         lacking = [name for name in ("params", "tokens") if name not in columns]
         if lacking:
-            one = "; flpjax import takes it from C = 6·N·D" if len(lacking) == 1 else ""
+            one = "; flpjax import takes it from C = 6·N·D" if lacking == ["tokens"] else ""
             notes.append(
                 f"there is no column {' and no '.join(map(repr, lacking))}: laws that read them take no part{one}"
             )

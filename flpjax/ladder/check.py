@@ -85,7 +85,9 @@ def check_values(columns: Mapping[str, NDArray[Any]], place: Place, signed: Sequ
             refuse(place, values, name, values <= 0, "must be a positive number")
         elif name.startswith("score/"):
             largest, remedy, where = np.nanmax(values, initial=0.0), "", f"under [tasks.{name[6:]}] in a mapping file"
-            if 1.5 < largest <= 100:
+            if 1.5 < largest <= 100 and np.nanmedian(values) <= 1.0:
+                remedy = "Write all scores of a task in one unit, as fractions"
+            elif 1.5 < largest <= 100:
                 remedy = f'Looks like points: declare scale = "points" {where}'
             elif largest <= 1 and -1 <= np.nanmin(values, initial=0.0) < 0:
                 remedy = (

@@ -49,10 +49,11 @@ class Falling(NamedTuple):
 def falling_tasks(finals: Runs) -> tuple[Falling, ...]:
     """The tasks whose final scores fall with compute by more than their scatter, from above chance."""
     found = []
-    for task, score in zip(finals.tasks, finals.score.T, strict=True):
+    for i in np.flatnonzero(_slopes_down(np.log(finals.flops), finals.score)):
+        task, score = finals.tasks[i], finals.score[:, i]
         known = np.isfinite(score)
         x, y = np.log(finals.flops[known]), score[known]
-        if not known.any() or y.max() < task.chance + ABOVE or not falls(x, y):
+        if y.max() < task.chance + ABOVE or not falls(x, y):
             continue
         first, last, noise = _line(x, y)
         order = np.argsort(x, kind="stable")
@@ -60,6 +61,13 @@ def falling_tasks(finals: Runs) -> tuple[Falling, ...]:
         lower = float(min(task.chance, y.min()))
         found.append(Falling(task.name, lower, tuple(np.exp(x[order])), tuple(ceiling), first, last, noise))
     return tuple(found)
+
+
+def _slopes_down(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """``(task,)`` whether the line through what is known of ``y`` ``(run, task)`` along ``x`` ``(run,)`` falls."""
+    known = np.isfinite(y)
+    mean = np.where(known, x[:, None], 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.asarray(np.where(known, (x[:, None] - mean) * y, 0.0).sum(axis=0) < 0.0)
 
 
 def falls(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, check_count
 from flpjax.ladder.known_tasks import known_task
 from flpjax.ladder.table import Floats, index_of
 from flpjax.ladder.tasks import Task
@@ -30,6 +30,7 @@ def check_noise(
     Raises:
         InputError: A number is out of its range, or ``questions`` names a task that is not among ``tasks``.
     """
+    check_count(checkpoints, "checkpoints a run", 1, where=where)
     for bad, what, remedy in (
         (seed < 0, f"the seed is {seed}", "Give 0 or more"),
         (
@@ -37,7 +38,6 @@ def check_noise(
             f"the noise is {noise}",
             "Give 0 (exact) or a scale from 1e-6 to 5; 1 is realistic",
         ),
-        (checkpoints < 1, f"{checkpoints} checkpoints a run", "Give at least 1"),
         (any(n < 2 for n in questions.values()), "a test set of fewer than 2 questions", "Give at least 2"),
     ):
         if bad:

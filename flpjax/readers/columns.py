@@ -18,10 +18,12 @@ from flpjax.ladder.table import Runs
 from flpjax.readers.bare import VALIDATION, bare_loss
 from flpjax.readers.cells import LONGEST_NAME
 from flpjax.readers.convert import RenamedPlace, converted, ends_of_finished, without_step_zero
+from flpjax.readers.formats.names import meaning_of
 from flpjax.readers.raw import RawTable
 from flpjax.readers.rows import doubts_about_rows, is_constant, note_about_rows, numbered, one_row_a_run
 from flpjax.readers.table_map import TableMap as TableMap
 
+MEASURED = ("loss/", "score/")
 MOST_LISTED = 8  # ignored columns named in a note
 WANDB_STEP = "_step"
 
@@ -152,7 +154,9 @@ def _choose(raw: RawTable, table_map: TableMap) -> tuple[dict[str, str], list[st
             )
         ignored.append(name or "(no name)")
     if ignored:
-        notes.append(f"ignored {count(len(ignored), 'column')}: {some_of(ignored, MOST_LISTED)}")
+        known = [name for name in ignored if (one := meaning_of(name)) and one.canonical.startswith(MEASURED)]
+        also = f"; flpjax import takes {some_of(known)} for losses or scores" if known else ""
+        notes.append(f"ignored {count(len(ignored), 'column')}: {some_of(ignored, MOST_LISTED)}{also}")
     return chosen, notes
 
 

@@ -108,7 +108,7 @@ def from_frame(frame: Any, source: str = "table") -> RawTable:
         raise InputError(
             f"a table can't be made of an object of type {type(frame).__name__}",
             where=source,
-            remedy="Give a path, the name of a ladder, or a pandas, polars or Arrow table",
+            remedy="Give a path, the name of a ladder, or a pandas, polars or Arrow table, such as pandas.DataFrame(…)",
         )
     texts = [_named(c) for c in names]
     refuse_repeated(texts, source)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,27 @@ from flpjax.readers.ladders import LADDERS, read_ladder
 from flpjax.readers.raw import SUFFIXES, RawTable, missing_file, refuse_irregular
 
 
-def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Runs:
+class Frame(Protocol):
+    """A pandas, polars or Arrow table."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+
+class HasRuns(Protocol):
+    """What keeps a ladder: :class:`flpjax.Ladder`, what was imported, a simulated ladder."""
+
+    @property
+    def runs(self) -> Runs | None:
+        """The ladder; None where it could not be made yet."""
+
+
+Table = Runs | HasRuns | str | os.PathLike[str] | Frame
+"""What every public function takes for a ladder."""
+
+
+def read_runs(source: Table, mapping: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Runs:
     """Read a ladder.
 
     A cell that is empty, null or (in a data frame) NaN was not measured. That may be so for scores, their standard
@@ -32,7 +52,7 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
     Args:
         source: The name of a ladder (``ladder``, ``olmo-ladder``, ``gadre2024``, ``gadre2024-c4``, …); the path of a
             CSV or Parquet file; or a pandas, polars or Arrow table. A file that has a ladder's name needs ``./``
-            before it.
+            before it. Runs are returned as they are, as are those of a :class:`flpjax.Ladder`.
         mapping: What a table calls its columns, in which units, and facts about its tasks: the path of a TOML file or
             the same as a dictionary (:mod:`flpjax.readers.mapping` shows one).
 
@@ -42,6 +62,11 @@ def read_runs(source: Any, mapping: str | os.PathLike[str] | Mapping[str, Any] |
     Raises:
         InputError: Something in the input is wrong; the message names file, row and column, and the remedy.
     """
+    kept = source if isinstance(source, Runs) else getattr(source, "runs", None)
+    if isinstance(kept, Runs):
+        if mapping is not None:
+            raise InputError("runs take no mapping", where=kept.source, remedy="Give it to what reads the table")
+        return kept
     if isinstance(source, str) and source in LADDERS:
         if mapping is not None:
             raise InputError("a ladder by name takes no mapping", where=source, remedy="Leave the mapping out")

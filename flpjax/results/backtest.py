@@ -10,11 +10,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from flpjax.errors import FitError, InputError
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, check_draw_count
 from flpjax.fitting.fit import AnyMethod, fit, method_from
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.ladder.unfinished import final_value_rule
 from flpjax.numerics import require_x64
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.forecast import Interval, check_level, forecast, predict_from_loss
 from flpjax.results.record import Backtest, Cell, Record, crps
 from flpjax.results.target import targets_of
@@ -24,7 +25,7 @@ NAMED = 4  # outputs that a message names
 
 def backtest(
     methods: Mapping[str, AnyMethod] | Sequence[str],
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     draws: int | None = None,
@@ -47,14 +48,14 @@ def backtest(
         InputError: Nothing is held out, nothing else is left, or a held-out run is not finished.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     if not runs.held_out.any():
         raise InputError("no run is held out", where=runs.source, remedy="Name some, or hold out the largest K")
     if runs.held_out.all():
         raise InputError("all runs are held out", where=runs.source, remedy="Leave some to fit on")
     check_level(level)
     require_x64("a backtest")
-    if draws is not None and draws < 0:
-        raise InputError(f"{draws} draws", where="backtest", remedy="Ask for 0 (no intervals) or more")
+    check_draw_count(0 if draws is None else draws, where="backtest")
     actual = runs.targets().finals()
     unfinished = sorted(set(runs.targets().names) - set(actual.names))
     if unfinished:

@@ -18,6 +18,7 @@ from flpjax.ladder.select import Selection
 from flpjax.ladder.table import Runs, index_of
 from flpjax.ladder.tasks import chance_warnings
 from flpjax.ladder.units import Unit
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.finished import finals_notes, fitted_finals, unfinished_warnings
 from flpjax.shown import ShownAsTable
 
@@ -80,7 +81,7 @@ class Check(ShownAsTable):
         return "\n".join([self.summary, *(f"warning: {w}" for w in self.warnings)])
 
 
-def check(runs: Runs, via: str | None = None, selection: Selection | None = None) -> Check:
+def check(runs: Table, via: str | None = None, selection: Selection | None = None) -> Check:
     """Look a table over before anything is fitted.
 
     Args:
@@ -91,6 +92,7 @@ def check(runs: Runs, via: str | None = None, selection: Selection | None = None
     Raises:
         InputError: There is no such loss domain.
     """
+    runs = read_runs(runs)
     training = runs.training()
     if via in (None, "own") and runs.domains:
         via = runs.general_domains[0]
@@ -210,11 +212,12 @@ def _held_out_warnings(runs: Runs) -> list[str]:
 def _ladder_warnings(runs: Runs, via: str | None) -> list[str]:
     warnings = []
     finals = fitted_finals(runs, via)
+    if not len(finals):
+        why = "no run that is not held out has a final value" if len(runs) else "all runs are held out"
+        return [f"{why}: there is nothing to fit on"]
     if len(finals) < FEW_RUNS:
         few = count(len(finals), "finished run")
         warnings.append(f"{few} only: intervals of so few hold less than they say; train {FEW_RUNS} at least")
-    if not len(finals):
-        return warnings
     ratio = finals.tokens / finals.params
     if len(finals) > 1 and ratio.max() < SAME_RATIO * ratio.min():
         warnings.append(

@@ -23,6 +23,7 @@ from flpjax.methods.direct import FP
 from flpjax.methods.flpm import FLPM
 from flpjax.methods.method import Method
 from flpjax.methods.registry import ALL_EMERGED, AUTO, FLOOR, MIXTURE_LOSS, RECENT, Laws, check_law_names, mixed_stages
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.backtest import record_of
 from flpjax.results.record import Cell, Record
 from flpjax.shown import ShownAsTable
@@ -154,7 +155,7 @@ class Comparison(ShownAsTable):
 
 
 def compare(
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     mixture_laws: Sequence[str] = MIXTURE_LAWS,
@@ -179,6 +180,7 @@ def compare(
         InputError: Nothing is held out, nothing is left to fit on, or there is no loss.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     if forms is not None:
         warnings.warn("compare(forms=…) is now compare(mixture_laws=…)", DeprecationWarning, stacklevel=2)
         mixture_laws = forms
@@ -188,6 +190,8 @@ def compare(
             where=runs.source,
             remedy="Errors are counted on held-out targets: name some, or hold out the largest K",
         )
+    if mixture_laws is MIXTURE_LAWS and not runs.sources:
+        mixture_laws = ()  # nobody asked for them
     if not runs.domains:
         raise InputError(
             "there is no column 'loss/<domain>'",
@@ -221,7 +225,7 @@ def compare(
         zeros = bool((runs.training().finals().mix == 0).any()) if runs.sources else False
         flops_law: Law = M4(floor=FLOOR if zeros else None) if runs.sources else MIXTURE_LOSS["m1"]
         maps.append(_row("flops", FP(flops_law), runs, key, lambda record: record.scores))
-        for name, score in {**MAPS, **own_maps}.items():
+        for name, score in {**(MAPS if runs.sources else {}), **own_maps}.items():
             say(name)
             stages = mixed_stages("m1", score, laws)
             method = FLPM(MIXTURE_LOSS["m1"], stages.loss_score, selection=stages.selection, prior=stages.prior)

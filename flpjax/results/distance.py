@@ -11,6 +11,7 @@ from flpjax.ladder.outline import flops_range_at
 from flpjax.results.target import Target
 
 FAR = 1000.0  # beyond this ratio of FLOPs nobody has checked that any law holds
+MANY = 1e6  # from here on a ratio is told by its power of ten
 NEAR = float(np.log(4.0))  # e-folds: a target within a factor of four is as good as among the runs
 INSIDE = 0.1  # e-folds: what rounds to whole batches
 
@@ -103,8 +104,9 @@ def extrapolation_warning(target: Target, ladder: LadderSummary) -> list[str]:
             f"target '{target.name}' lies inside the ladder ({ratio:.2g} × its largest run): this is interpolation"
         )
     elif ratio >= FAR:
+        times = f"{ratio:,.0f}" if ratio < MANY else f"{ratio:.3g}"
         warnings.append(
-            f"target '{target.name}' lies {ratio:,.0f} × beyond the ladder's largest run: no law was ever checked that "
+            f"target '{target.name}' lies {times} × beyond the ladder's largest run: no law was ever checked that "
             "far; train a larger rung"
         )
     if place.below > INSIDE:
@@ -118,7 +120,12 @@ def extrapolation_warning(target: Target, ladder: LadderSummary) -> list[str]:
         )
     if target.params and target.tokens:
         counted = target.flops / (target.params * target.tokens) if target.flops else 0.0
-        if abs(counted / (ladder.rule(target.params, target.tokens) / (target.params * target.tokens)) - 1.0) > 0.1:
+        if np.isnan(ladder.rule.extra) and np.isclose(counted, 6.0):
+            warnings.append(
+                f"target '{target.name}': C is 6·N·D = {target.flops:.3g} FLOPs; a ladder without both N and D does "
+                "not say how it counts: give C=… if it counts otherwise"
+            )
+        elif abs(counted / (ladder.rule(target.params, target.tokens) / (target.params * target.tokens)) - 1.0) > 0.1:
             warnings.append(
                 f"target '{target.name}' has {counted:.2f} FLOPs per parameter and token, the ladder's own rule gives "
                 f"{ladder.rule(target.params, 1.0) / target.params:.2f}: are both counted in the same way?"

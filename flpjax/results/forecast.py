@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError
-from flpjax.fitting.draws import Draws, StageFit
+from flpjax.fitting.draws import Draws, StageFit, refuse_unfitted
 from flpjax.ladder.features import Features
 from flpjax.methods.method import Prediction
 from flpjax.results import caveats, take_off
@@ -156,6 +156,7 @@ def forecast(
     Raises:
         InputError: No target, a level outside 0 to 1, or no usable draw at all.
     """
+    refuse_unfitted(draws)
     given = targets_from(targets)
     if not given:
         raise InputError("there is no target", remedy="Give one, say N=7e9,D=4e12")

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError
-from flpjax.fitting.draws import Draws
-from flpjax.ladder.table import Runs
+from flpjax.fitting.draws import Draws, refuse_unfitted
 from flpjax.methods.method import StageName
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.completion import completed
 from flpjax.results.forecast import check_level
 from flpjax.results.goal import Goal
@@ -95,7 +95,7 @@ def mix_curve(
     level: float = 0.9,
     goal: Goal | None = None,
     baseline: Mapping[str, float] | None = None,
-    runs: Runs | None = None,
+    runs: Table | None = None,
 ) -> MixCurve:
     """Forecast a target over a grid of mixtures (Chen et al. 2024, figure 6, is the case of two sources).
 
@@ -112,6 +112,8 @@ def mix_curve(
     Raises:
         InputError: The model has another number of sources, or the step is no share.
     """
+    refuse_unfitted(draws)
+    runs = None if runs is None else read_runs(runs)
     check_level(level)
     target = target_from(target)
     sources = draws.model.sources

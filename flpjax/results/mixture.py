@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flpjax.engine.ascent import AscentStatus, Optima, ascend, spread_starts
 from flpjax.errors import FitError
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, refuse_unfitted
 from flpjax.fitting.predicted import measured
 from flpjax.fitting.validation import RollingValidation
 from flpjax.methods.method import StageName
@@ -63,6 +63,7 @@ def optimise_mix(
         FitError: No draw is usable, or the value is not finite anywhere.
         PrecisionError: JAX is in 32 bits.
     """
+    refuse_unfitted(draws)
     require_x64("a search for mixtures")
     check_level(level)
     problem = mixture_problem(draws, target_from(target), goal or Goal(), constraints or Constraints(), baseline)

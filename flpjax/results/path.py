@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError
-from flpjax.fitting.draws import Draws
+from flpjax.errors import check_count
+from flpjax.fitting.draws import Draws, refuse_unfitted
 from flpjax.ladder.features import Features
 from flpjax.ladder.table import Runs
 from flpjax.methods.method import StageName
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.prediction import bounds_of, check_level, lost, predict, predict_from_loss, scatter
 from flpjax.results.target import Asked, Target, target_from
@@ -104,7 +105,7 @@ class ForecastPath(ShownAsTable):
 
 
 def forecast_path(
-    draws: Draws, runs: Runs, target: Asked, *, level: float = 0.9, measured: bool = True, points: int = POINTS
+    draws: Draws, runs: Table, target: Asked, *, level: float = 0.9, measured: bool = True, points: int = POINTS
 ) -> ForecastPath:
     """Forecast models that grow as the ladder does, from its smallest run to the target.
 
@@ -122,10 +123,11 @@ def forecast_path(
     Raises:
         InputError: The level is no probability, or there are fewer than two points.
     """
+    refuse_unfitted(draws)
+    runs = read_runs(runs)
     check_level(level)
     target = target_from(target)
-    if points < 2:
-        raise InputError(f"a path of {points} points is none", remedy="Give 2 or more")
+    check_count(points, "points", 2, where="a path")
     filled = with_mixture(completed(target, draws.ladder), draws)
     compute = law_inputs([filled], draws)
     log_n, log_d, log_c = _way(runs, filled, points)
@@ -206,7 +208,7 @@ class ScoreMap(ShownAsTable):
         return rows
 
 
-def score_map(draws: Draws, runs: Runs, path: ForecastPath, *, measured: bool = True) -> ScoreMap | None:
+def score_map(draws: Draws, runs: Table, path: ForecastPath, *, measured: bool = True) -> ScoreMap | None:
     """Scores from the largest loss that the ladder measured down to the smallest on the way to a target.
 
     Args:
@@ -219,6 +221,8 @@ def score_map(draws: Draws, runs: Runs, path: ForecastPath, *, measured: bool = 
     Returns:
         The map; None for a model whose scores are not each a function of one loss that it knows.
     """
+    refuse_unfitted(draws)
+    runs = read_runs(runs)
     check_level(path.level)
     model = draws.model
     if not model.via or any(len(route) != 1 for route in model.via):

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, refuse_unfitted
 from flpjax.fitting.saved.archive import VERSIONS
 from flpjax.fitting.saved.files import bytes_of, save
 from flpjax.ladder.export import csv_of
 from flpjax.ladder.table import Runs
 from flpjax.ladder.tasks import Task
 from flpjax.ladder.units import Unit
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.baseline import Baseline, baseline
 from flpjax.results.forecast import Forecast, forecast
 from flpjax.results.review import review
@@ -78,7 +79,7 @@ class Registration:
 
 def register(
     draws: Draws,
-    runs: Runs,
+    runs: Table,
     targets: Asked | Sequence[Asked],
     *,
     level: float = 0.9,
@@ -102,6 +103,8 @@ def register(
     Raises:
         InputError: There is nothing to forecast.
     """
+    refuse_unfitted(draws)
+    runs = read_runs(runs)
     targets = named_targets(targets)
     made = forecast if forecast is not None else _forecast(draws, targets, level, method)
     return Registration(

@@ -10,9 +10,10 @@ import numpy as np
 from flpjax.engine.settings import Status
 from flpjax.errors import InputError, count, some_of
 from flpjax.fitting.diagnostics import Diagnostic
-from flpjax.fitting.draws import LOST, Draws
+from flpjax.fitting.draws import LOST, Draws, refuse_unfitted
 from flpjax.fitting.staged import CONDITION_LIMIT
 from flpjax.ladder.table import AVERAGE, Runs
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.forecast import Forecast, forecast
 from flpjax.results.ladder_checks import (
     check_audit,
@@ -36,7 +37,7 @@ MISFIT = 0.75, 0.5  # share of the runs fitted that they should hold, and must
 FAILED_BAD = 0.5  # share of draws without a forecast
 
 
-def review(draws: Draws, runs: Runs, targets: Asked | Sequence[Asked] = (), made: Forecast | None = None) -> Review:
+def review(draws: Draws, runs: Table, targets: Asked | Sequence[Asked] = (), made: Forecast | None = None) -> Review:
     """Check draws, the ladder they were fitted on, and how far they are to be carried.
 
     Args:
@@ -45,6 +46,8 @@ def review(draws: Draws, runs: Runs, targets: Asked | Sequence[Asked] = (), made
         targets: What is to be forecast from them.
         made: The forecast of these targets, if there is one: then its draws are judged, not others.
     """
+    refuse_unfitted(draws)
+    runs = read_runs(runs)
     targets = targets_from(targets)
     training = runs.training()
     finals = training.finals()

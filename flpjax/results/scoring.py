@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, some_of
+from flpjax.errors import InputError, shown, some_of
 from flpjax.ladder.table import AVERAGE, Runs
 from flpjax.ladder.unfinished import final_value_rule
 from flpjax.methods.method import StageName
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.record import crps
 from flpjax.results.registration import Registration
 from flpjax.results.target import Target
 from flpjax.shown import ShownAsTable
 
-FLOPS_TOLERANCE = 0.05  # of the FLOPs that were forecast: a run beyond it is another than was asked about
+FLOPS_TOLERANCE = 0.05  # of the FLOPs that were forecast: a run beyond it is not quite what was asked about
+ANOTHER = 1.5  # times more or fewer FLOPs: another run, which says nothing of the forecast's calibration
 MOST_LISTED = 6
 
 
@@ -127,7 +129,7 @@ class Scoring(ShownAsTable):
         return f"{said}; CRPS {abs(self.gain):.0%} {'below' if self.gain >= 0 else 'above'} the baseline's"
 
 
-def score(registration: Registration, actual: Runs, *, digest: str = "") -> Scoring:
+def score(registration: Registration, actual: Table, *, digest: str = "") -> Scoring:
     """Hold a registered forecast against the runs that it was about.
 
     Args:
@@ -138,6 +140,10 @@ def score(registration: Registration, actual: Runs, *, digest: str = "") -> Scor
     Raises:
         InputError: No target has a run, or none of what was forecast was measured there.
     """
+    if not isinstance(registration, Registration):
+        remedy = "Give one as flpjax.register made it, or flpjax.load of its file"
+        raise InputError(f"{shown(registration)} is no registration", remedy=remedy)
+    actual = read_runs(actual)
     made = registration.forecast
     finals = actual.finals()
     domains = registration.draws.model.domains
@@ -184,13 +190,17 @@ def _matched(targets: Sequence[Target], finals: Runs, actual: Runs) -> tuple[dic
     missing = [target.name for i, target in enumerate(targets) if i not in found]
     if missing:
         notes.append(f"not there yet: {some_of(missing, MOST_LISTED)}")
-    for i, row in found.items():
-        flops = targets[i].flops
-        if flops and abs(finals.flops[row] / flops - 1.0) > FLOPS_TOLERANCE:
-            notes.append(
-                f"'{names[row]}' took {finals.flops[row]:.3g} FLOPs where {flops:.3g} were forecast: it is another run "
-                "than the one that was asked about"
-            )
+    for i, row in list(found.items()):
+        flops = targets[i].flops or finals.flops[row]
+        ratio = float(finals.flops[row] / flops)
+        took = f"'{names[row]}' took {finals.flops[row]:.3g} FLOPs where {flops:.3g} were forecast"
+        if max(ratio, 1.0 / ratio) > ANOTHER:
+            del found[i]
+            notes.append(f"{took}: another run, which is not scored")
+        elif abs(ratio - 1.0) > FLOPS_TOLERANCE:
+            notes.append(f"{took}: it is another run than the one that was asked about")
+    if not found:
+        raise InputError(notes[-1], where=actual.source, remedy="Score the run that was forecast, or forecast this one")
     return found, notes
 
 

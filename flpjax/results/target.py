@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, did_you_mean, shown
 from flpjax.ladder.check import MIX_SLACK
-from flpjax.ladder.compute import FlopsRule
+from flpjax.ladder.compute import FlopsRule, six_nd
 from flpjax.ladder.features import Feature
-from flpjax.ladder.table import Runs
+from flpjax.readers.read import Table, read_runs
 
 _KEYS = {"n": "params", "params": "params", "d": "tokens", "tokens": "tokens", "c": "flops", "flops": "flops"}
 
@@ -98,16 +98,11 @@ class Target:
         return found
 
     def filled(self, rule: FlopsRule) -> Target:
-        """With FLOPs, counted as the ladder counts them where they are not given."""
+        """With FLOPs, counted as the ladder counts them where they are not given; as 6·N·D where that isn't known."""
         if self.flops is not None or self.params is None or self.tokens is None:
             return self
-        if np.isnan(rule.extra):
-            raise InputError(
-                "the ladder has no N and D, so it can't tell how FLOPs are counted",
-                where=f"target '{self.name}'",
-                remedy="Give the target's FLOPs, C=…",
-            )
-        return replace(self, flops=rule(self.params, self.tokens))
+        count = six_nd if np.isnan(rule.extra) else rule
+        return replace(self, flops=float(count(self.params, self.tokens)))
 
 
 def mixture_of(mix: Mapping[str, float], sources: Sequence[str], where: str) -> NDArray[np.float64]:
@@ -226,8 +221,9 @@ def named_targets(asked: Asked | Sequence[Asked]) -> tuple[Target, ...]:
     return found
 
 
-def targets_of(runs: Runs) -> list[Target]:
+def targets_of(runs: Table) -> list[Target]:
     """The ends of runs, as targets: where their final values were measured, or where they end if none was."""
+    runs = read_runs(runs)
     finals = runs.ends()
     others = [f.name for f in finals.extra_features]
 

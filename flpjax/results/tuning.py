@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, refuse_unfitted
 from flpjax.fitting.predicted import predict
 from flpjax.ladder.features import STANDARD, Features
-from flpjax.ladder.table import Runs
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.lowest_point import lowest_point
 from flpjax.results.prediction import Interval, check_level
@@ -134,7 +134,7 @@ class Tuning(ShownAsTable):
 
 def tune(
     draws: Draws,
-    runs: Runs,
+    runs: Table,
     targets: Asked | Sequence[Asked],
     free: Sequence[str] = (),
     *,
@@ -154,6 +154,8 @@ def tune(
     Raises:
         InputError: No law reads a feature, or more than three are free.
     """
+    refuse_unfitted(draws)
+    runs = read_runs(runs)
     check_level(level)
     targets = targets_from(targets)
     if not targets:

@@ -68,7 +68,7 @@ def test_what_it_begins_with_is_imported(kind: str, tmp_path: Path) -> None:
         pytest.importorskip("wandb")
     rest = {"olmix": {"tokens": 1e9}, "jsonl": {}}.get(kind, {"batch_tokens": 4096})
     made = import_runs(source(SOURCES[kind](), tmp_path), constants={"params": 1e8, **rest})
-    assert made.format == {"wandb-panel": "wandb", "by-hand": "wandb"}.get(kind, kind)
+    assert made.format == {"wandb-panel": "wandb", "by-hand": "table"}.get(kind, kind)
     assert made.runs is not None
 
 

@@ -11,7 +11,7 @@ from benchmarks.plan.measured import Measured, Part
 from benchmarks.plan.selection import PUBLISHED, show
 from benchmarks.plan.splits import split_of
 from benchmarks.plan.study import SHARES
-from benchmarks.plan.weighed import _noise
+from benchmarks.plan.weighed import WIDTH, _noise, shares_of_evidence
 from flpjax.fitting.lawsearch.folds import Folds, folds_towards
 from flpjax.fitting.lawsearch.structure import axis_of
 from flpjax.fitting.lawsearch.trials import CORNER
@@ -56,6 +56,23 @@ def test_noise_that_scatter_shows_is_more_probable_than_rows_with_noise_of_their
     huber = np.where(np.abs(y) < CORNER * 0.02, 0.5 * (y / 0.02) ** 2, CORNER * np.abs(y) / 0.02 - 0.5 * CORNER**2)
     np.testing.assert_allclose(much, -huber.sum() - 12 * np.log(0.02 * np.sqrt(2 * np.pi)), rtol=1e-9)
     assert much > little + 10.0
+
+
+def test_evidences_err_by_what_widths_of_priors_do():
+    """Of two laws the share is the mean of a logistic over a normal; a law's own parts err alike."""
+    law, other = (Fits(np.zeros((1, 1, 1)), np.zeros((1, 1, 1, 1)), np.zeros((1, 1, 1)), 9.0) for _ in range(2))
+    part = Part(law, np.zeros(1), np.zeros(1), np.ones(1), 0.0)
+    lead = part._replace(log_weight=3.0)
+
+    def shares(*parts):
+        return [share for _, share in shares_of_evidence(list(parts), np.random.default_rng(0))]
+
+    normal = WIDTH * 3.0 * np.sqrt(2.0) * np.random.default_rng(1).standard_normal(100_000)
+    np.testing.assert_allclose(
+        shares(lead, part._replace(law=other))[0], np.mean(1 / (1 + np.exp(-3 - normal))), atol=0.05
+    )
+    np.testing.assert_allclose(shares(part._replace(log_weight=30.0), part._replace(law=other))[0], 1.0, atol=1e-6)
+    np.testing.assert_allclose(shares(lead, part)[0], 1 / (1 + np.exp(-3)), rtol=1e-9)
 
 
 def test_residuals_of_a_law_that_bent_to_its_rows_are_too_small():

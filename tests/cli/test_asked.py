@@ -49,7 +49,7 @@ ONE_LINE = {
     ("forecast", *TO, "--level", "90"): "the level 90 is no probability",
     ("forecast", *TO, "--level", "nan"): "the level nan is no probability",
     ("forecast", *TO, "--draws", "1000000000"): "1,000,000,000 draws are more than memory holds. Ask for 100,000",
-    ("forecast", *TO, "--draws", "1"): "auto: 1 draws. Ask for 2 at least",
+    ("forecast", *TO, "--draws", "1"): "auto: 1 draws. Give a whole number, 2 at least",
     ("forecast", *TO, "--draws", "0"): "auto is a blend",
     ("forecast", *TO, "--joint"): "auto fits its methods stage by stage",
     ("forecast", *TO, "--method", "flpp"): "there is no method 'flpp'. Did you mean 'flp'?",

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from flpjax.cli.picture import drawn as drawn_as
-from flpjax.cli.picture import log_ticks, percent_limits, picture, plain_ticks, power_of_ten, words
+from flpjax.cli.picture import lacks_letters, log_ticks, percent_limits, picture, plain_ticks, power_of_ten, words
 from flpjax.cli.plots import plot_forecast
+from flpjax.cli.report.svg import embedded
 from flpjax.cli.session import save_figure
 from flpjax.errors import InputError
 from flpjax.ladder.select import in_warmup
@@ -162,6 +163,8 @@ def test_names_of_any_script_are_drawn_as_they_are(drawn):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert drawn_as(figure, "svg")
+        assert lacks_letters(figure)
+        assert "模型" in embedded(figure, "p").legend, "a reader's browser may have the letters"
 
 
 def test_a_forecast_with_nothing_to_draw_is_refused(drawn):

@@ -3,6 +3,7 @@
 import pytest
 
 from flpjax.cli.show import show_backtest
+from flpjax.cli.text import alike
 from flpjax.methods.registry import COMPARED
 from flpjax.results.record import Backtest, Cell, Record
 
@@ -24,6 +25,11 @@ def test_one_row_a_method_fits_80_columns(record):
         assert row[1:]
     assert " - " not in "".join(lines), "a column of which nothing is known is left out"
     assert max(map(len, table(record, by_target=True).lines(80))) <= 80
+
+
+def test_a_message_of_several_methods_is_said_once():
+    messages = {"auto": ["a", "b", "a"], "flp": ["b"], "fp": []}
+    assert alike(messages) == ["auto: a", "auto, flp: b"]
 
 
 def test_the_figures_are_means_over_targets():

@@ -169,7 +169,7 @@ def test_mixtures_have_laws_of_their_own(key):
 
 REFUSED = {
     "a point": ({"draws": 0}, "auto is a blend, which no single draw shows. Name a method, or ask for draws"),
-    "one draw": ({"draws": 1}, "auto: 1 draws. Ask for 2 at least; a blend has no point fit"),
+    "one draw": ({"draws": 1}, "auto: 1 draws. Give a whole number, 2 at least; a blend has no point fit"),
     "joint": ({"joint": True}, "auto fits its methods stage by stage. Name a method, or leave joint out"),
 }
 

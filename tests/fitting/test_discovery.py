@@ -165,7 +165,7 @@ def test_a_prediction_is_not_clipped(found, runs):
 
 def test_refused(runs, found):
     key = jax.random.key(7)
-    with pytest.raises(InputError, match=r"rounds is 0\. Give at least 1"):
+    with pytest.raises(InputError, match=r"0 rounds\. Give a whole number, 1 at least"):
         discover(runs, key, rounds=0)
     with pytest.raises(InputError, match=r"no loss domain 'cod'\. Did you mean 'code'"):
         discover(runs, key, domains=("cod",))

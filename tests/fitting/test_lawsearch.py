@@ -11,7 +11,7 @@ from flpjax.cli.app import main
 from flpjax.errors import InputError
 from flpjax.fitting.lawsearch.columns import Table, unread
 from flpjax.fitting.lawsearch.folds import folds_of
-from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
+from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum, tables_of
 from flpjax.fitting.lawsearch.proposer import propose
 from flpjax.fitting.lawsearch.search import discover_law
 from flpjax.fitting.lawsearch.starts import carried
@@ -25,7 +25,7 @@ from flpjax.fitting.lawsearch.structure import (
     constants,
     formula,
 )
-from flpjax.fitting.lawsearch.trials import LACK, MISFIT, PRICE, ranking, tables_of, values
+from flpjax.fitting.lawsearch.trials import LACK, MISFIT, OPPOSED, PRICE, ranking, values
 from flpjax.ladder.features import Features
 
 SIZE, NOISE = 67, 0.003
@@ -74,7 +74,8 @@ def test_intervals_widen_with_the_level_and_beyond_the_rows(found):
 def test_a_number_must_pay_for_itself(found):
     for trial in found.log:
         judged = trial.error ** (1.0 - MISFIT) * trial.misfit**MISFIT
-        assert trial.price == pytest.approx(judged * (1.0 + PRICE * trial.structure.complexity))
+        dearer = (1.0 + PRICE * trial.structure.complexity) * (1.0 + OPPOSED * trial.opposed)
+        assert trial.price == pytest.approx(judged * dearer)
     prices = [trial.price for trial in found.log]
     assert prices == sorted(prices)
     assert found.members[0].structure == found.log[0].structure

@@ -359,7 +359,7 @@ def test_bad_priors_are_refused(noisy, key, priors, message):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"method": "nutz"}, "there is no method 'nutz'. Did you mean 'nuts'"), ({"draws": 2}, "posterior: draws=2")],
+    [({"method": "nutz"}, "there is no method 'nutz'. Did you mean 'nuts'"), ({"draws": 2}, "posterior: 2 draws")],
 )
 def test_bad_arguments_are_refused(noisy, key, arguments, message):
     with pytest.raises(InputError, match=message):

@@ -111,7 +111,7 @@ def test_the_fast_path_alike(together, ladders, key):
     ("arguments", "message"),
     [
         ({"method": "hcm"}, "there is no method 'hcm'. Did you mean 'hmc'"),
-        ({"chains": 1}, "posteriors: chains=1"),
+        ({"chains": 1}, "posteriors: 1 chains"),
         ({"ladders": {}}, "posteriors: there are no ladders"),
         ({"priors": {"loss/exponnent": (0.0, 1.0)}}, "there is no parameter 'loss/exponnent'. Did you mean"),
     ],

@@ -126,7 +126,7 @@ def test_options():
         ({"seed": -1}, "simulate_ladder: the seed is -1. Give 0 or more"),
         ({"noise": -0.1}, "the noise is -0.1. Give 0 (exact) or a scale from 1e-6 to 5"),
         ({"noise": np.nan}, "the noise is nan"),
-        ({"checkpoints": 0}, "0 checkpoints a run. Give at least 1"),
+        ({"checkpoints": 0}, "0 checkpoints a run. Give a whole number, 1 at least"),
         ({"questions": {"bbh": 1}}, "a test set of fewer than 2 questions. Give at least 2"),
         ({"questions": {"bhb": 9}}, "there is no task 'bhb'. Did you mean 'bbh'?"),
         ({"sizes": ["3b"]}, "there is no size '3b'. Did you mean '3B'?"),

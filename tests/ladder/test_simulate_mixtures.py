@@ -254,7 +254,7 @@ def test_options():
     [
         ({"seed": -1}, "simulate_mixtures: the seed is -1. Give 0 or more"),
         ({"noise": np.nan}, "the noise is nan. Give 0 (exact) or a scale from 1e-6 to 5"),
-        ({"checkpoints": 0}, "0 checkpoints a run. Give at least 1"),
+        ({"checkpoints": 0}, "0 checkpoints a run. Give a whole number, 1 at least"),
         ({"questions": {"bhb": 9}}, "there is no task 'bhb'. Did you mean 'bbh'?"),
         ({"sizes": ["3b"]}, "there is no size '3b'. Did you mean '3B'?"),
         ({"sizes": []}, "there are no sizes. Name at least one"),

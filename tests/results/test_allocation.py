@@ -337,3 +337,37 @@ def test_runs_counted_in_another_way():
     np.testing.assert_allclose(counted.params, runs.extra[:, 0])
     np.testing.assert_allclose(counted.flops, 6 * runs.extra[:, 0] * runs.tokens)
     assert words_of("total_params", "6nd") == "N by x/total_params, C = 6ND"
+
+
+CEILING, STEEP, HALFWAY = 0.95, 3.0, 1e19
+"""Of a simulated task: where it levels off, how steeply it rises, and at what FLOPs, well spent, it is halfway."""
+
+
+def with_scores(seed):
+    """Runs of four sizes at four budgets, and a score of their losses; and what it expects of a loss."""
+
+    middle = law(optimum(HALFWAY), HALFWAY / 6.0 / optimum(HALFWAY))
+
+    def score(loss):
+        return 0.25 + (CEILING - 0.25) / (1.0 + np.exp(STEEP * (loss - middle)))
+
+    rng = np.random.default_rng(seed)
+    budgets = np.geomspace(1e18, 1e20, 4)
+    params = np.concatenate([optimum(c) * np.geomspace(0.25, 4.0, 4) for c in budgets])
+    tokens = np.repeat(budgets, 4) / 6.0 / params
+    loss = law(params, tokens) * np.exp(0.004 * rng.standard_normal(len(params)))
+    measured = np.clip(score(loss) + 0.01 * rng.standard_normal(len(loss)), 0.01, 0.99)
+    return build_runs(table(params, tokens, loss) | {"score/quiz": measured}), score
+
+
+def test_intervals_of_scores_know_that_maps_may_be_wrong():
+    """Far beyond the runs; a sigmoid that is resampled, which knows only how runs scatter, is overconfident."""
+    held = {"auto": 0, "resampled": 0}
+    for seed in range(12):
+        runs, score = with_scores(seed)
+        for name, chosen in (("auto", None), ("resampled", method("chinchilla+sigmoid"))):
+            best = plan(runs, 1e22, jax.random.key(seed), method=chosen, draws=100, compare=False).optima[0]
+            there = best.scores["quiz"]
+            held[name] += there.lower <= score(law(best.params.median, best.tokens.median)) <= there.upper
+    assert held["auto"] >= 10
+    assert held["resampled"] <= 8

@@ -10,6 +10,7 @@ import pytest
 
 import flpjax
 from flpjax.cli.app import main
+from flpjax.cli.show_mix import show_comparison
 from flpjax.errors import InputError
 from flpjax.fitting.discovery.discovery import discover
 from flpjax.fitting.fit import check_carried, fit, mixing_method
@@ -113,6 +114,14 @@ def test_what_held_out_runs_reached_changes_errors_and_no_fit(runs, key):
 def test_a_ladder_without_tasks_has_no_maps(runs, key):
     seen = compare(few(runs, ()), key, mixture_laws=("m1",), recommend=False)
     assert (seen.maps, seen.discovery, seen.recommended) == ((), None, None)
+
+
+def test_a_ladder_without_mixtures_has_no_laws_of_them(runs, key):
+    """There were eighteen lines of what was left out, and a table of nothing."""
+    seen = compare(replace(few(runs), sources=(), mix=np.empty((len(few(runs)), 0))), key, recommend=False)
+    assert seen.laws == ()
+    assert [row.name for row in seen.maps] == ["flops", "discovery"]
+    assert [sheet.title.split(",")[0] for sheet in show_comparison(seen)] == ["Loss → score"]
 
 
 def test_json_and_table(seen):

@@ -176,8 +176,10 @@ def test_compute_and_loss_alone_are_a_ladder(compute_alone, key):
     draws = point(method("power-e+sigmoid"), runs, key)
     seen = forecast(draws, [Target("big", flops=1e26)])
     assert seen.loss[0]["validation"].median == pytest.approx(1.7 + 40.0 * 1e26**-0.08, rel=0.003)
-    with pytest.raises(InputError, match="it can't tell how FLOPs are counted"):
-        forecast(draws, [Target("big", 1e10, 1e12)])
+    by_size, by_flops = (forecast(draws, [t]) for t in (Target("big", 1e10, 1e12), Target("big", 1e10, 1e12, 6e22)))
+    assert by_size.loss == by_flops.loss
+    assert any("target 'big': C is 6·N·D = 6e+22 FLOPs" in warning for warning in by_size.warnings)
+    assert not any("6·N·D" in warning for warning in forecast(draws, [Target("big", 1e10, 1e12, 7e22)]).warnings)
     with pytest.raises(InputError, match="no column 'params', the feature 'params' that Chinchilla reads"):
         bind(method("chinchilla+sigmoid"), runs)
 

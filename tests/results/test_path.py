@@ -72,7 +72,7 @@ def test_a_mixture_is_kept_on_the_way(noisy):
 
 
 def test_a_path_needs_two_points(sound, noisy, largest):
-    with pytest.raises(InputError, match="a path of 1 points is none"):
+    with pytest.raises(InputError, match=r"a path: 1 points\. Give a whole number, 2 at least"):
         forecast_path(sound, noisy.runs, largest, points=1)
 
 

@@ -108,6 +108,13 @@ def test_how_runs_are_matched_with_targets(kept: Registration, targets: Runs) ->
     assert "taken for target" in " ".join(flpjax.score(single, other).notes)
     longer = replace(one, flops=1.2 * one.flops)
     assert "another run than the one that was asked about" in " ".join(flpjax.score(kept, longer).notes)
+    for factor in (1 / 3, 2.0):  # of one target there is another run, of the other the one that was meant
+        third = replace(targets, flops=np.where(targets.run == 0, factor, 1.0) * targets.flops)
+        result = flpjax.score(kept, third)
+        assert {cell.target for cell in result.cells} == {targets.names[1]}
+        assert any("another run, which is not scored" in note for note in result.notes)
+        with pytest.raises(InputError, match=r"another run, which is not scored\. Score the run that was forecast"):
+            flpjax.score(kept, third.only([targets.names[0]]))
 
 
 def test_a_log_tells_how_calibrated_forecasts_were(kept: Registration, targets: Runs, tmp_path: Path) -> None:

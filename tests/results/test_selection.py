@@ -175,7 +175,7 @@ def test_candidates_without_cost_are_refused(columns, message):
         (TARGET, float("nan"), {}, r"the spend is nan"),
         (Target("small", 1e8, 1e10), 1e21, {}, r"target 'small' lies inside the ladder"),
         (TARGET, 1e21, {"domains": ["cod"]}, r"there is no loss 'cod'.*Did you mean 'code'"),
-        (TARGET, 1e21, {"most": 0}, r"a plan of 0 runs"),
+        (TARGET, 1e21, {"most": 0}, r"next_runs: 0 runs. Give a whole number, 1 at least"),
         (TARGET, 1e21, {"candidates": []}, r"there is no candidate"),
         (TARGET, 1e21, {"candidates": Candidates((TARGET,), (-1.0,))}, r"the cost of 'N=70e9,D=2e13' is -1"),
     ],

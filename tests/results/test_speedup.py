@@ -229,7 +229,7 @@ def test_a_wrong_use_is_one_error(case):
         ({"values": {"c4": 0.3}}, "out of reach of both"),
         ({"flops": [0.0]}, "no compute is 0 FLOPs"),
         ({"level": 1.5}, "no probability"),
-        ({"draws": 0}, "takes draws"),
+        ({"draws": 0}, "a speed-up: 0 draws"),
     ],
 )
 def test_what_makes_no_sense_is_refused(asked, message):

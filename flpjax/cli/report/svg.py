@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flpjax.cli.picture import COLUMNS, NOTEBOOK_DPI, WIDTH, caption_and_legend, drawn
+from flpjax.cli.picture import (
+    COLUMNS,
+    NOTEBOOK_DPI,
+    WIDTH,
+    boxes_for_missing_letters,
+    caption_and_legend,
+    drawn,
+    lacks_letters,
+)
 from flpjax.cli.report.document import Picture
 from flpjax.cli.text import visible
 from flpjax.errors import count
@@ -23,6 +31,7 @@ SETTINGS: Any = {"svg.hashsalt": "flpjax", "svg.fonttype": "path"}  # the same l
 DROPPED = (r"<\?xml.*?\?>", r"<!DOCTYPE.*?>", r"<!--.*?-->", r"<metadata>.*?</metadata>", r"<style.*?</style>")
 
 
+@boxes_for_missing_letters()
 def embedded(figure: Figure, name: str) -> Picture:
     """The panels of a figure, each cut out of it; the figure is changed and of no more use.
 
@@ -97,7 +106,8 @@ def _element(figure: Figure, boxes: list[Any], prefix: str, words: str) -> str:
     from matplotlib.transforms import Bbox
 
     box = Bbox.union([b for b in boxes if b is not None]).transformed(figure.dpi_scale_trans.inverted())
-    with matplotlib.rc_context(SETTINGS):
+    as_text = {"svg.fonttype": "none"} if lacks_letters(figure) else {}  # the reader's browser may have them
+    with matplotlib.rc_context(SETTINGS | as_text):
         text = drawn(figure, "svg", SHARP, bbox_inches=box.padded(ROOM), metadata={"Date": None}).decode()
     for pattern in DROPPED:
         text = re.sub(pattern, "", text, flags=re.DOTALL)

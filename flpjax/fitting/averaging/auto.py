@@ -11,14 +11,14 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, count, some_of
+from flpjax.errors import count, some_of
 from flpjax.fitting.averaging.audit import audited
 from flpjax.fitting.averaging.average import Average, averaged, drawn, of_the_present
 from flpjax.fitting.averaging.distinct import parts_of, renamed
 from flpjax.fitting.averaging.origins import Origins
 from flpjax.fitting.averaging.parts import Part
 from flpjax.fitting.averaging.take_off import take_off_part
-from flpjax.fitting.draws import Draws, LadderSummary, check_draw_count, most_draws
+from flpjax.fitting.draws import NO_POINT, Draws, LadderSummary, check_draw_count, most_draws
 from flpjax.fitting.point import training_of
 from flpjax.fitting.validation import FEW_AHEAD, RollingValidation
 from flpjax.ladder.table import Runs
@@ -27,6 +27,7 @@ from flpjax.methods.method import BoundModel, Method
 from flpjax.methods.registry import Auto
 from flpjax.methods.signs import positive_losses
 from flpjax.numerics import generator, require_x64
+from flpjax.readers.read import Table, read_runs
 
 ORIGINS_SALT, BLEND_SALT, AUDIT_SALT = 5, 6, 7
 BLENDED = 2000  # draws: more cost next to nothing, and 400 blur medians of scores by .2 points
@@ -45,7 +46,7 @@ class Methods(Protocol):
 
 
 def auto(
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     draws: int | None = None,
@@ -75,12 +76,11 @@ def auto(
         InputError: No method can be fitted, or there are no draws.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     require_x64("fitting")
     width = MEMBERS * (len(runs.domains) + len(runs.tasks))
     draws = min(BLENDED, max(most_draws(width), FEWEST)) if draws is None else draws
-    if draws < 2:
-        raise InputError(f"{draws} draws", where="auto", remedy="Ask for 2 at least; a blend has no point fit")
-    check_draw_count(draws, "auto", width)
+    check_draw_count(draws, 2, "auto", width, NO_POINT)
     training = positive_losses(training_of(runs))
     origins = Origins.of(training, generator(key, ORIGINS_SALT))
     members = (methods or Auto()).members(training)

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.fitting.averaging.prospects import Standing
 from flpjax.fitting.averaging.rivals import Rivals
 from flpjax.fitting.averaging.sheet import Sheet
 from flpjax.fitting.averaging.steps import EACH, LANES, STIFF, STIFFER, TOLERANCE, Climb, Problem, advance, begun
-from flpjax.fitting.averaging.whitening import Whitened
+from flpjax.fitting.averaging.whitening import Covariances
 from flpjax.laws.law import Law, Space
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-Covariances = Callable[[Indices], Whitened]
+Asked = Callable[[Indices], Covariances]
 """Which fits → their covariances, leaves ``(fit, …)``."""
 STEPS = 100  # a few fits creep along a direction that data hardly tell; the others have long ended
-ENOUGH = 1e-3  # of the log density: the gain at which a climb has converged
-
-
-class End(NamedTuple):
-    """Where climbs ended."""
-
-    theta: Floats  # (fit, p)
-    value: Floats  # (fit,) minus the log density but for constants
-    gradient: Floats  # (fit, p)
-    hessian: Floats  # (fit, p, p)
-    gain: Floats  # (fit,) of the last step that would have been taken
-    log_det: Floats  # (fit,) of the covariance of the rows seen
 
 
 def climb(
@@ -42,11 +31,12 @@ def climb(
     space: Space,
     sheet: Sheet,
     output: Indices,
-    covariances: Covariances,
-    theta: Floats,
+    covariances: Asked,
+    stand: Standing,
+    which: Indices,
     rivals: Rivals,
-) -> End:
-    """Find the most probable parameters of each fit. Those without a chance against rivals are given up.
+) -> Standing:
+    """Find the most probable parameters of fits. Those without a chance against rivals are given up.
 
     Args:
         law: The formula, without its discrepancy.
@@ -54,18 +44,23 @@ def climb(
         sheet: The rows of all outputs.
         output: ``(fit,)`` whose rows.
         covariances: Of some of the fits: asked for few at a time, since all would fill the memory.
-        theta: ``(fit, p)`` where to begin.
+        stand: Where all fits begin.
+        which: Those that climb.
         rivals: Which fits compete.
+
+    Returns:
+        Where all fits stand then.
     """
-    count, p = theta.shape
-    end = End(theta.copy(), np.zeros(count), np.zeros((count, p)), np.zeros((count, p, p)), *np.zeros((2, count)))
-    waiting = _Waiting(iter(range(0, count, 2 * LANES)))
-    workers = min(os.cpu_count() or 1, -(-count // LANES))
+    end = Standing(*(leaf.copy() for leaf in stand))
+    waiting = _Waiting([which[at : at + 2 * LANES] for at in range(0, len(which), 2 * LANES)])
+    workers = min(os.cpu_count() or 1, -(-len(which) // LANES))
+    if not workers:
+        return end
 
     def work(_: int) -> None:
         block = _Block(law, space, sheet)
         while True:
-            block.fill(waiting, output, covariances, theta, end)
+            block.fill(waiting, output, covariances, stand)
             if not block.busy:
                 return
             block.advance()
@@ -77,15 +72,15 @@ def climb(
 
 
 class _Waiting:
-    """Where fits begin that nobody has taken."""
+    """Fits that nobody has taken."""
 
-    def __init__(self, starts: Iterator[int]) -> None:
-        self._starts, self._lock = starts, Lock()
+    def __init__(self, parts: Sequence[Indices]) -> None:
+        self._parts, self._lock = iter(parts), Lock()
 
-    def next(self) -> int | None:
-        """The first of the next fits; None if there are none."""
+    def next(self) -> Indices | None:
+        """The next of them; None if there are none."""
         with self._lock:
-            return next(self._starts, None)
+            return next(self._parts, None)
 
 
 class _Block:
@@ -104,52 +99,41 @@ class _Block:
         self._climb = begun(law, LANES)
         self._fit = np.full(LANES, -1, np.intp)  # which each lane holds; -1 of none
         self._calls = np.zeros(LANES, np.intp)
-        self._next = np.zeros(0, np.intp)
-        self._whitened: Whitened | None = None
+        self._next = self._own = np.zeros(0, np.intp)
+        self._covariances: Covariances | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a lane holds a fit."""
         return bool((self._fit >= 0).any())
 
-    def fill(
-        self,
-        waiting: _Waiting,
-        output: Indices,
-        covariances: Covariances,
-        theta: Floats,
-        end: End,
-    ) -> None:
+    def fill(self, waiting: _Waiting, output: Indices, covariances: Asked, stand: Standing) -> None:
         """Give lanes that hold none the fits that wait."""
         while (empty := np.flatnonzero(self._fit < 0)).size:
             if not self._next.size:
-                at = waiting.next()
-                if at is None:
+                fits = waiting.next()
+                if fits is None:
                     return
-                self._next = np.arange(at, min(at + 2 * LANES, len(output)))
-                self._first = at
-                self._whitened = covariances(self._next)
-                end.log_det[self._next] = self._whitened.log_det
+                self._next, self._own, self._covariances = fits, np.arange(len(fits)), covariances(fits)
             fits, self._next = self._next[: len(empty)], self._next[len(empty) :]
-            self._put(empty[: len(fits)], fits, output[fits], theta[fits])
+            own, self._own = self._own[: len(empty)], self._own[len(empty) :]
+            self._put(empty[: len(fits)], fits, own, output[fits], stand)
 
-    def _put(self, lane: Indices, fit: Indices, output: Indices, theta: Floats) -> None:
-        assert self._whitened is not None
-        known, sheet, problem, climb = self._whitened, self._sheet, self._problem, self._climb
-        own = fit - self._first
+    def _put(self, lane: Indices, fit: Indices, own: Indices, output: Indices, stand: Standing) -> None:
+        assert self._covariances is not None
+        known, sheet, problem, climb = self._covariances, self._sheet, self._problem, self._climb
 
         def into(whole: NDArray[Any], part: NDArray[Any]) -> None:
             whole[..., lane] = np.moveaxis(part, 0, -1)
 
         jax.tree.map(lambda whole, leaf: into(whole, leaf[output]), problem.x, sheet.x)
         into(problem.y, sheet.y[output])
-        into(problem.root, np.sqrt(known.inverse[own]))
+        into(problem.root, known.root[own])
         into(problem.away, known.away[own])
         into(problem.effect, known.effect[own])
-        into(climb.theta, theta)
-        climb.value[lane], climb.gain[lane], climb.damping[lane], climb.stiffer[lane] = np.inf, np.inf, STIFF, STIFFER
-        climb.gradient[:, lane] = 0.0
-        climb.hessian[:, :, lane] = np.eye(theta.shape[1])[..., None]
+        for whole, leaf in zip(climb, stand, strict=False):
+            into(whole, leaf[fit])
+        climb.damping[lane], climb.stiffer[lane] = STIFF, STIFFER
         self._fit[lane], self._calls[lane] = fit, 0
 
     def advance(self) -> None:
@@ -158,17 +142,17 @@ class _Block:
         self._climb = Climb(*(np.array(leaf) for leaf in new))
         self._calls += 1
 
-    def put_away(self, end: End, rivals: Rivals) -> None:
+    def put_away(self, end: Standing, rivals: Rivals) -> None:
         """Write down where fits ended."""
         climb = self._climb
         over = ~(climb.gain >= TOLERANCE) | (self._calls * EACH >= STEPS)
         lane = np.flatnonzero(self._fit >= 0)
         fit = self._fit[lane]
-        lost = rivals.lost(fit, climb.value[lane], np.moveaxis(climb.hessian[..., lane], -1, 0), end.log_det[fit])
+        hessian = np.moveaxis(climb.hessian[..., lane], -1, 0)
+        lost = rivals.lost(fit, climb.value[lane], hessian, climb.gain[lane])
         lane = lane[over[lane] | lost]
         fit = self._fit[lane]
-        ends = climb.theta, climb.value, climb.gradient, climb.hessian, climb.gain
-        for whole, leaf in zip(end[: len(ends)], ends, strict=True):
+        for whole, leaf in zip(end, climb, strict=False):
             whole[fit] = np.moveaxis(leaf[..., lane], -1, 0)
         self._fit[lane] = -1
         self._climb.gain[lane] = 0.0

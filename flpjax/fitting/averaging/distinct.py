@@ -117,7 +117,7 @@ def _through(stage: Stage, bound: BoundModel) -> tuple[tuple[str, ...], ...]:
 def _part(name: str, stage: Stage, bound: BoundModel, runs: Runs, origins: Origins, key: Array) -> Part:
     space = stage.residual.space
     grid = grid_of(space, isinstance(stage.law, Discrepancy) and stage.law.cells > 0)
-    rows = tuple(rows_of(stage, i, bound.runs, origins) for i in range(len(stage.outputs)))
+    rows = rows_of(stage, bound.runs, origins)
     of_loss = stage.name == "loss"
     shift = log_weight(name)
     fits = None

@@ -15,19 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.elimination import UNROLLED
-from flpjax.fitting.averaging.climb import ENOUGH, End, climb
+from flpjax.fitting.averaging.climb import climb
 from flpjax.fitting.averaging.host_climb import climb_few
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import guesses
+from flpjax.fitting.averaging.prospects import Standing, prospects
 from flpjax.fitting.averaging.rivals import Rivals
 from flpjax.fitting.averaging.sheet import Rows, Sheet, stacked
-from flpjax.fitting.averaging.whitening import Whitened, whiten_alike
+from flpjax.fitting.averaging.steps import TOLERANCE
+from flpjax.fitting.averaging.whitening import Covariances, covariances
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Space, prior_normal, size
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 MANY = 10_000  # fits, from which on it pays to compile a program that takes whole steps; which takes about 2 s
+ENOUGH = 1e-3  # of the log density: a climb has converged where a full step promises less
 BATCH = 512  # outputs that are fitted at a time: what memory holds of their rows
 
 
@@ -76,28 +79,31 @@ def _fit_batch(law: Law, space: Space, sheet: Sheet, grid: Grid, shift: float, m
     begin = _starts(inner, space, sheet, loc, scale)  # (output, origin, start, p)
     starts = begin.shape[2]
 
-    def climbed(each: int, point: Indices, theta: Floats) -> End:
-        """From ``(output · origin · each,)`` starts at points of the grid."""
-        output, origin = np.divmod(np.arange(outputs * origins).repeat(each), origins)
+    def climbed(own: Indices, grid: Grid, theta: Floats) -> tuple[Standing, Floats]:
+        """From starts ``(lane, p)`` of ``output · origin``, at all points of a grid; with their log determinants."""
+        output, origin = np.divmod(own, origins)
+        stand, log_det = prospects(inner, space, sheet, grid, output, origin, theta)
+        point, lane = np.tile(np.arange(len(grid.noise)), len(own)), np.arange(len(own)).repeat(len(grid.noise))
 
-        def whitened(fit: Indices) -> Whitened:
-            return whiten_alike(sheet, output[fit], origin[fit], grid, point[fit])
+        def asked(fit: Indices) -> Covariances:
+            return covariances(sheet, output[lane[fit]], origin[lane[fit]], grid, point[fit])
 
-        rivals = Rivals(np.arange(outputs * origins).repeat(each), grid.log_prior[point])
-        return (climb if many else climb_few)(inner, space, sheet, output, whitened, theta, rivals)
+        rivals = Rivals(own[lane], grid.log_prior[point] - 0.5 * log_det)
+        lost = rivals.lost(np.arange(len(lane)), stand.value, stand.hessian, stand.gain)
+        which = np.flatnonzero(~lost & (stand.gain >= TOLERANCE))
+        return (climb if many else climb_few)(inner, space, sheet, output[lane], asked, stand, which, rivals), log_det
 
-    middle = np.full(outputs * origins * starts, int(np.argmax(grid.log_prior)), np.intp)
-    tried = climbed(starts, middle, begin.reshape(len(middle), -1))
+    middle = int(np.argmax(grid.log_prior))
+    own = np.arange(outputs * origins)
+    tried, _ = climbed(own.repeat(starts), Grid(*(leaf[middle, None] for leaf in grid)), begin.reshape(-1, len(loc)))
     best = tried.value.reshape(-1, starts).argmin(axis=1)
-    first = tried.theta.reshape(len(best), starts, -1)[np.arange(len(best)), best]
-
-    point = np.tile(np.arange(points), outputs * origins)
-    end = climbed(points, point, first.repeat(points, axis=0))
+    end, log_det = climbed(own, grid, tried.theta.reshape(len(own), starts, -1)[own, best])
+    log_prior = np.tile(grid.log_prior, len(own))
     count = sheet.seen.sum(axis=2).ravel().repeat(points)
-    evidence = -end.value - 0.5 * (end.log_det + count * np.log(2.0 * np.pi))
+    evidence = end.gain - end.value - 0.5 * (log_det + count * np.log(2.0 * np.pi))
     with np.errstate(invalid="ignore"):  # of fits that never had a finite value
         evidence -= 0.5 * np.linalg.slogdet(end.hessian)[1] + np.log(scale).sum()
-    evidence = np.where(np.isfinite(evidence), evidence, -np.inf) + grid.log_prior[point] + shift
+    evidence = np.where(np.isfinite(evidence), evidence, -np.inf) + log_prior + shift
     length = np.linalg.norm(end.gradient * scale, axis=1)
     converged = (end.gain < ENOUGH) & np.isfinite(end.value)
     fits = Fits(end.theta, end.value, end.hessian, evidence, converged, length)

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.fitting.averaging.climb import STEPS, Covariances, End
+from flpjax.fitting.averaging.climb import STEPS, Asked
 from flpjax.fitting.averaging.lanes import LANES, values_and_slopes
+from flpjax.fitting.averaging.prospects import Standing, promised
 from flpjax.fitting.averaging.rivals import LOOK, Rivals
 from flpjax.fitting.averaging.secant import learned, times
 from flpjax.fitting.averaging.sheet import Sheet, by_run
 from flpjax.fitting.averaging.steps import HOPELESS, SOFTER, STIFF, STIFFER, STIFFEST, TOLERANCE
-from flpjax.fitting.averaging.whitening import Whitened
+from flpjax.fitting.averaging.whitening import Covariances
 from flpjax.laws.law import Law, Space, prior_normal
 
 Floats = NDArray[np.float64]
@@ -55,7 +56,7 @@ class _Climbers(NamedTuple):
     value: Floats  # (lane,) minus the log density but for constants
     gradient: Floats  # (lane, p) of the log density
     hessian: Floats  # (lane, p, p) of minus the log density
-    gain: Floats  # (lane,) of the last step that would have been taken
+    gain: Floats  # (lane,) that a full step promises
     damping: Floats  # (lane,)
     stiffer: Floats  # (lane,) factor on it, should the next step not be taken
     bend: Floats  # (lane, p, p) what the Hessian lacks
@@ -69,45 +70,46 @@ class _Climbers(NamedTuple):
 
 
 def climb_few(
-    law: Law, space: Space, sheet: Sheet, output: Indices, covariances: Covariances, theta: Floats, rivals: Rivals
-) -> End:
-    """As :func:`~flpjax.fitting.averaging.climb.climb`, but that fits without a chance against rivals are given up."""
+    law: Law,
+    space: Space,
+    sheet: Sheet,
+    output: Indices,
+    covariances: Asked,
+    stand: Standing,
+    which: Indices,
+    rivals: Rivals,
+) -> Standing:
+    """As :func:`~flpjax.fitting.averaging.climb.climb`."""
     loc, scale = prior_normal(law)
     fitted = _Fitted(law, space, sheet, loc, 1.0 / scale**2)
-    count, p = theta.shape
-    end = End(theta.copy(), np.zeros(count), np.zeros((count, p)), np.zeros((count, p, p)), *np.zeros((2, count)))
+    end = Standing(*(leaf.copy() for leaf in stand))
+    together = max(min(TOGETHER, NUMBERS // (sheet.y.shape[1] * len(loc))) // LANES * LANES, LANES)
 
-    def begun(first: int, number: int) -> _Climbers:
-        fit = np.arange(first, first + number)
-        known = covariances(fit)
-        end.log_det[fit] = known.log_det
-        return _begun(fitted, fit, output[fit], known, theta[fit])
+    def begun(fit: Indices) -> _Climbers:
+        return _begun(fit, output[fit], fitted.sheet.y[output[fit]], covariances(fit), stand)
 
-    together = max(min(TOGETHER, NUMBERS // (sheet.y.shape[1] * p)) // LANES * LANES, LANES)
-    waiting = min(together, count)
-    climbers = begun(0, waiting)
+    climbers, which = begun(which[:together]), which[together:]
     for round_ in itertools.count():
         if round_ % LOOK == 0:
-            lost = rivals.lost(climbers.fit, climbers.value, climbers.hessian, end.log_det[climbers.fit])
+            lost = rivals.lost(climbers.fit, climbers.value, climbers.hessian, climbers.gain)
             climbers = climbers._replace(steps=np.where(lost, STEPS, climbers.steps))
         going = int(climbers.climbs.sum())
         if going <= FEWER * len(climbers.fit):
             climbers = _put_away(climbers, end)
-            more = min(together - going, count - waiting)
-            if more:
-                climbers = _together(climbers, begun(waiting, more))
-                waiting += more
+            more = together - going
+            if len(which):
+                climbers, which = _together(climbers, begun(which[:more])), which[more:]
             elif not going:
                 break
         climbers = _stepped(fitted, climbers)
     return end
 
 
-def _put_away(climbers: _Climbers, end: End) -> _Climbers:
+def _put_away(climbers: _Climbers, end: Standing) -> _Climbers:
     """Write down where fits ended, and keep the others."""
     over = ~climbers.climbs
     ends = climbers.theta, climbers.value, climbers.gradient, climbers.hessian, climbers.gain
-    for whole, leaf in zip(end[: len(ends)], ends, strict=True):
+    for whole, leaf in zip(end, ends, strict=True):
         whole[climbers.fit[over]] = leaf[over]
     leaves: list[Any] = [leaf[~over] for leaf in climbers]
     return _Climbers(*leaves)
@@ -118,19 +120,13 @@ def _together(some: _Climbers, others: _Climbers) -> _Climbers:
     return _Climbers(*leaves)
 
 
-def _begun(fitted: _Fitted, fit: Indices, output: Indices, whitened: Whitened, theta: Floats) -> _Climbers:
+def _begun(fit: Indices, output: Indices, y: Floats, known: Covariances, stand: Standing) -> _Climbers:
     """Fits before their first step."""
-    count = len(fit)
-    empty = np.full(count, np.inf)
-    problem = fit, output, fitted.sheet.y[output], np.sqrt(whitened.inverse), whitened.away, whitened.effect
-    none, p = np.zeros(count, np.intp), theta.shape[1]
-    damping = np.full(count, STIFF), np.full(count, STIFFER)
-    bend = np.zeros((count, p, p)), none > 0
-    begin = _Climbers(*problem, theta, empty, theta, theta, empty, *damping, *bend, none)
-    known = _density(fitted, begin, theta)
-    return begin._replace(
-        value=np.where(np.isfinite(known.value), known.value, np.inf), gradient=known.gradient, hessian=known.hessian
-    )
+    problem = fit, output, y, known.root, known.away, known.effect
+    own = Standing(*(leaf[fit] for leaf in stand))
+    none = np.zeros(len(fit), np.intp)
+    damping = np.full(len(fit), STIFF), np.full(len(fit), STIFFER)
+    return _Climbers(*problem, *own, *damping, np.zeros_like(own.hessian), none > 0, none)
 
 
 def _density(fitted: _Fitted, of: _Climbers, theta: Floats) -> Density:
@@ -175,7 +171,8 @@ def _stepped(fitted: _Fitted, now: _Climbers) -> _Climbers:
     better = live & np.isfinite(new.value) & (new.value <= now.value) & np.isfinite(new.hessian).all(axis=(1, 2))
     gained = np.zeros(len(live))
     gained[better] = now.value[better] - new.value[better]
-    gain = np.where(better, gained, np.where(live & (damping > HOPELESS), 0.0, now.gain))
+    gain = np.where(live & (damping > HOPELESS), 0.0, now.gain)
+    gain[better] = promised(new.gradient[better], new.hessian[better])
     plain = (move * (gradient - 0.5 * times(hessian, move))).sum(axis=1)
     bent = plain - 0.5 * (move * times(now.bend, move)).sum(axis=1)
     said = np.where(now.bends, bent, plain)

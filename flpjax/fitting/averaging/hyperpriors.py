@@ -136,13 +136,26 @@ def log_weight(name: str) -> float:
     return UNBOUNDED[law] if law in UNBOUNDED else LAW.get(law, 0.0)
 
 
+class Kinds(NamedTuple):
+    """Kinds of noise of a grid: its points, but for their amplitudes."""
+
+    first: NDArray[np.intp]  # (kind,) a point that is of it
+    of_point: NDArray[np.intp]  # (point,) which kind
+
+
 class Grid(NamedTuple):
-    """All combinations of the values of a hyperprior."""
+    """All combinations of the values of a hyperprior, those that differ in the amplitude alone side by side."""
 
     amplitude: Floats  # (point,)
     noise: Floats  # (point,)
     growth: Floats  # (point,)
     log_prior: Floats  # (point,) of probabilities, which sum to 1
+
+    @property
+    def kinds(self) -> Kinds:
+        """Kinds of noise among its points."""
+        _, first, kind = np.unique(self.noise + 1j * self.growth, return_index=True, return_inverse=True)
+        return Kinds(first, kind)
 
 
 def grid_of(space: Space, departs: bool = True) -> Grid:
@@ -154,13 +167,13 @@ def grid_of(space: Space, departs: bool = True) -> Grid:
     """
     prior = OF[space]
     amplitude = prior.amplitude if departs else prior.amplitude[:1]
-    values = (amplitude, prior.noise, prior.growth)
+    values = (prior.noise, prior.growth, amplitude)
     each = (
-        amplitudes(amplitude, prior),
         _normalised(_log_normal(prior.noise, *prior.noise_prior)),
         _normalised(-0.5 * (prior.growth / prior.growth_sd) ** 2),
+        amplitudes(amplitude, prior),
     )
-    a, s, g = (v.ravel() for v in np.meshgrid(*values, indexing="ij"))
+    s, g, a = (v.ravel() for v in np.meshgrid(*values, indexing="ij"))
     total = sum(v.ravel() for v in np.meshgrid(*each, indexing="ij"))
     return Grid(a, s, g, np.asarray(total))
 

@@ -15,7 +15,7 @@ from flpjax.fitting.averaging.evidence import Fits
 from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import constants_of
 from flpjax.fitting.averaging.sampling import sample_outputs
-from flpjax.fitting.averaging.sheet import Rows
+from flpjax.fitting.averaging.sheet import Rows, Sheet, stacked
 from flpjax.fitting.draws import StageFit, unpack_all
 from flpjax.fitting.staged import Fitted
 from flpjax.laws.discrepancy import Discrepancy
@@ -88,6 +88,11 @@ class Part:
         return {output: i for i, output in enumerate(self.outputs)}
 
     @cached_property
+    def _sheet(self) -> Sheet:
+        """The rows of all outputs."""
+        return stacked(self.law, self.rows)
+
+    @cached_property
     def _log_evidence(self) -> Floats:
         """``(output, origin)``, hyperparameters summed over."""
         assert self.fits is not None
@@ -121,7 +126,7 @@ class Part:
             return unpack_all(self.law, vectors), np.asarray(noise)
         space = self.stage.residual.space
         assert self.fits is not None
-        vectors, noise = sample_outputs(self.law, space, self.rows, self.grid, self.fits, origin, taken, rng)
+        vectors, noise = sample_outputs(self.law, space, self._sheet, self.grid, self.fits, origin, taken, rng)
         if self.stage.units:
             zero, unit = np.array(self.stage.units).T
             typical = np.array([np.mean(zero[i] + unit[i] * r.y) for i, r in enumerate(self.rows)])

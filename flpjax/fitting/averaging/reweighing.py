@@ -51,8 +51,7 @@ def by_importance(
         """Of proposals ``(output, proposal, …)``, by the log density that they have over Laplace's approximation."""
         lane, at = np.repeat(o, proposed), point.ravel()
         found = residuals(law, "linear", sheet, grid, origin, lane, at, theta.reshape(-1, size), many)
-        explained = grid.amplitude[at] * (found.projected * found.mean).sum(axis=1)
-        density = 0.5 * (found.square - explained).reshape(point.shape)
+        density = 0.5 * (found.square - found.explained).reshape(point.shape)
         density += 0.5 * (((theta - loc) / scale) ** 2).sum(axis=2)
         return truncated(best[o[:, None], point] - density - log_density)
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 LOOK = 6  # steps from one look to the next
-BEHIND = 50.0  # log evidence that a rival is ahead by at least: of two that are alike, one gets e⁻⁵⁰ of all draws
-MORE = 10.0  # times as much as was gained since the last look a climb may still gain
+BEHIND = 16.0  # log evidence that a rival is ahead by at least: of two that are alike, one gets e⁻¹⁶ of all draws
+MORE = 10.0  # times as much as the next step promises a climb may still gain
 
 
 class Rivals:
@@ -23,23 +23,20 @@ class Rivals:
     def __init__(self, group: Indices, favour: Floats) -> None:
         self._group, self._favour = group, favour
         self._best = np.full(int(group.max()) + 1, -np.inf)
-        self._before = np.full(len(group), -np.inf)
 
-    def lost(self, fit: Indices, value: Floats, hessian: Floats, log_det: Floats) -> NDArray[np.bool_]:
+    def lost(self, fit: Indices, value: Floats, hessian: Floats, gain: Floats) -> NDArray[np.bool_]:
         """``(lane,)`` which have no chance left.
 
         Args:
             fit: ``(lane,)`` which fits these are.
             value: ``(lane,)`` minus the log density there.
             hessian: ``(lane, p, p)`` of it.
-            log_det: ``(lane,)`` of the covariance of their rows.
+            gain: ``(lane,)`` that a full step promises.
         """
         with np.errstate(invalid="ignore"):  # of fits that have no finite value
-            evidence = self._favour[fit] - value - 0.5 * (log_det + np.linalg.slogdet(hessian)[1])
+            evidence = self._favour[fit] - value - 0.5 * np.linalg.slogdet(hessian)[1]
         evidence = np.where(np.isfinite(evidence), evidence, -np.inf)
         np.maximum.at(self._best, self._group[fit], evidence)
         with np.errstate(invalid="ignore"):
-            gained = evidence - self._before[fit]
             behind = self._best[self._group[fit]] - evidence
-        self._before[fit] = evidence
-        return np.asarray(behind > np.maximum(BEHIND, MORE * gained))
+        return np.asarray(behind > np.maximum(BEHIND, MORE * gain))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -15,8 +14,7 @@ from flpjax.fitting.averaging.hyperpriors import Grid
 from flpjax.fitting.averaging.lanes import MANY
 from flpjax.fitting.averaging.residuals import residuals
 from flpjax.fitting.averaging.reweighing import by_importance, proposals_for
-from flpjax.fitting.averaging.shared import times_matrices
-from flpjax.fitting.averaging.sheet import Rows, Sheet, stacked
+from flpjax.fitting.averaging.sheet import Sheet
 from flpjax.fitting.even import covariance_roots
 from flpjax.laws.discrepancy import Discrepancy
 from flpjax.laws.law import Law, Space, size
@@ -36,7 +34,7 @@ class Sample(NamedTuple):
 def sample_outputs(
     law: Law,
     space: Space,
-    each: Sequence[Rows],
+    sheet: Sheet,
     grid: Grid,
     fits: Fits,
     origin: int,
@@ -48,7 +46,7 @@ def sample_outputs(
     Args:
         law: That was fitted.
         space: Of the residuals.
-        each: What it was fitted to, by output.
+        sheet: What it was fitted to, by output.
         grid: Its hyperparameters.
         fits: How, leaves ``(output, …)``.
         origin: Which.
@@ -60,7 +58,7 @@ def sample_outputs(
     point = np.broadcast_to(best, taken.shape).copy()
     vectors = np.zeros((*taken.shape, size(law)))
     p = fits.theta.shape[-1]
-    vectors[..., :p] = fits.theta[np.arange(len(each)), origin, best]
+    vectors[..., :p] = fits.theta[np.arange(len(best)), origin, best]
     wanted = taken.sum(axis=0)
     order = np.argsort(wanted, kind="stable")  # so that those drawn together want about as many proposals
     order = order[wanted[order] > 0]
@@ -70,10 +68,11 @@ def sample_outputs(
 
     def draw(part: Indices, rng: np.random.Generator) -> None:
         leaves: list[Any] = [leaf[part] for leaf in fits]
-        own, sheet = Fits(*leaves), stacked(law, [each[i] for i in part])
+        own, some = Fits(*leaves), sheet.of(part)
+        some = some.seen_from(origin) if many else some  # few lanes share the programs of the fits
         lane, at = np.nonzero(taken[:, part].T)
         if isinstance(law, Discrepancy) and space == "linear":
-            theta, points = by_importance(law.law, sheet, grid, own, origin, lane, rng, many)
+            theta, points = by_importance(law.law, some, grid, own, origin, lane, rng, many)
         else:
             theta, points = _normal(own, origin, taken[:, part], rng)
         output = part[lane]
@@ -82,14 +81,14 @@ def sample_outputs(
         if isinstance(law, Discrepancy):
             curvature = rng.standard_normal((len(lane), law.cells))
             seen = curvature[:, sheet.cells]
-            curvature[:, sheet.cells] = _curvature(law.law, space, sheet, grid, origin, lane, points, theta, seen, many)
+            curvature[:, sheet.cells] = _curvature(law.law, space, some, grid, origin, lane, points, theta, seen, many)
             vectors[at, output, p + 1 :] = curvature
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(draw, parts, rng.spawn(len(parts))))
     if isinstance(law, Discrepancy):
         vectors[..., p] = np.log(grid.amplitude)[point]
-    return Sample(vectors, np.sqrt(grid.noise[point] ** 2 + np.array([r.measured for r in each]) ** 2))
+    return Sample(vectors, np.sqrt(grid.noise[point] ** 2 + sheet.measured**2))
 
 
 def _normal(fits: Fits, origin: int, taken: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Floats, Indices]:
@@ -128,4 +127,4 @@ def _curvature(
         many: Whether this is one of many calls.
     """
     found = residuals(law, space, sheet, grid, origin, output, point, theta, many)
-    return found.mean + times_matrices(normal, found.unroot, found.pair)
+    return found.weights(normal)

@@ -47,6 +47,33 @@ class Sheet(NamedTuple):
     runs: int  # that have places; 0 where no output has effects
     places: int  # of each
     alike: NDArray[np.intp]  # (output,) the first output whose covariances are the same
+    measured: Floats  # (output,) s.d. of a run's final value about the run
+
+    def of(self, outputs: NDArray[np.intp]) -> Sheet:
+        """Of some of the outputs."""
+        _, first, index = np.unique(self.alike[outputs], return_index=True, return_inverse=True)
+        return self._replace(
+            x=jax.tree.map(lambda leaf: leaf[outputs], self.x),
+            **{name: getattr(self, name)[outputs] for name in BY_OUTPUT},
+            alike=first[index.ravel()],
+        )
+
+    def seen_from(self, origin: int) -> Sheet:
+        """Without the rows beyond the last that some output sees at an origin."""
+        last = int(np.flatnonzero(self.seen[:, origin].any(axis=0)).max(initial=0))
+        count = -(-(last + self.places + 1) // ROWS) * ROWS  # the last one's run is whole
+        if count >= self.y.shape[1]:
+            return self
+        return self._replace(
+            x=jax.tree.map(lambda leaf: leaf[:, :count], self.x),
+            **{name: getattr(self, name)[..., :count] for name in ("y", "seen", "below", "within")},
+            basis=self.basis[:, :count],
+            runs=min(self.runs, count // self.places) if self.places else 0,
+        )
+
+
+BY_OUTPUT = ("y", "seen", "below", "within", "basis", "effects", "measured")
+"""What a sheet has of each output, but for features and which are alike."""
 
 
 def stacked(law: Law, each: Sequence[Rows]) -> Sheet:
@@ -80,7 +107,8 @@ def stacked(law: Law, each: Sequence[Rows]) -> Sheet:
     compared = (seen, below, within, basis, effects)
     keys = [b"".join(leaf[o].tobytes() for leaf in compared) for o in range(outputs)]
     alike = np.array([first.setdefault(key, o) for o, key in enumerate(keys)], np.intp)
-    return Sheet(x, y, seen, below, within, basis, cells, effects, runs, places, alike)
+    measured = np.array([r.measured for r in each])
+    return Sheet(x, y, seen, below, within, basis, cells, effects, runs, places, alike, measured)
 
 
 def _places(each: Sequence[Rows]) -> tuple[int, int, list[NDArray[np.intp]]]:

@@ -16,7 +16,7 @@ from flpjax.numerics import compiled
 
 LANES = 264  # of one call: more leave a processor's cache, fewer wait for it; rows 2 kB apart would share its lines
 EACH = 3  # steps of a call: a fit takes about six, and one that has ended waits for the others
-TOLERANCE = 1e-5  # of the log density: the gain at which a climb ends
+TOLERANCE = 1e-5  # of the log density: a climb ends where a full step promises less
 STIFF, STIFFEST, HOPELESS = 1e-2, 1e8, 1e4  # damping at first and at most, and beyond which no step helps
 SOFTER, STIFFER = 1.0 / 8.0, 2.0  # factors on the damping: the least of a step taken, the first of one that is not
 LEAST = 1e-12  # pivot, as a share of its diagonal element
@@ -33,15 +33,15 @@ class Problem(NamedTuple):
 
 
 class Climb(NamedTuple):
-    """Where climbs stand; the last axis of all leaves the lane."""
+    """Where climbs stand, and how they go on; the last axis of all leaves the lane."""
 
     theta: Any  # (p, lane)
-    value: Any  # (lane,) minus the log density but for constants; infinite before the first step
+    value: Any  # (lane,) minus the log density but for constants
     gradient: Any  # (p, lane) of the log density
     hessian: Any  # (p, p, lane) of minus the log density
+    gain: Any  # (lane,) that a full step promises: below the tolerance a climb has ended
     damping: Any  # (lane,)
     stiffer: Any  # (lane,) factor on it, should the next step not be taken
-    gain: Any  # (lane,) of the last step that would have been taken: below the tolerance a climb has ended
 
 
 def begun(law: Law, lanes: int) -> Climb:
@@ -49,19 +49,19 @@ def begun(law: Law, lanes: int) -> Climb:
     p = len(prior_normal(law)[0])
     theta, none = np.zeros((p, lanes)), np.zeros(lanes)
     hessian = np.repeat(np.eye(p)[..., None], lanes, axis=2)
-    return Climb(theta, none + np.inf, theta.copy(), hessian, none + STIFF, none + STIFFER, none.copy())
+    return Climb(theta, none.copy(), theta.copy(), hessian, none.copy(), none + STIFF, none + STIFFER)
 
 
 @partial(compiled, static_argnums=(0, 1, 2))
 def advance(law: Law, space: Space, places: int, problem: Problem, known: Climb) -> Climb:
-    """Up to :data:`EACH` evaluations of each climb that has not ended.
+    """Up to :data:`EACH` steps of each climb that has not ended.
 
     Args:
         law: The formula, without its discrepancy.
         space: Of the residuals.
         places: Of each run that has an effect, one after the other.
         problem: What is fitted to.
-        known: Where the climbs stand. One that has not begun steps nowhere first.
+        known: Where the climbs stand.
     """
 
     def step(state: tuple[Array, Climb]) -> tuple[Array, Climb]:
@@ -71,19 +71,21 @@ def advance(law: Law, space: Space, places: int, problem: Problem, known: Climb)
         there = now.theta + move
         new = _density(law, space, places, problem, there)
         better = live & (new.value <= now.value)
-        gain = jnp.where(better, now.value - new.value, jnp.where(live & (now.damping > HOPELESS), 0.0, now.gain))
+        gained = jnp.where(better, now.value - new.value, 0.0)
         # Nielsen (1999): as soft as the step went as it was said to, and no jumps, after which every other step fails.
         said = jnp.sum(move * (now.gradient - 0.5 * jnp.sum(now.hessian * move[None], axis=1)), axis=0)
-        fulfilled = jnp.where(said > 0, gain / jnp.where(said > 0, said, 1.0), 0.0)
+        fulfilled = jnp.where(said > 0, gained / jnp.where(said > 0, said, 1.0), 0.0)
         softer = now.damping * jnp.clip(1.0 - (2.0 * fulfilled - 1.0) ** 3, SOFTER, STIFFER)
-        softer = jnp.where(jnp.isinf(now.value), STIFF, softer)
         damping = jnp.where(better, softer, jnp.minimum(now.damping * now.stiffer, STIFFEST))
         stiffer = jnp.where(better, STIFFER, jnp.where(live, 2.0 * now.stiffer, now.stiffer))
         theta, value, gradient, hessian = (
             jnp.where(jnp.broadcast_to(better, n.shape), n, o) for n, o in zip(new[:4], now[:4], strict=True)
         )
+        full = jax.vmap(_move, -1, -1)(hessian, gradient, jnp.zeros_like(damping))
+        gain = jnp.where(live & (now.damping > HOPELESS), 0.0, now.gain)
+        gain = jnp.where(better, 0.5 * jnp.sum(full * gradient, axis=0), gain)
         damping = jnp.where(live, damping, now.damping)
-        return count + 1, Climb(theta, value, gradient, hessian, damping, stiffer, gain)
+        return count + 1, Climb(theta, value, gradient, hessian, gain, damping, stiffer)
 
     def goes_on(state: tuple[Array, Climb]) -> Array:
         return (state[0] < EACH) & jnp.any(state[1].gain >= TOLERANCE)

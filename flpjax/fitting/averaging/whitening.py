@@ -1,4 +1,9 @@
-"""Covariances of rows at points of a grid of hyperparameters, with weights and effects of runs integrated out."""
+"""Covariances of rows, with weights of a discrepancy and effects of runs integrated out, at all amplitudes at once.
+
+A run's effect is common to its rows, so that effects are integrated in closed form, run by run (Woodbury). What is left
+is taken to the eigenvectors of what rows tell of the discrepancy's weights, where an amplitude only scales: so a
+covariance is decomposed once for each noise, not once for each point of the grid.
+"""
 
 from __future__ import annotations
 
@@ -15,99 +20,69 @@ Indices = NDArray[np.intp]
 
 
 class Whitened(NamedTuple):
-    """What a fit needs of a covariance: ``Σ⁻¹ = R(1 − AᵀA − SᵀC²S)R``.
+    """Of outputs, origins and kinds of noise: ``Σ⁻¹ = M − MBS(MBS)ᵀ`` with ``M = D − DZEZᵀD``.
 
-    R has the roots of ``inverse``, A is ``away``, C has ``effect``, and S takes R-weighted sums over the rows of a run.
+    D has the inverse variances, Z tells the run of a row, E has the effects' variances, B is the discrepancy's basis in
+    the eigenvectors of ``BᵀMB``, and S² is :func:`integrated`.
     """
 
-    inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
-    away: Floats  # (fit, cell, row) what integrated weights take away
-    effect: Floats  # (fit, run) what integrated effects of runs do
-    log_det: Floats  # (fit,) of the covariance of the rows seen
+    inverse: Floats  # (pair, row) inverse variance of a row by itself; 0 unseen
+    effect: Floats  # (pair, run) variance of a run's effect, given its rows
+    basis: Floats  # (pair, row, cell) turned to eigenvectors, less what effects of runs explain of it: D⁻¹MB
+    told: Floats  # (pair, cell) eigenvalues: what rows tell of a weight at amplitude 1, as a precision
+    turn: Floats  # (pair, cell, cell) eigenvectors, in columns
+    log_det: Floats  # (pair,) of the covariance of the rows seen, without the discrepancy
 
 
-class _Weighed(NamedTuple):
-    """Covariances with the effects of runs integrated, and the weights of cells not yet."""
+def whitened(
+    sheet: Sheet, output: Indices, origin: Indices | int, grid: Grid, kind: Indices
+) -> tuple[Whitened, Indices]:
+    """Of some outputs, origins and kinds of noise ``(fit,)``; of outputs with the same rows, once.
 
-    variance: Floats  # (fit, row) of a row by itself
-    inverse: Floats  # (fit, row) its inverse; 0 unseen
-    total: Floats  # (fit, run) sums of that over the rows of a run
-    effect: Floats  # (fit, run) variance of a run's effect, given its rows
-    left: Floats  # (fit, row, cell) the basis, less what effects of runs explain of it
-    unroot: Floats  # (fit, cell, cell) L⁻¹, of the weights' posterior precision L·Lᵀ
-    log_det: Floats  # (fit,) of L
-
-
-def whiten(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Whitened:
-    """Covariances of some outputs at some origins and points ``(fit,)``.
-
-    A run's effect is common to its rows, so that effects are integrated in closed form, run by run (Woodbury); what is
-    left to decompose has the size of the discrepancy's cells.
+    Returns:
+        Those that differ, and ``(fit,)`` which of them each is.
     """
-    found = _weighed(sheet, output, origin, grid, point)
-    noise, amplitude = grid.noise[point], grid.amplitude[point]
-    log_det = (np.log(found.variance) * sheet.seen[output, origin]).sum(axis=1) + 2.0 * found.log_det
-    log_det += np.log1p(noise[:, None] ** 2 * found.total).sum(axis=1)
-    of_cells = (amplitude[:, None, None] * found.unroot) @ np.swapaxes(found.left, 1, 2)
-    away = of_cells * np.sqrt(found.inverse)[:, None, :]
-    return Whitened(found.inverse, away, np.sqrt(found.effect), log_det)
-
-
-def variance_of_rows(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Floats:
-    """``(fit, row)`` of rows by themselves."""
-    noise = grid.noise[point][:, None]
-    if not grid.growth.any():
-        return np.asarray(sheet.within[output] ** 2 + noise**2)
-    below = sheet.below[output, origin]
-    return np.asarray(sheet.within[output] ** 2 + (noise * np.exp(grid.growth[point][:, None] * below)) ** 2)
-
-
-def effect_of_runs(sheet: Sheet, output: Indices, noise: Floats, total: Floats) -> Floats:
-    """``(fit, run)`` variance of a run's effect given its rows, of which the inverse variances sum to ``total``."""
-    square = noise[:, None] ** 2
-    return np.where(sheet.effects[output][:, None], square / (1.0 + square * total), 0.0)
-
-
-def _weighed(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> _Weighed:
-    variance = variance_of_rows(sheet, output, origin, grid, point)
-    inverse = sheet.seen[output, origin] / variance
+    own = np.stack(np.broadcast_arrays(sheet.alike[output], origin, kind), axis=1)
+    different, index = np.unique(own, axis=0, return_inverse=True)
+    output, origin, kind = different.T
+    point = grid.kinds.first[kind]
+    noise, growth = grid.noise[point], grid.growth[point]
+    seen = sheet.seen[output, origin]
+    variance = sheet.within[output] ** 2
+    variance += (noise[:, None] * np.exp(growth[:, None] * sheet.below[output, origin])) ** 2
+    inverse = seen / variance
+    log_det = np.where(seen, np.log(variance), 0.0).sum(axis=1)
     left = basis = sheet.basis[output]
     weighted = inverse[..., None] * basis
-    total = effect = np.zeros((len(output), 0))
+    effect = np.zeros((len(output), 0))
     if sheet.runs:
         total = np.where(sheet.effects[output][:, None], by_run(sheet, inverse), 0.0)
-        effect = effect_of_runs(sheet, output, grid.noise[point], total)
+        square = noise[:, None] ** 2
+        effect = np.where(sheet.effects[output][:, None], square / (1.0 + square * total), 0.0)
+        log_det += np.log1p(square * total).sum(axis=1)
         left = basis - of_rows(sheet, effect[..., None] * by_run(sheet, weighted))
-    amplitude = grid.amplitude[point][:, None, None]
-    precision = amplitude**2 * (np.swapaxes(weighted, 1, 2) @ left) + np.eye(basis.shape[2])
-    lower = np.linalg.cholesky(precision)
-    log_det = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-    return _Weighed(variance, inverse, total, effect, left, np.linalg.inv(lower), log_det)
+    told, turn = np.linalg.eigh(np.swapaxes(weighted, 1, 2) @ left)
+    return Whitened(inverse, effect, left @ turn, np.maximum(told, 0.0), turn, log_det), index.ravel()
 
 
-def whiten_alike(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Whitened:
-    """The same; of outputs with the same rows, once."""
-    alike = sheet.alike[output]
-    if (alike == output).all():
-        return whiten(sheet, output, origin, grid, point)
-    own = np.stack([alike, origin, point], axis=1)
-    different, index = np.unique(own, axis=0, return_inverse=True)
-    once = whiten(sheet, different[:, 0], different[:, 1], grid, different[:, 2])
-    return Whitened(*(leaf[index.ravel()] for leaf in once))
+def integrated(told: Floats, amplitude: Floats) -> Floats:
+    """``(…, cell)`` variances of weights given the rows, times the amplitude's square."""
+    square = amplitude[..., None] ** 2
+    return np.asarray(square / (1.0 + square * told))
 
 
-class Weights(NamedTuple):
-    """How residuals weigh, and how weights of the discrepancy are drawn: normal, about what residuals say of them."""
+class Covariances(NamedTuple):
+    """What climbs need of them: ``Σ⁻¹ = R(1 − AᵀA − SᵀC²S)R``; S takes R-weighted sums over the rows of a run."""
 
-    inverse: Floats  # (fit, row) inverse variance of a row by itself; 0 unseen
-    effect: Floats  # (fit, run) variance of a run's effect, given its rows
-    mean: Floats  # (fit, cell, cell) symmetric, of the weights, times what residuals say
-    unroot: Floats  # (fit, cell, cell) L⁻¹, of the weights' posterior precision L·Lᵀ
+    root: Floats  # (fit, row) of the inverse variance of a row by itself; 0 unseen
+    away: Floats  # (fit, cell, row) A: what integrated weights take away
+    effect: Floats  # (fit, run) C: what integrated effects of runs do
 
 
-def weights_of(sheet: Sheet, output: Indices, origin: int, grid: Grid, point: Indices) -> Weights:
-    """Of some outputs at an origin and points ``(fit,)`` of the grid."""
-    found = _weighed(sheet, output, np.full(len(output), origin), grid, point)
-    amplitude = grid.amplitude[point][:, None, None]
-    mean = amplitude * (np.swapaxes(found.unroot, 1, 2) @ found.unroot)
-    return Weights(found.inverse, found.effect, mean, found.unroot)
+def covariances(sheet: Sheet, output: Indices, origin: Indices, grid: Grid, point: Indices) -> Covariances:
+    """Of some outputs and origins at points ``(fit,)`` of the grid."""
+    known, index = whitened(sheet, output, origin, grid, grid.kinds.of_point[point])
+    root, effect = np.sqrt(known.inverse), np.sqrt(known.effect)
+    basis = np.swapaxes(known.basis * root[..., None], 1, 2)
+    scale = np.sqrt(integrated(known.told[index], grid.amplitude[point]))
+    return Covariances(root[index], scale[..., None] * basis[index], effect[index])

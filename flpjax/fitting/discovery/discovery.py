@@ -19,18 +19,19 @@ import numpy as np
 from jax import Array
 
 from flpjax.engine.settings import Settings
-from flpjax.errors import InputError, count
+from flpjax.errors import InputError, check_count, count
 from flpjax.fitting.discovery.folds import FEWEST_RUNS, Folds, Sample
 from flpjax.fitting.discovery.history import Entry, History, Proposal, choose
 from flpjax.fitting.discovery.proposer import Proposer, checked, propose
 from flpjax.fitting.discovery.trials import try_models
 from flpjax.ladder.joined import losses_at_scores
 from flpjax.ladder.select import Selection
-from flpjax.ladder.table import Floats, Runs, index_of
+from flpjax.ladder.table import Floats, index_of
 from flpjax.laws.grammar import Expression, Term
 from flpjax.laws.law import Params
 from flpjax.methods.emergence import emerged_checkpoints
 from flpjax.numerics import compiled, generator, require_x64
+from flpjax.readers.read import Table, read_runs
 from flpjax.shown import ShownAsTable
 
 PAPER = Selection()
@@ -100,7 +101,7 @@ class Discovery(ShownAsTable):
 
 
 def discover(
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     rounds: int = 3,
@@ -135,10 +136,10 @@ def discover(
         InputError: There is nothing to model, or the proposer returned what is no proposal.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     require_x64("discovery")
-    for name, number in (("rounds", rounds), ("per_round", per_round)):
-        if number < 1:
-            raise InputError(f"{name} is {number}", where="discover", remedy="Give at least 1")
+    check_count(rounds, "rounds", 1, where="discover")
+    check_count(per_round, "formulas a round", 1, where="discover")
     training = runs.training()
     names = tuple(domains) or training.general_domains
     loss = losses_at_scores(training)[:, [index_of(d, training.domains, "loss domain", training.source) for d in names]]

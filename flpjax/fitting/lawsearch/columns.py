@@ -141,8 +141,8 @@ def _names(columns: Any) -> list[str]:
 
 
 def _explains(name: str) -> bool:
-    """Whether a column may explain others unasked: another loss may not."""
-    return not name.startswith(("loss/", "score/", "stderr/"))
+    """Whether a column may explain others unasked: what comes of a training may not."""
+    return not name.startswith(("loss/", "score/", "stderr/")) and name not in ("train_loss", "final", "held_out")
 
 
 def _numeric(values: Any) -> bool:

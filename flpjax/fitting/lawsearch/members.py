@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.lawsearch.departure import Departure, departure_of
-from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum
+from flpjax.fitting.lawsearch.powersum import SLOTS, PowerSum, tables_of
 from flpjax.fitting.lawsearch.problem import Problem, Trial
 from flpjax.fitting.lawsearch.starts import carried
 from flpjax.fitting.lawsearch.structure import Floats, Structure, in_sd
-from flpjax.fitting.lawsearch.trials import LAST_STEPS, fit, tables_of, values
+from flpjax.fitting.lawsearch.trials import LAST_STEPS, fit, values
 
 MOST = 8  # laws of an ensemble
 WITHIN = 0.15  # above the best price: laws that err more are left out, if the best errs on held-out rows by the noise

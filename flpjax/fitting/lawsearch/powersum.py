@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from flpjax.fitting.lawsearch.structure import Axis, Floats, Monomial, Structure, basis
 from flpjax.laws.law import Space
 
 SLOTS, TERMS = 28, 6
@@ -39,3 +43,28 @@ class PowerSum:
         if self.space == "log":
             return (jnp.log(jnp.maximum(value, LEAST)) - jnp.log(y)) / noise
         return (value - y) / noise
+
+
+class Tables(NamedTuple):
+    """Structures as data."""
+
+    features: Floats  # (structure, cell, row, slot)
+    term: Floats  # (structure, slot)
+    sign: Floats  # (structure, term)
+
+
+def tables_of(structures: Sequence[Structure], axes: Sequence[Axis], columns: Floats, width: int = SLOTS) -> Tables:
+    """Structures at rows, ``columns`` ``(cell, feature, row)``, with so many slots."""
+    cells, _, rows = columns.shape
+    features = np.zeros((len(structures), cells, rows, width))
+    term = np.full((len(structures), width), float(NOWHERE))
+    sign = np.zeros((len(structures), TERMS))
+    known: dict[Monomial | None, Floats] = {}
+    for c, structure in enumerate(structures):
+        for s, (k, monomial) in enumerate(structure.slots()):
+            if monomial not in known:
+                known[monomial] = np.stack([basis(axes, own, monomial) for own in columns])
+            features[c, ..., s] = known[monomial]
+            term[c, s] = k if structure.terms[k].sign else CONSTANT
+        sign[c, : len(structure.terms)] = [t.sign for t in structure.terms]
+    return Tables(features, term, sign)

@@ -56,4 +56,5 @@ class Trial(NamedTuple):
     vector: Floats  # (cell, slot) fitted to all rows
     error: float  # geometric mean over cells and folds of the mean absolute held-out error, in the residuals' unit
     misfit: float  # the same over cells of the s.d. of residuals when all rows are fitted
-    price: float  # both, times what its numbers cost: lower is better
+    opposed: float  # share of its slopes that pull against the rest
+    price: float  # error and misfit, times what its numbers and such slopes cost: lower is better

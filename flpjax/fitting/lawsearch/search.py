@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, check_count
 from flpjax.fitting.lawsearch.columns import Table, columns_of
 from flpjax.fitting.lawsearch.found import FoundLaws
 from flpjax.fitting.lawsearch.members import departure_from, members_of
@@ -18,6 +19,7 @@ from flpjax.fitting.lawsearch.trials import held_out, noise_of, ranking, try_str
 from flpjax.fitting.lawsearch.widths import growth_of
 from flpjax.ladder.table import Runs
 from flpjax.numerics import generator, require_x64
+from flpjax.readers.read import read_columns
 
 ROUNDS = 6
 BEAM = 6  # structures whose revisions are tried
@@ -29,7 +31,7 @@ FINER = 0.85  # of the noise: a smaller one is worth judging the best again
 
 
 def discover_law(
-    columns: Mapping[str, ArrayLike] | Runs,
+    columns: Mapping[str, ArrayLike] | Runs | str | os.PathLike[str],
     targets: str | Sequence[str],
     key: Array,
     *,
@@ -50,7 +52,8 @@ def discover_law(
     fitted to all rows and weighed by what they showed.
 
     Args:
-        columns: Name → ``(row,)`` values; a dictionary, or a polars or pandas frame. Or a ladder: the final rows of its
+        columns: Name → ``(row,)`` values; a dictionary, a polars or pandas frame, or the path of a CSV or Parquet file.
+            Or a ladder: the final rows of its
             runs that are not held out, with N, D, its features and mixture, and FLOPs as the cost.
         targets: The column, or columns, to explain: losses. They may be negative. Of a ladder, () for all its losses.
         key: JAX random key, of starts, and of which proposals are tried where there are too many.
@@ -70,9 +73,11 @@ def discover_law(
         PrecisionError: JAX is in 32 bits.
     """
     require_x64("discovery")
-    if rounds < 1 or per_round < 1:
-        raise InputError(f"{rounds} rounds of {per_round}", where="discover_law", remedy="Give at least one of each")
+    check_count(rounds, "rounds", 1, where="discover_law")
+    check_count(per_round, "laws a round", 1, where="discover_law")
     names = [targets] if isinstance(targets, str) else list(dict.fromkeys(targets))
+    if isinstance(columns, str | os.PathLike):
+        columns = read_columns(columns)
     if isinstance(columns, Runs):
         finals = columns.training().finals()
         names = [f"loss/{d.removeprefix('loss/')}" for d in names or columns.domains]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,10 +15,11 @@ from flpjax.engine.batch import solve
 from flpjax.engine.moments import Anchor
 from flpjax.engine.padding import LEAST_PROBLEMS, LEAST_ROWS, next_size
 from flpjax.engine.settings import Settings
-from flpjax.fitting.lawsearch.powersum import CONSTANT, NOWHERE, SLOTS, TERMS, PowerSum
+from flpjax.fitting.lawsearch.opposed import opposed
+from flpjax.fitting.lawsearch.powersum import SLOTS, TERMS, PowerSum, Tables, tables_of
 from flpjax.fitting.lawsearch.problem import Problem, Trial
 from flpjax.fitting.lawsearch.starts import starts_of
-from flpjax.fitting.lawsearch.structure import Axis, Floats, Monomial, Structure, basis
+from flpjax.fitting.lawsearch.structure import Floats, Structure
 from flpjax.laws.law import Space
 from flpjax.numerics import compiled
 
@@ -27,6 +28,8 @@ WORST = 20.0  # of a held-out error, in units of the noise
 FLOOR = 0.2  # of the noise, added to held-out errors: below it they differ by luck
 PRICE = 0.025
 """What a number must lower the held-out error by: a quarter of the standard error of a mean over 60 rows."""
+OPPOSED = 0.5
+"""How much dearer a law is by the share of its slopes that pull against the rest."""
 MISFIT = 0.2
 """Of what a law is judged by: residuals of the rows that it was fitted to. The rest are errors on those left out."""
 LACK = 1.5  # times the least misfit of all: what a law misses the rows by beyond that raises its price, squared
@@ -36,31 +39,6 @@ FEWEST = 128, 80
 """Of so few fits, problems and rows are padded to these: to compile for fewer would take longer than they do."""
 WIDTHS = (10, 16, SLOTS)
 """Slots of the programs there are: most structures need few, and what a fit costs goes with their square."""
-
-
-class Tables(NamedTuple):
-    """Structures as data."""
-
-    features: Floats  # (structure, cell, row, slot)
-    term: Floats  # (structure, slot)
-    sign: Floats  # (structure, term)
-
-
-def tables_of(structures: Sequence[Structure], axes: Sequence[Axis], columns: Floats, width: int = SLOTS) -> Tables:
-    """Structures at rows, ``columns`` ``(cell, feature, row)``, with so many slots."""
-    cells, _, rows = columns.shape
-    features = np.zeros((len(structures), cells, rows, width))
-    term = np.full((len(structures), width), float(NOWHERE))
-    sign = np.zeros((len(structures), TERMS))
-    known: dict[Monomial | None, Floats] = {}
-    for c, structure in enumerate(structures):
-        for s, (k, monomial) in enumerate(structure.slots()):
-            if monomial not in known:
-                known[monomial] = np.stack([basis(axes, own, monomial) for own in columns])
-            features[c, ..., s] = known[monomial]
-            term[c, s] = k if structure.terms[k].sign else CONSTANT
-        sign[c, : len(structure.terms)] = [t.sign for t in structure.terms]
-    return Tables(features, term, sign)
 
 
 def fit(
@@ -169,10 +147,11 @@ def try_structures(
     free = problem.weight.sum(axis=1) - np.array([s.size for s in structures])[:, None]
     misfit = np.sqrt((off[0] ** 2 * problem.weight).sum(axis=-1) / np.maximum(free, 1.0)) + FLOOR  # (structure, cell)
     fitted = np.exp(np.mean(np.log(misfit * noise), axis=1))
-    price = error ** (1.0 - MISFIT) * fitted**MISFIT * np.array([1.0 + PRICE * s.complexity for s in structures])
-    return [
-        Trial(s, vectors[0, i], float(error[i]), float(fitted[i]), float(price[i])) for i, s in enumerate(structures)
-    ]
+    against = opposed(problem, structures, vectors[0])
+    numbers = np.array([s.complexity for s in structures])
+    price = error ** (1.0 - MISFIT) * fitted**MISFIT * (1.0 + PRICE * numbers) * (1.0 + OPPOSED * against)
+    judged = np.stack([error, fitted, against, price], axis=1).tolist()
+    return [Trial(s, vectors[0, i], *of) for i, (s, of) in enumerate(zip(structures, judged, strict=True))]
 
 
 def ranking(trials: Iterable[Trial], alone: bool) -> list[Trial]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from flpjax.errors import InputError
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, refuse_unfitted
 from flpjax.fitting.posterior.priors import Priors
 from flpjax.numerics import on_device
 
@@ -29,6 +29,7 @@ def against_priors(draws: Draws, priors: Priors, level: float = 0.9) -> list[dic
     Raises:
         InputError: The draws have none of these parameters, or no interval.
     """
+    refuse_unfitted(draws)
     from scipy.special import ndtri
 
     if not draws.has_intervals:

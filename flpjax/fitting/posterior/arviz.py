@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.errors import InputError
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, refuse_unfitted
 
 AXES = {"loss": "domain", "score": "task"}
 
@@ -25,6 +25,7 @@ def to_arviz(draws: Draws) -> Any:
     Raises:
         InputError: ArviZ is not installed, or the draws are of no posterior.
     """
+    refuse_unfitted(draws)
     if draws.sampling is None:
         raise InputError(f"{draws.kind} draws have no chains", where="to_arviz", remedy="Give draws of posterior()")
     try:

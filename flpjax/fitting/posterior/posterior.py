@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from numbers import Integral
 from typing import Literal, get_args
 
 import jax
@@ -13,7 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError, check_count, did_you_mean
 from flpjax.fitting.draws import Draws, StageFit
 from flpjax.fitting.point import bind, fit_stages
 from flpjax.fitting.posterior.assemble import JUDGED, Found, assemble
@@ -23,10 +22,10 @@ from flpjax.fitting.posterior.likelihood import PosteriorData
 from flpjax.fitting.posterior.nuts import Sampler, sample
 from flpjax.fitting.posterior.populations import by_populations, usual_tempering
 from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, Priors, posterior_problem
-from flpjax.ladder.table import Runs
 from flpjax.methods.discrepant import with_discrepancy
 from flpjax.methods.method import BoundModel, Method
 from flpjax.numerics import generator, on_device
+from flpjax.readers.read import Table, read_runs
 
 Algorithm = Literal["nuts", "tempered", "laplace"]
 REPORTED_STARTS = 8  # of point fits that are reported beside tempered draws, which don't begin there
@@ -35,7 +34,7 @@ PROPOSALS = 4  # for each draw of the fast path
 
 def posterior(
     chosen: Method,
-    runs: Runs,
+    runs: Table,
     key: Array,
     *,
     method: Algorithm | None = None,
@@ -80,9 +79,9 @@ def posterior(
         InputError: The ladder can't carry the method, or an argument can't be.
         PrecisionError: JAX is in 32 bits.
     """
-    for name, value, least in (("draws", draws, 8), ("chains", chains, 1), ("warmup", warmup, 20)):
-        if not isinstance(value, Integral) or value < least:
-            raise InputError(f"{name}={value}", where="posterior", remedy=f"Give a whole number, {least} at least")
+    runs = read_runs(runs)
+    for noun, value, least in (("draws", draws, 8), ("chains", chains, 1), ("steps of warm-up", warmup, 20)):
+        check_count(value, noun, least, where="posterior")
     if method is not None and method not in get_args(Algorithm):
         raise InputError(
             f"there is no method '{method}'", where="posterior", remedy=did_you_mean(method, get_args(Algorithm))
@@ -100,7 +99,7 @@ def posterior(
     gradient: dict[str, float] = {}
     if method == "tempered":
         _, _, fits = fit_stages(plain, np.ones((1, len(plain.runs.names))), key, REPORTED_STARTS, None)
-        (found,) = by_populations([problem], usual_tempering(), sampled, chains, key_sample, tell)
+        found = by_populations(problem, usual_tempering(), sampled, chains, key_sample, tell)
         return assemble(problem, found, fits, gradient, method, chains, key_noise, strict, each)
     fits, modes = _begin(problem, key, chains)
     whitening = tuple(mode.whitening for mode in modes)

@@ -20,10 +20,10 @@ from flpjax.errors import InputError, did_you_mean
 from flpjax.fitting.point import bind
 from flpjax.fitting.posterior.layers import layers_of
 from flpjax.fitting.posterior.likelihood import NOISE, Layer, PosteriorData
-from flpjax.ladder.table import Runs
 from flpjax.laws.law import POSITIVE, REAL, UNIT, Law, Parameter, pack
 from flpjax.methods.method import BoundModel, Method, Model, Stage
 from flpjax.numerics import on_device
+from flpjax.readers.read import Table, read_runs
 from flpjax.shown import ShownAsTable
 
 LEVELS = frozenset({"level", "log_level"})
@@ -139,7 +139,7 @@ class Priors(ShownAsTable):
         return "\n".join(lines)
 
 
-def priors_of(method: Method, runs: Runs, *, emergence: bool | None = None) -> Priors:
+def priors_of(method: Method, runs: Table, *, emergence: bool | None = None) -> Priors:
     """What :func:`flpjax.posterior` would assume, before anything is fitted.
 
     Each law's own priors, with levels moved to where the ladder is, and wide enough for its rough slope.
@@ -153,6 +153,7 @@ def priors_of(method: Method, runs: Runs, *, emergence: bool | None = None) -> P
         InputError: The ladder can't carry the method.
         PrecisionError: JAX is in 32 bits.
     """
+    runs = read_runs(runs)
     bound = bind(method, runs)
     layers, _, _ = layers_of(bound, emergence)
     return scaled(bound, layers)

@@ -15,12 +15,13 @@ from flpjax.ladder.build import Place, build_runs
 from flpjax.ladder.table import Runs
 from flpjax.readers.formats.join import JoinTable, joined, merged
 from flpjax.readers.formats.names import FEATURE_NAMES
+from flpjax.readers.formats.points import fractions
 from flpjax.readers.formats.records import AUXILIARY, GROUP, Records, RunRecords
+from flpjax.readers.formats.shares import shares
 from flpjax.readers.formats.sizes import consistent, sized
-from flpjax.readers.formats.steps import TOLERANCE, Ordered, looks_sampled, measured, ordered, rows_of
+from flpjax.readers.formats.steps import TOLERANCE, Ordered, looks_sampled, measured, ordered, rows_of, trainings
 
 MOST_LISTED = 6
-FULL = 100.0  # points
 BARE, VALIDATION = "loss", "loss/validation"
 
 
@@ -101,11 +102,17 @@ def assembled(
     if lacking:
         doubts.append(f"{_named(lacking)} left out: neither FLOPs nor both N and D are known")
     usable = [rows_of(run, np.flatnonzero(_whole(run))) for run in runs if run.run not in lacking]
-    usable, new_notes = _fractions(usable)
+    usable, new_notes = fractions(usable)
+    notes += new_notes
+    usable, new_notes = shares(usable)
     notes += new_notes
     usable, new_notes, new_doubts = consistent(usable)
     notes, doubts = notes + new_notes, doubts + new_doubts
-    by = [_ordered(run) for run in usable]
+    apart = [_trainings(run) for run in usable]
+    several = [run.run for run, found in zip(usable, apart, strict=True) if len(found) > 1]
+    if several:
+        notes.append(f"rows of {_named(several)} go through the same steps several times, and are a run each time")
+    by = [ordered(each, name) for found in apart for each, name in found]
     new_notes, new_doubts = _words(by)
     table, left = _table(records, [o.run for o in by], allow_negative)
     return Assembled(
@@ -176,21 +183,6 @@ def _bare_loss(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str]]
     return kept, [note] if note else []
 
 
-def _fractions(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str]]:
-    """Scores that stand from 0 to 100, as a value above 1 shows, as fractions, with their standard errors."""
-    columns = dict.fromkeys(name for run in runs for name in run.columns if name.startswith("score/"))
-    points = []
-    for name in columns:
-        values = np.concatenate([run.column(name) for run in runs])
-        if np.nanmax(values, initial=0.0) > 1.0 and np.nanmax(values) <= FULL and np.nanmin(values) >= 0.0:
-            points.append(name[6:])
-    if not points:
-        return list(runs), []
-    scaled = {f"{kind}/{task}" for task in points for kind in ("score", "stderr")}
-    found = [replace(run, columns={n: v / FULL if n in scaled else v for n, v in run.columns.items()}) for run in runs]
-    return found, [f"scores of {some_of(points, MOST_LISTED)} stand from 0 to 100 and are divided by 100"]
-
-
 def _without_step_zero(runs: Sequence[RunRecords]) -> tuple[list[RunRecords], list[str]]:
     """Without rows of models before their training."""
     kept, dropped = [], 0
@@ -208,11 +200,11 @@ def _whole(run: RunRecords) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(run.column("flops")) | (n & np.isfinite(run.column("tokens"))))
 
 
-def _ordered(run: RunRecords) -> Ordered:
-    """A run by what most of its rows have: steps, else tokens, else FLOPs; rows without are left out."""
+def _trainings(run: RunRecords) -> list[tuple[RunRecords, str]]:
+    """A run's trainings, and what most of its rows have: steps, else tokens, else FLOPs; rows without are left out."""
     known = {name: np.isfinite(run.column(name)) for name in ("step", "tokens", "flops")}
     by = max(known, key=lambda name: known[name].sum())
-    return ordered(rows_of(run, np.flatnonzero(known[by])), by)
+    return [(each, by) for each in trainings(rows_of(run, np.flatnonzero(known[by])), by)]
 
 
 def _last(run: RunRecords, ended: bool) -> NDArray[np.bool_]:
@@ -235,8 +227,15 @@ def _words(by: Sequence[Ordered]) -> tuple[list[str], list[str]]:
             f"scores of {count(joined_rows, 'row')} joined to losses logged at other steps, at most "
             f"{max(o.moved for o in by):.2%} away (tolerance: {TOLERANCE:.0%} of the step)"
         )
-    sampled = [o.run.run for o in by if looks_sampled(o.run.column("step"))]
+    twice = [o.run.run for o in by if o.repeated]
     doubts = []
+    if twice:
+        rows = sum(o.repeated for o in by)
+        doubts.append(
+            f"{_named(twice)}: {count(rows, 'row')} of steps that stand there again with other values left out: the "
+            "last stays. If these are seeds, name them in a column 'seed', or give each a run name of its own"
+        )
+    sampled = [o.run.run for o in by if looks_sampled(o.run.column("step"))]
     if sampled:
         doubts.append(
             f"{_named(sampled)}: steps are irregular, as in a sampled history; export all rows (scan_history of W&B, "

@@ -28,7 +28,7 @@ MOST_LISTED = 6
 ABOUT_RUNS = frozenset(
     (
         "run", "name", "state", "status", "notes", "user", "tags", "created", "runtime", "sweep", "date", "description",
-        "commit", "group", "model", "id",
+        "commit", "group", "model", "id", "seed",
     )
 )  # fmt: skip
 """First words of columns that describe runs, which nobody misses."""
@@ -90,7 +90,8 @@ def chosen_columns(
     if unknown and taken:
         notes.append(
             f"{count(len(unknown), 'column')} not taken: {some_of(unknown, MOST_LISTED)}; "
-            f'--column "loss/…=NAME", "score/…=NAME", "tokens=NAME", "x/…=NAME", "group=NAME" takes one'
+            f'--column "loss/…=NAME", "score/…=NAME", "run=NAME", "params=NAME", "tokens=NAME", "x/…=NAME", '
+            '"group=NAME" takes one'
         )
     if not any(column.meaning.canonical.startswith(("loss", "score/")) for column in taken.values()):
         notes.append(f"there are {count(len(names), 'column')}: {some_of(names, MOST_LISTED)}")

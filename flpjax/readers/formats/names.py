@@ -65,6 +65,11 @@ TOTAL_FLOPS = re.compile(
     r"(k|m|g|t|p|e|z|kilo|mega|giga|tera|peta|exa|zetta)?_?fl[ou]ps?(?:_total)?"
     r"|(?:training_|train_)?(flops?|total_flos|flos)(?:_total)?"
 )
+PF_DAYS = re.compile(
+    r"(?:(?:c|compute|training compute)[\s_]*)?\(?(?:pf|peta-?flops?(?:/s)?|pflops?(?:/s)?)[\s_-]*days?\)?",
+    re.IGNORECASE,
+)
+"""``PetaFLOP/s-days``, ``C_PFdays``, ``Compute (PF-days)``: the unit names the quantity."""
 COMPUTE = ("compute", "training_compute", "train_compute", "total_compute")
 LONG_PREFIXES = {"kilo": "K", "mega": "M", "giga": "G", "tera": "T", "peta": "P", "exa": "E", "zetta": "Z"}
 
@@ -76,6 +81,8 @@ NAT_METRICS = (
     "lm_loss",
     "nll_loss",
     "nll",
+    "crossentropy",
+    "xent",
     "loss",
 )
 BIT_METRICS = ("bits_per_byte", "bits_per_token", "bpb")
@@ -152,6 +159,8 @@ def meaning_of(name: str) -> Meaning | None:
     if not name or len(name) > LONGEST_NAME:
         return None
     text = name.strip()
+    if PF_DAYS.fullmatch(text):
+        return Meaning("flops", FLOPS["PFLOP/s-days"], rank=1)
     for body, words in split_heading(text):
         meaning = meaning_of(body)
         unit = unit_in_heading(meaning.canonical, words) if meaning is not None else None

@@ -14,7 +14,7 @@ from flpjax.readers.formats.olmo_core import OLMO_CORE
 from flpjax.readers.formats.records import Format
 from flpjax.readers.formats.trainer_state import TRAINER_STATE
 from flpjax.readers.formats.unrecognised import unrecognised
-from flpjax.readers.formats.wandb import WANDB
+from flpjax.readers.formats.wandb import TABLE, WANDB
 from flpjax.readers.formats.wandb_offline import OFFLINE
 
 FORMATS: tuple[Format, ...] = (
@@ -27,6 +27,7 @@ FORMATS: tuple[Format, ...] = (
     JSON_LINES,
     MELTED,
     WANDB,
+    TABLE,
 )
 """The first that recognises a source reads it: those that are told apart by more come first."""
 

@@ -25,12 +25,14 @@ class Ordered:
     Attributes:
         run: The run.
         superseded: Rows of attempts that were given up.
+        repeated: Rows of a step that stands in others, too, with other values, of which the last stayed.
         moved: The largest distance, relative to the step, over which a value was moved to another row; 0 if none was.
         joined: Rows that took values of another.
     """
 
     run: RunRecords
     superseded: int = 0
+    repeated: int = 0
     moved: float = 0.0
     joined: int = 0
 
@@ -65,8 +67,29 @@ def ordered(run: RunRecords, by: str) -> Ordered:
     at = run.column(by)
     run, superseded = _last_attempts(run, at)
     run = rows_of(run, np.argsort(run.column(by), kind="stable"))
-    run = _one_a_step(run, by)
-    return _taken_together(run, by, superseded)
+    run, repeated = _one_a_step(run, by)
+    return replace(_taken_together(run, by), superseded=superseded, repeated=repeated)
+
+
+def trainings(run: RunRecords, by: str) -> list[RunRecords]:
+    """A run apart, if its rows go through the same steps several times from beginning to end: as seeds of one name do.
+
+    Args:
+        run: The run, in the order of its source.
+        by: As of :func:`ordered`.
+    """
+    at = run.column(by)
+    parts = [part for part in np.split(np.arange(len(at)), np.flatnonzero(np.diff(at) < 0) + 1) if len(part)]
+    ends = {(float(at[part[0]]), float(at[part[-1]])) for part in parts}
+    if len(parts) < 2 or len(ends) > 1 or min(map(len, parts)) < 2 or not set.intersection(*_logged(run, parts)):
+        return [run]
+    return [replace(rows_of(run, part), run=f"{run.run} ({i + 1})") for i, part in enumerate(parts)]
+
+
+def _logged(run: RunRecords, parts: Sequence[NDArray[np.int64]]) -> list[set[str]]:
+    """What is measured in each part of the rows."""
+    measures = {n: v for n, v in run.columns.items() if n.startswith(("loss", "score/", "train_loss"))}
+    return [{name for name, values in measures.items() if np.isfinite(values[part]).any()} for part in parts]
 
 
 def looks_sampled(steps: Floats) -> bool:
@@ -81,37 +104,44 @@ def looks_sampled(steps: Floats) -> bool:
 
 
 def _last_attempts(run: RunRecords, at: Floats) -> tuple[RunRecords, int]:
-    """Without the rows after which a run was taken up again at an earlier step."""
-    falls = int((np.diff(at) < 0).sum())
-    if not falls or falls > MOST_RESTARTS * len(at):
+    """Without the rows after which a run was taken up again at an earlier step, and logged the same again."""
+    falls = np.flatnonzero(np.diff(at) < 0) + 1
+    if not len(falls) or len(falls) > MOST_RESTARTS * len(at):
         return run, 0
-    later = np.minimum.accumulate(np.append(at[1:], np.inf)[::-1])[::-1]
-    keep = at <= later
+    parts = np.split(np.arange(len(at)), falls)
+    logged = _logged(run, parts)
+    keep = np.ones(len(at), bool)
+    for i, part in enumerate(parts):
+        again = [at[parts[j][0]] for j in range(i + 1, len(parts)) if logged[i] & logged[j]]
+        keep[part] = at[part] <= min(again, default=np.inf)
     return rows_of(run, np.flatnonzero(keep)), int((~keep).sum())
 
 
-def _one_a_step(run: RunRecords, by: str) -> RunRecords:
-    """Rows of one step as one, the last value of each column."""
+def _one_a_step(run: RunRecords, by: str) -> tuple[RunRecords, int]:
+    """Rows of one step as one, the last value of each column, and how many had another value of a loss or a score."""
     at = run.column(by)
     first = np.append(True, at[1:] != at[:-1])
     if first.all():
-        return run
+        return run, 0
     group = np.cumsum(first) - 1
-    columns = {}
+    columns, other = {}, np.zeros(len(run), bool)
     for name, values in run.columns.items():
         columns[name] = np.full(int(first.sum()), np.nan)
         known = np.isfinite(values)
         columns[name][group[known]] = values[known]  # of several the last stays
+        if name.startswith(("loss", "score/")):
+            other |= known & (values != columns[name][group])
     last = np.flatnonzero(np.append(first[1:], True)).tolist()
-    return replace(
+    one = replace(
         run,
         columns=columns,
         places=[run.places[i] for i in last],
         models=[run.models[i] for i in last],
     )
+    return one, int(other.sum())
 
 
-def _taken_together(run: RunRecords, by: str, superseded: int) -> Ordered:
+def _taken_together(run: RunRecords, by: str) -> Ordered:
     """Scores without losses go to the nearest row with losses, and training losses to rows with either."""
     columns = {name: values.copy() for name, values in run.columns.items()}
     losses = [n for n in columns if n.startswith("loss/")]
@@ -142,7 +172,7 @@ def _taken_together(run: RunRecords, by: str, superseded: int) -> Ordered:
                 columns["train_loss"][row] = columns["train_loss"][near]
     whole = replace(run, columns=columns)
     keep = np.flatnonzero(measured(whole))
-    return Ordered(rows_of(whole, keep), superseded, moved, taken)
+    return Ordered(rows_of(whole, keep), moved=moved, joined=taken)
 
 
 def _nearest(at: Floats, among: NDArray[np.int64], row: int) -> int | None:

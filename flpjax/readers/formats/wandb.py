@@ -1,4 +1,4 @@
-"""Exports of Weights & Biases: histories, one table of many runs, panels, and the table of runs, in any combination."""
+"""Tables of training runs, made by hand or by W&B: histories, panels, the table of runs, in any combination."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ from flpjax.readers.formats.files import LOOKED_AT, files, header, table
 from flpjax.readers.formats.join import merged
 from flpjax.readers.formats.records import GROUP, Choices, Format, Records, RunRecords
 from flpjax.readers.formats.wandb_panel import is_bucketed, is_panel, metrics_of, panel_records
-from flpjax.readers.formats.wandb_tables import STATES, copies, is_log, is_row, records_of, run_column, run_of_file
+from flpjax.readers.formats.wandb_tables import (
+    EXPORT,
+    STATES,
+    copies,
+    is_log,
+    is_row,
+    records_of,
+    run_column,
+    run_of_file,
+)
 from flpjax.readers.raw import RawTable
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
+OWN = ("_step", "_runtime", "_timestamp")  # columns that W&B adds to a history
 MOST_LISTED = 6
 MOST_GROUPS = 12  # words of a column that may each be a ladder of its own
 
@@ -27,6 +37,17 @@ def recognises(path: Path) -> bool:
     for each in files(path, SUFFIXES)[:LOOKED_AT]:
         names = header(each)
         if is_panel(names) or is_log(names):
+            return True
+    return False
+
+
+def is_export(path: Path) -> bool:
+    """Whether a table, or one of the first of a folder, is of W&B: a panel, runs with their states, its own columns."""
+    for each in files(path, SUFFIXES)[:LOOKED_AT]:
+        names = header(each)
+        own = any(name in OWN for name in names) or EXPORT.match(each.stem)
+        states = run_column(names, STATES) and run_column(names)
+        if (own and is_log(names)) or is_panel(names) or (states and recognises(path)):
             return True
     return False
 
@@ -153,6 +174,5 @@ def _with_summaries(
     return found, notes
 
 
-WANDB = Format(
-    "wandb", "tables: histories, panels and runs of W&B, or made by hand; a file or a folder", recognises, read
-)
+WANDB = Format("wandb", "histories, panels and runs of W&B, as tables; a file or a folder", is_export, read)
+TABLE = Format("table", "tables of training runs, made by hand or by a program; a file or a folder", recognises, read)

@@ -24,6 +24,7 @@ RUN_NAMES = (
     "model_name", "model name",
 )  # fmt: skip
 RUN_IDS = ("run_id", "run id", "id", "_run_id", "run.id", "runid")
+SEEDS = ("seed", "random_seed", "rng_seed", "random seed", "init_seed", "data_seed", "replicate", "trial")
 STATES = ("state", "status", "_state")
 FINISHED = ("finished", "completed", "success", "succeeded", "done")
 AGAIN = re.compile(
@@ -83,7 +84,13 @@ def rows_by_run(raw: RawTable, path: Path, taken: Mapping[str, Column]) -> list[
     if named is None and by_id is None:
         return [Rows(run_of_file(path), list(range(total)), _state(states[-1]) if total else "", named=False)]
     cells = raw.cells[named if named is not None else str(by_id)]
+    seeds = run_column(names, SEEDS)
     ids = raw.cells[by_id] if by_id is not None and named is not None else [""] * total
+    if by_id is None and seeds is not None:
+        ids = [
+            f"seed {_text(cell)}" if _text(cell) and _text(run) else ""
+            for run, cell in zip(cells, raw.cells[seeds], strict=True)
+        ]
     _refuse_blank_names(raw, cells, ids)
     of_name: dict[str, set[str]] = {}
     for cell, each in zip(cells, ids, strict=True):

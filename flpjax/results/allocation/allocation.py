@@ -30,7 +30,7 @@ class Optimum:
         tokens: D*.
         ratio: D*/N*.
         loss: Expected loss at the medians of N* and D*.
-        scores: Task → expected score there.
+        scores: Task → expected score there, by ``auto``; of draws, or of a method that was asked for, by theirs.
         flat: Lowest and highest N whose loss is within .1 % of the lowest: medians over draws.
         extrapolation: The budget divided by the largest run's FLOPs.
         capped: Whether N* is the largest N that is allowed.

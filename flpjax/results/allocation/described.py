@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.fitting.draws import Draws
 from flpjax.fitting.predicted import predict
 from flpjax.results.allocation.allocation import Allocation, Optimum, Regret
 from flpjax.results.allocation.approach import MOST_LOST, middle
@@ -87,13 +88,19 @@ def _there(
     others: Others,
 ) -> tuple[Interval, dict[str, Interval]]:
     """Loss and scores that are expected of N and D, over draws."""
-    draws = by_law.draws
     flops = float(limits.training(np.log(params), budget))
-    one = inputs_at(draws, [budget], limits, others)
-    x = one.replace(params=np.log([params]), tokens=np.log([tokens]), flops=np.log([flops]))
-    loss, score = (np.asarray(v)[:, 0] for v in predict(draws.model, draws.params, x))
-    each = {t: Interval.of(np.clip(score[:, j], 0.0, 1.0), level, MOST_LOST) for j, t in enumerate(draws.model.tasks)}
+
+    def expected(draws: Draws) -> list[Floats]:
+        one = inputs_at(draws, [budget], limits, others)
+        x = one.replace(params=np.log([params]), tokens=np.log([tokens]), flops=np.log([flops]))
+        return [np.asarray(v)[:, 0] for v in predict(draws.model, draws.params, x)]
+
+    loss, score = expected(by_law.draws)
     there = Interval.of(loss[:, place], level, MOST_LOST)
+    tasks = by_law.draws.model.tasks
+    if by_law.scores is not None:
+        tasks, score = by_law.scores.model.tasks, expected(by_law.scores)[1]
+    each = {t: Interval.of(np.clip(score[:, j], 0.0, 1.0), level, MOST_LOST) for j, t in enumerate(tasks)}
     assert there is not None
     return there, {task: v for task, v in each.items() if v is not None}
 

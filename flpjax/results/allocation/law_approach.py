@@ -49,6 +49,7 @@ class LawApproach:
         outlying: Runs that were left out.
         refused: Why final values carry no law, where it was fitted to checkpoints along training.
         why: What it is, in one sentence.
+        scores: Draws that scores are read off; None for the law's own.
     """
 
     draws: Draws
@@ -59,6 +60,7 @@ class LawApproach:
     outlying: tuple[str, ...] = ()
     refused: InputError | None = None
     why: str = "a law of N and D fitted to all runs (approach 3)"
+    scores: Draws | None = None
 
 
 def law_approach(
@@ -79,7 +81,7 @@ def law_approach(
     check_design(runs, domain)
     if progress is not None:
         progress("the law, for outlying runs")
-    first = replace(law_of(runs, domain, FIRST_CORNER), scores=False)
+    first = law_of(runs, domain, FIRST_CORNER, scores=False)
     away, sd = _residuals(point(first, runs, key, strict=False), runs, domain)
     outlying = tuple(name for name, r in away.items() if abs(r) > OUTLYING * sd)
     kept = runs.without([_literal(name) for name in outlying]) if outlying else runs
@@ -88,8 +90,7 @@ def law_approach(
     if progress is not None:
         progress("the law, resampled")
     fitted = bootstrap(robust, kept, key, draws=draws, strict=False)
-    alone = replace(robust, scores=False)
-    middle = point(alone, kept, key, strict=False)
+    middle = point(robust, kept, key, strict=False)
     said: tuple[str, ...] = ()
     if outlying:
         said = (
@@ -115,23 +116,48 @@ def few_runs_approach(runs: Runs, key: Array, draws: int, progress: Callable[[st
     return LawApproach(replace(fitted, warnings=(*fitted.warnings, said)), None, runs, None, float("nan"), why=why)
 
 
+def with_scores(
+    by_law: LawApproach, runs: Runs, via: str | None, key: Array, progress: Callable[[str], None] | None = None
+) -> LawApproach:
+    """The same, its scores by ``auto``, as a forecast has them: maps with a discrepancy, averaged.
+
+    A resampled sigmoid knows how runs scatter about it, not that it is wrong: far from the runs its intervals are too
+    narrow.
+
+    Args:
+        by_law: The law's approach, without maps.
+        runs: The training runs; what the law leaves out, this does.
+        via: The loss that scores go through; None as ``auto`` has it.
+        key: JAX random key.
+        progress: Called with what is fitted.
+    """
+    kept = runs if by_law.runs is None else by_law.runs
+    if not kept.tasks:
+        return by_law
+    scores = fit(Auto(via=via), kept, key, progress=progress)
+    return replace(
+        by_law, scores=scores, draws=replace(by_law.draws, warnings=(*by_law.draws.warnings, *scores.warnings))
+    )
+
+
 def final_count(runs: Runs, domain: str) -> int:
     """How many runs have a final loss."""
     return int(np.isfinite(runs.finals().loss_of(domain)).sum())
 
 
-def law_of(runs: Runs, domain: str, corner: float) -> FLP:
+def law_of(runs: Runs, domain: str, corner: float, scores: bool = True) -> FLP:
     """Chinchilla's law, of runs that repeat their data with what repetition is worth, and each task's map.
 
     Args:
         runs: The training runs.
         domain: The loss that scores go through.
         corner: Of the Huber loss, of log losses.
+        scores: Whether tasks have maps.
     """
     suffix = REPEATED if repeats(runs.features, runs.tokens) else ""
     chosen = method(f"chinchilla{suffix}+sigmoid", domain if runs.tasks else None)
     assert isinstance(chosen, FLP)
-    return replace(chosen, huber=corner)
+    return replace(chosen, huber=corner, scores=scores)
 
 
 def check_design(runs: Runs, domain: str, budgets: Sequence[float] = ()) -> None:

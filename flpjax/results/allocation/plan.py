@@ -16,6 +16,7 @@ from flpjax.fitting.point import training_of
 from flpjax.ladder.audit.units import wrong_units
 from flpjax.ladder.table import Runs
 from flpjax.numerics import require_x64
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.allocation.allocation import Allocation
 from flpjax.results.allocation.approach import Approach
 from flpjax.results.allocation.approaches import approaches_of
@@ -32,7 +33,14 @@ from flpjax.results.allocation.by_envelope import law_of_checkpoints
 from flpjax.results.allocation.conventions import PARAMS, Convention, choices, converted, with_both_sizes, words_of
 from flpjax.results.allocation.described import described
 from flpjax.results.allocation.jointly import best_mixtures
-from flpjax.results.allocation.law_approach import NUMBERS, LawApproach, few_runs_approach, final_count, law_approach
+from flpjax.results.allocation.law_approach import (
+    NUMBERS,
+    LawApproach,
+    few_runs_approach,
+    final_count,
+    law_approach,
+    with_scores,
+)
 from flpjax.results.allocation.limits import Limits
 from flpjax.results.allocation.sweep import is_sweep, sweep_envelope
 from flpjax.results.allocation.valley import Others, valleys
@@ -46,7 +54,7 @@ EXPONENTS_OVER = (0.1, 10.0)
 
 
 def plan(
-    source: Runs | Draws,
+    source: Table | Draws,
     budget: Budget,
     key: Array,
     *,
@@ -108,9 +116,8 @@ def plan(
         domain = loss_domain(source.model.domains, via, source.ladder.source)
         training = runs = None
     else:
-        if draws < 2:
-            raise InputError(f"{draws} draws", where="draws", remedy="Ask for 2 at least, or plan from a point fit")
-        check_draw_count(draws)
+        source = read_runs(source)
+        check_draw_count(draws, 2, "a plan", why=", or plan from draws of a point fit")
         refused = check_carried(source, budgets, via, limits, bool(method or features or mix))
         training, note = with_both_sizes(training_of(source))
         note = (*(f"{fault.what}. {fault.remedy}" for fault in wrong_units(training)), *note)
@@ -119,7 +126,7 @@ def plan(
             swept = sweep_envelope(training, domain)
             training, note = swept.runs, (*note, swept.words)
         runs = converted(training, params_by, flops_by)
-        by_law = _fitted(runs, domain, key, draws, method, refused, progress)
+        by_law = _fitted(runs, domain, via, key, draws, method, refused, progress)
     if progress is not None:
         progress("searching valleys")
     others = _others(by_law.draws, domain, budgets, limits, features, mix, constraints, key)
@@ -172,6 +179,7 @@ def _others(
 def _fitted(
     runs: Runs,
     domain: str,
+    via: str | None,
     key: Array,
     draws: int,
     method: AnyMethod | None,
@@ -185,7 +193,7 @@ def _fitted(
     if method is None:
         if final_count(runs, domain) <= NUMBERS:
             return few_runs_approach(runs, key, draws, progress)
-        return law_approach(runs, domain, key, draws, progress)
+        return with_scores(law_approach(runs, domain, key, draws, progress), runs, via, key, progress)
     inputs = check_method(method, runs)
     if inputs:  # a blend's are known when it is fitted
         check_inputs(inputs, runs.source)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from flpjax.errors import InputError, count, did_you_mean, some_of
 from flpjax.ladder.table import Runs
+from flpjax.readers.read import Table, read_runs
 from flpjax.shown import ShownAsTable
 
 SAME = 0.01  # of log N and log D: runs of one size, counted to whole batches
@@ -113,7 +114,7 @@ class SweepEnvelope(ShownAsTable):
         )
 
 
-def sweep_envelope(runs: Runs, via: str | None = None) -> SweepEnvelope:
+def sweep_envelope(runs: Table, via: str | None = None) -> SweepEnvelope:
     """The lower envelope of a table that holds several settings per N and D.
 
     Args:
@@ -123,6 +124,7 @@ def sweep_envelope(runs: Runs, via: str | None = None) -> SweepEnvelope:
     Raises:
         InputError: There is no loss, N or D, or no setting varies at one N and D.
     """
+    runs = read_runs(runs)
     training = runs.training()
     if via is not None and via not in training.domains:
         raise InputError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from flpjax.errors import InputError, count
+from flpjax.errors import InputError, check_count, count
 from flpjax.ladder.compute import FlopsRule
 from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
@@ -71,8 +71,7 @@ def first_ladder(
     whole = _features([*offered.runs, *others, target], sources)
     plain = law or (MixChinchilla(len(sources)) if len(sources) > 1 else Chinchilla())
     plain = plain.centred(whole)
-    if most < size(plain):
-        raise InputError(f"a ladder of {most} runs", where="first_ladder", remedy=f"Ask for {size(plain)} at least")
+    check_count(most, "runs", size(plain), where="first_ladder")
     rng = generator(key, 0)
     possible = possible_laws(Discrepancy(plain).centred(whole), whole, LAWS, rng)
     truth, sd = possible.log_loss, float(np.sqrt(np.mean(possible.noise**2)))

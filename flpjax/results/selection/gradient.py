@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from flpjax.errors import InputError
-from flpjax.fitting.draws import Draws
+from flpjax.fitting.draws import Draws, refuse_unfitted
 from flpjax.ladder.features import Features
 from flpjax.results.completion import completed, with_mixture
 from flpjax.results.selection.conditioning import gains_from_covariances
@@ -39,6 +39,7 @@ def expected_gain(
     Raises:
         InputError: The draws have no intervals, or an output is not forecast.
     """
+    refuse_unfitted(draws)
     if not draws.has_intervals:
         raise InputError(
             draws.why_no_intervals or "one draw has no interval",

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, count, did_you_mean
-from flpjax.fitting.draws import Draws, LadderSummary
+from flpjax.errors import InputError, check_count, count, did_you_mean
+from flpjax.fitting.draws import Draws, LadderSummary, refuse_unfitted
 from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.distance import INSIDE, NEAR, extrapolation, place_of
 from flpjax.results.forecast import forecast
@@ -73,14 +73,14 @@ def next_runs(
         InputError: The draws have no intervals, the target lies inside the ladder, an output is not forecast, a
             candidate has no cost, or the spend buys none.
     """
+    refuse_unfitted(draws)
     if not draws.has_intervals:
         raise InputError(
             draws.why_no_intervals or "one draw has no interval",
             where="next_runs",
             remedy="Fit auto, or ask for draws: what a run would tell is read off them",
         )
-    if most < 1:
-        raise InputError(f"a plan of {most} runs", where="next_runs", remedy="Ask for 1 at least")
+    check_count(most, "runs", 1, where="next_runs")
     outputs = chosen_outputs(draws, domains, tasks)
     now = forecast(draws, [target], level=level, method=method)
     target, offered = offer(draws.ladder, now.targets[0], spend, candidates)

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from jax import Array
 
-from flpjax.errors import InputError
 from flpjax.fitting.draws import check_draw_count
-from flpjax.ladder.table import Runs
 from flpjax.numerics import generator
+from flpjax.readers.read import Table, read_runs
 from flpjax.results.prediction import check_level
 from flpjax.results.speedup.answers import Question
 from flpjax.results.speedup.asked import check_values, outputs_of
@@ -22,8 +21,8 @@ DRAWS = 2000
 
 
 def speedup(
-    a: Runs,
-    b: Runs,
+    a: Table,
+    b: Table,
     key: Array,
     *,
     names: tuple[str, str] | None = None,
@@ -59,10 +58,10 @@ def speedup(
             that differ; or something that was asked for is not there.
         PrecisionError: JAX is in 32 bits.
     """
+    a = read_runs(a)
+    b = read_runs(b)
     check_level(level)
-    check_draw_count(draws)
-    if draws < 1:
-        raise InputError("a speed-up takes draws", remedy="Ask for at least one, say 2,000")
+    check_draw_count(draws, 1, "a speed-up")
     called = names or _distinct(a.source, b.source)
     where = f"{called[0]} and {called[1]}"
     finals = finished(a, called[0]), finished(b, called[1])

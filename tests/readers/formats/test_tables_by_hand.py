@@ -39,6 +39,14 @@ READ = {
         "Model name,N (M),D (1e9),FLOPs (1e18),Loss/C4,h accuracy",
         lambda r, n, y, s: f"{r},{n / 1e6},{D * n / 1e9},{6 * D * n * n / 1e18},{y},{s}",
     ),
+    "days of a petaflop a second, and cross-entropies": table(
+        "run,params,tokens,PetaFLOP/s-days,c4 xent,score/h",
+        lambda r, n, y, s: f"{r},{n},{D * n},{6 * D * n * n / 8.64e19!r},{y},{s}",
+    ),
+    "compute in its column": table(
+        "run,params,tokens,Compute (PF-days),loss/c4,score/h",
+        lambda r, n, y, s: f"{r},{n},{D * n},{6 * D * n * n / 8.64e19!r},{y},{s}",
+    ),
     "a row a value": table(
         "Run,Step,Metric,Value",
         lambda r, n, y, s: "\n".join(
@@ -97,6 +105,18 @@ SAYS = {
     "a decimal comma in a loss": (
         'run,params,tokens,loss/c4\na,1e7,1e8,"2,345"\n',
         r"column 'loss/c4': '2,345' is not a number\. Leave out the thousands separators; a decimal point is a point",
+    ),
+    "points here and fractions there": (
+        "run,params,tokens,score/hellaswag\na,1e7,1e8,25.5\nb,2e7,2e8,.31\n",
+        r"row 2 \(line 3\), column 'score/hellaswag': got 0\.31, where others have up to 25\.5: some stand in points",
+    ),
+    "points and fractions of an unknown task": (
+        "run,params,tokens,score/h\na,1e7,1e8,25.5\nb,2e7,2e8,.31\n",
+        r"row 2 \(line 3\), column 'score/h': got 0\.31, where others have up to 25\.5",
+    ),
+    "shares without a source": (
+        "run,params,tokens,loss/c4,mix/a,mix/b\na,1e7,1e8,3,.5,.4\nb,2e7,2e8,2,.4,.5\n",
+        r"column 'mix/a': the mixture weights sum to 0\.9, not to 1",
     ),
     "a title above": ("My ladder,,,\nrun,params,tokens,loss/c4\na,1,2,3\n", "the first line is 'My ladder', which lo"),
     "Markdown": ("| run | params | loss |\n|---|---|---|\n| a | 1e7 | 3 |\n", r"the header holds '\|'"),
@@ -290,6 +310,71 @@ def test_tables_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
     assert made.runs.names == ("t #1", "t #2", "b/t: t #1", "b/t: t #2")
     assert "no loss or score, and not read: notes.csv" in made.notes
     assert not any("left out" in note for note in made.notes)
+
+
+SEEDS = {
+    "in a column": ("run,seed", lambda r, k, s: f"{r},{s}", ("a (seed 0)", "a (seed 1)", "b (seed 0)", "b (seed 1)")),
+    "one after the other": ("run,note", lambda r, k, s: f"{r},", ("a (1)", "a (2)", "b (1)", "b (2)")),
+    "of names of their own": ("run,seed", lambda r, k, s: f"{r}-{s},{s}", ("a-0", "a-1", "b-0", "b-1")),
+}
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+@pytest.mark.parametrize("steps", [2, 3, 12])
+def test_seeds_of_one_run_are_runs(kind: str, steps: int, tmp_path: Path) -> None:
+    """The first of two seeds was taken for an attempt that had been given up."""
+    head, cells, names = SEEDS[kind]
+    rows = [
+        f"{cells(r, k, s)},{n:g},{1e9 * k},{k},{5 - 0.1 * k - 0.01 * s}"
+        for r, n in (("a", 1e8), ("b", 2e8))
+        for s in (0, 1)
+        for k in range(1, steps + 1)
+    ]
+    runs = imported("\n".join([f"{head},params,tokens,step,loss/c4", *rows]), tmp_path).runs
+    assert runs is not None
+    assert runs.names == names
+    assert len(runs) == 4 * steps
+    assert runs.finals().loss[:, 0].tolist() == pytest.approx([5 - 0.1 * steps - 0.01 * s for s in (0, 1, 0, 1)])
+
+
+def test_seeds_side_by_side_without_a_word_are_said_to_be_left_out(tmp_path: Path) -> None:
+    rows = [f"a,1e8,{1e9 * k},{k},{5 - 0.1 * k - 0.01 * s}" for k in (1, 2, 3) for s in (0, 1)]
+    made = imported("\n".join(["run,params,tokens,step,loss/c4", *rows]), tmp_path)
+    assert made.runs is not None
+    assert len(made.runs) == 3
+    (doubt,) = (d for d in made.doubts if "seed" in d)
+    assert doubt.startswith("1 run (a): 3 rows of steps that stand there again with other values left out")
+
+
+def test_losses_and_scores_below_each_other_are_put_together(tmp_path: Path) -> None:
+    """Two logs that were written one below the other: rows of the first were taken for an attempt given up."""
+    steps = range(1, 13)
+    rows = [f"a,1e8,{1e9 * k},{k},{5 - 0.1 * k}," for k in steps] + [f"a,1e8,{1e9 * k},{k},,{k / 20}" for k in steps]
+    runs = imported("\n".join(["run,params,tokens,step,loss/c4,score/h", *rows]), tmp_path).runs
+    assert runs is not None
+    assert runs.loss[:, 0].tolist() == pytest.approx([5 - 0.1 * k for k in steps])
+    assert runs.score[:, 0].tolist() == pytest.approx([k / 20 for k in steps])
+
+
+MIXTURES = {
+    "per cent": (lambda w, d: 100 * w, "mixtures stand in per cent, and are divided by their sum"),
+    "tokens": (lambda w, d: d * w, "mixtures stand in tokens, and are divided by their sum"),
+    "rounded": (lambda w, d: 0.985 * w, "mixtures do not sum to 1, as rounded ones may, and are divided by their sum"),
+    "shares": (lambda w, d: w, ""),
+}
+
+
+@pytest.mark.parametrize("kind", MIXTURES)
+def test_mixtures_are_read_as_shares(kind: str, tmp_path: Path) -> None:
+    written, said = MIXTURES[kind]
+    rows = [
+        ",".join(map(str, (r, n, 20 * n, y, *(written(w, 20 * n) for w in (s, 1 - s - 0.1, 0.1, 0.0)))))
+        for r, n, y, s in RUNS
+    ]
+    made = imported("\n".join(["run,params,tokens,loss/c4,mix/a,mix/b,mix/c,mix/d", *rows]), tmp_path)
+    assert made.runs is not None
+    assert made.runs.mix == pytest.approx(np.array([[s, 0.9 - s, 0.1, 0.0] for *_, s in RUNS]))
+    assert [note for note in made.notes if "mixtures" in note] == ([said] if said else [])
 
 
 def test_tokens_of_n_and_c(tmp_path: Path) -> None:
