@@ -1,9 +1,10 @@
 """The posterior of FLP-M's network: whether its intervals hold what runs reach that no fit saw, beside the bootstrap's.
 
-``python -m benchmarks.network --json FILE [--seeds 60] [--first 0] [--workers N [--accelerator]]
+``python -m benchmarks.network --json FILE [--seeds 60] [--first 0] [--together 60] [--workers N]
 [--only simulated|held-out|time]``.
-Simulated: the paper's ladder of mixtures, whose truth is known and is no network. Held out: the larger runs of our own
-ladder. Time: a posterior of 6 tasks, with nothing compiled, and again. With one worker it runs on whatever JAX finds.
+Simulated: the paper's ladder of mixtures, whose truth is known and is no network; all ladders are sampled in one go.
+Held out: the larger runs of our own ladder. Time: a posterior of 6 tasks, with nothing compiled, and again. Posteriors
+run on whatever JAX finds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from benchmarks.workers import side_by_side
 from flpjax import Runs, bootstrap, method, posterior, simulate_mixtures
 from flpjax.datasets import ladder
 from flpjax.fitting.draws import Draws
+from flpjax.fitting.posterior.networks import of_networks
 from flpjax.results.backtest import record_of
 
 SIMULATED, OWN = "m3+network", "m4-floor+network"  # the paper's law needs a floor where runs have no code
@@ -55,21 +58,46 @@ def convergence_of(draws: Draws) -> dict[str, Any]:
     return {"rhat": rhat, "ess": ess, "rounds": int(draws.sampling.steps.max())}
 
 
-def simulated(seed: int) -> dict[str, Any]:
-    """One ladder: the posterior, converged or not, and the bootstrap on the same held-out runs."""
-    runs = simulate_mixtures(seed).runs
+def simulated(seeds: Sequence[int], workers: int) -> list[dict[str, Any]]:
+    """Ladders: their posteriors in one go, converged or not, and each one's bootstrap, on the same held-out runs.
+
+    Bootstraps are trained by processes of their own, on the CPU, while the posteriors are sampled.
+    """
+    ladders = {str(seed): simulate_mixtures(seed).runs for seed in seeds}
     begun = time.perf_counter()
-    drawn = posterior(method(SIMULATED), runs, jax.random.key(seed), strict=False)
-    seconds = time.perf_counter() - begun
-    resampled = bootstrap(method(SIMULATED), runs, jax.random.key(seed), draws=DRAWS, strict=False)
-    return {
-        "seed": seed,
-        "seconds": seconds,
-        "warnings": [w for w in drawn.warnings if w.startswith("posterior")],
-        **convergence_of(drawn),
-        "posterior": figures_of(drawn, runs),
-        "bootstrap": figures_of(resampled, runs),
-    }
+
+    def told(what: str) -> None:
+        print(f"{time.perf_counter() - begun:.0f} s: {what}", file=sys.stderr, flush=True)
+
+    with ThreadPoolExecutor(1) as beside:
+        training = beside.submit(lambda: dict(side_by_side(resampled, seeds, workers))) if workers > 1 else None
+        key = jax.random.key(seeds[0])
+        drawn = of_networks(method(SIMULATED), ladders, key, draws=2000, chains=4, strict=False, progress=told)
+        seconds = time.perf_counter() - begun
+        told("posteriors")
+        by_bootstrap = training.result() if training else dict(map(resampled, seeds))
+    found = []
+    for seed in seeds:
+        draws = drawn[str(seed)]
+        assert not isinstance(draws, str), draws
+        found.append(
+            {
+                "seed": seed,
+                "seconds": seconds / len(seeds),
+                "warnings": [w for w in draws.warnings if w.startswith("posterior")],
+                **convergence_of(draws),
+                "posterior": figures_of(draws, ladders[str(seed)]),
+                "bootstrap": by_bootstrap[seed],
+            }
+        )
+    return found
+
+
+def resampled(seed: int) -> tuple[int, dict[str, Any]]:
+    """The bootstrap of one simulated ladder."""
+    runs = simulate_mixtures(seed).runs
+    draws = bootstrap(method(SIMULATED), runs, jax.random.key(seed), draws=DRAWS, strict=False)
+    return seed, figures_of(draws, runs)
 
 
 def held_out(seed: int = 0) -> dict[str, Any]:
@@ -116,7 +144,7 @@ def summary(ladders: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "rhat_passed": float(np.mean([f["rhat"] < 1.01 for f in ladders])),
         "min_ess": min(f["ess"] for f in ladders),
         "ess_passed": float(np.mean([f["ess"] > 400 for f in ladders])),
-        "median_seconds": float(np.median([f["seconds"] for f in ladders])),
+        "seconds": float(np.sum([f["seconds"] for f in ladders])),
     }
 
 
@@ -125,13 +153,13 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--seeds", type=int, default=60, help="simulated ladders (default: 60)")
     arguments.add_argument("--first", type=int, default=0, help="the first of their seeds (default: 0)")
-    arguments.add_argument("--workers", type=int, default=1, help="processes, on CPU if more than one (default: 1)")
-    arguments.add_argument("--accelerator", action="store_true", help="workers share it, in place of the CPU")
+    arguments.add_argument("--together", type=int, default=60, help="ladders of one go (default: 60)")
+    arguments.add_argument(
+        "--workers", type=int, default=1, help="processes that bootstrap, on the CPU (default: 1, this)"
+    )
     arguments.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts")
     given = arguments.parse_args()
     jax.config.update("jax_enable_x64", True)
-    if given.workers > 1 and not given.accelerator:
-        jax.config.update("jax_platforms", "cpu")
     result = environment()
     if "time" in given.only:
         result["time"] = seconds()
@@ -156,13 +184,14 @@ def main() -> None:
     if "simulated" in given.only:
         ladders = []
         todo = range(given.first, given.first + given.seeds)
-        for found in side_by_side(simulated, todo, given.workers, accelerator=given.accelerator):
-            ladders.append(found)
+        for begin in range(0, len(todo), given.together):
+            ladders += simulated(todo[begin : begin + given.together], given.workers)
+            for each in ladders[begin:]:
+                print(_line(each), file=sys.stderr, flush=True)
             if given.json:  # what is done so far, should the rest be cut off
                 Path(given.json).write_text(json.dumps(result | {"ladders": ladders}))
-            print(f"{len(ladders)} of {given.seeds}: {_line(found)}", file=sys.stderr, flush=True)
         result["simulated"] = of = summary(ladders)
-        result["ladders"] = sorted(ladders, key=lambda f: int(f["seed"]))
+        result["ladders"] = ladders
         rows = [
             (kind, *(f"{100 * v:.1f} ± {100 * e:.1f}" for w in ("scores", "losses") for v, e in of[kind][w].values()))
             for kind in ("posterior", "bootstrap")
@@ -171,7 +200,7 @@ def main() -> None:
         told = (
             f"Width of scores against the bootstrap's {of['width_ratio_of_scores']:.2f}; "
             f"R-hat up to {of['max_rhat']:.4f} (passed {of['rhat_passed']:.0%}), ESS from {of['min_ess']:.0f} "
-            f"(passed {of['ess_passed']:.0%}); median {of['median_seconds']:.0f} s; named as doubtful: {of['named']}"
+            f"(passed {of['ess_passed']:.0%}); {of['seconds']:.0f} s for all; named as doubtful: {of['named']}"
         )
         show(f"{SIMULATED} on {len(ladders)} simulated ladders' held-out runs, %", ("", *columns), rows, told)
     finish(result, given.json)
@@ -180,7 +209,7 @@ def main() -> None:
 def _line(found: dict[str, Any]) -> str:
     one, other = (found[kind]["scores"] for kind in ("posterior", "bootstrap"))
     return (
-        f"seed {found['seed']}, {found['seconds']:.0f} s, R-hat {found['rhat']:.4f}, ESS {found['ess']:.0f}, "
+        f"seed {found['seed']}, R-hat {found['rhat']:.4f}, ESS {found['ess']:.0f}, "
         f"{found['rounds']} rounds, held {one['held']:.2f} ({other['held']:.2f}), width {one['width']:.3f} "
         f"({other['width']:.3f})"
     )

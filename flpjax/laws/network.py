@@ -127,6 +127,17 @@ class Network:
         hidden = jax.nn.relu(params["hidden_weight"] @ z + params["hidden_bias"])
         return self.level + self.scale * (jnp.dot(params["out_weight"], hidden) + params["out_bias"])
 
+    def affine_parts(self, params: Params, x: Array) -> tuple[Array | float, tuple[Array | float, ...]]:
+        """The score at ``x`` ``(…, domain)`` as ``offset + Σ parameter · column``, for the second layer's parameters.
+
+        A column that is alike at all rows is a number. Sums are written out, so that a compiler can compute columns
+        where they are used, and none is ever stored.
+        """
+        z = [(x[..., d] - c) / s for d, (c, s) in enumerate(zip(self.centre, self.spread, strict=True))]
+        weight, bias = params["hidden_weight"], params["hidden_bias"]
+        units = [jax.nn.relu(sum((weight[h, d] * v for d, v in enumerate(z)), bias[h])) for h in range(self.hidden)]
+        return self.level, (*(self.scale * unit for unit in units), self.scale)
+
     def guess(self, x: Array, y: Array, weight: Array) -> Params:
         """A falling straight line in the average loss: the first unit, far from its corner; the others are silent."""
         domains, far = len(self.centre), 3.0
@@ -141,6 +152,11 @@ class Network:
     def constants(self, params: Params) -> dict[str, Array]:
         """None: the weights of a network have no meaning one by one."""
         return {}
+
+    def standard(self) -> Self:
+        """The same network of losses and scores that are standardised already."""
+        domains = len(self.centre)
+        return replace(self, centre=(0.0,) * domains, spread=(1.0,) * domains, level=0.0, scale=1.0)
 
     def centred(self, x: Array) -> Self:
         """Standardised for losses ``x`` ``(row, domain)``."""

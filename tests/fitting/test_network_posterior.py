@@ -13,7 +13,7 @@ from flpjax.engine.tempered import Tempering
 from flpjax.errors import FitError, InputError
 from flpjax.fitting.fit import fit, method, usual_draws
 from flpjax.fitting.point import bind
-from flpjax.fitting.posterior import populations
+from flpjax.fitting.posterior import networks, populations
 from flpjax.fitting.posterior import posterior as entry
 from flpjax.fitting.posterior.assemble import verdict
 from flpjax.fitting.posterior.likelihood import log_likelihood, unpacked
@@ -35,6 +35,7 @@ METHOD = FLPM(M3E(), domains=("general", "code"), recipe=Recipe(steps=50))
 UNITS = 3
 linear = jax.jit(MarginalLikelihood.linear, static_argnums=0)  # one program each, in place of one an operation
 log_density_of = jax.jit(MarginalLikelihood.__call__, static_argnums=0)
+value_and_slope = jax.jit(jax.value_and_grad(MarginalLikelihood.__call__, argnums=1), static_argnums=0)
 whole_log_likelihood = jax.jit(lambda layer, v, data: log_likelihood(layer, unpacked(layer, v), data), static_argnums=0)
 DRAWS = 400
 
@@ -56,7 +57,7 @@ def problem(ladder):
 @pytest.fixture(scope="module")
 def drawn(ladder, key):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entry, "usual_tempering", lambda: Tempering(members=24, moves=3, apart=2))
+        patch.setattr(entry, "usual_tempering", lambda: Tempering(members=40, moves=3))
         patch.setattr(populations, "ROUNDS", 2)
         return entry.posterior(METHOD, ladder, key, draws=DRAWS, strict=False)  # too few to settle
 
@@ -83,6 +84,38 @@ def test_integrated_is_the_likelihood_times_the_prior_over_the_conditional(probl
     whole = float(whole_log_likelihood(layer, vector, known.data))
     marginal = float(log_density_of(likelihood, vector[np.array(likelihood.left)], known))
     assert marginal == pytest.approx(whole + prior - conditional, abs=1e-8)
+
+
+def test_ladders_side_by_side_have_the_densities_and_slopes_of_each(problem, ladder):
+    """Whatever else is of the batch: rows in parts, another ladder's shape, a standardisation that is data."""
+    other = posterior_problem(entry.with_wrong_losses(bind(METHOD, ladder.without([ladder.names[0]]))))
+    assert other.layers[1].law != problem.layers[1].law or other.evidence[1].data.mask.shape[1] < len(ladder.names)
+    both = (problem, other)
+    groups = [lanes for lanes in populations.side_by_side(both) if lanes.layer.stage == "score"]
+    assert sorted(owner for lanes in groups for owner in lanes.owners) == [(i, 1, o) for i in (0, 1) for o in (0, 1)]
+    rng = np.random.default_rng(4)
+    for lanes in groups:
+        shared = MarginalLikelihood(lanes.layer)
+        left = np.array(shared.left)
+        for k, (i, at, output) in enumerate(lanes.owners):
+            own = MarginalLikelihood(both[i].layers[at])
+            known = jax.tree.map(lambda leaf: jnp.asarray(leaf)[output], both[i].evidence[at])  # noqa: B023
+            packed = jax.tree.map(lambda leaf: jnp.asarray(leaf)[k], lanes.known)  # noqa: B023
+            vector = np.asarray(known.loc + known.scale * rng.standard_normal(len(known.loc)))[left]
+            told, slope = value_and_slope(own, vector, known)
+            again, its_slope = value_and_slope(shared, vector, packed)
+            assert float(again) == pytest.approx(float(told), rel=1e-12)
+            np.testing.assert_allclose(its_slope, slope, rtol=1e-9, atol=1e-9 * np.abs(slope).max())
+
+
+def test_the_slope_is_that_of_the_density(problem):
+    _, likelihood, known, vector = one(problem)
+    left = vector[np.array(likelihood.left)]
+    _, slope = value_and_slope(likelihood, left, known)
+    step = 1e-6
+    for i in range(len(left)):
+        up, down = (float(log_density_of(likelihood, left + s * step * np.eye(len(left))[i], known)) for s in (1, -1))
+        assert float(slope[i]) == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-3)
 
 
 def test_what_was_integrated_out_is_drawn_by_its_normal(problem):
@@ -201,6 +234,20 @@ def test_populations_of_a_network_count_by_their_evidence_and_others_alike(probl
     losses, scores = (np.asarray(joined(400, layer, pool)).reshape(2, 400, 1, 3) for layer in problem.layers)
     np.testing.assert_allclose(scores.mean(axis=1)[:, 0, 0], [0.75, 0.5])
     np.testing.assert_allclose(losses.mean(axis=1)[:, 0, 0], [0.5, 0.5])
+
+
+def test_many_ladders_at_once(ladder, key, monkeypatch):
+    monkeypatch.setattr(networks, "usual_tempering", lambda: Tempering(members=40, moves=3))
+    monkeypatch.setattr(populations, "ROUNDS", 1)
+    named = {"all": ladder, "fewer": ladder.without([ladder.names[0]])}
+    found = networks.of_networks(METHOD, named, key, draws=DRAWS, chains=4, strict=False)
+    for name, runs in named.items():
+        assert found[name].sampling.method == "tempered"
+        assert len(found[name]) == DRAWS
+        assert np.mean([c.covered for c in record_of(found[name], runs).scores]) >= 0.5
+    many = flpjax.posteriors(METHOD, named, key, draws=DRAWS)
+    assert set(many.draws) | set(many.failed) == set(named)
+    assert all("chains disagree" in why or "effective" in why for why in many.failed.values())
 
 
 def test_methods_by_name():

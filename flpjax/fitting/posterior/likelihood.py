@@ -77,6 +77,13 @@ class Layer:
         return {**self.law.parameters(), **bend, **noise}
 
 
+class Parts(NamedTuple):
+    """Which parts of the rows are of which run."""
+
+    of_run: Array  # (output, run, …) the places of its parts; -1 where it has fewer
+    run: Array  # (output, part) whose it is
+
+
 class LayerData(NamedTuple):
     """What a layer was measured to be: numbers only; rows as ``(run, checkpoint)``, padded where a run has fewer.
 
@@ -93,6 +100,7 @@ class LayerData(NamedTuple):
     zero: Array  # (output,) of standardised losses, and of scores that are fitted as skills
     unit: Array  # (output,)
     top: Array  # (output,) the place of the largest run's last row among (run · checkpoint)
+    parts: Parts | None = None  # where rows are (part, checkpoint of it) in place of (run, checkpoint)
 
 
 class Scatter(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,10 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from flpjax.fitting.posterior.likelihood import Layer, PosteriorData, Scatter, log_likelihood, scatter_of, unpacked
-from flpjax.laws.law import affine
+from flpjax.fitting.posterior.by_run import pairs, sums_by_run
+from flpjax.fitting.posterior.likelihood import NOISE, Layer, LayerData, PosteriorData, log_likelihood, unpacked
+from flpjax.laws.law import Params, affine
+from flpjax.laws.network import Network
 from flpjax.numerics import compiled
 
 TOGETHER = 8  # draws evaluated side by side
@@ -73,41 +75,67 @@ class MarginalLikelihood:
 
     def linear(self, vector: Array, known: PosteriorData) -> Linear:
         """Normal equations of the integrated parameters at those that are left ``(p − k,)``, of ONE output."""
-        places = np.array(self.integrated)
-        middle, count = known.loc[places], len(places)
-        fixed = unpacked(self.layer, self.joined(vector, middle))
+        places, data = np.array(self.integrated), known.data
+        params = unpacked(self.layer, self.joined(vector, known.loc[places]))
+        own = {name: params[name] for name in self.layer.law.parameters()}
+        products, logs = sums_by_run(self, own, params[NOISE + "sd"] ** 2, data)
+        varying, factor = self._design(own, data)
+        rest, one, tilt = (len(varying) + i for i in range(3))
+        at = dict(zip(pairs(tilt + 1), products, strict=True))
 
-        def at(own: Array) -> Scatter:
-            """Rows at integrated parameters; the others are not of the batch, so that their part is computed once."""
-            params, begun = dict(fixed), 0
-            for name, parameter in self.layer.law.parameters().items():
-                if parameter.affine == "linear":
-                    size = int(np.prod(parameter.shape, dtype=int))
-                    params[name] = own[begun : begun + size].reshape(parameter.shape)
-                    begun += size
-            return scatter_of(self.layer, params, known.data)
+        def over(i: int, j: int) -> Array:
+            return at[min(i, j), max(i, j)]
 
-        base = at(middle)
-        moved = jax.vmap(lambda own: at(own).mean)(middle[None] + np.eye(count))
-        data = known.data
-        columns = jnp.concatenate([moved - base.mean[None], (data.y - base.mean)[None]])  # (k + 1, run, checkpoint)
-        precision = data.mask / base.variance
-        weighted = columns * precision[None]
-        flat = (count + 1, -1)
-        everything = weighted.reshape(flat) @ columns.reshape(flat).T
         # Each run's offset and slope integrated out, as in the likelihood.
-        first, second = ((weighted * v[None]).sum(axis=-1) for v in (base.common, base.tilt))
-        one = 1.0 + (precision * base.common**2).sum(axis=-1)
-        two = 1.0 + (precision * base.tilt**2).sum(axis=-1)
-        mixed = (precision * base.common * base.tilt).sum(axis=-1)
-        determinant = one * two - mixed**2
-        across = ((mixed / determinant)[None] * first) @ second.T
-        explained = ((two / determinant)[None] * first) @ first.T + ((one / determinant)[None] * second) @ second.T
-        explained = explained - across - across.T
-        table = everything - explained
-        logs = jnp.sum(data.mask * (jnp.log(base.variance) + jnp.log(2.0 * jnp.pi))) + jnp.sum(jnp.log(determinant))
-        prior = jnp.eye(count, dtype=table.dtype) / known.scale[places][None] ** 2
-        return Linear(table[:-1, :-1] + prior, table[:-1, -1], table[-1, -1] + logs)
+        offset, slope = params[NOISE + "run"], params[NOISE + "run_slope"]
+        ones, tilts = 1.0 + offset**2 * over(one, one), 1.0 + slope**2 * over(tilt, tilt)
+        mixed = offset * slope * over(one, tilt)
+        determinant = ones * tilts - mixed**2
+        columns = [*(one if k not in varying else varying.index(k) for k in range(len(places))), rest]
+        factors = [*factor, 1.0]
+        first, second = [offset * over(c, one) for c in columns], [slope * over(c, tilt) for c in columns]
+        table: dict[tuple[int, int], Array] = {}
+        for i, j in pairs(len(columns)):
+            crossed = mixed * (first[i] * second[j] + second[i] * first[j])
+            explained = (tilts * first[i] * first[j] + ones * second[i] * second[j] - crossed) / determinant
+            total = factors[i] * factors[j] * jnp.sum(over(columns[i], columns[j]) - explained)
+            table[i, j] = table[j, i] = total
+        normal = jnp.stack([jnp.stack([table[i, j] for j in range(len(columns))]) for i in range(len(columns))])
+        volume = jnp.sum(logs + jnp.log(determinant)) + jnp.sum(data.mask) * np.log(2.0 * np.pi)
+        prior = jnp.eye(len(places), dtype=normal.dtype) / known.scale[places][None] ** 2
+        return Linear(normal[:-1, :-1] + prior, normal[:-1, -1], normal[-1, -1] + volume)
+
+    def columns(self, params: Params, data: LayerData) -> tuple[Array, ...]:
+        """What the integrated parameters multiply, where it varies by row, and what the law leaves of scores.
+
+        ``(run, checkpoint)`` each, at the given parameters of the law.
+        """
+        offset, each = self._affine(params, data.x)
+        names = [(name, p) for name, p in self.layer.law.parameters().items() if p.affine == "linear"]
+        values = [params[name][at] for name, p in names for at in np.ndindex(p.shape)]
+        value = offset + sum(v * c for v, c in zip(values, each, strict=True))
+        return (*(c for c in each if not isinstance(c, float)), data.y - data.zero - data.unit * value)
+
+    def _design(self, params: Params, data: LayerData) -> tuple[list[int], list[Any]]:
+        """Which integrated parameters have a column of their own, and what theirs, or ones, is to be scaled by."""
+        _, each = self._affine(params, data.x)
+        varying = [k for k, c in enumerate(each) if not isinstance(c, float)]
+        return varying, [data.unit * c if isinstance(c, float) else data.unit for c in each]
+
+    def _affine(self, params: Params, x: Any) -> tuple[Any, tuple[Any, ...]]:
+        """The law at rows ``x`` ``(run, checkpoint, …)`` as ``offset + Σ parameter · column``, of the integrated."""
+        law = self.layer.law
+        if isinstance(law, Network):
+            return law.affine_parts(params, x)
+        names = [(name, p.shape) for name, p in law.parameters().items() if p.affine == "linear"]
+        zero = {name: jnp.zeros_like(params[name]) for name, _ in names}
+
+        def apply(moved: Params) -> Array:
+            return jax.vmap(jax.vmap(partial(law.apply, {**params, **moved})))(x)
+
+        offset = apply(zero)
+        ones = [{**zero, name: zero[name].at[at].set(1.0)} for name, shape in names for at in np.ndindex(shape)]
+        return offset, tuple(apply(one) - offset for one in ones)
 
 
 def completed(

@@ -99,7 +99,7 @@ def posterior(
     gradient: dict[str, float] = {}
     if method == "tempered":
         _, _, fits = fit_stages(plain, np.ones((1, len(plain.runs.names))), key, REPORTED_STARTS, None)
-        found = by_populations(problem, usual_tempering(), sampled, chains, key_sample, tell)
+        (found,) = by_populations([problem], usual_tempering(), sampled, chains, key_sample, tell)
         return assemble(problem, found, fits, gradient, method, chains, key_noise, strict, each)
     fits, modes = _begin(problem, key, chains)
     whitening = tuple(mode.whitening for mode in modes)

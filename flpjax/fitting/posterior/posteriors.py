@@ -19,6 +19,7 @@ from flpjax.fitting.point import bind
 from flpjax.fitting.posterior.batch import Batch
 from flpjax.fitting.posterior.layers import layers_of
 from flpjax.fitting.posterior.likelihood import PosteriorData
+from flpjax.fitting.posterior.networks import of_networks
 from flpjax.fitting.posterior.priors import Normal, PosteriorProblem, Priors, scaled, vectors_of
 from flpjax.fitting.posterior.stacked import Bound, Stack, stacked
 from flpjax.fitting.posterior.together import (
@@ -28,12 +29,12 @@ from flpjax.fitting.posterior.together import (
 )
 from flpjax.fitting.staged import guess_of
 from flpjax.ladder.table import Runs
-from flpjax.methods.method import Method
+from flpjax.methods.method import BoundModel, Method
 from flpjax.numerics import require_x64
 from flpjax.readers.read import Table, read_runs
 from flpjax.shown import ShownAsTable
 
-Algorithm = Literal["hmc", "laplace"]
+Algorithm = Literal["hmc", "tempered", "laplace"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ def posteriors(
     ladders: Mapping[str, Table] | Sequence[Table],
     key: Array,
     *,
-    method: Algorithm = "hmc",
+    method: Algorithm | None = None,
     draws: int = 2000,
     chains: int = 4,
     priors: Mapping[str, Normal | tuple[ArrayLike, ArrayLike]] | None = None,
@@ -108,8 +109,9 @@ def posteriors(
         ladders: Name → ladder; or ladders, which are called ``0``, ``1`` and so on. Held-out runs are not used, so that
             origins of a backtest are ``{str(k): runs.hold_out(runs.largest(k)) for k in …}``.
         key: JAX random key.
-        method: ``"hmc"`` samples exactly, by Hamiltonian Monte Carlo (:mod:`flpjax.engine.chains`); ``"laplace"`` is
-            the fast path of :func:`flpjax.posterior`.
+        method: ``"hmc"`` samples exactly, by Hamiltonian Monte Carlo (:mod:`flpjax.engine.chains`); ``"tempered"``
+            does where modes are many, as :func:`flpjax.posterior` does, with laws of losses that may be wrong; None
+            takes it of a network, else HMC. ``"laplace"`` is the fast path of :func:`flpjax.posterior`.
         draws: How many of each ladder, rounded up to a multiple of twice the chains.
         chains: Chains of each output, side by side.
         priors: As for :func:`flpjax.posterior`; the same for all.
@@ -133,6 +135,16 @@ def posteriors(
     tell = progress or (lambda _: None)
     tell(f"{len(named)} ladders")
     bound, failed = _bound(chosen, named, emergence)
+    method = method or ("tempered" if any(_trained(ladder.bound) for ladder in bound) else "hmc")
+    if method == "tempered":
+        carried = {ladder.name: named[ladder.name] for ladder in bound}
+        each_own = of_networks(
+            chosen, carried, key, draws=draws, chains=chains, priors=priors, emergence=emergence, progress=tell
+        )
+        return _answered(named, each_own, failed)
+    for ladder in bound:
+        if _trained(ladder.bound):
+            raise InputError("a network's posterior has many modes", where="posteriors", remedy="Use method='tempered'")
     stacks = stacked(bound)
     tell(f"{sum(len(s.stage.outputs) for s in stacks)} fits in {count(len(stacks), 'program')}")
     each = -(-draws // (2 * chains)) * 2
@@ -140,15 +152,24 @@ def posteriors(
     problems, prepared = _prepared(bound, stacks, priors, chains, key)
     batch = Batch(bound, problems, prepared, chains, each, key, tell)
     found = batch.fast() if method == "laplace" else batch.sampled(asked)
-    failed |= {name: why for name, why in found.items() if isinstance(why, str)}
+    return _answered(named, found, failed)
+
+
+def _answered(named: Mapping[str, Runs], found: Mapping[str, Draws | str], failed: Mapping[str, str]) -> Posteriors:
+    """Draws and reasons in the order that was given."""
+    failed = {**failed, **{name: why for name, why in found.items() if isinstance(why, str)}}
     done = {name: found[name] for name in named if isinstance(found.get(name), Draws)}
     return Posteriors(done, {name: failed[name] for name in named if name in failed})  # type: ignore[arg-type]
 
 
-def _check(method: str, draws: int, chains: int) -> None:
+def _trained(bound: BoundModel) -> bool:
+    return any(stage.recipe is not None for stage in bound.stages)
+
+
+def _check(method: str | None, draws: int, chains: int) -> None:
     check_count(draws, "draws", 8, where="posteriors")
     check_count(chains, "chains", 2, where="posteriors")
-    if method not in get_args(Algorithm):
+    if method is not None and method not in get_args(Algorithm):
         remedy = did_you_mean(method, get_args(Algorithm))
         raise InputError(f"there is no method '{method}'", where="posteriors", remedy=remedy)
 
@@ -162,8 +183,6 @@ def _bound(chosen: Method, named: Mapping[str, Runs], emergence: bool | None) ->
     for name, runs in named.items():
         try:
             bound = bind(chosen, runs)
-            if any(stage.recipe is not None for stage in bound.stages):
-                raise InputError("a network's posterior has many modes", where=runs.source, remedy="Use posterior()")
             found.append(Bound(name, bound, *layers_of(bound, emergence)))
         except InputError as error:
             failed[name], last = str(error), error

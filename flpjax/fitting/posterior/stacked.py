@@ -107,7 +107,7 @@ def _stack(ladders: Sequence[Bound], members: list[tuple[int, int]], law: Law, n
     runs, checkpoints = (max(d.mask.shape[axis] for d in data) for axis in (1, 2))
     rows = -(-max(stage.y.shape[1] for stage in stages) // ROOM) * ROOM
     moving = isinstance(law, Recentred)
-    wide = [_padded_data(d, runs, checkpoints) for d in data]
+    wide = [padded_data(d, runs, checkpoints) for d in data]
     long = [_padded_stage(s, rows) for s in stages]
     if moving:
         wide = [d._replace(x=_with_numbers(d.x, own, d.mask.shape)) for d, own in zip(wide, numbers, strict=True)]
@@ -147,7 +147,7 @@ def _padded_stage(stage: Stage, rows: int) -> Stage:
     )
 
 
-def _padded_data(data: LayerData, runs: int, checkpoints: int) -> LayerData:
+def padded_data(data: LayerData, runs: int, checkpoints: int) -> LayerData:
     """Up to so many runs of so many checkpoints: the last ones repeated, with mask 0."""
     more = runs - data.mask.shape[1], checkpoints - data.mask.shape[2]
 
