@@ -13,11 +13,13 @@ from flpjax.ladder.table import Floats
 from flpjax.laws.compared import PARAMETER_INDEX, PARAMETERS, ComparisonConstants
 from flpjax.laws.law import Space
 
-COMMON = 0.5
-"""Probability of one factor at all scales before anything is measured; the other laws share the rest alike. It is the
-simplest answer, which few runs can't refute, and no claim: many runs do refute it, as of all six pairs of public
-corpora (`python -m benchmarks.plan --only speedup`), so that from few runs the factor far beyond them is less sure than
-its interval says."""
+Kind = Literal["loss", "score", "map"]
+
+COMMON: dict[Kind, float] = {"loss": 1 / 8, "score": 1 / 8, "map": 1 / 2}
+"""Probability of one factor at all scales, or one map for both recipes, before anything is measured; the other laws
+share the rest alike. Of factors by Laplace's rule of succession: of the six pairs of public corpora that
+`python -m benchmarks.plan --only speedup` compares, none has one factor by the loss, all its runs taken. Of maps
+nothing is known."""
 HEAVY = 0.2  # probability that noise is heavy-tailed: a run that went wrong in silence is no rarity, nor the rule
 FACTOR = 1.0  # s.d. of the log factor: 90 % from a fifth to five, the progress of 19 months (Ho et al. 2024)
 EXPONENTS = 0.15  # s.d. of the log ratio of exponents: published ones of those corpora differ by .05 to .12
@@ -34,9 +36,6 @@ DECAY = {("loss", False): (-2.0, 0.7), ("loss", True): (-1.1, 0.5), ("map", Fals
 """Kind, and whether laws read N and D → log of the decay per e-fold: of losses as `power-e` and `chinchilla` have it,
 of log odds of a score per e-fold of C, from .1 to .8, and per nat of loss, from .7 to 6."""
 ALL = 40.0  # logit of 1, to machine precision
-
-
-Kind = Literal["loss", "score", "map"]
 
 
 class Nested(NamedTuple):
@@ -87,7 +86,7 @@ def nested_laws(kind: Kind) -> list[tuple[Nested, float]]:
     for heavy_tails in (False, True):
         for exponents, asymptote in own:
             law = Nested(exponents, asymptote, heavy_tails)
-            share = COMMON if law.constant else (1.0 - COMMON) / (len(own) - 1)
+            share = COMMON[kind] if law.constant else (1.0 - COMMON[kind]) / (len(own) - 1)
             found.append((law, float(np.log(share * (HEAVY if heavy_tails else 1.0 - HEAVY)))))
     return found
 
