@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flpjax.ladder.audit.checkpoints import broken_losses
 from flpjax.ladder.table import Floats, Runs
 
 
@@ -47,6 +48,7 @@ class Selection:
         return {
             "no score": "the score was not measured",
             "no loss": "no loss was measured there, and no row near it has one: evaluate both at the same checkpoints",
+            "broken loss": "the loss contradicts the checkpoints beside it, or its run has diverged",
             "warm-up": f"in the first {self.warmup:.0%} of the run's tokens",
             "not improving": "the training loss, rounded to two decimals, did not improve on all before",
             "near chance": f"less than {100 * (self.above_chance or 0.0):g} points above chance",
@@ -68,6 +70,7 @@ class Selection:
 
         drop(np.isnan(runs.score), "no score")
         drop(np.isnan(loss), "no loss")
+        drop(broken_losses(runs, loss) & keep, "broken loss")
         if self.warmup > 0:
             drop(in_warmup(runs, self.warmup)[:, None] & keep, "warm-up")
         if self.improving:

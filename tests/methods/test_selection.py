@@ -49,6 +49,30 @@ def test_kept_and_dropped_add_up(table, seed):
         assert (keep.sum(0) + sum(np.array(n) for n in dropped.values()) == 55).all()
 
 
+BROKEN = {
+    "none": ({}, []),
+    "a spike": ({(1, 3): 9.8}, [(1, 3)]),
+    "two spikes of one run": ({(1, 3): 9.8, (1, 6): 5.1}, [(1, 3), (1, 6)]),
+    "a last evaluation": ({(2, 7): 9.8}, [(2, 7)]),
+    "a run that diverged": ({(0, 5): 3.6, (0, 6): 4.4, (0, 7): 6.0}, [(0, 5), (0, 6), (0, 7)]),
+    "a dip, which the score may have followed": ({(1, 3): 1.4}, []),
+    "a column that jumps in most runs": ({(r, 3): 9.8 for r in range(4)}, []),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_loss_that_its_run_contradicts_says_nothing_of_the_score(table, kind):
+    """One loss of 9.8 at a run's end took ten points from the forecast of every score, and tripled the interval."""
+    changed, broken = BROKEN[kind]
+    loss = np.linspace(3.6, 2.2, 8)[None] - 0.1 * np.arange(5)[:, None]
+    for place, value in changed.items():
+        loss[place] = value
+    runs = table({"general": loss}, {"t": np.full((5, 8), 0.5)}, ONE)
+    keep, dropped = select(runs, Selection(improving=False, above_chance=None, warmup=0.0))
+    assert [(int(i) // 8, int(i) % 8) for i in np.flatnonzero(~keep[:, 0])] == broken
+    assert dropped == ({"broken loss": [len(broken)]} if broken else {})
+
+
 def test_improvement_is_of_the_loss_rounded_to_two_decimals(table):
     train = [3.0, 2.994, 2.996, 2.99, 2.985, 2.984, 2.99, 2.97]
     # rounds to 3.00, 2.99, 3.00, 2.99, 2.98 or 2.99 (half to even of a float), …: brute force decides

@@ -95,19 +95,10 @@ def _of_loss(runs: Runs, name: str, y: Floats, diverged: Said, spikes: Said) -> 
     if not len(rows):
         return
     run, y, log_d = runs.run[rows], y[rows], np.log(runs.progress[rows])
-    first, last = _ends(run)
-    lowest = np.full(len(runs.names), np.inf)
-    np.minimum.at(lowest, run, y)
-    rise = y - lowest[run]
-    for i in np.flatnonzero(last & (rise > RISE)):
-        words = f"column '{name}' ends at {np.exp(y[i]):.4g} after {np.exp(lowest[run[i]]):.4g}"
+    rise, ended, bad, beside = _jumps(run, log_d, y)
+    for i in np.flatnonzero(_ends(run)[1] & ended):
+        words = f"column '{name}' ends at {np.exp(y[i]):.4g} after {np.exp(y[i] - rise[i]):.4g}"
         diverged.setdefault(int(run[i]), {})[name] = words
-    ended = np.zeros(len(runs.names), bool)
-    ended[run[last & (rise > RISE)]] = True
-    deviation, beside = _from_neighbours(run, log_d, y)
-    bad = (deviation > SPIKE) & ~ended[run]
-    bad &= ~first | (y < beside - SPIKE)  # a run begins high
-    bad &= ~last | (y > beside) | (beside - y > FALL)
     _add(
         name,
         spikes,
@@ -117,6 +108,52 @@ def _of_loss(runs: Runs, name: str, y: Floats, diverged: Said, spikes: Said) -> 
         beside,
         np.exp,
     )
+
+
+def _jumps(
+    run: NDArray[np.int64], log_d: Floats, y: Floats
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_], Floats]:
+    """Of log losses ``(row,)``: what each lies above its run's lowest, and whether its run diverged.
+
+    And, in a run that did not, whether its neighbours contradict it; and the mean of these.
+    """
+    first, last = _ends(run)
+    deviation, beside = _from_neighbours(run, log_d, y)
+    lone = (deviation > SPIKE) & (y < beside) & ~last  # a dip is not what the run had reached
+    lowest = np.full(run.max(initial=0) + 1, np.inf)
+    np.minimum.at(lowest, run, np.where(lone, np.inf, y))
+    rise = y - lowest[run]
+    ended = np.isin(run, run[last & (rise > RISE)])
+    bad = (deviation > SPIKE) & ~ended
+    bad &= ~first | (y < beside - SPIKE)  # a run begins high
+    bad &= ~last | (y > beside) | (beside - y > FALL)
+    return rise, ended, bad, beside
+
+
+def broken_losses(runs: Runs, loss: Floats) -> NDArray[np.bool_]:
+    """``(row, output)`` losses that say nothing of the model that was scored there: spikes, and what a run ends in.
+
+    Args:
+        runs: The ladder.
+        loss: ``(row, output)`` losses, NaN where none was measured; if a column jumps in most runs, none is broken.
+    """
+    broken = np.zeros(loss.shape, bool)
+    for j, y in enumerate(np.log(np.where(loss > 0, loss, np.nan)).T):
+        rows = np.flatnonzero(np.isfinite(y))
+        run = runs.run[rows]
+        rise, ended, bad, beside = _jumps(run, np.log(runs.progress[rows]), y[rows])
+        found = (bad & (y[rows] > beside)) | (ended & (rise > RISE) & ~_before_lowest(run, rise))
+        if 2 * len(np.unique(run[found])) <= len(np.unique(run)):
+            broken[rows, j] = found
+    return broken
+
+
+def _before_lowest(run: NDArray[np.int64], rise: Floats) -> NDArray[np.bool_]:
+    """``(row,)`` whether a row comes before the lowest loss of its run."""
+    at = np.zeros(run.max(initial=0) + 1, np.int64)
+    lowest = np.flatnonzero(rise == 0.0)
+    at[run[lowest]] = lowest
+    return np.asarray(np.arange(len(run)) < at[run])
 
 
 def _of_score(runs: Runs, name: str, score: Floats, chance: float, sampling: float, spikes: Said) -> None:
