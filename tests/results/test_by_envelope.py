@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from flpjax.errors import InputError
+from flpjax.errors import FitError, InputError
 from flpjax.ladder.build import build_runs
 from flpjax.results.allocation.plan import plan
 from tests.results.allocation_truth import law, optimum, table
@@ -62,3 +62,14 @@ def test_curves_that_do_not_cross_are_refused():
     """Each size is trained where no other has begun."""
     with pytest.raises(InputError, match="all runs have 60 tokens per parameter"):
         plan(curves(np.geomspace(1e6, 1e12, 4), 60), 1e20, jax.random.key(0), draws=DRAWS)
+
+
+def test_an_envelope_beside_a_law_without_an_optimum_is_refused(key):
+    """Tokens in billions: the envelope has an optimum, the law that says what its loss is has none."""
+    sizes = np.geomspace(7e7, 7e9, 7)
+    share = np.tile(np.linspace(0.1, 1.0, 10), len(sizes))
+    params = np.repeat(sizes, 10)
+    columns = table(params, 20 * params * share / 1e9, law(params, 20 * params * share))
+    names = np.repeat(np.array([f"run {i}" for i in range(len(sizes))], object), 10)
+    with pytest.raises(FitError, match=r'has no lowest point over N in 100% of the draws\..*unit = "Btokens"'):
+        plan(build_runs({**columns, "run": names}), 1e13, key, draws=DRAWS)

@@ -19,7 +19,7 @@ from flpjax.numerics import require_x64
 from flpjax.readers.read import Table, read_runs
 from flpjax.results.allocation.allocation import Allocation
 from flpjax.results.allocation.approach import Approach
-from flpjax.results.allocation.approaches import approaches_of
+from flpjax.results.allocation.approaches import Approaches, approaches_of
 from flpjax.results.allocation.asked import (
     Budget,
     approach_of_draws,
@@ -132,7 +132,7 @@ def plan(
     others = _others(by_law.draws, domain, budgets, limits, features, mix, constraints, key)
     found = approaches_of(by_law, runs, domain, budgets, limits, others, key)
     found = found._replace(notes=(*note, *found.notes))
-    _refuse_without(found.headline, by_law.draws, budgets, domain, note)
+    _refuse_without(found, by_law.draws, budgets, domain, note)
     compared: tuple[Convention, ...] = ()
     if training is not None and compare and method is None and by_law.refused is None:
         compared = _compared(training, domain, budgets, key, draws, level)
@@ -203,16 +203,18 @@ def _fitted(
 
 
 def _refuse_without(
-    approach: Approach, draws: Draws, budgets: Sequence[float], domain: str, note: Sequence[str]
+    found: Approaches, draws: Draws, budgets: Sequence[float], domain: str, note: Sequence[str]
 ) -> None:
     """Refuse a plan of which a budget has no optimum; a unit that can't be is the likeliest reason.
 
     Raises:
         FitError: Too many draws fall on to one end of what is searched.
     """
-    without = 1.0 - np.isfinite(approach.log_params).mean(axis=0)
-    for budget, there, share in zip(budgets, approach.params(0.9), without, strict=True):
-        if there is None:
+    without = 1.0 - np.isfinite(found.headline.log_params).mean(axis=0)
+    unsaid = 1.0 - np.isfinite(found.valleys.loss).mean(axis=0)  # by the law that says what losses are
+    each = zip(budgets, found.headline.params(0.9), np.maximum(without, unsaid), unsaid == 1.0, strict=True)
+    for budget, there, share, nowhere in each:
+        if there is None or nowhere:
             raise FitError(
                 f"at {budget:.3g} FLOPs the loss has no lowest point over N in {share:.0%} of the draws",
                 where=f"{draws.ladder.source}, loss '{domain}'",
