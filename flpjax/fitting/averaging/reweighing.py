@@ -60,10 +60,11 @@ def by_importance(
     root, _ = _shapes(fits.hessian[:, origin], whose, point)
     away, log_density = wide_normal(point.shape, size, rng)
     theta = fits.theta[whose, origin, point] + np.einsum("okpq,okq->okp", root, away)
-    pools = list(map(Pool, theta, point, weight(outputs, theta, point, log_density)))
+    first = weight(outputs, theta, point, log_density)
+    pools, worth = list(map(Pool, theta, point, first)), effective(first)
     for _ in range(ROUNDS):
-        few = [i for i, pool in enumerate(pools) if effective(pool.weight) < ENOUGH * proposed]
-        if not few:
+        few = np.flatnonzero(worth < ENOUGH * proposed)
+        if not few.size:
             break
         again = [spread_about(pools[i].theta, pools[i].weight, proposed, rng) for i in few]
         theta, log_density = (np.stack(leaf) for leaf in zip(*again, strict=True))
@@ -73,6 +74,7 @@ def by_importance(
         log_density += np.log(share) - log_evidence[whose[few], point] - volume
         for i, pool in zip(few, map(Pool, theta, point, weight(outputs[few], theta, point, log_density)), strict=True):
             pools[i] = joined(pools[i], pool)
+            worth[i] = effective(pools[i].weight)
     taken = [resampled(pool.weight, n, rng) for pool, n in zip(pools, wanted, strict=True)]
     return (
         np.concatenate([pool.theta[at] for pool, at in zip(pools, taken, strict=True)]),
