@@ -6,7 +6,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 LONGEST = 80  # characters of a name or a value that a message repeats
@@ -46,6 +46,16 @@ def _rebuild(kind: type[FlpjaxError], what: str, where: str, remedy: str) -> Flp
 
 class InputError(FlpjaxError, ValueError):
     """A table, a mapping file, a target or an argument can't be used as it is."""
+
+
+def figure(value: Any) -> str:
+    """A number as ``%g`` writes it, anything else as :func:`shown` does."""
+    return f"{value:g}" if isinstance(value, Real) else shown(value)
+
+
+def is_positive(value: Any) -> bool:
+    """Whether a value is a positive number that is finite."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0.0 < float(value) < float("inf")
 
 
 def check_count(value: Any, noun: str, least: int = 0, *, where: str = "", why: str = "") -> None:

@@ -203,6 +203,29 @@ def test_what_is_no_number_of_draws_is_refused_in_one_sentence(noisy, name, odd)
         asked(FUNCTIONS[name], **ladders | method | {"draws": odd})
 
 
+KEY = jax.random.key(0)
+ODD = {
+    "a level in words": (lambda runs, d: flpjax.forecast(d, "C=1e23", level="90"), "the level '90' is no probability"),
+    "a level in per cent": (lambda runs, d: flpjax.forecast(d, "C=1e23", level=90), "the level 90 is no probability"),
+    "a budget in words": (lambda runs, d: flpjax.plan(runs, "1e23", KEY), "a budget of '1e23' FLOPs. Give a positive"),
+    "no budget": (lambda runs, d: flpjax.plan(runs, None, KEY), "a budget of None FLOPs. Give a positive number"),
+    "a spend in words": (lambda runs, d: flpjax.next_runs(d, "C=1e23", "1e22"), "the spend is '1e22'. Give a positive"),
+    "no method": (lambda runs, d: flpjax.method(None), "None is no name of a method"),
+    "a law as text": (
+        lambda runs, d: flpjax.Ladder(runs, laws={"mine": "E+A*N^-a"}).forecast("C=1e23"),
+        "laws, 'mine': 'E+A*N^-a' is no law. Make one: flpjax.law(",
+    ),
+    "one name": (lambda runs, d: flpjax.speedup(runs, runs, KEY, names=("a",)), "('a',) are no two names"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_argument_is_refused_in_one_sentence(noisy, key, kind):
+    call, said = ODD[kind]
+    with pytest.raises(InputError, match=re.escape(said)):
+        call(noisy.runs, flpjax.fit("fp", noisy.runs, key, draws=8))
+
+
 @pytest.mark.parametrize("odd", [0, None, "a", 1.5])
 def test_what_is_no_key_is_refused_in_one_sentence(noisy, odd):
     for name in ("fit", "point", "speedup"):

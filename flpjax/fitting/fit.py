@@ -7,7 +7,7 @@ from typing import Literal, overload
 
 from jax import Array
 
-from flpjax.errors import InputError
+from flpjax.errors import InputError, shown
 from flpjax.fitting.discovery.method import DISCOVERED, Discovered, discovered_method
 from flpjax.fitting.draws import NO_POINT, Draws, check_draw_count
 from flpjax.fitting.point import bind, point, training_of
@@ -15,7 +15,7 @@ from flpjax.fitting.sampled import POSTERIOR, Sampled
 from flpjax.ladder.table import Runs
 from flpjax.methods.inputs import Inputs
 from flpjax.methods.method import Method
-from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, Laws
+from flpjax.methods.registry import AUTO, DEFAULT_MIX, Auto, Laws, check_law_names
 from flpjax.methods.registry import method as method_of_one_model
 from flpjax.methods.signs import positive_losses
 from flpjax.readers.read import Table, read_runs
@@ -57,6 +57,9 @@ def method(name: str, via: str | None = None, laws: Laws | None = None) -> AnyMe
     Raises:
         InputError: There is no such method.
     """
+    if not isinstance(name, str):
+        raise InputError(f"{shown(name)} is no name of a method", remedy="Give one, say 'auto'")
+    check_law_names(laws or {})
     if name == AUTO:
         return Auto(via=via, laws=tuple((laws or {}).items()))
     if name.endswith(POSTERIOR):

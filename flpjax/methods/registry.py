@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError, did_you_mean, shown
 from flpjax.ladder.falling import falling_tasks
 from flpjax.ladder.select import Selection
 from flpjax.ladder.table import AVERAGE, Runs
@@ -140,7 +140,11 @@ def check_law_names(laws: Laws) -> None:
     Raises:
         InputError: There is one.
     """
-    for name in laws:
+    for name, law in laws.items():
+        if not hasattr(law, "inputs"):
+            raise InputError(
+                f"{shown(law)} is no law", where=f"laws, '{name}'", remedy="Make one: flpjax.law('E+A*N^-a')"
+            )
         if name in {*COMPUTE_LOSS, *MIXTURE_LOSS, *LOSS_SCORE, *DOMAINS_SCORE, *NAMED, AUTO} or not name or "+" in name:
             why = "has '+' in it" if "+" in name else "is taken" if name else "is empty"
             raise InputError(f"the name '{name}' of a law {why}", where="laws", remedy="Call it something else")

@@ -15,7 +15,7 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from flpjax.errors import InputError, count
+from flpjax.errors import InputError, count, figure, is_positive
 from flpjax.fitting.draws import LOST, Draws
 from flpjax.fitting.even import even_normal
 from flpjax.fitting.predicted import Bounds as Bounds
@@ -87,8 +87,8 @@ def check_level(level: float) -> None:
     Raises:
         InputError: The level is not between 0 and 1.
     """
-    if not 0.0 < level < 1.0:
-        raise InputError(f"the level {level:g} is no probability", remedy="Give it between 0 and 1, say 0.9")
+    if not is_positive(level) or level >= 1.0:
+        raise InputError(f"the level {figure(level)} is no probability", remedy="Give it between 0 and 1, say 0.9")
 
 
 SCATTER = 1618  # seed of the orders of noise: fixed, so that the same draws have the same intervals

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, did_you_mean, shown
+from flpjax.errors import InputError, did_you_mean, figure, is_positive, shown
 from flpjax.ladder.check import MIX_SLACK
 from flpjax.ladder.compute import FlopsRule, six_nd
 from flpjax.ladder.features import Feature
@@ -42,9 +41,9 @@ class Target:
     def __post_init__(self) -> None:
         for what in ("params", "tokens", "flops"):
             value = getattr(self, what)
-            if value is not None and not (isinstance(value, Real) and 0 < float(value) < float("inf")):
+            if value is not None and not is_positive(value):
                 raise InputError(
-                    f"{what} {f'{value:g}' if isinstance(value, Real) else shown(value)} is not a positive number",
+                    f"{what} {figure(value)} is not a positive number",
                     where=f"target '{self.name}'",
                     remedy="Write N=7e9,D=4e12 or C=1.7e23",
                 )

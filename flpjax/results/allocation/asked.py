@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-import numpy as np
-
-from flpjax.errors import InputError, did_you_mean
+from flpjax.errors import InputError, did_you_mean, figure, is_positive
 from flpjax.fitting.draws import Draws
 from flpjax.fitting.point import training_of
 from flpjax.ladder.table import Runs
@@ -25,12 +23,15 @@ def check_budgets(budget: Budget) -> list[float]:
     Raises:
         InputError: There is none, one is not a positive number, or two are the same.
     """
-    budgets = [float(b) for b in ([budget] if isinstance(budget, int | float) else budget)]
-    if not budgets:
+    given = list(budget) if isinstance(budget, Iterable) and not isinstance(budget, str) else [budget]
+    if not given:
         raise InputError("there is no budget", where="budget", remedy="Give training FLOPs, say 1e24")
-    for b in budgets:
-        if not 1.0 <= b < np.inf:
-            raise InputError(f"a budget of {b:g} FLOPs", where="budget", remedy="Give a positive number, say 1e24")
+    for b in given:
+        if not is_positive(b) or b < 1.0:
+            raise InputError(
+                f"a budget of {figure(b)} FLOPs", where="budget", remedy="Give a positive number, say 1e24"
+            )
+    budgets = [float(b) for b in given]
     if len(set(budgets)) < len(budgets):
         raise InputError("a budget is given twice", where="budget", remedy="Give each once")
     return sorted(budgets)

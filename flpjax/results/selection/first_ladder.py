@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from flpjax.errors import InputError, check_count, count
+from flpjax.errors import InputError, check_count, count, figure, is_positive
 from flpjax.ladder.compute import FlopsRule
 from flpjax.ladder.features import Features
 from flpjax.laws.discrepancy import Discrepancy
@@ -61,8 +61,8 @@ def first_ladder(
             where="target",
             remedy="Leave it out, or give a ladder that varies it",
         )
-    if not 0.0 < spend < np.inf:
-        raise InputError(f"the spend is {spend:g}", where="spend", remedy="Give a positive number, in FLOPs")
+    if not is_positive(spend):
+        raise InputError(f"the spend is {figure(spend)}", where="spend", remedy="Give a positive number, in FLOPs")
     target = replace(target, flops=target.flops or SIX_ND(target.params, target.tokens))
     offered = _grid(target, spend)
     check_affordable(offered, spend)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flpjax.errors import InputError, check_count, count, did_you_mean
+from flpjax.errors import InputError, check_count, count, did_you_mean, figure, is_positive
 from flpjax.fitting.draws import Draws, LadderSummary, refuse_unfitted
 from flpjax.results.completion import completed, law_inputs, with_mixture
 from flpjax.results.distance import INSIDE, NEAR, extrapolation, place_of
@@ -138,8 +138,8 @@ def offer(
         InputError: There is one run, the spend is no number or buys none, the target lies inside the ladder, or a
             candidate has no cost.
     """
-    if not 0.0 < spend < np.inf:
-        raise InputError(f"the spend is {spend:g}", where="spend", remedy="Give a positive number, in FLOPs")
+    if not is_positive(spend):
+        raise InputError(f"the spend is {figure(spend)}", where="spend", remedy="Give a positive number, in FLOPs")
     if ladder.runs < FEWEST_RUNS:
         raise InputError(
             f"{count(ladder.runs, 'run')} can't tell what others would",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from jax import Array
 
+from flpjax.errors import InputError, shown
 from flpjax.fitting.draws import check_draw_count
 from flpjax.numerics import generator
 from flpjax.readers.read import Table, read_runs
@@ -63,6 +64,8 @@ def speedup(
     check_level(level)
     check_draw_count(draws, 1, "a speed-up")
     called = names or _distinct(a.source, b.source)
+    if len(called) != 2:
+        raise InputError(f"{shown(called)} are no two names", where="names", remedy="Give one of each recipe")
     where = f"{called[0]} and {called[1]}"
     finals = finished(a, called[0]), finished(b, called[1])
     asked = dict(values or {})
