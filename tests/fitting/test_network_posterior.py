@@ -258,5 +258,5 @@ def test_methods_by_name():
         method("auto+posterior")
     with pytest.raises(InputError, match="there is no method 'm3'"):
         method("m3+posterior")
-    with pytest.raises(InputError, match=r"^posterior: 0 draws\. Ask for 8 at least"):
+    with pytest.raises(InputError, match=r"^posterior: 0 draws\. Give a whole number, 8 at least"):
         fit(chosen, simulate_mixtures(0, checkpoints=2, sizes=("1B",)).runs, jax.random.key(0), draws=0)
