@@ -2,7 +2,8 @@
 
 For posteriors with many modes that no single chain finds its way between: networks. The likelihood is raised to a
 power that goes from 0 to 1 in steps of the population's own choosing; at each, members are resampled by what the step
-weighs them, and then wander by Hamiltonian Monte Carlo, whitened by the population's covariance. Several populations
+weighs them, and then wander by Hamiltonian Monte Carlo, whitened by the population's covariance. All places that they
+wander through are weighed at the next step, not the last alone (waste-free, Dau & Chopin 2022). Several populations
 that know nothing of each other tell by their agreement whether the modes were found in the right shares.
 """
 
@@ -40,7 +41,7 @@ class Tempering:
 
     Attributes:
         members: Of each population.
-        kept: Effective share of a population that a step of the power leaves.
+        kept: Effective share of all places of a population that a step of the power leaves.
         moves: Trajectories at each power.
         leaps: Gradients of a trajectory.
         looks: How often every member is looked at, at the end; each look is a draw.

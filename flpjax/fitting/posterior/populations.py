@@ -31,6 +31,7 @@ from flpjax.laws.network import Network
 from flpjax.numerics import generator, on_device
 
 ROUNDS = 8  # of populations that may join a chain; what does not agree then is named
+MORE_ROUNDS = 24  # on accelerators, where one takes seconds
 MORE_MEMBERS = 1000  # of each population where they are evaluated at once
 MOST_MEMBERS = 80_000  # of all populations of a call there: more are no faster by the member, and few wait idly
 Floats = NDArray[np.float64]
@@ -77,7 +78,8 @@ def by_populations(
     pending = [[list(range(len(known.loc))) for known in p.evidence] for p in problems]
     vectors: list[tuple[Array, ...]] = [()] * len(problems)
     acceptance, rounds = np.ones(len(problems)), np.zeros(len(problems), np.int64)
-    for number in range(ROUNDS):
+    allowed = ROUNDS if jax.default_backend() == "cpu" else MORE_ROUNDS
+    for number in range(allowed):
         open_ladders = [i for i, each in enumerate(pending) if any(each)]
         if not open_ladders:
             break
@@ -99,7 +101,7 @@ def by_populations(
             vectors[i], pending[i], rounds[i] = found, left, number + 1
     shape = (chains, draws)
     return [
-        Found(v, np.zeros(shape, bool), np.full(shape, n, np.int64), ROUNDS + 1, np.full(shape, a), {}, {})
+        Found(v, np.zeros(shape, bool), np.full(shape, n, np.int64), allowed + 1, np.full(shape, a), {}, {})
         for v, n, a in zip(vectors, rounds, acceptance, strict=True)
     ]
 
