@@ -64,11 +64,11 @@ def test_auto_gives_it_one_that_ends_at_chance(runs):
 
 def test_a_blend_follows_the_fall_to_chance_where_the_line_would_not_stop(runs, key):
     blend = Auto(("chinchilla+sigmoid", "chinchilla+falling"))
-    made = forecast(fit(blend, runs, key, draws=201), [Target("t", 1e10, 2e11)])
+    made = forecast(fit(blend, runs, key, draws=2001), [Target("t", 1e10, 2e11)])
     loss = made.loss[0]["c4"].median
     value = made.score[0]["falls"]
     assert value.median == pytest.approx(fallen(loss), abs=0.03)
     assert value.lower < fallen(loss) < value.upper
     assert any("'falls' falls with scale" in w and "a map that falls takes part" in w for w in made.warnings)
     draws = made.score_draws[:, 0, runs.task_names.index("falls")]
-    assert draws.max() > runs.score[-1, 0]  # it may turn: the largest run's score is no ceiling
+    assert 0.004 < (draws > runs.score[-1, 0]).mean() < 0.04  # it may turn: the largest run's score is no ceiling
