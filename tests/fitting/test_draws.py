@@ -95,7 +95,8 @@ def test_single_precision_is_refused_with_the_remedy(noisy, key, fit, method):
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_no_draws_are_no_bootstrap(noisy, key, count):
-    with pytest.raises(InputError, match=rf"^bootstrap: {count} draws\. Ask for 1 at least, or use point\(\) for none"):
+    remedy = r"Give a whole number, 1 at least; point\(\) makes none"
+    with pytest.raises(InputError, match=rf"^bootstrap: {count} draws\. {remedy}"):
         bootstrap(FLP(), noisy.runs, key, draws=count)
 
 

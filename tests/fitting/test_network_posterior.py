@@ -38,6 +38,7 @@ log_density_of = jax.jit(MarginalLikelihood.__call__, static_argnums=0)
 value_and_slope = jax.jit(jax.value_and_grad(MarginalLikelihood.__call__, argnums=1), static_argnums=0)
 whole_log_likelihood = jax.jit(lambda layer, v, data: log_likelihood(layer, unpacked(layer, v), data), static_argnums=0)
 DRAWS = 400
+SAME = 1e-12 if jax.default_backend() == "cpu" else 1e-10  # accelerators add rows in an order of their own
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_ladders_side_by_side_have_the_densities_and_slopes_of_each(problem, lad
             vector = np.asarray(known.loc + known.scale * rng.standard_normal(len(known.loc)))[left]
             told, slope = value_and_slope(own, vector, known)
             again, its_slope = value_and_slope(shared, vector, packed)
-            assert float(again) == pytest.approx(float(told), rel=1e-12)
+            assert float(again) == pytest.approx(float(told), rel=SAME)
             np.testing.assert_allclose(its_slope, slope, rtol=1e-9, atol=1e-9 * np.abs(slope).max())
 
 

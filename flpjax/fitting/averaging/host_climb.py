@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.climb import STEPS, Asked
-from flpjax.fitting.averaging.lanes import LANES, values_and_slopes
+from flpjax.fitting.averaging.lanes import LANES, countable, values_and_slopes
 from flpjax.fitting.averaging.prospects import Standing, promised
 from flpjax.fitting.averaging.rivals import LOOK, Rivals
 from flpjax.fitting.averaging.secant import learned, times
@@ -138,10 +138,10 @@ def _density(fitted: _Fitted, of: _Climbers, theta: Floats) -> Density:
     with np.errstate(invalid="ignore"):  # an infinite slope of a row that does not count
         np.multiply(slope, of.root[..., None], out=both[..., :-1])
     np.multiply(residual, of.root, out=both[..., -1])
-    sound = np.asarray(np.isfinite(both).all(axis=(1, 2)))
+    sound = countable(both)
     if not sound.all():
         both = np.where(of.root[..., None] > 0, both, 0.0)
-        sound = np.asarray(np.isfinite(both).all(axis=(1, 2)))
+        sound = countable(both)
         both = np.where(sound[:, None, None], both, 0.0)
     gram = np.swapaxes(both, 1, 2) @ both
     if of.away.shape[1]:

@@ -21,6 +21,7 @@ WIDE, FEW_LANES = 16, 64  # parameters, beyond which a call has fewer lanes: eac
 POINTS = 1 << 16  # lanes times rows of one call without derivatives, which is made where there are many
 ROWS = 16  # rows come in multiples, so that tables of many lengths share programs
 SPLIT = 32  # rows up to which blocks of ROWS are lanes of their own, so that short tables share one program
+LARGEST = 1e100  # of slopes and residuals over their noise: the sums of squares of larger ones are not finite
 MANY = 30_000  # lanes, from which on it pays to compile a program without derivatives
 
 
@@ -153,3 +154,8 @@ def _guessed(law: Law, x: Any, seen: Array, y: Array) -> Array:
 @partial(compiled, static_argnums=0)
 def _constants(law: Law, params: Params) -> Params:
     return jax.vmap(law.constants)(params)
+
+
+def countable(columns: Floats) -> NDArray[np.bool_]:
+    """``(lane,)`` whether slopes and residuals ``(lane, row, column)`` are finite, and small enough to be squared."""
+    return np.asarray((np.abs(columns) < LARGEST).all(axis=(1, 2)))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flpjax.fitting.averaging.hyperpriors import Grid
-from flpjax.fitting.averaging.lanes import values_and_slopes
+from flpjax.fitting.averaging.lanes import countable, values_and_slopes
 from flpjax.fitting.averaging.sheet import Sheet, by_run
 from flpjax.fitting.averaging.whitening import integrated, whitened
 from flpjax.laws.law import Law, Space, prior_normal
@@ -99,7 +99,7 @@ def _columns(
     seen = sheet.seen[output, origin]
     both = np.concatenate([slope, (sheet.y[output] - value)[..., None]], axis=2)
     both = np.where(seen[..., None], both, 0.0)
-    sound = np.asarray(np.isfinite(both).all(axis=(1, 2)))
+    sound = countable(both)
     return np.where(sound[:, None, None], both, 0.0), sound
 
 
