@@ -45,6 +45,16 @@ def test_curves_that_cross_tell_where_final_values_do_not(found):
     assert "No law stands beside it: all runs have 60 tokens per parameter" in found.explained
 
 
+def test_where_runs_end_before_others_take_over_it_says_that_n_may_be_lower(key):
+    """Eight tokens per parameter, where some thirty were best: every curve is lowest until it ends."""
+    short = plan(curves(np.geomspace(3e7, 1e9, 9), 8, undecayed=0.0), BUDGETS, key, draws=DRAWS)
+    assert short.headline == "envelope"
+    assert all(o.params.median > 1.5 * optimum(b) for o, b in zip(short.optima, BUDGETS, strict=True))
+    assert "smaller models may do better, and N* be lower" in short.approaches[0].why
+    long = plan(curves(np.geomspace(3e7, 1e9, 9), 300, undecayed=0.0), BUDGETS, key, draws=DRAWS)
+    assert "be lower" not in long.approaches[0].why
+
+
 def test_it_says_by_how_much_a_law_of_checkpoints_errs(found):
     """Undecayed rates look like the worth of tokens, so that a law of checkpoints puts N* too low."""
     words = found.explained

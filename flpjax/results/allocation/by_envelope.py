@@ -19,11 +19,15 @@ from flpjax.fitting.draws import Draws
 from flpjax.ladder.table import Runs
 from flpjax.numerics import generator
 from flpjax.results.allocation.approach import MOST_LOST, Approach, Span, middle
-from flpjax.results.allocation.envelope import Curves, curves_of, envelope, envelope_line
+from flpjax.results.allocation.envelope import Curves, curves_of, ended_by_runs, envelope, envelope_line
 from flpjax.results.allocation.law_approach import FIRST_CORNER, law_of
 
 ENVELOPE_SALT = 12
 ENVELOPES = 100  # resamples of the envelope, each a loop on the host; its intervals are rough anyway
+BOUNDED = (
+    "; but each size is lowest until its run ends, and none takes over from another before that: trained for longer, "
+    "smaller models may do better, and N* be lower"
+)
 FIRST = 0.2  # of a run's tokens: before it losses are of the warm-up
 CHECKPOINTS = 8  # of a run, evenly in log D, that a law is fitted to where final values carry none
 
@@ -39,6 +43,7 @@ def by_envelope(runs: Runs, domain: str, span: Span, key: Array, draws: int = EN
     if np.isfinite(lines).any(axis=1).mean() < 1.0 - MOST_LOST:
         return None
     why = "the lowest of the training curves at each compute (approach 1), where learning rates have not decayed yet"
+    why += BOUNDED if ended_by_runs(curves) else ""
     return span.approach("envelope", lines, why)
 
 

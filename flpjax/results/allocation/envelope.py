@@ -91,6 +91,11 @@ def envelope_line(curves: Curves, counts: Floats, at: Floats) -> Floats:
     return found
 
 
+def ended_by_runs(curves: Curves) -> bool:
+    """Whether every size is the lowest until its runs end: what it would reach if trained for longer nobody saw."""
+    return len(_takeovers(curves, np.ones(len(curves.run), bool))[0]) == 0
+
+
 def _takeovers(curves: Curves, taken: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Where the lowest size changes though neither has ended there: log C, and log N half way between both."""
     sizes, own = np.unique(curves.log_params[taken].round(SAME_SIZE), return_inverse=True)
